@@ -1,0 +1,38 @@
+# `make demo` and `make test` do all the set-up themselves: they need python3 (3.11 or newer), git and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench man clean
+
+demo: $(VENV)/.installed
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.tests-installed
+	$(BIN)/pytest -n 2
+
+check: $(VENV)/.tests-installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.tests-installed
+	$(BIN)/python benchmarks/git_phases.py
+
+man: $(VENV)/.tests-installed
+	$(BIN)/python man/generate.py
+	$(BIN)/python completions/generate.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[annex]'
+	touch $@
+
+$(VENV)/.tests-installed: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[annex,test]'
+	touch $@ $(VENV)/.installed

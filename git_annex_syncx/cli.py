@@ -1,0 +1,275 @@
+"""The command line: parse, call one phase, hand what it yields to the view."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from git_annex_syncx import __version__
+from git_annex_syncx.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, SyncxError
+
+if TYPE_CHECKING:
+    from git_annex_syncx.model import Outcome, Remote
+    from git_annex_syncx.phases.node import Node
+
+REPORT = "this is a bug in git-annex-syncx; please report it with what is printed above"
+
+
+@dataclass
+class Globals:
+    """Options that may stand before or after the command."""
+
+    path: str | None = None
+    as_json: bool = False
+    quiet: bool = False
+    verbose: int = 0
+
+    def node(self) -> Node:
+        """The repository that the command works on."""
+        from git_annex_syncx import view
+        from git_annex_syncx.phases.node import open_node
+
+        view.talk(self.quiet, self.verbose)
+        return open_node(Path(self.path or "."))
+
+    def run(
+        self, command: str, node: Node, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Outcome]]
+    ) -> None:
+        """Show and record what a phase yields; the exit code says whether anything failed."""
+        from git_annex_syncx import view
+        from git_annex_syncx.phases.record import Tally, recorded
+        from git_annex_syncx.phases.settle import look_again
+
+        tally = Tally()
+        with view.for_run(self.as_json, self.quiet, self.verbose) as shown:
+            for outcome in skipped:
+                tally.add(outcome)
+                shown.show(outcome)
+            for outcome in recorded(node, look_again(node, phase)):
+                tally.add(outcome)
+                shown.show(outcome)
+        shown.summary(command, tally)
+        click.get_current_context().exit(1 if tally.failed() else 0)
+
+
+def _global_option(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    found = ctx.ensure_object(Globals)
+    if value not in (None, False, 0):
+        setattr(found, str(parameter.name), value)
+    return value
+
+
+def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that every command takes, on either side of its name."""
+    common: dict[str, Any] = {"expose_value": False, "callback": _global_option, "is_eager": True}
+    for option in (
+        click.option("-v", "--verbose", count=True, help="Say what is done; twice: say everything.", **common),
+        click.option("-q", "--quiet", is_flag=True, help="Nothing but failures.", **common),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.", **common),
+        click.option("-C", "path", metavar="PATH", help="Work in this repository.", **common),
+    ):
+        command = option(command)
+    return command
+
+
+def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """A command of the group, with the global options and the Globals as its first argument."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        def with_globals(**options: Any) -> Any:
+            return function(click.get_current_context().ensure_object(Globals), **options)
+
+        made: click.Command = group.command(name)(global_options(with_globals))
+        return made
+
+    return decorate
+
+
+class Group(click.Group):
+    """Commands in the order in which they are defined."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in order of definition."""
+        return list(self.commands)
+
+
+remotes_argument = click.argument("remotes", metavar="[REMOTE...]", nargs=-1)
+except_option = click.option(
+    "--except", "excepted", metavar="REMOTE", multiple=True, help="Leave out this remote or group; repeats."
+)
+unrelated_option = click.option(
+    "--allow-unrelated-histories", "unrelated", is_flag=True, help="Join histories that share no commit."
+)
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="git-annex-syncx")
+@global_options
+def group() -> None:
+    """Keep git-annex repositories together, phase by phase.
+
+    REMOTE is a git remote or a group of git-annex; none means all.
+    """
+
+
+@command("push")
+@remotes_argument
+@except_option
+def push(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]) -> None:
+    """Push the branch and the git-annex branch to all remotes at once."""
+    from git_annex_syncx.phases.push import push as phase
+
+    node, chosen, skipped = _chosen(options, remotes, excepted)
+    options.run("push", node, skipped, lambda: phase(node, _git_only(chosen)))
+
+
+@command("pull")
+@remotes_argument
+@except_option
+@unrelated_option
+def pull(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], unrelated: bool) -> None:
+    """Fetch from all remotes at once, then merge."""
+    from git_annex_syncx.phases.sync import pull as phase
+
+    node, chosen, skipped = _chosen(options, remotes, excepted)
+    options.run("pull", node, skipped, lambda: phase(node, chosen, unrelated))
+
+
+@command("merge")
+@click.option("--forward", is_flag=True, help="Push the result onward.")
+@unrelated_option
+def merge(options: Globals, forward: bool, unrelated: bool) -> None:
+    """Merge what was received (synced/*) and fetched."""
+    from git_annex_syncx.phases.sync import forward as onward
+    from git_annex_syncx.phases.sync import merge_received
+
+    node, chosen, _ = _chosen(options, (), ())
+    phase = onward if forward else merge_received
+    options.run("merge", node, (), lambda: phase(node, chosen, unrelated))
+
+
+@command("sync")
+@remotes_argument
+@except_option
+@unrelated_option
+@click.option(
+    "--commit/--no-commit", "commit", default=None, help="Commit local changes first (default: annex.autocommit)."
+)
+@click.option("-m", "--message", metavar="TEXT", help="The message of that commit.")
+@click.option(
+    "--content/--no-content", "content", default=None, help="Transfer content (default: annex.synccontent, else yes)."
+)
+def sync(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], **wish: Any) -> None:
+    """Commit, fetch, merge, push, transfer content, push."""
+    from git_annex_syncx.phases.sync import Wish
+    from git_annex_syncx.phases.sync import sync as phase
+
+    node, chosen, skipped = _chosen(options, remotes, excepted)
+    options.run("sync", node, skipped, lambda: phase(node, chosen, Wish(**wish)))
+
+
+@command("status")
+@remotes_argument
+@except_option
+def status(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]) -> None:
+    """Show who is ahead or behind, and what waits to be tried again."""
+    from git_annex_syncx import view
+    from git_annex_syncx.phases.status import status as phase
+
+    node, chosen, _ = _chosen(options, remotes, excepted)
+    view.show_status(phase(node, chosen), options.as_json)
+
+
+@command("help")
+@click.argument("topic", metavar="[COMMAND]", required=False)
+def help_command(options: Globals, topic: str | None) -> None:
+    """Show the manual page of a command."""
+    from git_annex_syncx import manual
+
+    if topic is not None and topic not in group.commands:
+        raise click.UsageError(f"there is no command {topic!r}; the commands are: {', '.join(group.commands)}")
+    if not manual.show(topic):
+        root = click.Context(group, info_name="git-annex-syncx")
+        shown = click.Context(group.commands[topic], info_name=topic, parent=root) if topic else root
+        click.echo(shown.get_help())
+
+
+def _chosen(
+    options: Globals, names: Iterable[str], excepted: Iterable[str]
+) -> tuple[Node, list[Remote], list[Outcome]]:
+    from git_annex_syncx.phases.node import choose_remotes
+
+    node = options.node()
+    return node, *choose_remotes(node, names, excepted)
+
+
+def _git_only(remotes: Iterable[Remote]) -> list[Remote]:
+    return [remote for remote in remotes if not remote.special]
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def main() -> None:
+    """Run the command line; the one place that turns errors into exit codes."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    sys.exit(_main())
+
+
+def _main() -> int:
+    try:
+        code = group.main(prog_name="git-annex-syncx", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except SyncxError as error:
+        _say(error.what, error.advice)
+        return _exit_code(error)
+    except (KeyboardInterrupt, click.Abort):
+        _end_programs()
+        _say("interrupted; what was done stays, the next run does the rest")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # nobody reads any more
+        _end_programs()
+        sys.stderr.close()
+        return EXIT_INTERRUPTED
+    except Exception:
+        import traceback
+
+        traceback.print_exc()
+        _say(REPORT)
+        return EXIT_BUG
+
+
+def _exit_code(error: SyncxError) -> int:
+    from git_annex_syncx.errors import Away, Busy, Level
+
+    return 0 if isinstance(error, (Busy, Away, Level)) else error.exit_code
+
+
+def _end_programs() -> None:
+    from git_annex_syncx.gateway import run
+
+    run.end_all()
+
+
+def _say(what: str, advice: str = "") -> None:
+    from git_annex_syncx import view
+
+    view.say(what, advice)
+
+
+if __name__ == "__main__":
+    main()

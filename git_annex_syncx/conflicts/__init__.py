@@ -1,0 +1,1 @@
+"""What becomes of two versions of one path."""

@@ -1,0 +1,83 @@
+"""What can go wrong. The docstring of a kind is the first thing that its message says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+# What git says about its progress, which is no reason for anything.
+PROGRESS = re.compile(r"objects: +\d+%|^Total \d|Delta compression using|^Enumerating objects")
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_BUG = 3
+EXIT_INTERRUPTED = 130
+
+
+class SyncxError(Exception):
+    """It did not work."""
+
+    exit_code = EXIT_FAILED
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        """`what` happened, to which remote or file; `advice` is what the user can do."""
+        super().__init__(what)
+        self.what = what
+        self.advice = advice
+
+    def __str__(self) -> str:
+        """One line for a log."""
+        return f"{self.what} ({self.advice})" if self.advice else self.what
+
+
+class UsageError(SyncxError):
+    """The command, a setting or the repository is not as it must be."""
+
+    exit_code = EXIT_USAGE
+
+
+class Busy(SyncxError):
+    """Somebody is at work in the repository; looked at again later, never an error."""
+
+
+class Away(SyncxError):
+    """A drive is not plugged in; not a failure."""
+
+
+class Refused(SyncxError):
+    """The merge cannot be made without harm; nothing was changed."""
+
+
+class Level(SyncxError):
+    """The two sides differ in merges only, and the merge that would join them is put off."""
+
+
+class LostVersion(SyncxError):
+    """A merge would have lost a version, by every way that syncx knows. Nothing was changed."""
+
+    exit_code = EXIT_BUG
+
+
+class ProgramFailed(SyncxError):
+    """A program that syncx ran failed."""
+
+    def __init__(self, command: str, code: int, stderr: str, directory: Path) -> None:
+        """`command` as a shell would read it, its exit `code` (negative: signal) and its `stderr`."""
+        self.command = command
+        self.code = code
+        self.stderr = stderr
+        self.directory = directory
+        super().__init__(f"{_last_words(stderr) or f'exit status {code}'} [{command} in {directory}]")
+
+
+class Stalled(ProgramFailed):
+    """A connection made no progress for syncx.stallTimeout and was given up."""
+
+
+def _last_words(stderr: str) -> str:
+    """The lines of a program's stderr that tell why it gave up."""
+    lines = [
+        line.strip() for line in stderr.replace("\r", "\n").split("\n") if line.strip() and not PROGRESS.search(line)
+    ]
+    telling = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:", "git-annex:"))]
+    return "; ".join(dict.fromkeys((telling or lines)[-3:]))

@@ -1,0 +1,1 @@
+"""The outside world: programs, git, git-annex, settings and the outbox."""

@@ -1,0 +1,145 @@
+"""Git-annex's verbs. `annex()` is the one door to git-annex."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Mapping
+from pathlib import Path
+
+from git_annex_syncx.errors import UsageError
+from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway.git import Repository, blob_at
+
+OLDEST = 20230126
+SATISFY_SINCE = 20230626
+
+
+def annex(
+    repo: Repository,
+    *args: str | bytes,
+    env: Mapping[str, str] | None = None,
+    ok: Container[int] = (0,),
+    asks: bool = False,
+) -> run.Done:
+    """Run git-annex in the repository; for the verbs of this module only."""
+    words = ("-c", "annex.merge-annex-branches=true", "annex", *args)
+    return run.run("git", *words, cwd=repo.home, env={**run.environment(), **(env or {})}, ok=ok, asks=asks)
+
+
+def program() -> Path:
+    """Where git-annex is. Raises UsageError where it is not installed."""
+    try:
+        return Path(run.find("git-annex"))
+    except UsageError as error:
+        raise UsageError(
+            "git-annex is not installed", "install it, or: pip install 'git-annex-syncx[annex]'"
+        ) from error
+
+
+def ask_version(repo: Repository) -> str:
+    """The version as git-annex prints it, such as 10.20261026-g351f69f."""
+    return annex(repo, "version", "--raw").out.decode().strip()
+
+
+def require_version(version: str) -> None:
+    """Raises UsageError where git-annex is too old."""
+    if release_date(version) < OLDEST:
+        raise UsageError(
+            f"git-annex {version} is too old", f"install 10.{OLDEST} or newer: pip install 'git-annex-syncx[annex]'"
+        )
+
+
+def release_date(version: str) -> int:
+    """10.20261026-g351f69f -> 20261026; 0 where the version has another form."""
+    part = version.partition(".")[2][:8]
+    return int(part) if part.isdigit() else 0
+
+
+def journal_waits(repo: Repository) -> bool:
+    """Whether git-annex has recorded something that is not on its branch yet."""
+    journal = repo.common / "annex" / "journal"
+    try:
+        with os.scandir(journal) as entries:
+            return any(True for _ in entries)
+    except FileNotFoundError:
+        return False
+
+
+def commit_journal(repo: Repository) -> None:
+    """Bring what git-annex has recorded onto its branch (its own pre-push hook does the same)."""
+    annex(repo, "pre-push")
+
+
+def merge_annex_branches(repo: Repository) -> None:
+    """Let git-annex merge all git-annex branches that were fetched or received into its own."""
+    annex(repo, "info", "--fast", "--quiet")
+
+
+def propagate_adjusted(repo: Repository) -> None:
+    """Carry the commits of an adjusted branch to its basis."""
+    annex(repo, "sync", "--quiet", "--no-commit", "--no-pull", "--no-push", "--no-content")
+
+
+def merge_synced(repo: Repository) -> None:
+    """Bring synced/BASIS into the basis and the adjusted branch on it."""
+    annex(repo, "merge", "--quiet")
+
+
+def satisfy(repo: Repository, version: str, remote: str, env: Mapping[str, str]) -> None:
+    """Get, send and drop content between here and one remote, as preferred content says."""
+    if release_date(version) >= SATISFY_SINCE:
+        annex(repo, "satisfy", "--quiet", "--", remote, env=env, asks=True)
+    else:
+        annex(repo, "sync", "--quiet", "--content", "--no-commit", "--", remote, env=env, asks=True)
+
+
+def groups(repo: Repository) -> dict[str, set[str]]:
+    """Group -> uuids of its members, from the git-annex branch (newest line a uuid wins)."""
+    newest: dict[str, tuple[float, list[str]]] = {}
+    for line in _log_lines(repo, "group.log"):
+        words = line.split()
+        stamp = words[-1] if words and words[-1].startswith("timestamp=") else ""
+        when = _seconds(stamp)
+        if stamp and when >= newest.get(words[0], (-1.0, []))[0]:
+            newest[words[0]] = (when, words[1:-1])
+    found: dict[str, set[str]] = {}
+    for uuid, (_, names) in newest.items():
+        for name in names:
+            found.setdefault(name, set()).add(uuid)
+    return found
+
+
+def shared_config(repo: Repository) -> dict[str, str]:
+    """What `git annex config` has set for all repositories: key -> value."""
+    newest: dict[str, tuple[float, str]] = {}
+    for line in _log_lines(repo, "config.log"):
+        stamp, _, rest = line.partition(" ")
+        key, _, value = rest.partition(" ")
+        when = _seconds(stamp)
+        if when >= newest.get(key, (-1.0, ""))[0]:
+            newest[key] = (when, value)
+    return {key: value for key, (_, value) in newest.items()}
+
+
+def descriptions(repo: Repository) -> dict[str, str]:
+    """uuid -> description, from the git-annex branch."""
+    found: dict[str, tuple[float, str]] = {}
+    for line in _log_lines(repo, "uuid.log"):
+        uuid, _, rest = line.partition(" ")
+        described, _, stamp = rest.rpartition(" ")
+        when = _seconds(stamp)
+        if when >= found.get(uuid, (-1.0, ""))[0]:
+            found[uuid] = (when, described)
+    return {uuid: described for uuid, (_, described) in found.items()}
+
+
+def _log_lines(repo: Repository, name: str) -> list[str]:
+    content = blob_at(repo, f"refs/heads/git-annex:{name}")
+    return (content or b"").decode("utf-8", "replace").split("\n")
+
+
+def _seconds(stamp: str) -> float:
+    try:
+        return float(stamp.removeprefix("timestamp=").removesuffix("s"))
+    except ValueError:
+        return -1.0

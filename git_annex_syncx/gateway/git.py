@@ -1,0 +1,244 @@
+"""Git's verbs on a repository: where it is, its refs, its history. `git()` is the one door to git."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from git_annex_syncx.errors import UsageError
+from git_annex_syncx.gateway import run
+from git_annex_syncx.model import Head
+
+OLDEST = (2, 38)
+NONE = "0" * 40
+MERGE_NAME = "git-annex-syncx"
+MERGE_EMAIL = "git-annex-syncx@localhost"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """Where a repository is: `top` is None in a bare one; worktrees share `common`, not `git_dir`."""
+
+    git_dir: Path
+    common: Path
+    top: Path | None
+    known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def home(self) -> Path:
+        """The directory in which git runs."""
+        return self.top or self.git_dir
+
+    @property
+    def state_dir(self) -> Path:
+        """Where syncx keeps what it must remember; made on demand."""
+        path = self.common / "annex" / "syncx"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def git(
+    repo: Repository,
+    *args: str | bytes,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
+    ok: Container[int] = (0,),
+    stall: float | None = None,
+    asks: bool = False,
+) -> run.Done:
+    """Run git in the repository; for the verbs of the gateway only."""
+    environment = {**run.environment(), **(env or {})}
+    return run.run("git", *args, cwd=repo.home, env=environment, stdin=stdin, ok=ok, stall=stall, asks=asks)
+
+
+def text(repo: Repository, *args: str, ok: Container[int] = (0,)) -> str:
+    """What git prints, without the last line end."""
+    return os.fsdecode(git(repo, *args, ok=ok).out).removesuffix("\n")
+
+
+# Where it is
+
+
+def open_repository(start: Path) -> Repository:
+    """The repository that `start` is in, a hook's directory included. Raises UsageError."""
+    if not start.is_dir():
+        raise UsageError(f"{start}: there is no such directory")
+    found = _discover(start) or (_discover(Path(os.environ["GIT_DIR"])) if os.environ.get("GIT_DIR") else None)
+    if not found:
+        raise UsageError(f"{start.absolute()} is not in a git repository", "change to one, or name it with -C PATH")
+    return found
+
+
+def _discover(start: Path) -> Repository | None:
+    asked = (
+        "rev-parse",
+        "--path-format=absolute",
+        "--git-dir",
+        "--git-common-dir",
+        "--is-bare-repository",
+        "--show-toplevel",
+    )
+    done = run.run("git", *asked, cwd=start, env=run.environment(), ok=(0, 128))
+    lines = os.fsdecode(done.out).splitlines()
+    if len(lines) < 3:
+        _explain_unsafe(done.err, start)
+        return None
+    git_dir, common, bare = Path(lines[0]), Path(lines[1]), lines[2] == "true"
+    top = Path(lines[3]) if len(lines) > 3 else None if bare else _top_of(git_dir)
+    return Repository(git_dir, common, top)
+
+
+def _explain_unsafe(stderr: bytes, start: Path) -> None:
+    if b"safe.directory" in stderr:
+        raise UsageError(
+            f"git does not trust the repository in {start.absolute()}, which belongs to another user",
+            f"git config --global --add safe.directory {start.absolute()}",
+        )
+
+
+def _top_of(git_dir: Path) -> Path | None:
+    """The work tree of a git directory that we stand in, as hooks do."""
+    pointer = git_dir / "gitdir"
+    if pointer.is_file():  # linked worktree: the file names WORKTREE/.git
+        return Path(os.fsdecode(pointer.read_bytes()).rstrip("\n")).parent
+    configured = run.run(
+        "git",
+        "config",
+        "--file",
+        str(git_dir / "config"),
+        "core.worktree",
+        cwd=git_dir,
+        env=run.environment(),
+        ok=(0, 1),
+    )
+    if configured.out:
+        return (git_dir / os.fsdecode(configured.out).rstrip("\n")).resolve()
+    return git_dir.parent
+
+
+@functools.cache
+def version() -> tuple[int, ...]:
+    """The version of git, such as (2, 39, 5)."""
+    words = run.run("git", "version", cwd=Path("/"), env=run.environment()).out.decode().split()
+    return tuple(int(part) for part in words[2].split(".")[:3] if part.isdigit())
+
+
+def require_version() -> None:
+    """Raises UsageError where git is too old to merge without a work tree."""
+    if version() < OLDEST:
+        shown = ".".join(map(str, version()))
+        raise UsageError(f"git {shown} is too old", f"install git {OLDEST[0]}.{OLDEST[1]} or newer")
+
+
+# Refs
+
+
+def refs(repo: Repository, *prefixes: str) -> dict[str, str]:
+    """Full ref name -> object id, symbolic refs left out."""
+    listed = git(repo, "for-each-ref", "--format=%(objectname) %(symref)%00%(refname)", *prefixes).out
+    found = {}
+    for line in os.fsdecode(listed).splitlines():
+        value, name = line.split("\0")
+        if value.endswith(" "):
+            found[name] = value.rstrip()
+    return found
+
+
+def head(repo: Repository) -> Head | None:
+    """The branch that HEAD names, born or not; None where HEAD is detached."""
+    name = text(repo, "symbolic-ref", "--quiet", "HEAD", ok=(0, 1))
+    if not name.startswith("refs/heads/"):
+        return None
+    branch = name.removeprefix("refs/heads/")
+    return Head(branch, basis_of(branch))
+
+
+def basis_of(branch: str) -> str:
+    """The branch that an adjusted or view branch stands on: `adjusted/main(unlocked)` -> `main`."""
+    for prefix in ("adjusted/", "views/"):
+        if branch.startswith(prefix) and branch.endswith(")") and "(" in branch:
+            return basis_of(branch.removeprefix(prefix)[: branch.removeprefix(prefix).index("(")])
+    return branch
+
+
+def update_ref(repo: Repository, ref: str, new: str, old: str, why: str) -> None:
+    """Move a ref if it still has the value `old` (NONE: must not exist). Raises ProgramFailed."""
+    git(repo, "update-ref", "-m", why, "--create-reflog", ref, new, old)
+
+
+def remember_pushed(repo: Repository, moved: Mapping[str, str]) -> None:
+    """Set tracking refs after a push to a remote for which git itself does not."""
+    lines = "".join(f"update {ref} {value}\n" for ref, value in moved.items())
+    git(repo, "update-ref", "--stdin", stdin=os.fsencode(lines))
+
+
+def checked_out_elsewhere(repo: Repository, branch: str) -> Path | None:
+    """The other worktree in which `branch` is checked out."""
+    listed = os.fsdecode(git(repo, "worktree", "list", "--porcelain", "-z").out)
+    for block in listed.split("\0\0"):
+        lines = block.split("\0")
+        place = Path(lines[0].removeprefix("worktree "))
+        if f"branch refs/heads/{branch}" in lines and place != repo.top and "bare" not in lines:
+            return place
+    return None
+
+
+# History
+
+
+def is_ancestor(repo: Repository, old: str, new: str) -> bool:
+    """Whether `new` contains `old`. Commits never change, so the answer is remembered."""
+    if old == new:
+        return True
+    pair = (old, new)
+    if pair not in repo.known:
+        repo.known[pair] = git(repo, "merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
+    return repo.known[pair]
+
+
+def contained_in_any(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:
+    """Whether one of the others contains the commit."""
+    present = [other for other in others if other]
+    return commit in present or any(is_ancestor(repo, commit, other) for other in present)
+
+
+def independent(repo: Repository, commits: Iterable[str]) -> list[str]:
+    """The commits that no other one of them contains, in order of their ids."""
+    distinct = sorted(set(commits))
+    if len(distinct) < 2:
+        return distinct
+    return sorted(text(repo, "merge-base", "--independent", *distinct).split())
+
+
+def count(repo: Repository, having: Iterable[str], lacking: Iterable[str]) -> int:
+    """How many commits the first have that none of the second has."""
+    return int(text(repo, "rev-list", "--count", *having, *(f"^{commit}" for commit in lacking)))
+
+
+def brings_nothing_new(repo: Repository, ours: str, theirs: str) -> bool:
+    """Whether all that `theirs` has and `ours` lacks are merges made by syncx."""
+    if git(repo, "rev-list", "--max-count=1", "--no-merges", theirs, f"^{ours}").out:
+        return False
+    merges = text(repo, "log", "--format=%ce", theirs, f"^{ours}").splitlines()
+    return all(email == MERGE_EMAIL for email in merges)
+
+
+def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
+    """Whether an adjusted branch holds git-annex's adjusting commit on the basis and nothing of the user's."""
+    parents, _, subject = text(repo, "log", "--max-count=1", "--format=%P%n%s", adjusted).partition("\n")
+    return parents == basis and subject == "git-annex adjusted branch"
+
+
+def was_ours(repo: Repository, branch: str, commit: str) -> bool:
+    """Whether the branch's own reflog holds the commit."""
+    log = git(repo, "log", "--walk-reflogs", "--format=%H", f"refs/heads/{branch}", "--", ok=(0, 128)).out
+    return commit.encode() in log.split()
+
+
+def blob_at(repo: Repository, spec: str) -> bytes | None:
+    """The content of `REV:path`, None where there is none."""
+    done = git(repo, "cat-file", "blob", spec, ok=(0, 128))
+    return done.out if done.code == 0 else None

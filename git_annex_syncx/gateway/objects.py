@@ -1,0 +1,245 @@
+"""Git's object database, hermetic: what it makes depends on the objects alone, not on anybody's configuration.
+
+Every command runs in a private GIT_DIR with an empty configuration, no drivers, no attributes, no replace refs
+and no commit-graph, on the object directory of the repository.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway.git import MERGE_EMAIL, MERGE_NAME, Repository, git
+from git_annex_syncx.model import TREE, Entry
+
+FIXED = ("-c", "core.attributesFile=/dev/null", "-c", "core.commitGraph=false", "-c", "merge.directoryRenames=false",
+         "-c", "merge.renames=true", "-c", "merge.renameLimit=7000", "-c", "core.quotePath=false")  # fmt: skip
+CONFIG = "[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}"
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path that differs between two trees; None where it is absent."""
+
+    path: bytes
+    old: Entry | None
+    new: Entry | None
+
+
+@dataclass(frozen=True)
+class TreeMerge:
+    """What `git merge-tree` made: a tree, and the paths that it names as conflicted (as it names them)."""
+
+    tree: str
+    conflicted: frozenset[bytes]
+
+
+def merge_bases(repo: Repository, one: str, two: str) -> list[str]:
+    """All best common ancestors, in order of their ids; none for unrelated histories."""
+    return sorted(_text(repo, "merge-base", "--all", one, two, ok=(0, 1)).split())
+
+
+def merge_tree(repo: Repository, one: str, two: str) -> TreeMerge:
+    """Merge two commits in the object database. The caller gives them in canonical order."""
+    done = _git(repo, "merge-tree", "--write-tree", "-z", "--allow-unrelated-histories", one, two, ok=(0, 1))
+    fields = done.out.split(b"\0")
+    conflicted = set()
+    for field in fields[1:]:
+        if not field:
+            break  # messages follow, for people
+        conflicted.add(field.partition(b"\t")[2])
+    return TreeMerge(fields[0].decode(), frozenset(conflicted))
+
+
+def commit_tree(repo: Repository, tree: str, parents: Iterable[str], message: str) -> str:
+    """A commit with fixed identity whose date is the latest committer date of its parents."""
+    parents = list(parents)
+    dates = _text(repo, "log", "--no-walk=unsorted", "--format=%ct", *parents).split()
+    stamp = f"@{max(map(int, dates))} +0000"
+    identity = {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", MERGE_NAME), ("EMAIL", MERGE_EMAIL), ("DATE", stamp))
+    }
+    named = [word for parent in parents for word in ("-p", parent)]
+    return _git(repo, "commit-tree", *named, tree, stdin=message.encode(), env=identity).out.decode().strip()
+
+
+def empty_tree(repo: Repository) -> str:
+    """The id of the tree with nothing in it."""
+    return _git(repo, "hash-object", "-w", "-t", "tree", "--stdin", stdin=b"").out.decode().strip()
+
+
+def tree_of(repo: Repository, commit: str) -> str:
+    """The tree of a commit."""
+    return _text(repo, "rev-parse", "--verify", f"{commit}^{{tree}}")
+
+
+def diff(repo: Repository, old: str, new: str) -> dict[bytes, Change]:
+    """The paths in which two trees differ, renames seen as absent and added."""
+    fields = _git(repo, "diff-tree", "-r", "-z", "--no-renames", "--full-index", old, new).out.split(b"\0")
+    found = {}
+    for meta, path in zip(fields[::2], fields[1::2], strict=False):
+        old_mode, new_mode, old_oid, new_oid, _ = meta[1:].decode().split()
+        found[path] = Change(path, _entry(old_mode, old_oid), _entry(new_mode, new_oid))
+    return found
+
+
+def entries(repo: Repository, tree: str) -> dict[bytes, Entry]:
+    """All paths of a tree, recursively."""
+    found = {}
+    for line in _git(repo, "ls-tree", "-r", "-z", "--full-tree", tree).out.split(b"\0")[:-1]:
+        meta, _, path = line.partition(b"\t")
+        mode, _, oid = meta.split(b" ")
+        found[path] = Entry(int(mode, 8), oid.decode())
+    return found
+
+
+def read_blobs(repo: Repository, oids: Iterable[str]) -> dict[str, bytes]:
+    """The contents of blobs, in one call."""
+    wanted = sorted(set(oids))
+    if not wanted:
+        return {}
+    out = _git(repo, "cat-file", "--batch", stdin="".join(oid + "\n" for oid in wanted).encode()).out
+    found, at = {}, 0
+    for oid in wanted:
+        end = out.index(b"\n", at)
+        size = int(out[at:end].split(b" ")[2])
+        found[oid] = out[end + 1 : end + 1 + size]
+        at = end + size + 2
+    return found
+
+
+def write_blob(repo: Repository, content: bytes) -> str:
+    """Store a blob, its id."""
+    return _git(repo, "hash-object", "-w", "--stdin", "--no-filters", stdin=content).out.decode().strip()
+
+
+def blob_id(repo: Repository, content: bytes) -> str:
+    """The id that a blob would have; nothing is stored."""
+    return _git(repo, "hash-object", "--stdin", "--no-filters", stdin=content).out.decode().strip()
+
+
+def change_tree(repo: Repository, tree: str, changes: Mapping[bytes, Entry | None]) -> str:
+    """A tree with some paths set or removed. A path that becomes a directory's name must be removed too."""
+    with _index(repo, tree) as env:
+        # Removals first: a file can then take the place of a directory and the other way round.
+        ordered = sorted(changes.items(), key=lambda item: item[1] is not None)
+        lines = b"".join(_index_line(path, entry) for path, entry in ordered)
+        _git(repo, "update-index", "-z", "--index-info", stdin=lines, env=env)
+        return _git(repo, "write-tree", env=env).out.decode().strip()
+
+
+def attributes(
+    repo: Repository, tree: str, paths: Iterable[bytes], names: Iterable[str]
+) -> dict[bytes, dict[str, str]]:
+    """Attributes of paths as the .gitattributes files of a tree give them; nothing else has a say."""
+    wanted = sorted(paths)
+    sources = (
+        {p: e for p, e in entries(repo, tree).items() if p == b".gitattributes" or p.endswith(b"/.gitattributes")}
+        if wanted
+        else {}
+    )
+    if not sources:
+        return {path: {} for path in wanted}
+    with _index(repo, None) as env:
+        _git(
+            repo,
+            "update-index",
+            "-z",
+            "--index-info",
+            stdin=b"".join(_index_line(p, e) for p, e in sources.items()),
+            env=env,
+        )
+        asked = b"".join(path + b"\0" for path in wanted)
+        fields = _git(repo, "check-attr", "--cached", "-z", "--stdin", *names, stdin=asked, env=env).out.split(b"\0")
+    found: dict[bytes, dict[str, str]] = {path: {} for path in wanted}
+    for path, name, value in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
+        found[path][name.decode()] = os.fsdecode(value)
+    return found
+
+
+def merge_file(repo: Repository, one: bytes, base: bytes, two: bytes) -> bytes | None:
+    """The clean 3-way merge of three texts, None where they conflict."""
+    with tempfile.TemporaryDirectory(dir=repo.state_dir) as scratch:
+        names = ["one", "base", "two"]
+        for name, content in zip(names, (one, base, two), strict=True):
+            (Path(scratch) / name).write_bytes(content)
+        paths = [str(Path(scratch) / name) for name in names]
+        done = _git(repo, "merge-file", "--stdout", "--quiet", *paths, ok=range(256))
+    return done.out if done.code == 0 else None
+
+
+def _index_line(path: bytes, entry: Entry | None) -> bytes:
+    mode, oid = (f"{entry.mode:o}", entry.oid) if entry else ("0", "0" * 40)
+    return f"{mode} {oid}\t".encode() + path + b"\0"
+
+
+def _entry(mode: str, oid: str) -> Entry | None:
+    return Entry(int(mode, 8), oid) if int(mode, 8) not in (0, TREE) else None
+
+
+@contextlib.contextmanager
+def _index(repo: Repository, tree: str | None) -> Iterator[dict[str, str]]:
+    """A throw-away index that holds `tree`."""
+    with tempfile.TemporaryDirectory(dir=repo.state_dir) as scratch:
+        env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+        if tree:
+            _git(repo, "read-tree", tree, env=env)
+        yield env
+
+
+def _text(repo: Repository, *args: str, ok: tuple[int, ...] = (0,)) -> str:
+    return os.fsdecode(_git(repo, *args, ok=ok).out).strip()
+
+
+def _git(
+    repo: Repository,
+    *args: str,
+    stdin: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    ok: Iterable[int] = (0,),
+) -> run.Done:
+    hermetic = {
+        "GIT_DIR": str(_private_dir(repo)),
+        "GIT_OBJECT_DIRECTORY": str(repo.common / "objects"),
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_COUNT": "0",
+        "GIT_CONFIG_PARAMETERS": "",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+    }
+    if (repo.common / "shallow").exists():
+        hermetic["GIT_SHALLOW_FILE"] = str(repo.common / "shallow")
+    return git(repo, *FIXED, *args, stdin=stdin, env={**hermetic, **(env or {})}, ok=tuple(ok))
+
+
+def _private_dir(repo: Repository) -> Path:
+    """A GIT_DIR with nothing in it but the object format; made whole under another name, then renamed."""
+    private = repo.state_dir / "private.git"
+    if (private / "HEAD").is_file():
+        return private
+    with tempfile.TemporaryDirectory(dir=repo.state_dir) as scratch:
+        made = Path(scratch) / "private.git"
+        for name in ("objects", "refs"):
+            (made / name).mkdir(parents=True)
+        (made / "config").write_text(_private_config(repo))
+        (made / "HEAD").write_text("ref: refs/heads/none\n")
+        shutil.rmtree(private, ignore_errors=True)
+        with contextlib.suppress(FileExistsError, OSError):  # another process was faster
+            made.rename(private)
+    return private
+
+
+def _private_config(repo: Repository) -> str:
+    hash_name = git(repo, "rev-parse", "--show-object-format").out.decode().strip()
+    special = hash_name != "sha1"
+    extension = f"[extensions]\n\tobjectFormat = {hash_name}\n" if special else ""
+    return CONFIG.format(version=1 if special else 0, extension=extension)

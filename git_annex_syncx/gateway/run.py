@@ -1,0 +1,221 @@
+"""The one door to programs: start them without a terminal, end them on every way out."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shlex
+import shutil
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sh
+
+from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
+
+# The user's own words to git. Whatever else starts with GIT_ comes from a hook and names its repository.
+KEPT = {
+    "GIT_ASKPASS",
+    "GIT_CEILING_DIRECTORIES",
+    "GIT_EXEC_PATH",
+    "GIT_PROXY_COMMAND",
+    "GIT_SSH",
+    "GIT_TERMINAL_PROMPT",
+}
+KEPT_PREFIXES = (
+    "GIT_ANNEX_",
+    "GIT_AUTHOR_",
+    "GIT_COMMITTER_",
+    "GIT_CONFIG_",
+    "GIT_CURL_",
+    "GIT_HTTP_",
+    "GIT_SSH_",
+    "GIT_SSL_",
+    "GIT_TRACE",
+)
+
+# Latin-1 carries any bytes unchanged through sh, which encodes arguments strictly.
+ENCODING = "latin-1"
+
+_alive: dict[int, Any] = {}
+_alive_lock = threading.Lock()
+_ending = threading.Event()
+
+
+@dataclass(frozen=True)
+class Done:
+    """A program that has ended: exit code and what it wrote, as bytes."""
+
+    code: int
+    out: bytes
+    err: bytes
+
+
+def run(
+    program: str,
+    *args: str | bytes,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: bytes | None = None,
+    ok: Container[int] = (0,),
+    stall: float | None = None,
+    asks: bool = False,
+) -> Done:
+    """Run a program to its end.
+
+    `ok` lists the exit codes that are no failure. `stall` is the time in seconds without output after which
+    the program is ended. A program that `asks` may use the user's terminal, where there is one.
+    Raises ProgramFailed, Stalled, UsageError where the program is missing.
+    """
+    heard: list[bytes] = []
+    seen = [time.monotonic()]
+
+    def listen(chunk: str | bytes) -> None:
+        seen[0] = time.monotonic()
+        heard.append(chunk.encode(ENCODING) if isinstance(chunk, str) else chunk)
+
+    running = _start(program, args, cwd, env, stdin, listen, foreground=asks and interactive())
+    try:
+        with _watched(running, seen, stall) as stalled, contextlib.suppress(sh.ErrorReturnCode):
+            running.wait()  # the exit code is judged below
+    finally:
+        _forget(running)
+    if stalled.is_set():
+        raise Stalled(_shown(program, args), -signal.SIGTERM, f"no progress for {stall:g} s, given up", cwd)
+    code = running.exit_code
+    if code not in ok:
+        raise ProgramFailed(_shown(program, args), code, os.fsdecode(b"".join(heard)), cwd)
+    return Done(code, running.process.stdout, b"".join(heard))
+
+
+def end_all() -> None:
+    """End every program that is still running, with all that it started; nothing new starts afterwards."""
+    _ending.set()
+    with _alive_lock:
+        left = list(_alive.values())
+    for running in left:
+        _end(running)
+
+
+@functools.cache
+def interactive() -> bool:
+    """Whether a person sits at a terminal and can be asked."""
+    return all(stream is not None and not stream.closed and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+@functools.cache
+def environment() -> Mapping[str, str]:
+    """The environment for programs: without a hook's GIT_*, in the C locale, never asking without a terminal."""
+    env = {
+        k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in KEPT or k.startswith(KEPT_PREFIXES)
+    }
+    env |= {"LC_ALL": "C.UTF-8" if sys.platform != "darwin" else "C", "GIT_MERGE_AUTOEDIT": "no"}
+    env.pop("LANGUAGE", None)
+    # git-annex installed beside this program is found when the PATH lacks one.
+    env["PATH"] = os.pathsep.join([env.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    if not interactive():
+        env |= {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
+        env.pop("SSH_ASKPASS", None)
+    return env
+
+
+@functools.cache
+def find(program: str) -> str:
+    """The absolute path of a program. Raises UsageError where it is not installed."""
+    found = shutil.which(program, path=environment()["PATH"])
+    if not found:
+        raise UsageError(f"{program} is not installed", f"install {program}, or put its directory on the PATH")
+    return str(Path(found).absolute())
+
+
+def _start(
+    program: str,
+    args: tuple[str | bytes, ...],
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: bytes | None,
+    listen: Callable[[str | bytes], None],
+    foreground: bool,
+) -> Any:
+    words = [os.fsencode(arg).decode(ENCODING) for arg in args]
+    with _alive_lock:
+        if _ending.is_set():
+            raise KeyboardInterrupt
+        try:
+            running = sh.Command(find(program))(
+                *words, _cwd=str(cwd), _env=dict(env), _in=stdin, _err=listen, _bg=True, _bg_exc=False,
+                _return_cmd=True, _tty_out=False, _encoding=ENCODING, _decode_errors="surrogateescape",
+                _out_bufsize=65536, _err_bufsize=0, _new_session=not foreground,
+            )  # fmt: skip
+        except sh.ForkException as error:
+            raise ProgramFailed(_shown(program, args), 127, str(error).strip().splitlines()[-1], cwd) from error
+        _alive[id(running)] = running
+    return running
+
+
+@contextlib.contextmanager
+def _watched(running: Any, seen: list[float], stall: float | None) -> Iterator[threading.Event]:
+    """End the program when it has been silent for `stall` seconds; the event tells that this happened."""
+    stalled, ended = threading.Event(), threading.Event()
+
+    def watch(patience: float) -> None:
+        while (left := seen[0] + patience - time.monotonic()) > 0:
+            if ended.wait(left):
+                return
+        stalled.set()
+        _end(running)
+
+    if stall is not None:
+        threading.Thread(target=watch, args=(stall,), daemon=True).start()
+    try:
+        yield stalled
+    finally:
+        ended.set()
+
+
+def _end(running: Any) -> None:
+    """SIGTERM to the whole group, then SIGKILL to what does not listen."""
+    pids = [running.pid] if os.getpgid(0) == _group(running.pid) else [-running.pid]
+    pids += _descendants(running.pid) if pids[0] > 0 else []
+    for deadly, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0)):
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, deadly)
+        deadline = time.monotonic() + patience
+        while running.is_alive() and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+
+def _group(pid: int) -> int:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return pid
+
+
+def _descendants(root: int) -> list[int]:
+    """All processes below `root` (they share our group when they may use the terminal)."""
+    listed = sh.Command(find("ps"))("-A", "-o", "pid=,ppid=", _tty_out=False, _return_cmd=True).stdout.decode()
+    parents = {int(pid): int(parent) for pid, parent in map(str.split, listed.splitlines())}
+    found = [root]
+    for pid in found:
+        found.extend(child for child, parent in parents.items() if parent == pid)
+    return found[1:]
+
+
+def _forget(running: Any) -> None:
+    if running.is_alive():  # an exception (Ctrl-C) on the way
+        _end(running)
+    with _alive_lock:
+        _alive.pop(id(running), None)
+
+
+def _shown(program: str, args: tuple[str | bytes, ...]) -> str:
+    return shlex.join([program, *(os.fsdecode(arg) for arg in args)])

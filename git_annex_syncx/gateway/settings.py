@@ -1,0 +1,233 @@
+"""Git's configuration -> one typed, validated Settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from git_annex_syncx.errors import UsageError
+from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.model import Remote
+
+T = TypeVar("T")
+
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
+OFF: tuple[tuple[int, int | None], ...] = ()
+RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Value:
+    """One line of configuration: the key as git gives it, its value, and where it stands."""
+
+    key: str
+    text: str | None  # None: a key without `=`, which is true
+    origin: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that the configuration says, in seconds, counts and bytes a second."""
+
+    jobs: int
+    transfer_jobs: int
+    connect_timeout: float
+    stall_timeout: float
+    retries: int
+    settle_time: float
+    push_delay: float
+    retry_interval: float
+    patience: float
+    relay: bool
+    bwlimit: tuple[tuple[int, int | None], ...]  # (minute of the day, bytes a second or None)
+    autocommit: bool
+    sync_content: bool
+    own_ssh_command: bool  # the user has a say in how ssh is run
+    annex_uuid: str
+    remotes: Mapping[str, Remote]
+    groups: Mapping[str, tuple[str, ...]]  # remotes.GROUP of git
+
+
+def read_settings(repo: Repository) -> Settings:
+    """Read everything at once. Raises UsageError, naming key, value, file and a right example."""
+    return parse(_listed(git(repo, "config", "--list", "-z", "--show-origin").out.decode("utf-8", "surrogateescape")))
+
+
+def _listed(raw: str) -> list[Value]:
+    fields = raw.split("\0")
+    values = []
+    for origin, pair in zip(fields[::2], fields[1::2], strict=False):
+        key, newline, value = pair.partition("\n")
+        values.append(Value(key, value if newline else None, origin.removeprefix("file:")))
+    return values
+
+
+def parse(values: list[Value]) -> Settings:
+    """Typed settings from configuration lines, of which later ones win."""
+    last = {value.key: value for value in values}
+
+    def get(key: str, default: T, parser: Callable[[str], T], example: str) -> T:
+        return _convert(last[key], parser, example) if key in last else default
+
+    names = {
+        v.key[len("remote.") :].rpartition(".")[0]
+        for v in values
+        if v.key.startswith("remote.") and v.key.count(".") > 1
+    }
+    for name in sorted(names):
+        get(f"remote.{name}.syncx-bwlimit", OFF, _timetable, "08:00,512k 23:00,off")
+        get(f"remote.{name}.syncx-removable", False, _boolean, "true")
+    return Settings(
+        jobs=get("syncx.jobs", 16, _count, "16"),
+        transfer_jobs=get("syncx.transferjobs", 2, _count, "2"),
+        connect_timeout=get("syncx.connecttimeout", 10.0, _duration, "10s"),
+        stall_timeout=get("syncx.stalltimeout", 60.0, _duration, "60s"),
+        retries=get("syncx.retries", 3, _natural, "3"),
+        settle_time=get("syncx.settletime", 10.0, _duration_or_zero, "10s"),
+        push_delay=get("syncx.pushdelay", 2.0, _duration_or_zero, "2s"),
+        retry_interval=get("syncx.retryinterval", 1800.0, _duration, "30m"),
+        patience=get("syncx.patience", 3600.0, _duration_or_zero, "1h"),
+        relay=get("syncx.relay", False, _boolean, "false"),
+        bwlimit=get("syncx.bwlimit", OFF, _timetable, "08:00,512k 19:00,10M 23:00,off"),
+        autocommit=get("annex.autocommit", True, _boolean, "true"),
+        sync_content=get("annex.synccontent", True, _boolean, "true"),
+        own_ssh_command=any(key in last for key in ("core.sshcommand", "ssh.variant")),
+        annex_uuid=get("annex.uuid", "", str, ""),
+        remotes={name: remote for name in sorted(names) if (remote := _remote(name, values, last))},
+        groups={
+            v.key.removeprefix("remotes."): tuple((v.text or "").split())
+            for v in values
+            if v.key.startswith("remotes.")
+        },
+    )
+
+
+def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote | None:
+    """A git remote, a special remote (which has no url), or None for neither."""
+    key = f"remote.{name}."
+    url = next((v.text for v in values if v.key == key + "url" and v.text), "")
+    if not url and key + "annex-uuid" not in last:
+        return None
+    push_url = next((v.text for v in values if v.key == key + "pushurl" and v.text), None)
+
+    def get_text(option: str) -> str:
+        return (last[key + option].text or "") if key + option in last else ""
+
+    def flag(option: str, default: bool) -> bool:
+        return _convert(last[key + option], _boolean, str(default).lower()) if key + option in last else default
+
+    fetched = [v.text for v in values if v.key == key + "fetch"]
+    return Remote(
+        name=name,
+        url=_rewrite(url, values, ("insteadof",)),
+        push_url=_rewrite(push_url, values, ("insteadof",))
+        if push_url
+        else _rewrite(url, values, ("pushinsteadof", "insteadof")),
+        uuid=get_text("annex-uuid") or None,
+        sync=flag("annex-sync", True) and not flag("annex-proxied", False),
+        pull=flag("annex-pull", True),
+        push=flag("annex-push", True),
+        readonly=flag("annex-readonly", False),
+        ignore=flag("annex-ignore", False),
+        tracks_all=f"+refs/heads/*:refs/remotes/{name}/*" in fetched,
+        sync_command=get_text("annex-sync-command"),
+        ssh_options=get_text("annex-ssh-options"),
+    )
+
+
+def _rewrite(url: str, values: list[Value], kinds: tuple[str, ...]) -> str:
+    """Apply url.BASE.insteadOf as git does: the longest prefix wins; a push-only rule before the common one."""
+    for kind in kinds:
+        rules = [
+            (v.text, v.key[len("url.") : -len(kind) - 1])
+            for v in values
+            if v.key.startswith("url.") and v.key.endswith("." + kind) and v.text and url.startswith(v.text)
+        ]
+        if rules:
+            prefix, base = max(rules, key=lambda rule: len(rule[0] or ""))
+            return base + url[len(prefix or "") :]
+    return url
+
+
+def is_false(text: str) -> bool:
+    """Whether git would read this as false."""
+    return text.strip().lower() in FALSE
+
+
+# Parsers of one value; a ValueError becomes the error that names key, value, file and example
+
+
+def _convert(value: Value, parser: Callable[[str], T], example: str) -> T:
+    try:
+        return parser("true" if value.text is None else value.text.strip())
+    except ValueError:
+        raise UsageError(
+            f"{value.key} = {value.text or ''!r} (in {value.origin}) does not parse", f"a right value is {example}"
+        ) from None
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in TRUE:
+        return True
+    if text.lower() in FALSE:
+        return False
+    raise ValueError(text)
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 1000:
+        raise ValueError(text)
+    return number
+
+
+def _count(text: str) -> int:
+    number = _natural(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _duration_or_zero(text: str) -> float:
+    """Seconds from `90`, `10s`, `30m`, `2h`, `1d`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text, re.ASCII)
+    if not match:
+        raise ValueError(text)
+    return float(match[1]) * UNITS[match[2]]
+
+
+def _duration(text: str) -> float:
+    seconds = _duration_or_zero(text)
+    if seconds <= 0:
+        raise ValueError(text)
+    return seconds
+
+
+def _rate(text: str) -> int | None:
+    """Bytes a second from `512k` or `10M`; None for `off`."""
+    if text.lower() in {"off", "0"}:
+        return None
+    match = RATE.fullmatch(text)
+    if not match or float(match[1]) <= 0:
+        raise ValueError(text)
+    return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+
+
+def _timetable(text: str) -> tuple[tuple[int, int | None], ...]:
+    """`08:00,512k 23:00,off` -> ((480, 524288), (1380, None)); one rate holds all day."""
+    entries = text.split()
+    if len(entries) == 1 and "," not in text:
+        return ((0, _rate(text)),)
+    table = []
+    for entry in entries:
+        clock, rate = entry.split(",")
+        match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", clock, re.ASCII)
+        if not match:
+            raise ValueError(text)
+        table.append((int(match[1]) * 60 + int(match[2]), _rate(rate)))
+    if not table:
+        raise ValueError(text)
+    return tuple(sorted(table, key=lambda entry: entry[0]))

@@ -1,0 +1,240 @@
+"""Git's verbs towards a remote: fetch, push, ls-remote, over one shared ssh connection."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import socket
+import stat
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from git_annex_syncx.errors import Away, ProgramFailed, SyncxError
+from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.model import Fate, RefReport, Remote
+
+PORTS = {"http": 80, "https": 443, "git": 9418}
+LOST_REASONS = ("non-fast-forward", "fetch first", "stale info", "needs force", "remote ref updated since checkout")
+# What receive-pack says when another push moved the ref while ours was under way.
+LOST_REMOTE_REASONS = (
+    "failed to update ref",
+    "cannot lock ref",
+    "incorrect old value provided",
+    "reference already exists",
+)
+CHECKED_OUT_REASONS = ("branch is currently checked out", "working directory has", "up-to-date check failed")
+
+
+@dataclass(frozen=True)
+class PushSpec:
+    """What a push sends: refspecs, and the value that a forced ref must still have (empty: must not exist)."""
+
+    refspecs: tuple[str, ...]
+    leases: Mapping[str, str]
+
+
+def fetch(repo: Repository, settings: Settings, remote: Remote) -> None:
+    """Fetch all branches of a remote into refs/remotes/NAME/, dropping what it no longer has."""
+    require_present(repo, remote)
+    _require_listening(settings, remote.url, remote)
+    git(
+        repo, *_options(settings), "fetch", "--prune", "--progress", "--no-write-fetch-head", "--no-auto-maintenance",
+        "--no-recurse-submodules", "--refmap=", "--", remote.name, f"+refs/heads/*:refs/remotes/{remote.name}/*",
+        env=_connection(repo, settings, remote, remote.url), stall=settings.stall_timeout, asks=True,
+    )  # fmt: skip
+
+
+def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -> tuple[RefReport, ...]:
+    """Push all refspecs in one connection; each ref's fate. Raises where not even one was looked at."""
+    require_present(repo, remote)
+    _require_listening(settings, remote.push_url, remote)
+    leases = [f"--force-with-lease={ref}:{value}" for ref, value in spec.leases.items()]
+    done = git(
+        repo, *_options(settings), "push", "--porcelain", "--progress", *leases, "--", remote.name, *spec.refspecs,
+        env=_connection(repo, settings, remote, remote.push_url), stall=settings.stall_timeout, ok=range(256), asks=True,
+    )  # fmt: skip
+    reports = read_porcelain(done.out)
+    if not reports:
+        raise ProgramFailed(f"git push {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
+    return reports
+
+
+def ls_remote(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
+    """What branches the remote has now: full ref name -> object id."""
+    require_present(repo, remote)
+    done = git(
+        repo, *_options(settings), "ls-remote", "--heads", "--", remote.name,
+        env=_connection(repo, settings, remote, remote.url), stall=settings.stall_timeout, asks=True,
+    )  # fmt: skip
+    rows = (line.split("\t") for line in os.fsdecode(done.out).splitlines())
+    return {name: value for value, name in rows}
+
+
+def maintain(repo: Repository) -> None:
+    """Let git tidy up, once a run instead of once a fetch."""
+    with contextlib.suppress(ProgramFailed):  # only tidiness depends on it
+        git(repo, "maintenance", "run", "--auto", "--quiet")
+
+
+def require_present(repo: Repository, remote: Remote) -> None:
+    """A remote that is a directory must be there (else Away) and be the repository that it was (else SyncxError)."""
+    path = remote.path
+    if path is None:
+        return
+    place = repo.home / path
+    if not place.exists() or not any(_listdir(place)):
+        raise Away(f"{place} is not there")
+    git_dir = _git_dir_at(place)
+    if git_dir is None:
+        raise SyncxError(
+            f"{place} is there but holds no git repository", f"mount the drive, or git remote remove {remote.name}"
+        )
+    found = git(repo, "config", "--file", str(git_dir / "config"), "annex.uuid", ok=(0, 1)).out.decode().strip()
+    if remote.uuid and found != remote.uuid:
+        raise SyncxError(
+            f"{place} is another repository: its annex.uuid is {found or 'unset'}, not {remote.uuid}; nothing was written",
+            f"plug in the right drive, or if this is meant: git config remote.{remote.name}.annex-uuid {found or 'UUID'}",
+        )
+
+
+def read_porcelain(out: bytes) -> tuple[RefReport, ...]:
+    """The lines of `git push --porcelain`: flag TAB from:to TAB summary (reason)."""
+    reports = []
+    for line in os.fsdecode(out).splitlines():
+        fields = line.split("\t")
+        if len(fields) == 3 and len(fields[0]) == 1 and ":" in fields[1]:
+            reports.append(RefReport(fields[1].rpartition(":")[2], *_fate(fields[0], fields[2])))
+    return tuple(reports)
+
+
+def _fate(flag: str, summary: str) -> tuple[Fate, str]:
+    if flag == "=":
+        return Fate.CURRENT, ""
+    if flag != "!":
+        return Fate.UPDATED, ""
+    reason = summary.partition("(")[2].removesuffix(")") or summary
+    kind = summary.partition(" (")[0]
+    if kind == "[rejected]" and reason in LOST_REASONS:
+        return Fate.LOST, reason
+    if kind == "[remote rejected]" and reason.startswith(LOST_REMOTE_REASONS):
+        return Fate.LOST, reason
+    if kind == "[remote rejected]" and reason.lower().startswith(CHECKED_OUT_REASONS):
+        return Fate.CHECKED_OUT, reason
+    return Fate.REFUSED, reason
+
+
+def _listdir(place: Path) -> list[str]:
+    try:
+        return os.listdir(place) if place.is_dir() else [place.name]  # noqa: PTH208 (a generator would hide the error)
+    except OSError as error:
+        raise SyncxError(
+            f"{place} cannot be read: {error.strerror}", "check the drive and its permissions"
+        ) from error
+
+
+def _git_dir_at(place: Path) -> Path | None:
+    """The common git directory of a work tree (its .git may be a file or a link) or of a bare repository."""
+    inner = place / ".git"
+    if inner.is_file():
+        inner = place / os.fsdecode(inner.read_bytes()).removeprefix("gitdir: ").rstrip("\n")
+    for candidate in (inner, place, place.with_name(place.name + ".git")):
+        common = candidate / "commondir"
+        if common.is_file():
+            return candidate / os.fsdecode(common.read_bytes()).rstrip("\n")
+        if (candidate / "objects").is_dir() and (candidate / "config").is_file():
+            return candidate
+    return None
+
+
+# The connection
+
+
+def _options(settings: Settings) -> list[str]:
+    return ["-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={max(1, round(settings.stall_timeout))}"]
+
+
+def _require_listening(settings: Settings, url: str, remote: Remote) -> None:
+    """Ask a web server for its port first: git itself would wait minutes for a dead one (ssh has a timeout)."""
+    parts = urlsplit(url) if "://" in url else None
+    if (
+        parts is None
+        or parts.scheme not in PORTS
+        or not parts.hostname
+        or any(k.lower().endswith("_proxy") for k in os.environ)
+    ):
+        return
+    try:
+        port = parts.port or PORTS[parts.scheme]
+        socket.create_connection((parts.hostname, port), timeout=settings.connect_timeout).close()
+    except (OSError, ValueError) as error:
+        raise SyncxError(
+            f"{parts.hostname} does not answer: {error}", f"check the network, or git remote set-url {remote.name}"
+        ) from error
+
+
+def _connection(repo: Repository, settings: Settings, remote: Remote, url: str) -> dict[str, str]:
+    """Environment that makes git use one shared, impatient ssh connection a remote."""
+    host = ssh_host(url)
+    if host is None or settings.own_ssh_command or any(os.environ.get(k) for k in ("GIT_SSH", "GIT_SSH_COMMAND")):
+        return {}
+    words = ["ssh", "-o", f"ConnectTimeout={max(1, round(settings.connect_timeout))}"]
+    words += ["-o", f"ServerAliveInterval={max(1, round(settings.stall_timeout / 3))}", "-o", "ServerAliveCountMax=3"]
+    if not run.interactive():
+        words += ["-o", "BatchMode=yes"]
+    sockets = None if _user_shares(repo, host, remote) else socket_directory()
+    if sockets:
+        words += ["-o", "ControlMaster=auto", "-o", f"ControlPath={sockets}/%C", "-o", "ControlPersist=60"]
+    return {"GIT_SSH_COMMAND": shlex.join(words) + (f" {remote.ssh_options}" if remote.ssh_options else "")}
+
+
+def annex_connection(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
+    """Environment that makes git-annex use the same ssh connection as git."""
+    connection = _connection(repo, settings, remote, remote.url) if not remote.special else {}
+    return connection | {"GIT_ANNEX_USE_GIT_SSH": "1"} if connection else {}
+
+
+def ssh_host(url: str) -> str | None:
+    """The host (with user) that a git url reaches by ssh, else None."""
+    if "://" in url:
+        parts = urlsplit(url)
+        return (
+            parts.netloc.rpartition(":")[0] or parts.netloc if parts.scheme in {"ssh", "git+ssh", "ssh+git"} else None
+        )
+    colon, slash = url.find(":"), url.find("/")
+    if colon <= 0 or (0 <= slash < colon) or url[colon : colon + 2] == "::":
+        return None
+    return url[:colon]
+
+
+def _user_shares(repo: Repository, host: str, remote: Remote) -> bool:
+    """Whether the user's own ssh configuration shares connections to that host already."""
+    if host.startswith("-"):
+        return True
+    options = shlex.split(remote.ssh_options)
+    asked = run.run("ssh", "-G", *options, "--", host, cwd=repo.home, env=run.environment(), ok=range(256))
+    return any(line.startswith(b"controlpath ") and line != b"controlpath none" for line in asked.out.splitlines())
+
+
+def socket_directory() -> Path | None:
+    """A directory of our own for ssh sockets, short enough for them; None where it cannot be had safely."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    base = (
+        Path(runtime) / "git-annex-syncx"
+        if runtime
+        else Path(tempfile.gettempdir()) / f"git-annex-syncx-{os.getuid()}"
+    )
+    if len(str(base)) > 45:  # 104 bytes for a socket on macOS, less 41 for %C, less 18 that ssh adds
+        base = Path("/tmp") / f"git-annex-syncx-{os.getuid()}"
+    try:
+        base.mkdir(mode=0o700, exist_ok=True)
+        found = base.lstat()
+    except OSError:
+        return None
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077
+    return base if ours else None

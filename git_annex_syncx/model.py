@@ -1,0 +1,135 @@
+"""The values that syncx passes around: frozen, without input or output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+GITLINK = 0o160000
+SYMLINK = 0o120000
+EXECUTABLE = 0o100755
+REGULAR = 0o100644
+TREE = 0o040000
+
+
+class Result(StrEnum):
+    """What became of one remote in one phase."""
+
+    DONE = "done"
+    CURRENT = "current"
+    LEVEL = "level"
+    AWAY = "away"
+    BUSY = "busy"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class Fate(StrEnum):
+    """What became of one ref in a push."""
+
+    UPDATED = "updated"
+    CURRENT = "current"
+    CHECKED_OUT = "checked-out"  # the branch that a work tree there has open: normal
+    LOST = "lost"  # somebody else was there first
+    REFUSED = "refused"  # the remote's own policy; trying again does not help
+
+
+@dataclass(frozen=True)
+class RefReport:
+    """One ref of a push: its full name at the remote, its fate, the remote's reason."""
+
+    ref: str
+    fate: Fate
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a phase did with one remote, or with the own repository (`remote` empty)."""
+
+    event: str
+    result: Result
+    remote: str = ""
+    uuid: str | None = None
+    refs: tuple[RefReport, ...] = ()
+    seconds: float = 0.0
+    reason: str = ""  # for people: why it was skipped, what failed
+    advice: str = ""  # for people: what to do about it
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A remote as the configuration describes it; a special remote has no url."""
+
+    name: str
+    url: str
+    push_url: str
+    uuid: str | None = None
+    sync: bool = True
+    pull: bool = True
+    push: bool = True
+    readonly: bool = False
+    ignore: bool = False  # annex-ignore: git travels, content does not
+    tracks_all: bool = True  # git itself updates refs/remotes/NAME/* after a push
+    sync_command: str = ""
+    ssh_options: str = ""
+
+    @property
+    def special(self) -> bool:
+        """Whether it holds content only: git neither fetches from it nor pushes to it."""
+        return not self.url
+
+    @property
+    def path(self) -> Path | None:
+        """The directory of a remote that is reached by the file system, else None."""
+        return local_path(self.push_url) if self.push_url else None
+
+    @property
+    def through_special(self) -> bool:
+        """Whether git travels through a special remote, where a push can be undone silently."""
+        return self.push_url.startswith("annex::")
+
+    def tracking(self, branch: str) -> str:
+        """The ref that remembers where `branch` was at the remote."""
+        return f"refs/remotes/{self.name}/{branch}"
+
+
+@dataclass(frozen=True)
+class Head:
+    """What is checked out: `branch` as HEAD names it, `basis` the branch that travels."""
+
+    branch: str
+    basis: str
+
+    @property
+    def adjusted(self) -> bool:
+        """Whether HEAD is an adjusted branch of the basis."""
+        return self.branch.startswith("adjusted/")
+
+    @property
+    def checked_out(self) -> bool:
+        """Whether the basis itself is what HEAD names."""
+        return self.branch == self.basis
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One path of a tree: file mode and object id."""
+
+    mode: int
+    oid: str
+
+
+def local_path(url: str) -> Path | None:
+    """The directory that a git url names on this machine, else None (after git's urlmatch rules)."""
+    if url.startswith("file://"):
+        return Path("/" + url.removeprefix("file://").lstrip("/"))
+    if "://" in url or "::" in url.split("/", 1)[0]:
+        return None
+    colon, slash = url.find(":"), url.find("/")
+    if colon >= 0 and (slash < 0 or colon < slash):
+        return None  # host:path
+    return Path(url)

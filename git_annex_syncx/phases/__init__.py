@@ -1,0 +1,1 @@
+"""What syncx does: each phase is an idempotent function that yields outcomes."""

@@ -1,0 +1,30 @@
+"""Fetch from all remotes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from git_annex_syncx.gateway import git, transport
+from git_annex_syncx.model import Outcome, Remote, Result
+from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.parallel import each_remote
+
+
+def fetch(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
+    """Bring the remotes' branches into refs/remotes; one outcome a remote."""
+    moved = False
+    for outcome in each_remote("fetch", remotes, lambda remote: _fetch_one(node, remote), node.settings.jobs):
+        moved = moved or outcome.result is Result.DONE
+        yield outcome
+    if moved:
+        transport.maintain(node.repo)
+
+
+def _fetch_one(node: Node, remote: Remote) -> Outcome:
+    if not remote.pull:
+        return Outcome("fetch", Result.SKIPPED, remote.name, remote.uuid, reason="annex-pull is false")
+    prefix = f"refs/remotes/{remote.name}/"
+    before = git.refs(node.repo, prefix)
+    transport.fetch(node.repo, node.settings, remote)
+    result = Result.CURRENT if git.refs(node.repo, prefix) == before else Result.DONE
+    return Outcome("fetch", result, remote.name, remote.uuid)

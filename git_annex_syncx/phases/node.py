@@ -1,0 +1,102 @@
+"""The repository in hand, checked and with its settings: what every phase works on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from git_annex_syncx.errors import SyncxError, UsageError
+from git_annex_syncx.gateway import annex, git, run
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.gateway.settings import Settings, read_settings
+from git_annex_syncx.model import Outcome, Remote, Result
+
+
+@dataclass(frozen=True)
+class Node:
+    """One repository, its settings, its outbox, the version of its git-annex."""
+
+    repo: Repository
+    settings: Settings
+    outbox: Outbox
+    annex_version: str
+
+
+def open_node(start: Path) -> Node:
+    """Open the repository that `start` is in. Raises UsageError for all that a user must mend first."""
+    git.require_version()
+    repo = git.open_repository(start)
+    settings = read_settings(repo)
+    if not settings.annex_uuid:
+        raise UsageError(f"{repo.home} is a git repository without git-annex", "git annex init")
+    outbox = Outbox(_state_dir(repo) / "outbox.sqlite", settings.retry_interval)
+    version = _annex_version(repo, outbox)
+    annex.require_version(version)
+    return Node(repo, settings, outbox, version)
+
+
+def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) -> tuple[list[Remote], list[Outcome]]:
+    """The remotes to work on, and outcomes of those that the configuration leaves out.
+
+    A name is a remote's, or a group's of `remotes.GROUP` or of `git annex group`. Raises UsageError for others.
+    """
+    names, left_out = list(names), {remote.name for name in excepted for remote in _named(node, name)}
+    asked = [remote for name in names for remote in _named(node, name)] or list(node.settings.remotes.values())
+    chosen, skipped = [], []
+    for remote in dict.fromkeys(asked):
+        reason = "--except" if remote.name in left_out else "" if names else _left_out(node, remote)
+        if reason:
+            skipped.append(Outcome("remote", Result.SKIPPED, remote.name, remote.uuid, reason=reason))
+        else:
+            chosen.append(remote)
+    return chosen, skipped
+
+
+def _named(node: Node, name: str) -> list[Remote]:
+    remotes = node.settings.remotes
+    if name in remotes:
+        return [remotes[name]]
+    if name in node.settings.groups:
+        return [remotes[member] for member in node.settings.groups[name] if member in remotes]
+    members = annex.groups(node.repo).get(name)
+    if members is None:
+        known = ", ".join(remotes) or "none"
+        raise UsageError(f"there is no remote or group {name!r}", f"the remotes are: {known}")
+    return [remote for remote in remotes.values() if remote.uuid in members]
+
+
+def _left_out(node: Node, remote: Remote) -> str:
+    if not remote.sync:
+        return "annex-sync is false"
+    if remote.sync_command:
+        done = run.run("sh", "-c", remote.sync_command, cwd=node.repo.home, env=run.environment(), ok=range(256))
+        return "" if done.code == 0 else "annex-sync-command says no"
+    return ""
+
+
+def _state_dir(repo: Repository) -> Path:
+    try:
+        return repo.state_dir
+    except OSError as error:
+        raise SyncxError(
+            f"{error.filename} cannot be made: {error.strerror}", "check permissions and free space"
+        ) from error
+
+
+def _annex_version(repo: Repository, outbox: Outbox) -> str:
+    """The version of git-annex, asked again only when the program changed (it takes longer than all else here)."""
+    program = annex.program().resolve()
+    found = program.stat()
+    key = f"annex {program} {found.st_mtime_ns} {found.st_size}"
+    try:
+        known = outbox.fact("annex-version") or ""
+        if known.startswith(key + "\n"):
+            return known.rpartition("\n")[2]
+        version = annex.ask_version(repo)
+        outbox.remember("annex-version", f"{key}\n{version}")
+    except sqlite3.OperationalError:  # nothing can be remembered now; the phases will say so
+        return annex.ask_version(repo)
+    return version

@@ -1,0 +1,46 @@
+"""One worker a remote, outcomes as they come; retry after a lost race. The only concurrency in syncx."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+
+from git_annex_syncx.errors import Away, Busy, Level, SyncxError
+from git_annex_syncx.gateway import run
+from git_annex_syncx.model import Outcome, Remote, Result
+
+RESULTS = {Away: Result.AWAY, Busy: Result.BUSY, Level: Result.LEVEL}
+
+
+def each_remote(
+    event: str, remotes: Iterable[Remote], work: Callable[[Remote], Outcome], jobs: int
+) -> Iterator[Outcome]:
+    """Do `work` for all remotes at once, at most `jobs` at a time; an error becomes that remote's outcome."""
+    with ThreadPoolExecutor(max_workers=jobs, thread_name_prefix=event) as pool:
+        try:
+            running = [pool.submit(one_remote, event, remote, work) for remote in remotes]
+            for done in as_completed(running):
+                yield done.result()
+        except BaseException:  # Ctrl-C, or nobody listens any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            run.end_all()
+            raise
+
+
+def one_remote(event: str, remote: Remote, work: Callable[[Remote], Outcome]) -> Outcome:
+    """Do `work` for one remote; an error becomes its outcome."""
+    begun = time.monotonic()
+    try:
+        outcome = work(remote)
+    except SyncxError as error:
+        outcome = failure(event, error, remote)
+    return replace(outcome, seconds=time.monotonic() - begun)
+
+
+def failure(event: str, error: SyncxError, remote: Remote | None = None) -> Outcome:
+    """The outcome that tells of an error."""
+    result = RESULTS.get(type(error), Result.FAILED)
+    name, uuid = (remote.name, remote.uuid) if remote else ("", None)
+    return Outcome(event, result, name, uuid, reason=error.what, advice=error.advice)

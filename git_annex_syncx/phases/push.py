@@ -1,0 +1,213 @@
+"""Push the branch and the git-annex branch to all remotes at once, in one connection each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import annex, git, transport, worktree
+from git_annex_syncx.gateway.transport import PushSpec
+from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
+from git_annex_syncx.phases import merge
+from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.parallel import each_remote, failure
+
+ARRIVED = (Fate.UPDATED, Fate.CURRENT)
+FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
+ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"
+
+
+class LostRace(SyncxError):
+    """Somebody else pushed first."""
+
+
+@dataclass(frozen=True)
+class Pushing:
+    """What is pushed: the branch in hand, and the remotes whose branches a merge on the way takes in."""
+
+    head: Head
+    merging: merge.Merging
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Our two branches, and where the remote's two of each were when we last looked (None: absent)."""
+
+    branch: str | None
+    theirs: tuple[str | None, str | None]  # synced/B, B
+    annex: str | None
+    annex_theirs: tuple[str | None, str | None]  # synced/git-annex, git-annex
+
+
+def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
+    """Push to all remotes; again to those that a merge on the way has left behind."""
+    remotes = tuple(remotes)
+    pushing = Pushing(worktree.require_head(node.repo), merge.Merging(remotes))
+    try:
+        _prepare(node, pushing)
+    except SyncxError as error:
+        yield failure("push", error)
+        return
+    todo: tuple[Remote, ...] = remotes
+    for _ in range(node.settings.retries + 1):
+        arrived = set()
+        for outcome in each_remote("push", todo, lambda remote: _push_one(node, pushing, remote), node.settings.jobs):
+            if outcome.result in (Result.DONE, Result.CURRENT):
+                arrived.add(outcome.remote)
+            yield outcome
+        # A lost race makes a merge: whoever got the branch before it wants it too.
+        todo = tuple(remote for remote in todo if remote.name in arrived and _spec(node, pushing, remote).refspecs)
+        if not todo:
+            return
+
+
+def _prepare(node: Node, pushing: Pushing) -> None:
+    """Bring what waits elsewhere onto the two branches that are pushed."""
+    if pushing.head.adjusted:
+        merge.propagate(node, pushing.head)
+    if annex.journal_waits(node.repo):
+        annex.commit_journal(node.repo)
+    merge.merge_annex_branches(node, pushing.merging.remotes)
+
+
+def _push_one(node: Node, pushing: Pushing, remote: Remote) -> Outcome:
+    if remote.readonly or not remote.push:
+        reason = "annex-readonly is true" if remote.readonly else "annex-push is false"
+        return Outcome("push", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
+    try:
+        return _attempt(node, pushing, remote)
+    except LostRace:
+        return _catch_up(node, pushing, remote)
+
+
+def _catch_up(node: Node, pushing: Pushing, remote: Remote) -> Outcome:
+    """Fetch, merge and push again until nobody else is faster."""
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+    tries = Retrying(
+        stop=stop_after_attempt(max(1, node.settings.retries)),
+        wait=wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT),
+        retry=retry_if_exception_type(LostRace),
+        reraise=True,
+    )
+
+    def once() -> Outcome:
+        transport.fetch(node.repo, node.settings, remote)
+        merge.bring_together(node, pushing.merging)
+        return _attempt(node, pushing, remote)
+
+    return tries(once)
+
+
+def _attempt(node: Node, pushing: Pushing, remote: Remote) -> Outcome:
+    """One push, or none where nothing is to be pushed. Raises LostRace where the remote has moved on."""
+    spec = _spec(node, pushing, remote)
+    if not spec.refspecs:
+        if remote.through_special and node.outbox.fact(_unverified(remote)):
+            _verify(node, remote)
+            node.outbox.forget(_unverified(remote))
+        transport.require_present(node.repo, remote)
+        return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
+    _require_contained(node, pushing, remote)
+    if remote.through_special:
+        node.outbox.remember(_unverified(remote), "pushed")
+    reports = transport.push(node.repo, node.settings, remote, spec)
+    _require_won(pushing.head, reports)
+    _remember(node, remote, spec, reports)
+    if remote.through_special:
+        _verify(node, remote)
+    return _judged(pushing.head, remote, reports)
+
+
+def _sides(node: Node, head: Head, remote: Remote) -> Sides:
+    known = git.refs(node.repo)
+    basis = head.basis
+    return Sides(
+        branch=known.get(f"refs/heads/{basis}"),
+        theirs=(known.get(remote.tracking(f"synced/{basis}")), known.get(remote.tracking(basis))),
+        annex=known.get(ANNEX),
+        annex_theirs=(known.get(remote.tracking("synced/git-annex")), known.get(remote.tracking("git-annex"))),
+    )
+
+
+def _spec(node: Node, pushing: Pushing, remote: Remote) -> PushSpec:
+    """What the remote lacks, known without asking it. Full ref names: they cannot be taken for options."""
+    repo, basis, sides = node.repo, pushing.head.basis, _sides(node, pushing.head, remote)
+    refspecs, leases = [], {}
+    if sides.branch and not git.contained_in_any(repo, sides.branch, sides.theirs):
+        refspecs = [f"{sides.branch}:refs/heads/synced/{basis}"]
+    if sides.annex and not git.contained_in_any(repo, sides.annex, sides.annex_theirs):
+        refspecs.append(f"{sides.annex}:{SYNCED_ANNEX}")
+        leases[SYNCED_ANNEX] = sides.annex_theirs[0] or ""
+        if not sides.annex_theirs[1] or git.is_ancestor(repo, sides.annex_theirs[1], sides.annex):
+            refspecs.append(f"{sides.annex}:{ANNEX}")  # not after `git annex forget`, never forced
+    if sides.branch and refspecs and refspecs[0].startswith(sides.branch):
+        refspecs.append(f"{sides.branch}:refs/heads/{basis}")
+    return PushSpec(tuple(refspecs), leases)
+
+
+def _require_contained(node: Node, pushing: Pushing, remote: Remote) -> None:
+    """Nothing is pushed to a remote that is known to have commits which ours lacks."""
+    sides = _sides(node, pushing.head, remote)
+    if not sides.branch or git.contained_in_any(node.repo, sides.branch, sides.theirs):
+        return
+    for theirs in filter(None, sides.theirs):
+        if merge.amended(node.repo, pushing.head, sides.branch, theirs):
+            raise merge.amended_error(pushing.head, theirs, remote.name)
+        if not git.is_ancestor(node.repo, theirs, sides.branch):
+            raise LostRace(f"{remote.name} has commits that are not here")
+
+
+def _require_won(head: Head, reports: Iterable[RefReport]) -> None:
+    """Raises LostRace where somebody else moved a ref that must move forward (a direct git-annex need not)."""
+    lost = [report.ref for report in reports if report.fate is Fate.LOST and report.ref != ANNEX]
+    if lost:
+        raise LostRace(f"others keep pushing {', '.join(lost)} first", "the next run tries again")
+
+
+def _judged(head: Head, remote: Remote, reports: tuple[RefReport, ...]) -> Outcome:
+    """Done where each of our branches arrived under one of its two names."""
+    fates = {report.ref: report for report in reports}
+    problems = []
+    for pair in ((f"refs/heads/synced/{head.basis}", f"refs/heads/{head.basis}"), (SYNCED_ANNEX, ANNEX)):
+        asked = [fates[ref] for ref in pair if ref in fates]
+        if asked and not any(report.fate in ARRIVED for report in asked):
+            problems.append(f"{asked[0].ref} was refused: {asked[0].reason}")
+    result = Result.FAILED if problems else Result.DONE
+    advice = (
+        "the remote's own policy refuses it; ask who runs it, or look at its receive.* settings and hooks"
+        if problems
+        else ""
+    )
+    return Outcome("push", result, remote.name, remote.uuid, reports, reason="; ".join(problems), advice=advice)
+
+
+def _remember(node: Node, remote: Remote, spec: PushSpec, reports: Iterable[RefReport]) -> None:
+    """Where git itself does not track the remote, note where its branches are now."""
+    if remote.tracks_all:
+        return
+    sent = {target: value for value, _, target in (refspec.partition(":") for refspec in spec.refspecs)}
+    moved = {
+        remote.tracking(r.ref.removeprefix("refs/heads/")): sent[r.ref]
+        for r in reports
+        if r.fate in ARRIVED and r.ref in sent
+    }
+    git.remember_pushed(node.repo, moved)
+
+
+# Git through a special remote: another's push can undo ours while both are told that all is well
+
+
+def _unverified(remote: Remote) -> str:
+    return f"unverified push {remote.name}"
+
+
+def _verify(node: Node, remote: Remote) -> None:
+    """Raises LostRace where the remote does not have what it is remembered to have."""
+    prefix = f"refs/remotes/{remote.name}/"
+    remembered = {
+        "refs/heads/" + name.removeprefix(prefix): value for name, value in git.refs(node.repo, prefix).items()
+    }
+    if transport.ls_remote(node.repo, node.settings, remote) != remembered:
+        raise LostRace(f"a push of somebody else's to {remote.name} went over ours", "the next run tries again")

@@ -1,0 +1,55 @@
+"""Outcomes on their way to the user: failures into the outbox, successes out of it, and the sum of a run."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from git_annex_syncx.model import Outcome, Result
+from git_annex_syncx.phases.node import Node
+
+log = logging.getLogger(__name__)
+
+# The worst phase of a remote is what the summary counts.
+GRAVITY = (Result.SKIPPED, Result.CURRENT, Result.DONE, Result.LEVEL, Result.BUSY, Result.AWAY, Result.FAILED)
+SUCCEEDED = (Result.DONE, Result.CURRENT, Result.LEVEL)
+
+
+def recorded(node: Node, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+    """Pass outcomes on and keep what must outlive the run. An outbox that cannot be written stops nothing."""
+    for outcome in outcomes:
+        try:
+            if outcome.result is Result.FAILED:
+                node.outbox.record_failure(outcome.remote, outcome.event, outcome.reason)
+            elif outcome.result in SUCCEEDED:
+                node.outbox.record_success(outcome.remote, outcome.event)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("%s cannot be written (%s): what failed is not remembered", node.outbox.path, error)
+        yield outcome
+
+
+class Tally:
+    """Counts remotes by the worst of their phases, the last outcome of each phase being what holds."""
+
+    def __init__(self) -> None:
+        """Nothing counted yet."""
+        self._last: dict[tuple[str, str], Result] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one outcome into account."""
+        self._last[outcome.remote, outcome.event] = outcome.result
+
+    def failed(self) -> bool:
+        """Whether anything failed, the own repository included."""
+        return Result.FAILED in self._last.values()
+
+    def counts(self) -> dict[str, int]:
+        """Result -> number of remotes; all results are named."""
+        worst: dict[str, Result] = {}
+        for (remote, _), result in self._last.items():
+            if remote:
+                worst[remote] = max(worst.get(remote, result), result, key=GRAVITY.index)
+        found = Counter(worst.values())
+        return {result.value: found[result] for result in Result}

@@ -1,0 +1,87 @@
+"""Redundant merges are put off by a random time, so that nodes that merge at once come to rest."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+from git_annex_syncx.gateway import git, run
+from git_annex_syncx.model import Outcome, Result
+from git_annex_syncx.phases.node import Node
+
+MOST_DOUBLINGS = 6
+SHORTEST_WAIT = 0.05  # seconds
+
+
+@dataclass(frozen=True)
+class Wait:
+    """When a redundant merge may be made; times in seconds since 1970, 0 for none pending."""
+
+    due: float = 0.0
+    repetitions: int = 0
+    last: float = 0.0
+
+
+def put_off(node: Node, branch: str) -> float | None:
+    """The time until which a redundant merge waits; None: make it now.
+
+    A person at a terminal does not wait. The random wait is up to syncx.settleTime, doubled at each repetition.
+    """
+    longest = node.settings.settle_time
+    if run.interactive() or not longest:
+        return None
+    wait, now = pending(node, branch), time.time()
+    if now - wait.last > longest * 2**MOST_DOUBLINGS:
+        wait = Wait(due=wait.due)  # the last one is long ago: another story
+    if not wait.due or wait.due > now + longest * 2**MOST_DOUBLINGS:  # none yet, or the clock was set back
+        due = now + random.uniform(0, longest * 2**wait.repetitions)
+        _remember(node, branch, Wait(due, wait.repetitions, now))
+        return due
+    if now < wait.due:
+        return wait.due
+    _remember(node, branch, Wait(0.0, min(wait.repetitions + 1, MOST_DOUBLINGS), now))
+    return None
+
+
+def pending(node: Node, branch: str) -> Wait:
+    """What the outbox remembers of the branch."""
+    try:
+        return Wait(**json.loads(node.outbox.fact(_key(branch)) or "{}"))
+    except (ValueError, TypeError):
+        return Wait()
+
+
+def at_rest(node: Node, branch: str) -> None:
+    """The heads have met: nothing is put off any more."""
+    wait = pending(node, branch)
+    if wait.due:
+        _remember(node, branch, Wait(0.0, wait.repetitions, wait.last))
+
+
+def _remember(node: Node, branch: str, wait: Wait) -> None:
+    node.outbox.remember(_key(branch), json.dumps(asdict(wait)))
+
+
+def _key(branch: str) -> str:
+    return f"settle {branch}"
+
+
+def look_again(node: Node, phase: Callable[[], Iterator[Outcome]]) -> Iterator[Outcome]:
+    """Run a phase, and once more when a redundant merge that it put off is due, for syncx.settleTime at most."""
+    left = node.settings.settle_time
+    while True:
+        put_off_now = False
+        for outcome in phase():
+            put_off_now = put_off_now or outcome.result is Result.LEVEL
+            yield outcome
+        head = git.head(node.repo)
+        if not put_off_now or head is None:
+            return
+        wait = max(SHORTEST_WAIT, pending(node, head.basis).due - time.time())
+        if wait > left:
+            return
+        left -= wait
+        time.sleep(wait)

@@ -1,0 +1,94 @@
+"""Who is ahead, who is behind, what waits in the outbox: from what is known here, without any connection."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from git_annex_syncx.errors import Away, SyncxError
+from git_annex_syncx.gateway import git, transport, worktree
+from git_annex_syncx.gateway.outbox import Failure
+from git_annex_syncx.model import Remote
+from git_annex_syncx.phases import settle
+from git_annex_syncx.phases.node import Node
+
+
+@dataclass(frozen=True)
+class RemoteStatus:
+    """One remote: commits that it lacks and has more (None: never seen), times in seconds since 1970."""
+
+    name: str
+    uuid: str | None
+    state: str  # "current", "ahead", "behind", "diverged", "level", "unknown", "away", "other"
+    ahead: int | None
+    behind: int | None
+    last_success: float | None
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class Status:
+    """The own branch and all remotes."""
+
+    branch: str
+    commit: str | None
+    settle_until: float | None
+    remotes: tuple[RemoteStatus, ...]
+    failures: tuple[Failure, ...]  # of the own repository
+
+
+def status(node: Node, remotes: Iterable[Remote]) -> Status:
+    """What is known of the remotes, as of the last contact with each."""
+    head = worktree.require_head(node.repo)
+    known = git.refs(node.repo)
+    ours = known.get(f"refs/heads/{head.basis}")
+    failures, successes = node.outbox.failures(), node.outbox.last_successes()
+    due = settle.pending(node, head.basis).due
+
+    def one(remote: Remote) -> RemoteStatus:
+        theirs = [
+            known[ref]
+            for ref in (remote.tracking(head.basis), remote.tracking(f"synced/{head.basis}"))
+            if ref in known
+        ]
+        ahead = git.count(node.repo, [ours], theirs) if ours and theirs else None
+        behind = git.count(node.repo, theirs, [ours] if ours else []) if theirs else None
+        level = bool(ours and ahead and behind) and all(
+            git.brings_nothing_new(node.repo, ours or "", their) for their in theirs
+        )
+        return RemoteStatus(
+            remote.name,
+            remote.uuid,
+            _presence(node, remote) or _state(ahead, behind, level),
+            ahead,
+            behind,
+            max((when for (name, _), when in successes.items() if name == remote.name), default=None),
+            tuple(failure for failure in failures if failure.remote == remote.name),
+        )
+
+    return Status(
+        head.basis,
+        ours,
+        due if due > time.time() else None,
+        tuple(one(remote) for remote in remotes if not remote.special),
+        tuple(failure for failure in failures if not failure.remote),
+    )
+
+
+def _state(ahead: int | None, behind: int | None, level: bool) -> str:
+    if ahead is None or behind is None:
+        return "unknown"
+    if ahead and behind:
+        return "level" if level else "diverged"
+    return "ahead" if ahead else "behind" if behind else "current"
+
+
+def _presence(node: Node, remote: Remote) -> str:
+    try:
+        transport.require_present(node.repo, remote)
+    except Away:
+        return "away"
+    except SyncxError:
+        return "other"
+    return ""

@@ -1,0 +1,112 @@
+"""Everything in order: commit, fetch, merge, push, content, push."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import annex, transport, worktree
+from git_annex_syncx.gateway.settings import is_false
+from git_annex_syncx.model import Outcome, Remote, Result
+from git_annex_syncx.phases.fetch import fetch
+from git_annex_syncx.phases.merge import Merging, merge
+from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.parallel import failure, one_remote
+from git_annex_syncx.phases.push import push
+
+UNREACHED = (Result.FAILED, Result.AWAY)
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user asked of a sync; None: as the configuration says."""
+
+    commit: bool | None = None
+    message: str | None = None
+    content: bool | None = None
+    unrelated: bool = False
+
+
+def pull(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
+    """Fetch from all at once, then merge; once more where a redundant merge was put off."""
+    git_remotes = tuple(remote for remote in remotes if not remote.special)
+    worktree.require_head(node.repo)
+    yield from fetch(node, git_remotes)
+    yield from merge(node, Merging(git_remotes, unrelated))
+
+
+def merge_received(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
+    """Merge what is here already, without any connection."""
+    yield from merge(node, Merging(tuple(remote for remote in remotes if not remote.special), unrelated))
+
+
+def forward(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
+    """Merge what is here already, then push the result onward."""
+    remotes = tuple(remotes)
+    yield from merge_received(node, remotes, unrelated)
+    yield from push(node, (remote for remote in remotes if not remote.special))
+
+
+def sync(node: Node, remotes: Iterable[Remote], wish: Wish) -> Iterator[Outcome]:
+    """Bring this repository and the remotes together. Remotes that cannot be reached are left alone at once."""
+    remotes = tuple(remotes)
+    unreached = set()
+    if node.repo.top and _wants_commit(node, wish):
+        yield _commit(node, wish.message)
+    for outcome in pull(node, remotes, wish.unrelated):
+        if outcome.remote and outcome.result in UNREACHED and outcome.event == "fetch":
+            unreached.add(outcome.remote)
+        yield outcome
+    reached = tuple(remote for remote in remotes if remote.name not in unreached)
+    yield from push(node, (remote for remote in reached if not remote.special))
+    if _wants_content(node, wish):
+        yield from _content(node, reached)
+        yield from (o for o in push(node, (r for r in reached if not r.special)) if o.result is not Result.CURRENT)
+
+
+def _wants_commit(node: Node, wish: Wish) -> bool:
+    if wish.commit is not None:
+        return wish.commit
+    return node.settings.autocommit and not is_false(annex.shared_config(node.repo).get("annex.autocommit", "true"))
+
+
+def _wants_content(node: Node, wish: Wish) -> bool:
+    if wish.content is not None:
+        return wish.content
+    return node.settings.sync_content and not is_false(
+        annex.shared_config(node.repo).get("annex.synccontent", "true")
+    )
+
+
+def _commit(node: Node, message: str | None) -> Outcome:
+    begun = time.monotonic()
+    try:
+        worktree.require_head(node.repo)
+        worktree.require_idle(node.repo)
+        described = annex.descriptions(node.repo).get(node.settings.annex_uuid) or node.repo.home.name
+        made = worktree.commit(node.repo, message or f"git-annex in {described}")
+    except SyncxError as error:
+        if error.exit_code != 1:
+            raise
+        return failure("commit", error)
+    result = Result.DONE if made else Result.CURRENT
+    return Outcome(
+        "commit", result, reason="local changes committed" if made else "", seconds=time.monotonic() - begun
+    )
+
+
+def _content(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
+    """One call of git-annex a remote, one after another: two would fetch the same file twice at once."""
+    for remote in remotes:
+        if not remote.ignore:
+            yield one_remote("content", remote, lambda remote: _satisfy(node, remote))
+
+
+def _satisfy(node: Node, remote: Remote) -> Outcome:
+    transport.require_present(node.repo, remote)
+    annex.satisfy(
+        node.repo, node.annex_version, remote.name, transport.annex_connection(node.repo, node.settings, remote)
+    )
+    return Outcome("content", Result.DONE, remote.name, remote.uuid)

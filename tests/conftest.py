@@ -1,0 +1,24 @@
+"""Fixtures: a network of real repositories in a directory of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from network import Network, Node
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Network:
+    """An empty network."""
+    return Network(tmp_path / "net")
+
+
+@pytest.fixture
+def pair(net: Network) -> tuple[Node, Node]:
+    """A laptop and a desktop with one common commit (a.txt), each the other's remote."""
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "one\ntwo\nthree\n"})
+    desktop = net.clone(laptop, "desktop")
+    net.mesh(laptop, desktop)
+    return laptop, desktop

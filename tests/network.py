@@ -1,0 +1,172 @@
+"""Real repositories for tests to tell stories with: work trees, bare ones, drives, all in one directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROGRAMS = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A program that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The JSON lines of its output."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    def event(self, name: str, remote: str | None = None) -> dict[str, Any]:
+        """The last event of that name (and remote)."""
+        found = [e for e in self.events if e["event"] == name and e.get("remote") == remote]
+        assert found, f"no event {name} of {remote} in {self.out}\n{self.err}"
+        return found[-1]
+
+
+class Network:
+    """Repositories that know each other, below one directory, with a home and a configuration of their own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.home = root / "home"
+        self.runtime = root / "run"
+        self.home.mkdir(parents=True)
+        self.runtime.mkdir(mode=0o700)
+        self.clock = 1_700_000_000
+        (self.home / ".gitconfig").write_text(
+            "[user]\n\tname = Tester\n\temail = tester@example.org\n[init]\n\tdefaultBranch = main\n"
+            "[gc]\n\tauto = 0\n[annex]\n\tthin = false\n"
+        )
+
+    def env(self, **more: str) -> dict[str, str]:
+        """An environment without anything of the user's; every call is a minute later than the one before."""
+        self.clock += 60
+        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "TMPDIR", "COVERAGE_PROCESS_START")}
+        date = f"@{self.clock} +0000"
+        return kept | {
+            "PATH": f"{PROGRAMS}{os.pathsep}{kept['PATH']}",
+            "HOME": str(self.home),
+            "XDG_RUNTIME_DIR": str(self.runtime),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_AUTHOR_DATE": date,
+            "GIT_COMMITTER_DATE": date,
+            "LC_ALL": "C.UTF-8",
+        } | more
+
+    def create(self, name: str, *, bare: bool = False) -> Node:
+        """A new repository with git-annex, without a commit."""
+        node = Node(self, name, self.root / name)
+        node.path.mkdir(parents=True)
+        node.git("init", "--quiet", *(["--bare"] if bare else []))
+        node.annex("init", "--quiet", name)
+        return node
+
+    def clone(self, origin: Node, name: str, *, bare: bool = False) -> Node:
+        """A clone, initialised, whose remote is called as the origin is."""
+        node = Node(self, name, self.root / name)
+        options = ["--bare"] if bare else ["--origin", origin.name]
+        origin.git("clone", "--quiet", *options, str(origin.path), str(node.path))
+        node.annex("init", "--quiet", name)
+        return node
+
+    def connect(self, *pairs: tuple[Node, Node]) -> None:
+        """Give the first of each pair a remote for the second, called as it is."""
+        for node, other in pairs:
+            if other.name not in node.git("remote").out.split():
+                node.git("remote", "add", other.name, str(other.path))
+
+    def mesh(self, *nodes: Node) -> None:
+        """Connect everyone with everyone."""
+        self.connect(*((one, two) for one in nodes for two in nodes if one is not two))
+
+
+class Node:
+    """One repository."""
+
+    def __init__(self, net: Network, name: str, path: Path) -> None:
+        self.net, self.name, self.path = net, name, path
+
+    def run(self, *args: str | bytes, ok: int | None = 0, stdin: bytes | None = None, **env: str) -> Ran:
+        """Run a program in the repository; `ok` is the exit code it must have, None for any."""
+        done = subprocess.run(
+            args, cwd=self.path, env=self.net.env(**env), input=stdin, capture_output=True, check=False, timeout=300
+        )
+        ran = Ran(done.returncode, os.fsdecode(done.stdout), os.fsdecode(done.stderr))
+        assert ok is None or ran.code == ok, f"{args} in {self.name}: exit {ran.code}\n{ran.out}\n{ran.err}"
+        return ran
+
+    def start(self, *args: str, **env: str) -> subprocess.Popen[bytes]:
+        """Start syncx without waiting for its end."""
+        return subprocess.Popen(
+            ("git-annex-syncx", *args), cwd=self.path, env=self.net.env(**env), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def git(self, *args: str | bytes, ok: int | None = 0, stdin: bytes | None = None, **env: str) -> Ran:
+        return self.run("git", *args, ok=ok, stdin=stdin, **env)
+
+    def annex(self, *args: str, ok: int | None = 0) -> Ran:
+        return self.run("git-annex", *args, ok=ok)
+
+    def syncx(self, *args: str, ok: int | None = 0, **env: str) -> Ran:
+        """Run git-annex-syncx without a terminal and with JSON events."""
+        return self.run("git-annex-syncx", "--json", *args, ok=ok, **env)
+
+    def config(self, key: str, value: str) -> None:
+        self.git("config", key, value)
+
+    def write(self, path: str | bytes, content: str | bytes) -> None:
+        """Write a file of the work tree, never through an annexed symlink."""
+        full = os.path.join(os.fsencode(self.path), os.fsencode(path))
+        os.makedirs(os.path.dirname(full), exist_ok=True)
+        if os.path.lexists(full):
+            os.unlink(full)
+        with open(full, "wb") as handle:
+            handle.write(content.encode() if isinstance(content, str) else content)
+
+    def read(self, path: str | bytes) -> bytes:
+        """What the work tree holds."""
+        with open(os.path.join(os.fsencode(self.path), os.fsencode(path)), "rb") as handle:
+            return handle.read()
+
+    def commit(self, files: dict[str, str | bytes] | None = None, message: str = "change") -> str:
+        """Write plain text files and commit them; the commit."""
+        for path, content in (files or {}).items():
+            self.write(path, content)
+            self.git("-c", "annex.largefiles=nothing", "add", "--", path)
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        return self.head()
+
+    def commit_annexed(self, files: dict[str, str | bytes], message: str = "change") -> str:
+        """Write files, add them to the annex and commit them; the commit."""
+        for path, content in files.items():
+            self.write(path, content)
+            self.annex("add", "--quiet", "--", path)
+        self.git("commit", "--quiet", "--message", message)
+        return self.head()
+
+    def head(self, rev: str = "HEAD") -> str:
+        """The id of a commit, empty where there is none."""
+        return self.git("rev-parse", "--quiet", "--verify", rev, ok=None).out.strip()
+
+    def show(self, spec: str) -> bytes:
+        """A blob, such as `main:a.txt`."""
+        return os.fsencode(self.git("cat-file", "blob", spec).out)
+
+    def files(self, rev: str = "HEAD") -> list[str]:
+        """All paths of a commit."""
+        return self.git("ls-tree", "-r", "-z", "--name-only", rev).out.split("\0")[:-1]
+
+    def contains(self, commit: str, rev: str = "HEAD") -> bool:
+        """Whether a revision's history holds the commit."""
+        return self.git("merge-base", "--is-ancestor", commit, rev, ok=None).code == 0

@@ -1,0 +1,52 @@
+"""The house: imports run downward only, and each outside program has one door."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "git_annex_syncx"
+# From the roof to the cellar; a module may import from its own floor and below.
+FLOORS = ["cli", "triggers", "view", "phases", "network conflicts", "gateway manual", "model errors __init__"]
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def floor(parts: tuple[str, ...]) -> int:
+    """The floor of `git_annex_syncx.<parts>`."""
+    return next(n for n, names in enumerate(FLOORS) if (parts[0] if parts else "__init__") in names.split())
+
+
+def imported(tree: ast.Module) -> list[tuple[str, ...]]:
+    """All modules of the package that a module imports, anywhere in it."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found += [tuple(alias.name.split(".")) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            found += [(*(node.module or "").split("."), alias.name) for alias in node.names]
+    return [parts[1:] for parts in found if parts[0] == "git_annex_syncx"]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_run_downward(path: Path) -> None:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    here = floor(() if parts == ("__init__",) else parts)
+    for there in imported(ast.parse(path.read_text())):
+        target = () if there and there[0].startswith("__version__") else there
+        assert floor(target) >= here, f"{'.'.join(parts)} imports {'.'.join(there)}, which is above it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_each_library_has_one_door(path: Path) -> None:
+    doors = {"sh": {"gateway/run.py"}, "rich": {"view.py"}, "click": {"cli.py"}, "sqlite3": {"gateway/outbox.py"}, "subprocess": set()}
+    allowed_errors = {"sqlite3": {"phases/node.py", "phases/record.py"}}
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            root = name.split(".")[0]
+            where = str(path.relative_to(PACKAGE))
+            if root in doors:
+                assert where in doors[root] | allowed_errors.get(root, set()), f"{where} imports {root}"
