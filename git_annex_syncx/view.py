@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -151,34 +152,36 @@ class TableView:
             self._live.update(self._table(), refresh=True)
 
     def summary(self, command: str, tally: Tally) -> None:
-        """What happened here, and advice for what did not work, below the table."""
-        for (remote, _), outcome in self._last.items():
-            if outcome.advice and outcome.result in (Result.FAILED, Result.BUSY):
-                told = _clean(f"{remote or 'here'}: {outcome.advice}")
-                self._console.print(told, style="yellow", markup=False)
+        """Nothing: the table says it all."""
 
     def _table(self) -> RenderableType:
         from rich import box
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
         shown = [o for o in self._last.values() if self.verbose or o.result is not Result.SKIPPED]
         phases = list(dict.fromkeys(outcome.event for outcome in shown))
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("remote", *phases, ""):
+        for name in ("remote", *phases):
             table.add_column(name, overflow="fold")
         for remote in sorted({outcome.remote for outcome in shown}):
-            cells = [self._last.get((remote, phase)) for phase in phases]
-            words = [self._note(cell) for cell in cells if cell]
-            note = Text(_clean("; ".join(dict.fromkeys(word for word in words if word))))
-            table.add_row(Text(_clean(remote) or "here"), *(_cell(cell) for cell in cells), note)
-        return table
+            cells = (_cell(self._last.get((remote, phase))) for phase in phases)
+            table.add_row(Text(_clean(remote) or "here"), *cells)
+        return Group(table, *(note for outcome in shown for note in self._notes(outcome)))
 
-    def _note(self, outcome: Outcome) -> str:
-        words = [outcome.reason]
-        if self.verbose:
-            words += [f"{report.ref.removeprefix('refs/heads/')}: {report.fate}" for report in outcome.refs]
-        return ", ".join(word for word in words if word)
+    def _notes(self, outcome: Outcome) -> Iterator[Text]:
+        """What is to be said of an outcome, below the table."""
+        from rich.text import Text
+
+        where = f"{outcome.remote or 'here'}: {outcome.event}: "
+        if outcome.reason:
+            yield Text(_clean(where + outcome.reason), style=STYLES[outcome.result])
+        if outcome.advice and outcome.result in (Result.FAILED, Result.BUSY):
+            yield Text(_clean(f"  {outcome.advice}"), style="yellow")
+        if self.verbose and outcome.refs:
+            refs = (f"{report.ref.removeprefix('refs/heads/')}: {report.fate}" for report in outcome.refs)
+            yield Text(_clean(where + ", ".join(refs)), style="dim")
 
 
 def _cell(outcome: Outcome | None) -> Text:

@@ -87,7 +87,7 @@ def require_present(repo: Repository, remote: Remote) -> None:
     path = remote.path
     if path is None:
         return
-    place = repo.home / path
+    place = Path(os.path.normpath(repo.home / path))
     if not place.exists() or not any(_listdir(place)):
         raise Away(f"{place} is not there")
     git_dir = _git_dir_at(place)
