@@ -17,12 +17,14 @@ SATISFY_SINCE = 20230626
 def annex(
     repo: Repository,
     *args: str | bytes,
+    config: tuple[str, ...] = (),
     env: Mapping[str, str] | None = None,
     ok: Container[int] = (0,),
     asks: bool = False,
 ) -> run.Done:
     """Run git-annex in the repository; for the verbs of this module only."""
-    words = ("-c", "annex.merge-annex-branches=true", "annex", *args)
+    settings = (word for setting in ("annex.merge-annex-branches=true", *config) for word in ("-c", setting))
+    words = (*settings, "annex", *args)
     return run.run("git", *words, cwd=repo.home, env={**run.environment(), **(env or {})}, ok=ok, asks=asks)
 
 
@@ -65,14 +67,9 @@ def journal_waits(repo: Repository) -> bool:
         return False
 
 
-def commit_journal(repo: Repository) -> None:
-    """Bring what git-annex has recorded onto its branch (its own pre-push hook does the same)."""
-    annex(repo, "pre-push")
-
-
-def merge_annex_branches(repo: Repository) -> None:
-    """Let git-annex merge all git-annex branches that were fetched or received into its own."""
-    annex(repo, "info", "--fast", "--quiet")
+def bring_branch_up(repo: Repository) -> None:
+    """Let git-annex merge all git-annex branches that were fetched or received, and commit what it has recorded."""
+    annex(repo, "info", "--fast", "--quiet", config=("annex.alwayscommit=true",))
 
 
 def propagate_adjusted(repo: Repository) -> None:

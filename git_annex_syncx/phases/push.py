@@ -67,7 +67,7 @@ def _prepare(node: Node, pushing: Pushing) -> None:
     if pushing.head.adjusted:
         merge.propagate(node, pushing.head)
     if annex.journal_waits(node.repo):
-        annex.commit_journal(node.repo)
+        annex.bring_branch_up(node.repo)
     merge.merge_annex_branches(node, pushing.merging.remotes)
 
 
