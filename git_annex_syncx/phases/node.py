@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError, UsageError
@@ -35,7 +35,7 @@ def open_node(start: Path) -> Node:
     outbox = Outbox(_state_dir(repo) / "outbox.sqlite", settings.retry_interval)
     version = _annex_version(repo, outbox)
     annex.require_version(version)
-    return Node(repo, settings, outbox, version)
+    return Node(replace(repo, strangers=_strangers(settings)), settings, outbox, version)
 
 
 def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) -> tuple[list[Remote], list[Outcome]]:
@@ -75,6 +75,13 @@ def _left_out(node: Node, remote: Remote) -> str:
         done = run.run("sh", "-c", remote.sync_command, cwd=node.repo.home, env=run.environment(), ok=range(256))
         return "" if done.code == 0 else "annex-sync-command says no"
     return ""
+
+
+def _strangers(settings: Settings) -> tuple[str, ...]:
+    remotes = settings.remotes.values()
+    return tuple(
+        remote.name for remote in remotes if not (remote.uuid or remote.ignore or remote.path or remote.special)
+    )
 
 
 def _state_dir(repo: Repository) -> Path:
