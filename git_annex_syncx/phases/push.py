@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, git, transport, worktree
+from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.phases import merge
@@ -39,6 +41,7 @@ class Pushing:
 class Sides:
     """Our two branches, and where the remote's two of each were when we last looked (None: absent)."""
 
+    basis: str
     branch: str | None
     theirs: tuple[str | None, str | None]  # synced/B, B
     annex: str | None
@@ -54,15 +57,17 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     except SyncxError as error:
         yield failure("push", error)
         return
-    todo: tuple[Remote, ...] = remotes
+    todo, known = remotes, git.refs(node.repo)  # read once for all remotes
     for _ in range(node.settings.retries + 1):
         arrived = set()
-        for outcome in each_remote("push", todo, lambda remote: _push_one(node, pushing, remote), node.settings.jobs):
+        work = functools.partial(_push_one, node, pushing, known)
+        for outcome in each_remote("push", todo, work, node.settings.jobs):
             if outcome.result in (Result.DONE, Result.CURRENT):
                 arrived.add(outcome.remote)
             yield outcome
         # A lost race makes a merge: whoever got the branch before it wants it too.
-        todo = tuple(remote for remote in todo if remote.name in arrived and _spec(node, pushing, remote).wanted)
+        known = git.refs(node.repo)
+        todo = tuple(r for r in todo if r.name in arrived and _spec(node.repo, _sides(known, pushing.head, r)).wanted)
         if not todo:
             return
 
@@ -76,12 +81,12 @@ def _prepare(node: Node, pushing: Pushing) -> None:
     merge.merge_annex_branches(node, pushing.merging.remotes)
 
 
-def _push_one(node: Node, pushing: Pushing, remote: Remote) -> Outcome:
+def _push_one(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
     if remote.readonly or not remote.push:
         reason = "annex-readonly is true" if remote.readonly else "annex-push is false"
         return Outcome("push", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
     try:
-        return _attempt(node, pushing, remote)
+        return _attempt(node, pushing, known, remote)
     except LostRace as lost:
         return _catch_up(node, pushing, remote, list(lost.reports))
 
@@ -101,7 +106,7 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
         transport.fetch(node.repo, node.settings, remote)
         merge.bring_together(node, pushing.merging)
         try:
-            return _attempt(node, pushing, remote)
+            return _attempt(node, pushing, git.refs(node.repo), remote)
         except LostRace as lost:
             reports.extend(lost.reports)
             raise
@@ -117,16 +122,17 @@ def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:
     return replace(outcome, result=result, refs=(*earlier.values(), *outcome.refs))
 
 
-def _attempt(node: Node, pushing: Pushing, remote: Remote) -> Outcome:
+def _attempt(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
     """One push, or none where nothing is to be pushed. Raises LostRace where the remote has moved on."""
-    spec = _spec(node, pushing, remote)
+    sides = _sides(known, pushing.head, remote)
+    spec = _spec(node.repo, sides)
     if not spec.wanted:
         if remote.through_special and node.outbox.fact(_unverified(remote)):
             _verify(node, remote)
             node.outbox.forget(_unverified(remote))
         transport.require_present(node.repo, remote)
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
-    _require_contained(node, pushing, remote)
+    _require_contained(node, pushing, sides, remote)
     if remote.through_special:
         node.outbox.remember(_unverified(remote), "pushed")
     reports = transport.push(node.repo, node.settings, remote, spec)
@@ -137,10 +143,11 @@ def _attempt(node: Node, pushing: Pushing, remote: Remote) -> Outcome:
     return _judged(pushing.head, remote, reports)
 
 
-def _sides(node: Node, head: Head, remote: Remote) -> Sides:
-    known = git.refs(node.repo)
+def _sides(known: Mapping[str, str], head: Head, remote: Remote) -> Sides:
+    """The sides of a push, from all refs that there are here."""
     basis = head.basis
     return Sides(
+        basis=basis,
         branch=known.get(f"refs/heads/{basis}"),
         theirs=(known.get(remote.tracking(f"synced/{basis}")), known.get(remote.tracking(basis))),
         annex=known.get(ANNEX),
@@ -148,9 +155,8 @@ def _sides(node: Node, head: Head, remote: Remote) -> Sides:
     )
 
 
-def _spec(node: Node, pushing: Pushing, remote: Remote) -> PushSpec:
+def _spec(repo: Repository, sides: Sides) -> PushSpec:
     """What the remote lacks, known without asking it."""
-    repo, basis, sides = node.repo, pushing.head.basis, _sides(node, pushing.head, remote)
     wanted, leases = {}, {}
     if sides.annex and not git.contained_in_any(repo, sides.annex, sides.annex_theirs):
         wanted[SYNCED_ANNEX] = (ANNEX, sides.annex)
@@ -158,14 +164,13 @@ def _spec(node: Node, pushing: Pushing, remote: Remote) -> PushSpec:
         if not sides.annex_theirs[1] or git.is_ancestor(repo, sides.annex_theirs[1], sides.annex):
             wanted[ANNEX] = (ANNEX, sides.annex)  # not after `git annex forget`, never forced
     if sides.branch and not git.contained_in_any(repo, sides.branch, sides.theirs):
-        for there in (f"refs/heads/synced/{basis}", f"refs/heads/{basis}"):
-            wanted[there] = (f"refs/heads/{basis}", sides.branch)
+        for there in (f"refs/heads/synced/{sides.basis}", f"refs/heads/{sides.basis}"):
+            wanted[there] = (f"refs/heads/{sides.basis}", sides.branch)
     return PushSpec(wanted, leases)
 
 
-def _require_contained(node: Node, pushing: Pushing, remote: Remote) -> None:
+def _require_contained(node: Node, pushing: Pushing, sides: Sides, remote: Remote) -> None:
     """Nothing is pushed to a remote that is known to have commits which ours lacks."""
-    sides = _sides(node, pushing.head, remote)
     if not sides.branch or git.contained_in_any(node.repo, sides.branch, sides.theirs):
         return
     for theirs in filter(None, sides.theirs):
