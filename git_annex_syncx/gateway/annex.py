@@ -8,7 +8,7 @@ from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.gateway import run
-from git_annex_syncx.gateway.git import Repository, blob_at, let_strangers_be
+from git_annex_syncx.gateway.git import Repository, blob_at, without_probing
 
 OLDEST = 20230126
 SATISFY_SINCE = 20230626
@@ -25,7 +25,7 @@ def annex(
 ) -> run.Done:
     """Run git-annex in the repository; for the verbs of this module only. It may connect to `remote` alone."""
     settings = (word for setting in ("annex.merge-annex-branches=true", *config) for word in ("-c", setting))
-    words = (*let_strangers_be(repo, remote), *settings, "annex", *args)
+    words = (*without_probing(repo, remote), *settings, "annex", *args)
     return run.run("git", *words, cwd=repo.home, env={**run.environment(), **(env or {})}, ok=ok, asks=asks)
 
 

@@ -23,12 +23,14 @@ class Repository:
     """Where a repository is: `top` is None in a bare one; worktrees share `common`, not `git_dir`.
 
     `strangers` are remotes elsewhere whose uuid is not known: git-annex would connect to each of them to ask.
+    `drives` are directories whose uuid is known: git-annex would take another drive that it finds there for them.
     """
 
     git_dir: Path
     common: Path
     top: Path | None
     strangers: tuple[str, ...] = ()
+    drives: tuple[str, ...] = ()
     known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -58,9 +60,10 @@ def git(
     return run.run("git", *args, cwd=repo.home, env=environment, stdin=stdin, ok=ok, stall=stall, asks=asks)
 
 
-def let_strangers_be(repo: Repository, but: str = "") -> list[str]:
-    """Options for git that keep git-annex, in a hook too, from waiting for the answer of a dead host."""
-    return [f"--config-env=remote.{name}.annex-ignore={run.YES}" for name in repo.strangers if name != but]
+def without_probing(repo: Repository, but: str = "") -> list[str]:
+    """Options for git that keep git-annex, in a hook too, from asking remotes (`but` one) who they are."""
+    ignored = [f"--config-env=remote.{name}.annex-ignore={run.YES}" for name in repo.strangers if name != but]
+    return ignored + [f"--config-env=remote.{name}.annex-checkuuid={run.NO}" for name in repo.drives]
 
 
 def text(repo: Repository, *args: str, ok: Container[int] = (0,)) -> str:

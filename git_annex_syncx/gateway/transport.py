@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from git_annex_syncx.errors import Away, ProgramFailed, SyncxError
 from git_annex_syncx.gateway import run
-from git_annex_syncx.gateway.git import Repository, git, let_strangers_be
+from git_annex_syncx.gateway.git import Repository, git, without_probing
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
 
@@ -66,7 +66,7 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
     _require_listening(settings, remote.push_url, remote)
     leases = [f"--force-with-lease={ref}:{value}" for ref, value in spec.leases.items()]
     done = git(
-        repo, *_options(settings), *let_strangers_be(repo, remote.name),
+        repo, *_options(settings), *without_probing(repo, remote.name),
         "push", "--porcelain", "--progress", *leases, "--", remote.name, *spec.refspecs(remote.push_url),
         env=_with_annex(_connection(repo, settings, remote, remote.push_url)),
         stall=settings.stall_timeout, ok=range(256), asks=True,

@@ -35,7 +35,7 @@ def open_node(start: Path) -> Node:
     outbox = Outbox(_state_dir(repo) / "outbox.sqlite", settings.retry_interval)
     version = _annex_version(repo, outbox)
     annex.require_version(version)
-    return Node(replace(repo, strangers=_strangers(settings)), settings, outbox, version)
+    return Node(_without_surprises(repo, settings), settings, outbox, version)
 
 
 def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) -> tuple[list[Remote], list[Outcome]]:
@@ -44,7 +44,8 @@ def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) ->
     A name is a remote's, or a group's of `remotes.GROUP` or of `git annex group`. Raises UsageError for others.
     """
     names, left_out = list(names), {remote.name for name in excepted for remote in _named(node, name)}
-    asked = [remote for name in names for remote in _named(node, name)] or list(node.settings.remotes.values())
+    everyone = node.settings.remotes.values()
+    asked = [remote for name in names for remote in _named(node, name)] if names else everyone
     chosen, skipped = [], []
     for remote in dict.fromkeys(asked):
         reason = "--except" if remote.name in left_out else "" if names else _left_out(node, remote)
@@ -77,10 +78,12 @@ def _left_out(node: Node, remote: Remote) -> str:
     return ""
 
 
-def _strangers(settings: Settings) -> tuple[str, ...]:
-    remotes = settings.remotes.values()
-    return tuple(
-        remote.name for remote in remotes if not (remote.uuid or remote.ignore or remote.path or remote.special)
+def _without_surprises(repo: Repository, settings: Settings) -> Repository:
+    remotes = [remote for remote in settings.remotes.values() if not remote.special and not remote.ignore]
+    return replace(
+        repo,
+        strangers=tuple(remote.name for remote in remotes if not remote.uuid and not remote.path),
+        drives=tuple(remote.name for remote in remotes if remote.uuid and remote.path),
     )
 
 
