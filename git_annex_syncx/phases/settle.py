@@ -77,8 +77,8 @@ def look_again(node: Node, phase: Callable[[], Iterator[Outcome]]) -> Iterator[O
         for outcome in phase():
             put_off_now = put_off_now or outcome.result is Result.LEVEL
             yield outcome
-        head = git.head(node.repo)
-        if not put_off_now or head is None:
+        head = git.head(node.repo) if put_off_now else None
+        if head is None:
             return
         wait = max(SHORTEST_WAIT, pending(node, head.basis).due - time.time())
         if wait > left:
