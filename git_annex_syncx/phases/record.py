@@ -63,10 +63,10 @@ class Tally:
         return Result.FAILED in self._last.values()
 
     def counts(self) -> dict[str, int]:
-        """Result -> number of remotes; all results are named."""
+        """Result -> number of remotes; all results are named. The own repository counts where it failed."""
         worst: dict[str, Result] = {}
         for (remote, _), result in self._last.items():
-            if remote:
+            if remote or result is Result.FAILED:
                 worst[remote] = max(worst.get(remote, result), result, key=GRAVITY.index)
         found = Counter(worst.values())
         return {result.value: found[result] for result in Result}

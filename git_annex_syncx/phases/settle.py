@@ -14,6 +14,7 @@ from git_annex_syncx.phases.node import Node
 
 MOST_DOUBLINGS = 6
 SHORTEST_WAIT = 0.05  # seconds
+LONGEST_STAY = 60.0  # seconds that a run waits by itself; later merges are the next run's
 
 
 @dataclass(frozen=True)
@@ -70,8 +71,8 @@ def _key(branch: str) -> str:
 
 
 def look_again(node: Node, phase: Callable[[], Iterator[Outcome]]) -> Iterator[Outcome]:
-    """Run a phase, and once more when a redundant merge that it put off is due, for syncx.settleTime at most."""
-    left = node.settings.settle_time
+    """Run a phase, and once more when a redundant merge that it put off is due, for a minute at most."""
+    left = min(node.settings.settle_time, LONGEST_STAY)
     while True:
         put_off_now = False
         for outcome in phase():
