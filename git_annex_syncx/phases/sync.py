@@ -83,10 +83,9 @@ def _wants_content(node: Node, wish: Wish) -> bool:
 def _commit(node: Node, message: str | None) -> Outcome:
     begun = time.monotonic()
     try:
-        worktree.require_head(node.repo)
-        worktree.require_idle(node.repo)
-        described = annex.descriptions(node.repo).get(node.settings.annex_uuid) or node.repo.home.name
-        made = worktree.commit(node.repo, message or f"git-annex in {described}")
+        with worktree.merge_lock(node.repo):
+            worktree.require_ready(node.repo)
+            made = worktree.commit(node.repo, _usual_message(node) if message is None else message)
     except SyncxError as error:
         if error.exit_code != 1:
             raise
@@ -95,6 +94,11 @@ def _commit(node: Node, message: str | None) -> Outcome:
     return Outcome(
         "commit", result, reason="local changes committed" if made else "", seconds=time.monotonic() - begun
     )
+
+
+def _usual_message(node: Node) -> str:
+    described = annex.descriptions(node.repo).get(node.settings.annex_uuid) or node.repo.home.name
+    return f"git-annex in {described}"
 
 
 def _content(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
