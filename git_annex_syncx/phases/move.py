@@ -73,7 +73,7 @@ def _hand_over(repo: Repository, head: Head, old: str, new: str) -> None:
             annex.merge_synced(repo)
     finally:
         if received and not git.is_ancestor(repo, received, new):  # it waits for its turn
-            git.update_ref(repo, synced, received, new, WHY)
+            git.update_ref(repo, synced, received, _value(repo, synced) or "", WHY)
 
 
 def _value(repo: Repository, ref: str) -> str | None:

@@ -67,17 +67,21 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish) -> Iterator[Outcome]
 
 
 def _wants_commit(node: Node, wish: Wish) -> bool:
-    if wish.commit is not None:
-        return wish.commit
-    return node.settings.autocommit and not is_false(annex.shared_config(node.repo).get("annex.autocommit", "true"))
+    return _configured(node, "annex.autocommit", node.settings.autocommit) if wish.commit is None else wish.commit
 
 
 def _wants_content(node: Node, wish: Wish) -> bool:
-    if wish.content is not None:
-        return wish.content
-    return node.settings.sync_content and not is_false(
-        annex.shared_config(node.repo).get("annex.synccontent", "true")
+    return (
+        _configured(node, "annex.synccontent", node.settings.sync_content) if wish.content is None else wish.content
     )
+
+
+def _configured(node: Node, key: str, ours: bool) -> bool:
+    """What the own configuration says (`ours`), where it says nothing what `git annex config` says to all."""
+    shared = annex.shared_config(node.repo).get(key)
+    if shared is None or worktree.is_configured(node.repo, key):
+        return ours
+    return not is_false(shared)
 
 
 def _commit(node: Node, message: str | None) -> Outcome:
