@@ -80,9 +80,9 @@ def propagate_adjusted(repo: Repository) -> None:
     annex(repo, "sync", "--quiet", "--no-commit", "--no-pull", "--no-push", "--no-content")
 
 
-def merge_synced(repo: Repository) -> None:
-    """Bring synced/BASIS into the basis and the adjusted branch on it."""
-    annex(repo, "merge", "--quiet")
+def merge_commit(repo: Repository, commit: str) -> None:
+    """Bring a commit into the basis and the adjusted branch on it; what was received in synced/* is not looked at."""
+    annex(repo, "merge", "--quiet", commit)
 
 
 def satisfy(repo: Repository, version: str, remote: str, env: Mapping[str, str]) -> None:
