@@ -7,6 +7,8 @@ from pathlib import Path
 
 # What git says about its progress, which is no reason for anything.
 PROGRESS = re.compile(r"objects: +\d+%|^Total \d|Delta compression using|^Enumerating objects")
+# What git adds for people who do not know what a remote is, after the reason has been told.
+HINT = re.compile(r"^fatal: Could not read from remote|^Please make sure you have|^and the repository exists|^hint:")
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -67,7 +69,7 @@ class ProgramFailed(SyncxError):
         self.code = code
         self.stderr = stderr
         self.directory = directory
-        super().__init__(f"{_last_words(stderr) or f'exit status {code}'} [{command} in {directory}]")
+        super().__init__(_last_words(stderr) or f"{command.partition(' ')[0]} ended with exit status {code}")
 
 
 class Stalled(ProgramFailed):
@@ -79,5 +81,6 @@ def _last_words(stderr: str) -> str:
     lines = [
         line.strip() for line in stderr.replace("\r", "\n").split("\n") if line.strip() and not PROGRESS.search(line)
     ]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:", "git-annex:"))]
-    return "; ".join(dict.fromkeys((telling or lines)[-3:]))
+    better = [line for line in lines if not HINT.search(line)] or lines
+    telling = [line for line in better if line.startswith(("fatal:", "error:", "ssh:", "git-annex:"))]
+    return "; ".join(dict.fromkeys((telling or better)[-3:]))

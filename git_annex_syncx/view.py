@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -18,6 +19,7 @@ from git_annex_syncx.phases.status import RemoteStatus, Status
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live
+    from rich.text import Text
 
 STYLES = {
     Result.DONE: "green", Result.CURRENT: "dim", Result.LEVEL: "cyan", Result.AWAY: "yellow",
@@ -119,12 +121,12 @@ class PlainView:
 
 
 class TableView:
-    """A table that fills as outcomes come in."""
+    """A table that fills as outcomes come in: a row a remote, a column a phase."""
 
     def __init__(self, verbose: int) -> None:
         """With -v also what was left out and what each remote did with each ref."""
         self.verbose = verbose
-        self._rows: dict[tuple[str, str], Outcome] = {}
+        self._last: dict[tuple[str, str], Outcome] = {}
         self._console = _console(sys.stderr)
         self._live: Live | None = None
 
@@ -144,44 +146,51 @@ class TableView:
             self._live.stop()
 
     def show(self, outcome: Outcome) -> None:
-        """Add or replace the row of this remote and phase."""
-        self._rows[outcome.event, outcome.remote] = outcome
+        """Fill the cell of this remote and phase."""
+        self._last[outcome.remote, outcome.event] = outcome
         if self._live:
             self._live.update(self._table(), refresh=True)
 
     def summary(self, command: str, tally: Tally) -> None:
-        """Advice for what failed, below the table."""
-        for outcome in self._rows.values():
-            if outcome.advice and outcome.result in (Result.FAILED, Result.BUSY):
-                self._console.print(
-                    _clean(f"  {outcome.remote or 'here'}: {outcome.advice}"),
-                    style="yellow",
-                    markup=False,
-                    highlight=False,
-                )
+        """Nothing: the table says it all."""
 
     def _table(self) -> RenderableType:
         from rich import box
+        from rich.console import Group
         from rich.table import Table
         from rich.text import Text
 
+        shown = [o for o in self._last.values() if self.verbose or o.result is not Result.SKIPPED]
+        phases = list(dict.fromkeys(outcome.event for outcome in shown))
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("phase", "remote", "result", "seconds", ""):
-            table.add_column(name, justify="right" if name == "seconds" else "left", overflow="fold")
-        for outcome in self._rows.values():
-            if outcome.result is Result.SKIPPED and not self.verbose:
-                continue
-            words = [outcome.reason]
-            if self.verbose:
-                words += [f"{r.ref.removeprefix('refs/heads/')}: {r.fate.value}" for r in outcome.refs]
-            table.add_row(
-                outcome.event,
-                Text(_clean(outcome.remote or "here")),
-                Text(outcome.result.value, style=STYLES[outcome.result]),
-                f"{outcome.seconds:.2f}",
-                Text(_clean(", ".join(word for word in words if word))),
-            )
-        return table
+        for name in ("remote", *phases):
+            table.add_column(name, overflow="fold")
+        for remote in sorted({outcome.remote for outcome in shown}):
+            cells = (_cell(self._last.get((remote, phase))) for phase in phases)
+            table.add_row(Text(_clean(remote) or "here"), *cells)
+        return Group(table, *(note for outcome in shown for note in self._notes(outcome)))
+
+    def _notes(self, outcome: Outcome) -> Iterator[Text]:
+        """What is to be said of an outcome, below the table."""
+        from rich.text import Text
+
+        where = f"{outcome.remote or 'here'}: {outcome.event}: "
+        if outcome.reason:
+            yield Text(_clean(where + outcome.reason), style=STYLES[outcome.result])
+        if outcome.advice and outcome.result in (Result.FAILED, Result.BUSY):
+            yield Text(_clean(f"  {outcome.advice}"), style="yellow")
+        if self.verbose and outcome.refs:
+            refs = (f"{report.ref.removeprefix('refs/heads/')}: {report.fate}" for report in outcome.refs)
+            yield Text(_clean(where + ", ".join(refs)), style="dim")
+
+
+def _cell(outcome: Outcome | None) -> Text:
+    from rich.text import Text
+
+    if outcome is None:
+        return Text("")
+    timed = f" {outcome.seconds:.1f}s" if outcome.seconds >= 0.1 else ""
+    return Text.assemble((outcome.result.value, STYLES[outcome.result]), (timed, "dim"))
 
 
 def say(what: str, advice: str = "") -> None:

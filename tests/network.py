@@ -43,18 +43,19 @@ class Network:
         self.home.mkdir(parents=True)
         self.runtime.mkdir(mode=0o700)
         self.clock = 1_700_000_000
+        self.programs = [PROGRAMS]  # what stands first on the PATH
         (self.home / ".gitconfig").write_text(
             "[user]\n\tname = Tester\n\temail = tester@example.org\n[init]\n\tdefaultBranch = main\n"
             "[gc]\n\tauto = 0\n[annex]\n\tthin = false\n"
         )
 
     def env(self, **more: str) -> dict[str, str]:
-        """An environment without anything of the user's; every call is a minute later than the one before."""
+        """An environment without anything of the user's; every call is a minute later than the last."""
         self.clock += 60
         kept = {key: value for key, value in os.environ.items() if key in ("PATH", "TMPDIR", "COVERAGE_PROCESS_START")}
         date = f"@{self.clock} +0000"
         return kept | {
-            "PATH": f"{PROGRAMS}{os.pathsep}{kept['PATH']}",
+            "PATH": os.pathsep.join([*map(str, self.programs), kept["PATH"]]),
             "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(self.runtime),
             "GIT_CONFIG_NOSYSTEM": "1",

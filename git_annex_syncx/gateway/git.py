@@ -20,11 +20,17 @@ MERGE_EMAIL = "git-annex-syncx@localhost"
 
 @dataclass(frozen=True)
 class Repository:
-    """Where a repository is: `top` is None in a bare one; worktrees share `common`, not `git_dir`."""
+    """Where a repository is: `top` is None in a bare one; worktrees share `common`, not `git_dir`.
+
+    `strangers` are remotes elsewhere whose uuid is not known: git-annex would connect to each of them to ask.
+    `drives` are directories whose uuid is known: git-annex would take another drive that it finds there for them.
+    """
 
     git_dir: Path
     common: Path
     top: Path | None
+    strangers: tuple[str, ...] = ()
+    drives: tuple[str, ...] = ()
     known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -52,6 +58,12 @@ def git(
     """Run git in the repository; for the verbs of the gateway only."""
     environment = {**run.environment(), **(env or {})}
     return run.run("git", *args, cwd=repo.home, env=environment, stdin=stdin, ok=ok, stall=stall, asks=asks)
+
+
+def without_probing(repo: Repository, but: str = "") -> list[str]:
+    """Options for git that keep git-annex, in a hook too, from asking remotes (`but` one) who they are."""
+    ignored = [f"--config-env=remote.{name}.annex-ignore={run.YES}" for name in repo.strangers if name != but]
+    return ignored + [f"--config-env=remote.{name}.annex-checkuuid={run.NO}" for name in repo.drives]
 
 
 def text(repo: Repository, *args: str, ok: Container[int] = (0,)) -> str:

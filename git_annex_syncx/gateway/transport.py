@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import socket
 import stat
@@ -15,11 +16,12 @@ from urllib.parse import urlsplit
 
 from git_annex_syncx.errors import Away, ProgramFailed, SyncxError
 from git_annex_syncx.gateway import run
-from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.gateway.git import Repository, git, without_probing
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
 
 PORTS = {"http": 80, "https": 443, "git": 9418}
+HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 LOST_REASONS = ("non-fast-forward", "fetch first", "stale info", "needs force", "remote ref updated since checkout")
 # What receive-pack says when another push moved the ref while ours was under way.
 LOST_REMOTE_REASONS = (
@@ -33,10 +35,18 @@ CHECKED_OUT_REASONS = ("branch is currently checked out", "working directory has
 
 @dataclass(frozen=True)
 class PushSpec:
-    """What a push sends: refspecs, and the value that a forced ref must still have (empty: must not exist)."""
+    """What a push sends, and the value that a forced ref must still have there (empty: must not exist).
 
-    refspecs: tuple[str, ...]
+    `wanted` maps the full name of each ref there to the full name of ours and its value.
+    """
+
+    wanted: Mapping[str, tuple[str, str]]
     leases: Mapping[str, str]
+
+    def refspecs(self, url: str) -> tuple[str, ...]:
+        """Values are what was decided on, but remote helpers take only names."""
+        by_name = HELPER.match(url) is not None
+        return tuple(f"{ours if by_name else value}:{there}" for there, (ours, value) in self.wanted.items())
 
 
 def fetch(repo: Repository, settings: Settings, remote: Remote) -> None:
@@ -56,8 +66,10 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
     _require_listening(settings, remote.push_url, remote)
     leases = [f"--force-with-lease={ref}:{value}" for ref, value in spec.leases.items()]
     done = git(
-        repo, *_options(settings), "push", "--porcelain", "--progress", *leases, "--", remote.name, *spec.refspecs,
-        env=_connection(repo, settings, remote, remote.push_url), stall=settings.stall_timeout, ok=range(256), asks=True,
+        repo, *_options(settings), *without_probing(repo, remote.name),
+        "push", "--porcelain", "--progress", *leases, "--", remote.name, *spec.refspecs(remote.push_url),
+        env=_with_annex(_connection(repo, settings, remote, remote.push_url)),
+        stall=settings.stall_timeout, ok=range(256), asks=True,
     )  # fmt: skip
     reports = read_porcelain(done.out)
     if not reports:
@@ -87,7 +99,7 @@ def require_present(repo: Repository, remote: Remote) -> None:
     path = remote.path
     if path is None:
         return
-    place = repo.home / path
+    place = Path(os.path.normpath(repo.home / path))
     if not place.exists() or not any(_listdir(place)):
         raise Away(f"{place} is not there")
     git_dir = _git_dir_at(place)
@@ -98,8 +110,10 @@ def require_present(repo: Repository, remote: Remote) -> None:
     found = git(repo, "config", "--file", str(git_dir / "config"), "annex.uuid", ok=(0, 1)).out.decode().strip()
     if remote.uuid and found != remote.uuid:
         raise SyncxError(
-            f"{place} is another repository: its annex.uuid is {found or 'unset'}, not {remote.uuid}; nothing was written",
-            f"plug in the right drive, or if this is meant: git config remote.{remote.name}.annex-uuid {found or 'UUID'}",
+            f"{place} is another repository: its annex.uuid is {found or 'unset'}, not {remote.uuid};"
+            " nothing was written",
+            "plug in the right drive, or if this is meant:"
+            f" git config remote.{remote.name}.annex-uuid {found or 'UUID'}",
         )
 
 
@@ -131,7 +145,7 @@ def _fate(flag: str, summary: str) -> tuple[Fate, str]:
 
 def _listdir(place: Path) -> list[str]:
     try:
-        return os.listdir(place) if place.is_dir() else [place.name]  # noqa: PTH208 (a generator would hide the error)
+        return os.listdir(place) if place.is_dir() else [place.name]
     except OSError as error:
         raise SyncxError(
             f"{place} cannot be read: {error.strerror}", "check the drive and its permissions"
@@ -195,7 +209,10 @@ def _connection(repo: Repository, settings: Settings, remote: Remote, url: str) 
 
 def annex_connection(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
     """Environment that makes git-annex use the same ssh connection as git."""
-    connection = _connection(repo, settings, remote, remote.url) if not remote.special else {}
+    return _with_annex(_connection(repo, settings, remote, remote.url)) if not remote.special else {}
+
+
+def _with_annex(connection: dict[str, str]) -> dict[str, str]:
     return connection | {"GIT_ANNEX_USE_GIT_SSH": "1"} if connection else {}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError, UsageError
@@ -35,7 +35,7 @@ def open_node(start: Path) -> Node:
     outbox = Outbox(_state_dir(repo) / "outbox.sqlite", settings.retry_interval)
     version = _annex_version(repo, outbox)
     annex.require_version(version)
-    return Node(repo, settings, outbox, version)
+    return Node(_without_surprises(repo, settings), settings, outbox, version)
 
 
 def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) -> tuple[list[Remote], list[Outcome]]:
@@ -44,7 +44,8 @@ def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) ->
     A name is a remote's, or a group's of `remotes.GROUP` or of `git annex group`. Raises UsageError for others.
     """
     names, left_out = list(names), {remote.name for name in excepted for remote in _named(node, name)}
-    asked = [remote for name in names for remote in _named(node, name)] or list(node.settings.remotes.values())
+    everyone = node.settings.remotes.values()
+    asked = [remote for name in names for remote in _named(node, name)] if names else everyone
     chosen, skipped = [], []
     for remote in dict.fromkeys(asked):
         reason = "--except" if remote.name in left_out else "" if names else _left_out(node, remote)
@@ -75,6 +76,15 @@ def _left_out(node: Node, remote: Remote) -> str:
         done = run.run("sh", "-c", remote.sync_command, cwd=node.repo.home, env=run.environment(), ok=range(256))
         return "" if done.code == 0 else "annex-sync-command says no"
     return ""
+
+
+def _without_surprises(repo: Repository, settings: Settings) -> Repository:
+    remotes = [remote for remote in settings.remotes.values() if not remote.special and not remote.ignore]
+    return replace(
+        repo,
+        strangers=tuple(remote.name for remote in remotes if not remote.uuid and not remote.path),
+        drives=tuple(remote.name for remote in remotes if remote.uuid and remote.path),
+    )
 
 
 def _state_dir(repo: Repository) -> Path:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
-from git_annex_syncx.errors import Away, Busy, Level, SyncxError
+from git_annex_syncx.errors import Away, Busy, Level, ProgramFailed, SyncxError
 from git_annex_syncx.gateway import run
 from git_annex_syncx.model import Outcome, Remote, Result
+
+log = logging.getLogger(__name__)
 
 RESULTS = {Away: Result.AWAY, Busy: Result.BUSY, Level: Result.LEVEL}
 
@@ -41,6 +44,8 @@ def one_remote(event: str, remote: Remote, work: Callable[[Remote], Outcome]) ->
 
 def failure(event: str, error: SyncxError, remote: Remote | None = None) -> Outcome:
     """The outcome that tells of an error."""
+    if isinstance(error, ProgramFailed):
+        log.info("failed: %s in %s: exit %s: %s", error.command, error.directory, error.code, error.stderr.strip())
     result = RESULTS.get(type(error), Result.FAILED)
     name, uuid = (remote.name, remote.uuid) if remote else ("", None)
     return Outcome(event, result, name, uuid, reason=error.what, advice=error.advice)

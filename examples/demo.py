@@ -1,0 +1,172 @@
+"""The main job of git-annex-syncx on a throw-away network of five real repositories.
+
+Run by `make demo`. Everything happens in a temporary directory, which is removed at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.tree import Tree
+
+PROGRAMS = Path(sys.executable).parent
+console = Console(highlight=False, width=min(110, Console().width))
+
+
+class Place:
+    """One of the repositories of the network."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.path = root / name
+        self.env = {
+            "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}",
+            "HOME": str(root),
+            "XDG_RUNTIME_DIR": str(root),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "LC_ALL": "C.UTF-8",
+        }
+
+    def run(self, *words: str) -> str:
+        """Run a command there without showing it."""
+        done = subprocess.run(words, cwd=self.path, env=self.env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            sys.exit(f"{' '.join(words)} in {self.path.name} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout.strip()
+
+    def shown(self, *words: str) -> None:
+        """Show a command, run it, show what it says."""
+        console.print(f"  [bold]{self.path.name}[/]$ [cyan]{' '.join(words)}[/]")
+        begun = time.monotonic()
+        done = subprocess.run(
+            words, cwd=self.path, env=self.env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        for line in (done.stdout + done.stderr).splitlines():
+            console.print(f"    [dim]{line.removeprefix('git-annex-syncx: ')}[/]", markup=True)
+        console.print(f"    [dim](exit {done.returncode}, {time.monotonic() - begun:.1f} s)[/]\n")
+
+    def write(self, name: str, content: str) -> None:
+        """Write a file of the work tree."""
+        (self.path / name).write_text(content)
+
+
+def init(root: Path, name: str, *, bare: bool = False, origin: Place | None = None) -> Place:
+    """A repository with git-annex, a clone where an origin is given."""
+    place = Place(root, name)
+    place.path.mkdir(parents=True)
+    if origin and not bare:
+        place.run("git", "clone", "--quiet", "--origin", origin.path.name, str(origin.path), ".")
+    else:
+        place.run("git", "init", "--quiet", *(["--bare"] if bare else []))
+    place.run("git", "annex", "init", "--quiet", name)
+    return place
+
+
+def build(root: Path) -> dict[str, Place]:
+    """Laptop, desktop, NAS (bare), USB drive and server (bare), all knowing what they would know in life."""
+    (root / ".gitconfig").write_text(
+        "[user]\n\tname = You\n\temail = you@example.org\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n"
+    )
+    places = {"laptop": init(root, "laptop")}
+    places["laptop"].write("notes.txt", "Milk\nBread\n")
+    places["laptop"].run("git", "-c", "annex.largefiles=nothing", "annex", "add", "--quiet", "notes.txt")
+    places["laptop"].run("git", "commit", "--quiet", "--message", "First notes")
+    for name in ("desktop", "usb"):
+        places[name] = init(root, name, origin=places["laptop"])
+    for name in ("nas", "server"):
+        places[name] = init(root, name, bare=True)
+    for here, others in {
+        "laptop": ("desktop", "nas", "usb", "server"),
+        "desktop": ("nas", "server"),
+        "usb": (),
+    }.items():
+        for other in others:
+            places[here].run("git", "remote", "add", other, str(places[other].path))
+    return places
+
+
+def chapter(title: str, text: str) -> None:
+    """A heading and a word on what comes."""
+    console.print(Panel(text, title=title, title_align="left", border_style="green"))
+
+
+def end_state(places: dict[str, Place]) -> None:
+    """Where each repository stands and what it holds."""
+    tree = Tree("the network")
+    commits = set()
+    for name, place in places.items():
+        commit = place.run("git", "rev-parse", "--short", "main")
+        files = place.run("git", "ls-tree", "-r", "--name-only", "main").split()
+        keys = len(
+            {
+                path.name
+                for path in place.path.rglob("annex/objects/**/*")
+                if path.is_file() and path.name.startswith("SHA256E")
+            }
+        )
+        commits.add(commit)
+        tree.add(f"[bold]{name}[/]: commit {commit}, {', '.join(files)}; content of {keys} annexed files")
+    console.print(tree)
+    if len(commits) > 1:
+        sys.exit("The repositories do not hold the same commit: please report this.")
+
+
+def story(root: Path) -> None:
+    """Edits in two places, a drive that is away, one command each."""
+    chapter(
+        "1. Five repositories",
+        "A laptop, a desktop, a bare NAS, a bare server and a USB drive, each a git-annex repository.",
+    )
+    places = build(root)
+    laptop, desktop = places["laptop"], places["desktop"]
+    laptop.shown("git", "remote")
+    laptop.shown("git", "annex-syncx", "-v", "sync")
+
+    chapter(
+        "2. Edits in two places at once",
+        "The desktop adds a photo, the laptop edits its notes. Neither has seen the other's work.",
+    )
+    desktop.write("photo.jpg", "not really a photo\n" * 1000)
+    desktop.run("git", "annex", "add", "--quiet", "photo.jpg")
+    desktop.run("git", "commit", "--quiet", "--message", "A photo")
+    laptop.write("notes.txt", "Milk\nBread\nCoffee\n")
+    console.print("  The drive is unplugged meanwhile.\n")
+    places["usb"].path.rename(root / "unplugged")
+    desktop.shown("git", "annex-syncx", "-v", "sync")
+    laptop.shown("git", "annex-syncx", "-v", "sync")
+    console.print("  All remotes were worked on at once; the two histories are merged; 'away' is no failure.\n")
+
+    chapter("3. The drive is back", "The same command brings it up to date. Run again, there is nothing left to do.")
+    (root / "unplugged").rename(places["usb"].path)
+    laptop.shown("git", "annex-syncx", "-v", "sync")
+    laptop.shown("git", "annex-syncx", "-v", "push")
+    desktop.run("git", "annex-syncx", "sync")
+    places["usb"].run("git", "annex-syncx", "sync")
+    for name in ("nas", "server"):
+        places[name].run("git", "annex-syncx", "merge")
+    laptop.run("git", "annex-syncx", "sync")
+    laptop.shown("git", "annex-syncx", "status")
+
+    chapter("4. The end", "Everybody holds the same commit and the photo.")
+    end_state(places)
+
+
+def main() -> None:
+    """Run the story in a directory that is removed afterwards."""
+    root = Path(tempfile.mkdtemp(prefix="syncx-demo-"))
+    try:
+        story(root)
+    finally:
+        subprocess.run(("chmod", "-R", "u+w", str(root)), check=False)  # git-annex write-protects its objects
+        shutil.rmtree(root, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
