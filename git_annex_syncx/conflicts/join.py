@@ -108,6 +108,8 @@ def join(repo: Repository, one: str, two: str, unrelated: bool) -> Joined:
             raise LostVersion(
                 f"merging {one[:10]} and {two[:10]} would lose a version of {_shown(lost)}; nothing was changed"
             )
+    for resolution in resolutions:
+        log.info("conflict in %s (%s): now %s", _shown([resolution.path]), resolution.kind, _shown(resolution.became))
     return Joined(objects.commit_tree(repo, tree, (one, two), MESSAGE), resolutions, fallbacks)
 
 
@@ -214,6 +216,6 @@ class _Merge:
         return min(found, default=None)
 
 
-def _shown(paths: list[bytes]) -> str:
+def _shown(paths: Sequence[bytes]) -> str:
     more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
     return ", ".join(os.fsdecode(path) for path in paths[:NAMED]) + more

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from git_annex_syncx.conflicts.join import join_heads
+from git_annex_syncx.conflicts.join import Joined, join_heads
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
 from git_annex_syncx.gateway import annex, git, objects, worktree
 from git_annex_syncx.gateway.git import NONE, Repository
@@ -41,13 +42,14 @@ def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
         yield failure("merge", error)
 
 
-def bring_together(node: Node, merging: Merging) -> None:
+def bring_together(node: Node, merging: Merging) -> Joined | None:
     """Merge on behalf of a push that lost a race. Raises what stands in the way, Level where it is put off."""
     with worktree.merge_lock(node.repo):
         head = worktree.require_head(node.repo)
         worktree.require_idle(node.repo)
-        _advance(node, head, merging)
+        joined = _advance(node, head, merging)
         merge_annex_branches(node, merging.remotes)
+    return joined
 
 
 def merge_annex_branches(node: Node, remotes: Iterable[Remote]) -> None:
@@ -86,7 +88,8 @@ def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Itera
     for name, theirs in _amended_heads(node, head, merging).items():
         yield failure("merge", amended_error(head, theirs, name), node.settings.remotes.get(name))
     old = git.refs(node.repo, f"refs/heads/{head.basis}").get(f"refs/heads/{head.basis}")
-    new = _advance(node, head, merging)
+    joined = _advance(node, head, merging)
+    new = joined.commit if joined else None
     merge_annex_branches(node, merging.remotes)
     if new is None and head.basis and node.repo.top is None and (hint := _other_branches(node.repo, head)):
         yield Outcome("merge", Result.SKIPPED, reason=hint)
@@ -96,13 +99,30 @@ def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Itera
     yield Outcome(
         "merge",
         Result.DONE if commits else Result.CURRENT,
-        reason=f"{commits} commit{'s' * (commits != 1)} into {head.basis}" if commits else "",
-        details=details | {"commits": commits},
+        reason=f"{commits} commit{'s' * (commits != 1)} into {head.basis}{said_of(joined)}" if commits else "",
+        details=details | {"commits": commits} | resolved(joined),
         seconds=time.monotonic() - begun,
     )
 
 
-def _advance(node: Node, head: Head, merging: Merging) -> str | None:
+def resolved(joined: Joined | None) -> dict[str, object]:
+    """What a merge resolved, for the details of its outcome: path, kind of conflict, paths of the versions now."""
+    if joined is None or not (joined.resolutions or joined.fallbacks):
+        return {}
+    told = [
+        {"path": os.fsdecode(one.path), "kind": one.kind, "became": [os.fsdecode(path) for path in one.became]}
+        for one in joined.resolutions
+    ]
+    return {"resolved": told, "fallbacks": joined.fallbacks}
+
+
+def said_of(joined: Joined | None) -> str:
+    """The same for people, in a few words."""
+    count = len(joined.resolutions) if joined else 0
+    return f", {count} conflict{'s' * (count != 1)} resolved" if count else ""
+
+
+def _advance(node: Node, head: Head, merging: Merging) -> Joined | None:
     """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile."""
     for _ in range(LOOKS):
         if head.adjusted and _behind_adjusted(node.repo, head):
@@ -110,16 +130,16 @@ def _advance(node: Node, head: Head, merging: Merging) -> str | None:
         ours = git.refs(node.repo, f"refs/heads/{head.basis}").get(f"refs/heads/{head.basis}")
         target = _target(node, head, ours, merging)
         if target is None:
-            return ours
+            return Joined(ours) if ours else None
         try:
-            _move(node, head, ours, target)
+            _move(node, head, ours, target.commit)
         except worktree.Moved:
             continue
         return target
     raise Busy(f"{head.basis} moves faster than it can be merged")
 
 
-def _target(node: Node, head: Head, ours: str | None, merging: Merging) -> str | None:
+def _target(node: Node, head: Head, ours: str | None, merging: Merging) -> Joined | None:
     """The commit that the branch should move to, None where it is there. Raises Level for a redundant merge."""
     repo = node.repo
     gone = set(_amended_heads(node, head, merging).values())
@@ -129,14 +149,14 @@ def _target(node: Node, head: Head, ours: str | None, merging: Merging) -> str |
         settle.at_rest(node, head.basis)
         return None
     if len(alone) == 1:
-        return alone[0]
+        return Joined(alone[0])
     others = [commit for commit in alone if commit != ours]
     if ours and all(git.brings_nothing_new(repo, ours, other) for other in others):
         due = settle.put_off(node, head.basis)
         if due is not None:
             ahead = [other for other in others if git.is_ancestor(repo, ours, other)]
             if ahead:
-                return ahead[0]
+                return Joined(ahead[0])
             raise Level(
                 f"differs from others in merges only; looked at again {time.strftime('%H:%M:%S', time.localtime(due))}"
             )

@@ -104,9 +104,9 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
 
     def once() -> Outcome:
         transport.fetch(node.repo, node.settings, remote)
-        merge.bring_together(node, pushing.merging)
+        details = merge.resolved(merge.bring_together(node, pushing.merging))
         try:
-            return _attempt(node, pushing, git.refs(node.repo), remote)
+            return replace(_attempt(node, pushing, git.refs(node.repo), remote), details=details)
         except LostRace as lost:
             reports.extend(lost.reports)
             raise
