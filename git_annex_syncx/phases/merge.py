@@ -59,7 +59,7 @@ def merge_annex_branches(node: Node, remotes: Iterable[Remote]) -> None:
     names = ["refs/heads/synced/git-annex"]
     names += [remote.tracking(branch) for remote in remotes for branch in ("git-annex", "synced/git-annex")]
     if any(name in known and (not ours or not git.is_ancestor(node.repo, known[name], ours)) for name in names):
-        annex.merge_annex_branches(node.repo)
+        annex.bring_branch_up(node.repo)
 
 
 def amended(repo: Repository, head: Head, ours: str | None, theirs: str) -> bool:
