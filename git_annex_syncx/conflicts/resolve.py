@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -142,7 +142,8 @@ class _Placing:
     def __init__(self, others: Mapping[bytes, Entry], store: Store) -> None:
         self.store = store
         self.files = dict(others)
-        self.directories = {parent for path in others for parent in parents(path)}
+        folders = {path.rpartition(b"/")[0] for path in others}
+        self.directories = {folder for deepest in folders for folder in within(deepest)}
         self.changes: dict[bytes, Entry | None] = {}
 
     def place(self, settled: Mapping[bytes, _Settled]) -> Resolved:
@@ -151,7 +152,8 @@ class _Placing:
         moving = {path: list(one.variants) for path, one in settled.items()}
         for path, entry in kept.items():
             self._put(path, entry)
-        for path in self._in_the_way({*kept, *(path for path, variants in moving.items() if variants)}):
+        self.directories.update(*(within(path.rpartition(b"/")[0]) for path, going in moving.items() if going))
+        for path in sorted(self.files.keys() & self.directories):  # the directory stays
             moving.setdefault(path, []).append(self._version(self.files.pop(path)))
             kinds[path] = (
                 f"{kinds[path]}/directory" if kinds.get(path, "clean") not in ("clean", "same") else "directory"
@@ -167,17 +169,11 @@ class _Placing:
 
     def _put(self, path: bytes, entry: Entry) -> None:
         self.files[path] = self.changes[path] = entry
-        self.directories.update(parents(path))
-
-    def _in_the_way(self, placed: Iterable[bytes]) -> list[bytes]:
-        """Files where a directory is needed: the directory stays."""
-        found = {path for path in placed if path in self.directories and path in self.files}
-        found |= {parent for path in placed for parent in parents(path) if parent in self.files}
-        return sorted(found)
+        self.directories.update(within(path.rpartition(b"/")[0]))
 
     def _put_variant(self, path: bytes, version: Version) -> bytes:
         for name in variant_names(path, version):
-            if name in self.directories or any(parent in self.files for parent in parents(name)):
+            if name in self.directories:
                 continue
             if name not in self.files:
                 self._put(name, self._moved(version, path, name))
@@ -197,9 +193,8 @@ class _Placing:
         return version.entry if moved == target else Entry(SYMLINK, self.store.write([moved])[0])
 
 
-def parents(path: bytes) -> list[bytes]:
-    """The directories that a path is in."""
-    found = []
-    while path := path.rpartition(b"/")[0]:
-        found.append(path)
-    return found
+def within(folder: bytes) -> Iterator[bytes]:
+    """A directory and those that it is in."""
+    while folder:
+        yield folder
+        folder = folder.rpartition(b"/")[0]
