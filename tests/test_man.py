@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import shlex
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,21 @@ def test_all_settings_of_the_page_are_read(here: Node, net: Network) -> None:
         assert setting.lower() in refused.err
         node.git("config", "--unset", setting)
     node.syncx("status")
+
+
+@pytest.mark.slow
+def test_the_examples_run(net: Network) -> None:
+    """Every command line below EXAMPLES, in a repository that has the remotes that they name."""
+    lines = []
+    for page in sorted((MAN / "sections").glob("*.md")):
+        examples = page.read_text().partition("# EXAMPLES\n")[2].partition("\n# ")[0]
+        lines += [line.strip() for line in examples.splitlines() if line.startswith("    git annex")]
+    assert len(lines) >= 15
+    here = net.create("here")
+    here.commit({"a.txt": "a\n"})
+    net.connect(*((here, net.clone(here, name, bare=True)) for name in ("nas", "usb", "laptop", "desktop")))
+    for line in lines:
+        here.run(*shlex.split(line.partition(" | ")[0]))
 
 
 def test_help_in_a_pipe_is_plain_text(here: Node) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ OLDEST = (2, 38)
 NONE = "0" * 40
 MERGE_NAME = "git-annex-syncx"
 MERGE_EMAIL = "git-annex-syncx@localhost"
+
+_asking = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -206,9 +209,10 @@ def is_ancestor(repo: Repository, old: str, new: str) -> bool:
     if old == new:
         return True
     pair = (old, new)
-    if pair not in repo.known:
-        repo.known[pair] = git(repo, "merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
-    return repo.known[pair]
+    with _asking:  # the workers of all remotes ask the same at once
+        if pair not in repo.known:
+            repo.known[pair] = git(repo, "merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
+        return repo.known[pair]
 
 
 def contained_in_any(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:

@@ -7,7 +7,7 @@ import fcntl
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -74,14 +74,16 @@ class Outbox:
 
         return self._do(write)
 
-    def record_success(self, remote: str, phase: str) -> None:
-        """Forget the failure, remember the time."""
+    def record_successes(self, succeeded: Mapping[tuple[str, str], float]) -> None:
+        """(remote, phase) -> time: forget the failures, remember the times, in one wait for the disk."""
 
         def write(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM failures WHERE remote = ? AND phase = ?", (remote, phase))
-            db.execute("INSERT OR REPLACE INTO successes VALUES (?, ?, ?)", (remote, phase, time.time()))
+            db.executemany("DELETE FROM failures WHERE remote = ? AND phase = ?", succeeded)
+            rows = ((*pair, when) for pair, when in succeeded.items())
+            db.executemany("INSERT OR REPLACE INTO successes VALUES (?, ?, ?)", rows)
 
-        self._do(write)
+        if succeeded:
+            self._do(write)
 
     def failures(self) -> list[Failure]:
         """All that waits, the longest waiting first."""

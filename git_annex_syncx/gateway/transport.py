@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shlex
@@ -201,7 +202,7 @@ def _connection(repo: Repository, settings: Settings, remote: Remote, url: str) 
     words += ["-o", f"ServerAliveInterval={max(1, round(settings.stall_timeout / 3))}", "-o", "ServerAliveCountMax=3"]
     if not run.interactive():
         words += ["-o", "BatchMode=yes"]
-    sockets = None if _user_shares(repo, host, remote) else socket_directory()
+    sockets = None if _user_shares(repo, host, remote.ssh_options) else socket_directory()
     if sockets:
         words += ["-o", "ControlMaster=auto", "-o", f"ControlPath={sockets}/%C", "-o", "ControlPersist=60"]
     return {"GIT_SSH_COMMAND": shlex.join(words) + (f" {remote.ssh_options}" if remote.ssh_options else "")}
@@ -229,12 +230,14 @@ def ssh_host(url: str) -> str | None:
     return url[:colon]
 
 
-def _user_shares(repo: Repository, host: str, remote: Remote) -> bool:
+@functools.cache
+def _user_shares(repo: Repository, host: str, options: str) -> bool:
     """Whether the user's own ssh configuration shares connections to that host already."""
     if host.startswith("-"):
         return True
-    options = shlex.split(remote.ssh_options)
-    asked = run.run("ssh", "-G", *options, "--", host, cwd=repo.home, env=run.environment(), ok=range(256))
+    asked = run.run(
+        "ssh", "-G", *shlex.split(options), "--", host, cwd=repo.home, env=run.environment(), ok=range(256)
+    )
     return any(line.startswith(b"controlpath ") and line != b"controlpath none" for line in asked.out.splitlines())
 
 
