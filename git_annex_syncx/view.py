@@ -17,9 +17,13 @@ from git_annex_syncx.phases.record import Tally
 from git_annex_syncx.phases.status import RemoteStatus, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console, RenderableType
     from rich.live import Live
     from rich.text import Text
+
+    from git_annex_syncx.conflicts.driver import State
 
 STYLES = {
     Result.DONE: "green", Result.CURRENT: "dim", Result.LEVEL: "cyan", Result.AWAY: "yellow",
@@ -257,6 +261,23 @@ def show_status(status: Status, as_json: bool) -> None:
             markup=False,
             highlight=False,
         )
+
+
+def show_driver(state: State, as_json: bool, effect: Iterable[str] = ()) -> None:
+    """How the merge driver stands, and what that changes for plain git."""
+    if as_json:
+        _json_line({"event": "merge-driver"} | dataclasses.asdict(state))
+        return
+    where = f"{state.scope} ({state.file})"
+    used = "in use" if state.selected == "syncx" else f"not in use: merge.default is {state.selected or 'unset'}"
+    gone = "" if state.runs else "; the program that it calls has changed: git annex-syncx merge-driver install"
+    console = _console(sys.stdout)
+    console.print(
+        _clean(f"{where}: " + (f"installed, {used}{gone}" if state.installed else "not installed")),
+        markup=False,
+    )
+    for line in effect:
+        console.print(f"  {line}", markup=False)
 
 
 def _waiting(remote: RemoteStatus) -> str:
