@@ -30,6 +30,7 @@ STYLES = {
     Result.BUSY: "yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim",
 }  # fmt: skip
 STATES = {"current": "green", "diverged": "yellow", "other": "bold red", "away": "yellow"}
+NAMED = 10  # how many variants are named
 TROUBLE = (Result.FAILED,)
 
 
@@ -219,7 +220,8 @@ def show_status(status: Status, as_json: bool) -> None:
     if as_json:
         for remote in status.remotes:
             _json_line({"event": "status"} | dataclasses.asdict(remote))
-        own = {"branch": status.branch, "commit": status.commit, "settle_until": status.settle_until}
+        own: dict[str, Any] = {"branch": status.branch, "commit": status.commit}
+        own |= {"settle_until": status.settle_until, "variants": status.variants}
         _json_line(
             {
                 "event": "summary",
@@ -254,6 +256,9 @@ def show_status(status: Status, as_json: bool) -> None:
             f"level with others; a merge is looked at again at {_clock(status.settle_until)}", highlight=False
         )
     console.print(table if status.remotes else "no remotes: git remote add NAME URL")
+    if status.variants:
+        shown = ", ".join(status.variants[:NAMED]) + (", ..." if len(status.variants) > NAMED else "")
+        console.print(_clean(f"{len(status.variants)} variants to choose from: {shown}"), markup=False)
     for failure in status.failures:
         console.print(
             _clean(f"{failure.phase} failed {failure.tries} times: {failure.error}"),
