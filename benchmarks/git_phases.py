@@ -21,7 +21,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from latency import Proxy, Sshd
+from latency import FarHosts
+from sshd import Sshd  # the tests' own
 
 HOSTS = [f"h{number}" for number in range(1, 9)]
 DEAD = "dead"
@@ -68,31 +69,25 @@ class Target:
 class Bench:
     """A laptop, eight bare remotes, the network between them."""
 
-    def __init__(self, root: Path, runtime: Path, stack: ExitStack) -> None:
-        """Build all of it below `root`; `runtime` is for sockets, whose paths must be short."""
-        self.root, self.runtime = root, runtime
+    def __init__(self, root: Path, stack: ExitStack) -> None:
+        """Build all of it below `root`."""
+        self.root, self.laptop, self.home = root, root / "laptop", root / "home"
         self.runs = 0
-        (root / "home").mkdir()
-        (root / "home" / ".gitconfig").write_text(
+        self.home.mkdir()
+        (self.home / ".gitconfig").write_text(
             "[user]\n\tname = Bench\n\temail = bench@example.org\n[init]\n\tdefaultBranch = main\n[gc]\n\tauto = 0\n"
         )
-        path = f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"
-        sshd = Sshd(root / "sshd", path)
-        stack.callback(sshd.stop)
-        self.proxy = Proxy(sshd.port, len(HOSTS), ONE_WAY, dead=1)
-        stack.callback(self.proxy.stop)
-        ports = dict(zip(HOSTS, self.proxy.ports, strict=True)) | {DEAD: self.proxy.dead_ports[0]}
-        self.path = f"{sshd.write_client(ports)}{os.pathsep}{path}"
-        self.laptop = root / "laptop"
+        self.sshd = stack.enter_context(Sshd(root / "sshd", self.home))
+        self.far = stack.enter_context(FarHosts(self.sshd.port, len(HOSTS), ONE_WAY))
         self._build()
 
     def env(self) -> dict[str, str]:
         """An environment with nothing of the user's and a runtime directory of its own."""
-        runtime = self.runtime / str(self.runs)
+        runtime = self.sshd.runtime / str(self.runs)  # sockets need a short path
         runtime.mkdir(mode=0o700, exist_ok=True)
         return {
-            "PATH": self.path,
-            "HOME": str(self.root / "home"),
+            "PATH": os.pathsep.join([str(self.sshd.programs), str(PROGRAMS), os.environ["PATH"]]),
+            "HOME": str(self.home),
             "XDG_RUNTIME_DIR": str(runtime),
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_TERMINAL_PROMPT": "0",
@@ -111,7 +106,7 @@ class Bench:
     def measure(self, *commands: tuple[str, ...], ok: tuple[int, ...] = (0,)) -> Run:
         """Time commands that run side by side, until the last has ended, without ssh masters from before."""
         self.runs += 1
-        env, before = self.env(), self.proxy.connections()
+        env, before = self.env(), self.far.connections()
         begun = time.perf_counter()
         running = [
             subprocess.Popen(
@@ -129,14 +124,14 @@ class Bench:
         for words, (said, code) in zip(commands, ended, strict=True):
             if code not in ok:
                 sys.exit(f"{' '.join(words)}: exit {code}\n{said.decode()}")
-        run = Run(seconds, self.proxy.connections() - before)
+        run = Run(seconds, self.far.connections() - before)
         self.end_masters()
         return run
 
     def measure_arrival(self, command: tuple[str, ...], remotes: list[str]) -> Run:
         """Time until the last of `remotes` is reported by a command that prints JSON events; all must be done."""
         self.runs += 1
-        env, before = self.env(), self.proxy.connections()
+        env, before = self.env(), self.far.connections()
         begun, seconds, left, lines = time.perf_counter(), 0.0, set(remotes), []
         with subprocess.Popen(
             command,
@@ -155,13 +150,13 @@ class Bench:
                     seconds = time.perf_counter() - begun
         if left:
             sys.exit(f"{' '.join(command)}: never done: {', '.join(sorted(left))}\n{''.join(lines)}")
-        run = Run(seconds, self.proxy.connections() - before)
+        run = Run(seconds, self.far.connections() - before)
         self.end_masters()
         return run
 
     def end_masters(self) -> None:
         """End the ssh connections that syncx and git-annex keep for the next command."""
-        kept = [*self.runtime.glob("**/*"), *(self.laptop / ".git" / "annex" / "ssh").glob("*")]
+        kept = [*self.sshd.runtime.glob("**/*"), *(self.laptop / ".git" / "annex" / "ssh").glob("*")]
         for socket in kept:
             if socket.is_socket():
                 self.call("ssh", "-o", f"ControlPath={socket}", "-O", "exit", "none", ok=(0, 255))
@@ -197,8 +192,8 @@ class Bench:
             self.call("git", "remote", "add", name, str(self.root / name))
         self.call("git-annex", "sync", "--quiet", "--no-content")  # learns the uuids, joins the git-annex branches
         self.call("git-annex", "sync", "--quiet", "--no-content")
-        for name in HOSTS:
-            self.call("git", "remote", "set-url", name, f"ssh://{name}{self.root / name}")
+        for name, port in zip(HOSTS, self.far.ports, strict=True):
+            self.call("git", "remote", "set-url", name, self.sshd.url(self.root / name, port))
         self.call(*SYNCX, "sync", "--no-content")
         self.end_masters()
         self.require_arrived(HOSTS)
@@ -257,7 +252,7 @@ def _dead_host(bench: Bench, rounds: int) -> Iterator[tuple[str, Run]]:
     """The arrival of seven remotes without and with a dead host beside them."""
     seven = HOSTS[:7]
     bench.call("git", "config", "syncx.connectTimeout", "4s")
-    bench.call("git", "remote", "add", DEAD, f"ssh://{DEAD}{bench.root / 'h8'}")
+    bench.call("git", "remote", "add", DEAD, bench.sshd.url(bench.root / "h8", bench.far.dead_port))
     for _ in range(rounds):
         for name, others in ((SEVEN, ()), (SEVEN_AND_DEAD, (DEAD,))):
             bench.commit()
@@ -358,10 +353,8 @@ def main() -> int:
     parser.add_argument("--slow-rounds", type=int, default=3, help="runs of git-annex (default 3)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only commands whose name holds TEXT")
     options = parser.parse_args()
-    with ExitStack() as stack:
-        root = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncx-bench-"))
-        runtime = stack.enter_context(tempfile.TemporaryDirectory(prefix="sb", dir="/tmp"))
-        bench = Bench(Path(root), Path(runtime), stack)
+    with tempfile.TemporaryDirectory(prefix="syncx-bench-") as root, ExitStack() as stack:
+        bench = Bench(Path(root), stack)
         runs = run_all(bench, options.rounds, options.slow_rounds, options.only)
         judged = targets(runs)
         show(HEADINGS, rows(runs))

@@ -130,7 +130,7 @@ def test_a_race_that_is_never_won_is_a_failure_that_waits(net: Network) -> None:
     assert "first" in event["error"]
     assert len(counter.read_text().split()) == 3, "one try and two more"
     assert not hub.contains(made, "main")
-    (waiting,) = next(e["failures"] for e in mine.syncx("status").events if e.get("name") == "hub")
+    (waiting,) = mine.syncx("status").event("status", "hub")["failures"]
     assert (waiting["phase"], waiting["tries"]) == ("push", 1)
     hook.unlink()
     assert mine.syncx("push").event("push", "hub")["result"] == "done"

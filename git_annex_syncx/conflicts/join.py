@@ -92,10 +92,7 @@ def join(repo: Repository, one: str, two: str, unrelated: bool) -> Joined:
     """The merge commit of two commits that are given in order of their ids."""
     common = objects.merge_bases(repo, one, two)
     if not common and not unrelated:
-        raise Refused(
-            f"{one[:10]} and {two[:10]} share no history",
-            "if they belong together: git annex-syncx merge --allow-unrelated-histories",
-        )
+        raise unrelated_error(one, two, "")
     bases = [objects.tree_of(repo, base) for base in common] or [objects.empty_tree(repo)]
     merge = _Merge(repo, bases, objects.tree_of(repo, one), objects.tree_of(repo, two))
     fallbacks = 0
@@ -111,6 +108,15 @@ def join(repo: Repository, one: str, two: str, unrelated: bool) -> Joined:
     for resolution in resolutions:
         log.info("conflict in %s (%s): now %s", _shown([resolution.path]), resolution.kind, _shown(resolution.became))
     return Joined(objects.commit_tree(repo, tree, (one, two), MESSAGE), resolutions, fallbacks)
+
+
+def unrelated_error(one: str, two: str, holder: str) -> Refused:
+    """What to say of two histories without a common commit; the second is the holder's, if that is not empty."""
+    whose = f" of {holder}" if holder not in ("", ".") else ""
+    return Refused(
+        f"{one[:10]} and {two[:10]}{whose} share no history",
+        "if they belong together: git annex-syncx merge --allow-unrelated-histories",
+    )
 
 
 class _Merge:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import annex, git, run
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.gateway.outbox import Outbox, OutboxError
 from git_annex_syncx.gateway.settings import Settings, read_settings
 from git_annex_syncx.model import Outcome, Remote, Result
 
@@ -107,6 +106,6 @@ def _annex_version(repo: Repository, outbox: Outbox) -> str:
             return known.rpartition("\n")[2]
         version = annex.ask_version(repo)
         outbox.remember("annex-version", f"{key}\n{version}")
-    except sqlite3.OperationalError:  # nothing can be remembered now; the phases will say so
+    except OutboxError:  # nothing can be remembered now; the phases will say so
         return annex.ask_version(repo)
     return version

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases.node import Node
 
@@ -43,8 +43,8 @@ def recorded(node: Node, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
 def _tolerant(node: Node) -> Iterator[None]:
     try:
         yield
-    except (sqlite3.Error, OSError) as error:
-        log.warning("%s cannot be written (%s): what failed is not remembered", node.outbox.path, error)
+    except OutboxError as error:
+        log.warning("%s; what failed is not remembered", error.what)
 
 
 class Tally:
