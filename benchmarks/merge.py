@@ -47,7 +47,8 @@ def git(top: Path, *args: str, stdin: bytes | None = None) -> str:
     """Run git without anything of the user's."""
     env = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     env |= {f"GIT_{who}_{what}": "bench@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    return subprocess.run(["git", *args], cwd=top, env=env, input=stdin, capture_output=True, check=True).stdout.decode()
+    done = subprocess.run(["git", *args], cwd=top, env=env, input=stdin, capture_output=True, check=True)
+    return done.stdout.decode()
 
 
 def path(n: int) -> str:
@@ -83,7 +84,8 @@ def make(top: Path) -> None:
 
 def commit(branch: str, parent: str, files: dict[str, bytes | None]) -> bytes:
     """A commit in the language of git fast-import."""
-    lines = [f"commit refs/heads/{branch}\ncommitter bench <bench@example.org> 1700000000 +0000\ndata 1\n.\n".encode()]
+    who = "bench <bench@example.org> 1700000000 +0000"
+    lines = [f"commit refs/heads/{branch}\ncommitter {who}\ndata 1\n.\n".encode()]
     lines += [f"from refs/heads/{parent}\n".encode()] if parent else []
     for name, text in files.items():
         if text is None:
