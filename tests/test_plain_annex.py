@@ -40,8 +40,9 @@ def test_annexed_conflicts_converge_to_the_same_names(three: tuple[Node, Node, N
         node.commit_annexed({"k.bin": f"of {node.name}", "new.tar.gz": f"new of {node.name}"})
     rounds(*((server, laptop, desktop) if server_first else (laptop, desktop, server)))
     assert tree(laptop) == tree(desktop) == tree(server)
-    assert len([path for path in laptop.files() if path.startswith("k.variant-")]) == 3
-    assert len([path for path in laptop.files() if path.startswith("new.tar.variant-")]) == 3
+    for name in ("k.", "new."):  # a third version may find the name free again
+        blobs = {laptop.show(f"main:{path}") for path in laptop.files() if path.startswith(name)}
+        assert len(blobs) == 3
 
 
 def test_both_resolve_the_same_conflict_at_once(three: tuple[Node, Node, Node]) -> None:
