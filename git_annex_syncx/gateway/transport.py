@@ -101,9 +101,9 @@ def require_present(repo: Repository, remote: Remote) -> None:
     path = remote.path
     if path is None:
         return
-    place = Path(os.path.normpath(repo.home / os.path.expanduser(path)))
+    place = repo.home / os.path.expanduser(path)
     if not place.exists() or not any(_listdir(place)):
-        raise Away(f"{place} is not there")
+        raise Away(f"{os.path.normpath(place)} is not there")
     git_dir = _git_dir_at(place)
     if git_dir is None:
         raise SyncxError(
