@@ -40,7 +40,7 @@ class Globals:
         from git_annex_syncx.phases.node import open_node
 
         view.talk(self.quiet, self.verbose)
-        return open_node(Path(self.path or "."))
+        return open_node(Path(self.path) if self.path else None)
 
     def run(
         self, command: str, node: Node, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Outcome]]

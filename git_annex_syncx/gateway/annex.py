@@ -26,7 +26,9 @@ def annex(
     """Run git-annex in the repository; for the verbs of this module only. It may connect to `remote` alone."""
     settings = (word for setting in ("annex.merge-annex-branches=true", *config) for word in ("-c", setting))
     words = (*without_probing(repo, remote), *settings, "annex", *args)
-    return run.run("git", *words, cwd=repo.home, env={**run.environment(), **(env or {})}, ok=ok, asks=asks)
+    return run.run(
+        "git", *words, cwd=repo.home, env={**run.environment(), **repo.named, **(env or {})}, ok=ok, asks=asks
+    )
 
 
 def program() -> Path:
@@ -88,7 +90,20 @@ def satisfy(repo: Repository, version: str, remote: str, env: Mapping[str, str])
     if release_date(version) >= SATISFY_SINCE:
         annex(repo, "satisfy", "--quiet", "--", remote, remote=remote, env=env, asks=True)
     else:
-        annex(repo, "sync", "--quiet", "--content", "--no-commit", "--", remote, remote=remote, env=env, asks=True)
+        annex(
+            repo,
+            "sync",
+            "--quiet",
+            "--content",
+            "--no-commit",
+            "--no-pull",
+            "--no-push",
+            "--",
+            remote,
+            remote=remote,
+            env=env,
+            asks=True,
+        )
 
 
 def groups(repo: Repository) -> dict[str, set[str]]:
