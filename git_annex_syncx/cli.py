@@ -197,6 +197,25 @@ def status(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]
     view.show_status(phase(node, chosen), options.as_json)
 
 
+@command("merge-driver")
+@click.argument("action", metavar="install|uninstall|status", type=click.Choice(["install", "uninstall", "status"]))
+@click.option("--global", "everywhere", is_flag=True, help="In all repositories of this user.")
+@click.option("--force", is_flag=True, help="Take the place of another merge.default.")
+def merge_driver(options: Globals, action: str, everywhere: bool, force: bool) -> None:
+    """Let git itself unite texts in its merges."""
+    from git_annex_syncx import view
+    from git_annex_syncx.conflicts import driver
+    from git_annex_syncx.gateway.git import open_repository
+
+    repo = None if everywhere else open_repository(Path(options.path or "."))
+    if action == "install":
+        view.show_driver(driver.install(repo, everywhere, force), options.as_json, driver.EFFECT)
+    elif action == "uninstall":
+        view.show_driver(driver.uninstall(repo, everywhere), options.as_json)
+    else:
+        view.show_driver(driver.status(repo, everywhere), options.as_json)
+
+
 @command("help")
 @click.argument("topic", metavar="[COMMAND]", required=False)
 def help_command(options: Globals, topic: str | None) -> None:

@@ -18,15 +18,20 @@ from git_annex_syncx.phases.record import Tally
 from git_annex_syncx.phases.status import RemoteStatus, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from rich.console import Console, RenderableType
     from rich.live import Live
     from rich.text import Text
+
+    from git_annex_syncx.conflicts.driver import State
 
 STYLES = {
     Result.DONE: "green", Result.CURRENT: "dim", Result.LEVEL: "cyan", Result.AWAY: "yellow",
     Result.BUSY: "yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim",
 }  # fmt: skip
 STATES = {"current": "green", "diverged": "yellow", "other": "bold red", "away": "yellow"}
+NAMED = 10  # how many variants are named
 TROUBLE = (Result.FAILED,)
 
 
@@ -216,7 +221,8 @@ def show_status(status: Status, as_json: bool) -> None:
     if as_json:
         for remote in status.remotes:
             _json_line({"event": "status"} | dataclasses.asdict(remote))
-        own = {"branch": status.branch, "commit": status.commit, "settle_until": status.settle_until}
+        own: dict[str, Any] = {"branch": status.branch, "commit": status.commit}
+        own |= {"settle_until": status.settle_until, "variants": status.variants}
         _json_line(
             {
                 "event": "summary",
@@ -253,6 +259,9 @@ def show_status(status: Status, as_json: bool) -> None:
             f"level with others; a merge is looked at again at {_clock(status.settle_until)}", highlight=False
         )
     console.print(table if status.remotes else "no remotes: git remote add NAME URL")
+    if status.variants:
+        shown = ", ".join(status.variants[:NAMED]) + (", ..." if len(status.variants) > NAMED else "")
+        console.print(_clean(f"{len(status.variants)} variants to choose from: {shown}"), markup=False)
     for failure in status.failures:
         console.print(
             _clean(f"{failure.phase} failed {failure.tries} times: {failure.error}"),
@@ -260,6 +269,23 @@ def show_status(status: Status, as_json: bool) -> None:
             markup=False,
             highlight=False,
         )
+
+
+def show_driver(state: State, as_json: bool, effect: Iterable[str] = ()) -> None:
+    """How the merge driver stands, and what that changes for plain git."""
+    if as_json:
+        _json_line({"event": "merge-driver"} | dataclasses.asdict(state))
+        return
+    where = f"{state.scope} ({state.file})"
+    used = "in use" if state.selected == "syncx" else f"not in use: merge.default is {state.selected or 'unset'}"
+    gone = "" if state.runs else "; the program that it calls has changed: git annex-syncx merge-driver install"
+    console = _console(sys.stdout)
+    console.print(
+        _clean(f"{where}: " + (f"installed, {used}{gone}" if state.installed else "not installed")),
+        markup=False,
+    )
+    for line in effect:
+        console.print(f"  {line}", markup=False)
 
 
 def _waiting(remote: RemoteStatus) -> str:

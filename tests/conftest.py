@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 from network import Network, Node
+
+# Started in the background, a shell hands down an ignored SIGINT: what the tests start must be interruptible.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from git_annex_syncx.conflicts.by_path import merge_by_path
 from git_annex_syncx.conflicts.check import lines_of, lost_paths
-from git_annex_syncx.conflicts.resolve import merge_by_path
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 Content = tuple[int, bytes]  # mode, content
@@ -143,10 +143,8 @@ def test_taking_a_version_away_is_noticed(base: Files, one: Files, two: Files) -
 def three_way(base: Files, one: Files, two: Files) -> Files | None:
     """The path-wise merge, None where a path has changed on both sides."""
     trees = Memory(base=base, one=one, two=two)
-    merged = merge_by_path(
-        trees.diff("one", "two"), [trees.diff("base", "one")], trees.entries("one"), lambda ours, old, theirs: None
-    )
-    if merged.conflicted:
+    merged = merge_by_path(trees.diff("one", "two"), [trees.diff("base", "one")])
+    if merged.conflicts:
         return None
     result = {p: e for p, e in {**trees.entries("one"), **merged.changes}.items() if e}
     return {path: (entry.mode, trees.blobs[entry.oid]) for path, entry in result.items()}

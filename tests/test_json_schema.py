@@ -62,7 +62,9 @@ class Seen:
                 values.add(printed[name])
 
     def check_value(self, value: Any, kind: str, where: str) -> None:
-        if kind.startswith("list of "):
+        if kind == "list of string":
+            assert all(isinstance(item, str) for item in value), f"{where} is {value!r}"
+        elif kind.startswith("list of "):
             for item in value:
                 self.check(item, kind.removeprefix("list of ").capitalize())
         else:
@@ -154,6 +156,12 @@ def seen(net: Network) -> Seen:
     seen.run(laptop.syncx("status"))
     seen.run(laptop.syncx("merge"))
 
+    # a conflict
+    laptop.commit({"both.txt": "laptop\n"})
+    desktop.commit({"both.txt": "desktop\n"})
+    laptop.git("fetch", "--quiet", "desktop", "+refs/heads/main:refs/remotes/desktop/main")
+    seen.run(laptop.syncx("merge"))
+
     # busy, and a failure of the own repository
     desktop.commit({"busy.txt": "1\n"})
     laptop.git("fetch", "--quiet", "desktop")
@@ -168,7 +176,7 @@ def seen(net: Network) -> Seen:
 
 def test_what_is_printed_is_documented_and_what_is_documented_is_printed(seen: Seen) -> None:
     """One test: the story is long, and would be told once a worker."""
-    for section in ("Event", "Ref", "Summary", "Status", "Failure", "Status summary"):
+    for section in ("Event", "Resolution", "Ref", "Summary", "Status", "Failure", "Status summary"):
         for name in words(section, "field"):
             assert (section, name) in seen.fields, f"{name} of {section} is documented and was never printed"
     for section, what in (("Event", "event"), ("Event", "result"), ("Ref", "fate"), ("Status", "state")):

@@ -51,23 +51,6 @@ def fetched(pair: Pair, files: dict[str, str | bytes]) -> str:
 # Conflicts
 
 
-@pytest.mark.parametrize("bare", [False, True])
-def test_conflict_changes_nothing(net: Network, pair: Pair, bare: bool) -> None:
-    laptop, desktop = pair
-    ours, theirs = laptop.commit({"a.txt": "ours\n"}), desktop.commit({"a.txt": "theirs\n", "fine.txt": "fine\n"})
-    if not bare:
-        laptop.git("fetch", "--quiet", "desktop")
-        laptop.write("untracked", "mine")
-        refused(laptop, "a.txt", "nothing was changed", of="desktop")
-        return
-    hub = net.clone(laptop, "hub", bare=True)
-    desktop.git("push", "--quiet", str(hub.path), "main:synced/main")
-    before = hub.git("for-each-ref", "refs/heads/main", "refs/heads/synced").out
-    assert "a.txt" in hub.syncx("merge", ok=1).event("merge")["error"]
-    assert hub.git("for-each-ref", "refs/heads/main", "refs/heads/synced").out == before
-    assert (hub.head("main"), hub.head("synced/main")) == (ours, theirs)
-
-
 @pytest.mark.parametrize("attribute", ["merge=binary", "-merge", "binary", "syncx=variants"])
 def test_attribute_forbids_to_merge_lines(pair: Pair, attribute: str) -> None:
     laptop, desktop = pair
@@ -75,7 +58,8 @@ def test_attribute_forbids_to_merge_lines(pair: Pair, attribute: str) -> None:
     desktop.syncx("pull")
     laptop.commit({"a.txt": "ONE\ntwo\nthree\n"})
     fetched(pair, {"a.txt": "one\ntwo\nTHREE\n"})
-    refused(laptop, "a.txt", of="desktop")
+    (resolved,) = laptop.syncx("merge").event("merge")["resolved"]
+    assert {laptop.read(path) for path in resolved["became"]} == {b"ONE\ntwo\nthree\n", b"one\ntwo\nTHREE\n"}
 
 
 def test_attribute_in_a_subdirectory_says_nothing_elsewhere(pair: Pair) -> None:
@@ -86,53 +70,6 @@ def test_attribute_in_a_subdirectory_says_nothing_elsewhere(pair: Pair) -> None:
     fetched(pair, {"a.txt": "one\ntwo\nTHREE\n", "sub/b.txt": "1\n2\n3\n4\n"})
     laptop.syncx("merge")
     assert laptop.read("a.txt") == b"ONE\ntwo\nTHREE\n"
-
-
-def test_changed_against_deleted_is_named(pair: Pair) -> None:
-    laptop, _ = pair
-    laptop.git("rm", "--quiet", "a.txt")
-    laptop.commit(message="delete")
-    fetched(pair, {"a.txt": "changed\n"})
-    refused(laptop, "a.txt", of="desktop")
-
-
-def test_file_against_directory_is_named_without_suffix(pair: Pair) -> None:
-    laptop, _ = pair
-    laptop.commit({"d": "file\n"})
-    fetched(pair, {"d/x": "in a directory\n"})
-    before = snapshot(laptop)
-    error = laptop.syncx("merge", ok=1).event("merge", "desktop")["error"]
-    assert "conflict in d;" in error
-    assert snapshot(laptop) == before
-
-
-def test_conflict_of_one_head_holds_up_no_other(net: Network, pair: Pair) -> None:
-    laptop, desktop = pair
-    nas = net.clone(laptop, "nas")
-    net.mesh(laptop, desktop, nas)
-    fine, ours = desktop.commit({"d.txt": "fine\n"}), laptop.commit({"a.txt": "ours\n"})
-    theirs = nas.commit({"a.txt": "theirs\n"})
-    ran = laptop.syncx("pull", ok=1)
-    assert parents(laptop) == sorted([ours, fine])
-    assert ran.event("merge")["result"] == "done"
-    said = ran.event("merge", "nas")
-    assert "a.txt" in said["error"]
-    assert "git merge nas/main" in said["advice"]
-    assert [entry["remote"] for entry in laptop.syncx("status").event("status", "nas")["failures"]] == ["nas"]
-    laptop.git("merge", "--quiet", "-X", "ours", "--no-edit", theirs)
-    assert laptop.syncx("merge").event("merge", "nas")["result"] == "current"
-    assert laptop.syncx("status").event("status", "nas")["failures"] == []
-
-
-def test_conflict_between_others_takes_the_first_that_fits(net: Network, pair: Pair) -> None:
-    laptop, desktop = pair
-    nas = net.clone(laptop, "nas")
-    net.mesh(laptop, desktop, nas)
-    ours = laptop.commit({"ours.txt": "ours\n"})
-    heads = {node.commit({"a.txt": f"{node.name}\n"}): node for node in (desktop, nas)}
-    ran = laptop.syncx("pull", ok=1)
-    assert parents(laptop) == sorted([ours, min(heads)])
-    assert "a.txt" in ran.event("merge", heads[max(heads)].name)["error"]
 
 
 # What lies in the way

@@ -108,7 +108,7 @@ def test_a_hook_s_git_variables_are_not_inherited(hub: tuple[Node, Node], net: N
     other = net.create("other")
     index = other.path / ".git" / "index"
     laptop.syncx(
-        "push", GIT_DIR=str(other.path / ".git"), GIT_WORK_TREE=str(other.path), GIT_INDEX_FILE=str(index),
+        "push", GIT_DIR=str(laptop.path / ".git"), GIT_INDEX_FILE=str(index),
         GIT_QUARANTINE_PATH=str(net.root), GIT_PREFIX="x/", GIT_OBJECT_DIRECTORY=str(net.root), GIT_NAMESPACE="x",
     )  # fmt: skip
     assert bare.head("refs/heads/main") == laptop.head()

@@ -119,15 +119,14 @@ def test_detached_head(pair: Pair) -> None:
     assert laptop.head() == before
 
 
-def test_conflict_pushes_nothing_and_says_so(pair: Pair) -> None:
+def test_a_conflict_is_resolved_pushed_and_told(pair: Pair) -> None:
     laptop, desktop = pair
     desktop.commit({"a.txt": "theirs\n"})
     edit(laptop)
-    before = desktop.git("for-each-ref", "refs/heads/synced/main").out
-    ran = laptop.syncx("sync", "--no-content", ok=1)
-    assert "a.txt" in ran.event("merge")["error"]
-    assert desktop.git("for-each-ref", "refs/heads/synced/main").out == before
-    assert laptop.read("a.txt") == b"edited\n"
+    ran = laptop.syncx("sync", "--no-content")
+    assert ran.event("merge")["resolved"] == [{"path": "a.txt", "kind": "text", "became": ["a.txt"]}]
+    assert sorted(laptop.read("a.txt").split()) == [b"edited", b"theirs"]
+    assert desktop.show("synced/main:a.txt") == laptop.read("a.txt")
 
 
 # Content

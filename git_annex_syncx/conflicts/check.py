@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
-from git_annex_syncx.model import EXECUTABLE, REGULAR, Entry
+from git_annex_syncx.conflicts.version import Kind, Version, is_file, version_of
+from git_annex_syncx.model import GITLINK, SYMLINK, Entry
 
 Diff = Mapping[bytes, tuple[Entry | None, Entry | None]]
-TEXT_MODES = (REGULAR, EXECUTABLE)
 
 
 class Trees(Protocol):
@@ -30,65 +30,91 @@ class Trees(Protocol):
 def lost_paths(trees: Trees, bases: Iterable[str], one: str, two: str, result: str) -> list[bytes]:
     """Paths whose version would be lost if `result` became the merge of the trees `one` and `two`.
 
-    `bases` are the trees of all merge bases (the empty tree where there are none).
+    `bases` are the trees of all merge bases (the empty tree where there are none). An annexed version is there
+    when its key is; a commit of a submodule may give way to another one of the same submodule.
     """
     bases = list(bases)
     moved_one, moved_two = trees.diff(one, result), trees.diff(two, result)
     lost = {p for p in moved_one.keys() & moved_two.keys() if moved_one[p][0] == moved_two[p][0] is not None}
     for side, moved in ((one, moved_one), (two, moved_two)):
-        lost |= set(_dropped(trees, bases, side, moved, result))
+        lost |= set(_Side(trees, bases, side, moved, result).dropped())
     return sorted(lost)
 
 
 def lines_of(content: bytes) -> set[bytes]:
-    """The lines of a text; a missing newline at the end makes no difference."""
-    return set(content.removesuffix(b"\n").split(b"\n")) if content else set()
+    """The lines of a text; line ends make no difference."""
+    return {line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")} if content else set()
 
 
-def is_text(content: bytes) -> bool:
-    """Whether lines mean anything in it."""
-    return b"\0" not in content
+class _Side:
+    """One side of a merge: what it introduced, and whether the result still has it."""
 
+    def __init__(self, trees: Trees, bases: list[str], side: str, moved: Diff, result: str) -> None:
+        self.trees, self.bases, self.moved, self.result = trees, bases, moved, result
+        self.changes = [trees.diff(base, side) for base in bases]
+        self.contents: dict[str, bytes] = {}
 
-def _dropped(trees: Trees, bases: list[str], side: str, moved: Diff, result: str) -> Iterator[bytes]:
-    """Paths at which the side introduced something that the result holds nowhere."""
-    changes = [trees.diff(base, side) for base in bases]
-    suspects = {p: moved[p][0] for p in moved if all(p in change for change in changes)}
-    known = {new.oid for _, new in moved.values() if new} | {
-        old.oid for change in changes for old, _ in change.values() if old
-    }
-    missing = {path: entry for path, entry in suspects.items() if entry and entry.oid not in known}
-    if not missing:
-        return
-    held = {entry.oid for tree in (result, *bases) for entry in trees.entries(tree).values()}
-    missing = {path: entry for path, entry in missing.items() if entry.oid not in held}
-    texts = {path: entry.oid for path, entry in missing.items() if entry.mode in TEXT_MODES}
-    yield from missing.keys() - texts.keys()
-    yield from _without_lines(trees, texts, changes, moved)
+    def dropped(self) -> Iterator[bytes]:
+        """Paths at which the side introduced something that the result holds nowhere."""
+        missing = self._missing()
+        self._read(entry for path, entry in missing.items() for entry in (entry, *self._nearby(path)))
+        versions = {path: version_of(entry, self.contents) for path, entry in missing.items()}
+        keys: set[bytes] | None = None
+        for path, version in sorted(versions.items()):
+            if version.key:
+                keys = self._keys() if keys is None else keys
+                kept = version.key in keys
+            elif version.kind is Kind.SUBMODULE:
+                after = self.moved[path][1]
+                kept = after is not None and after.mode == GITLINK
+            else:
+                kept = version.kind is Kind.TEXT and self._lines_survive(path, version)
+            if not kept:
+                yield path
 
+    def _missing(self) -> dict[bytes, Entry]:
+        suspects = {p: old for p, (old, _) in self.moved.items() if old and all(p in c for c in self.changes)}
+        known = {new.oid for _, new in self.moved.values() if new}
+        known |= {old.oid for change in self.changes for old, _ in change.values() if old}
+        missing = {path: entry for path, entry in suspects.items() if entry.oid not in known}
+        if not missing:
+            return {}
+        held = {entry.oid for tree in (self.result, *self.bases) for entry in self.trees.entries(tree).values()}
+        return {path: entry for path, entry in missing.items() if entry.oid not in held}
 
-def _without_lines(trees: Trees, texts: Mapping[bytes, str], changes: list[Diff], moved: Diff) -> set[bytes]:
-    """Those of a side's changed files whose added lines no single file of the result holds."""
-    gone = _texts(old for change in changes for old, new in change.values() if new is None)
-    # The old content of a new file is whatever went away: it may be its new name.
-    before = {path: _texts(olds) if any(olds := [c[path][0] for c in changes]) else gone for path in texts}
-    same_path = {path: _texts([moved[path][1]]) for path in texts}
-    contents = trees.read(set(texts.values()).union(*before.values(), *same_path.values()))
+    def _nearby(self, path: bytes) -> list[Entry]:
+        """What the bases had and what the result has at a path."""
+        return [entry for entry in (*(change[path][0] for change in self.changes), self.moved[path][1]) if entry]
 
-    def added(path: bytes) -> set[bytes]:
-        return lines_of(contents[texts[path]]).difference(*(lines_of(contents[oid]) for oid in before[path]))
+    def _keys(self) -> set[bytes]:
+        """All keys that the result or a merge base holds, locked or unlocked."""
+        every = [entry for tree in (self.result, *self.bases) for entry in self.trees.entries(tree).values()]
+        self._read(every)
+        return {self._version(entry).key for entry in every if is_file(entry) or entry.mode == SYMLINK}
 
-    binary = {path for path, oid in texts.items() if not is_text(contents[oid])}
-    elsewhere = {
-        path: added(path)
-        for path in texts.keys() - binary
-        if not any(added(path) <= lines_of(contents[oid]) for oid in same_path[path])
-    }
-    if elsewhere:
-        after = [lines_of(content) for content in trees.read(_texts(new for _, new in moved.values())).values()]
-        elsewhere = {path: lines for path, lines in elsewhere.items() if not any(lines <= held for held in after)}
-    return binary | elsewhere.keys()
+    def _lines_survive(self, path: bytes, version: Version) -> bool:
+        """Whether one file of the result holds all the lines that the side added at this path."""
+        before = [change[path][0] for change in self.changes]
+        if not any(before):  # added, or the new name of something that went away
+            before = [old for change in self.changes for old, new in change.values() if old and new is None]
+        added = self._lines(version.entry).difference(*(self._lines(old) for old in self._files(before)))
+        here = self._files([self.moved[path][1]])
+        return any(added <= self._lines(new) for new in here) or any(
+            added <= self._lines(new) for new in self._files(new for _, new in self.moved.values())
+        )
 
+    def _files(self, entries: Iterable[Entry | None]) -> list[Entry]:
+        files = [entry for entry in entries if entry and is_file(entry)]
+        self._read(files)
+        return files
 
-def _texts(entries: Iterable[Entry | None]) -> set[str]:
-    return {entry.oid for entry in entries if entry and entry.mode in TEXT_MODES}
+    def _lines(self, entry: Entry) -> set[bytes]:
+        return lines_of(self.contents[entry.oid])
+
+    def _version(self, entry: Entry) -> Version:
+        return version_of(entry, self.contents)
+
+    def _read(self, entries: Iterable[Entry]) -> None:
+        wanted = {e.oid for e in entries if is_file(e) or e.mode == SYMLINK} - self.contents.keys()
+        if wanted:
+            self.contents.update(self.trees.read(wanted))

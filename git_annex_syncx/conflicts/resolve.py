@@ -1,72 +1,200 @@
-"""Two trees and their merge bases -> one tree, path by path and without renames. Pure but for merging texts.
-
-The way to go when git's own merge lost a version: what is done path by path cannot follow a wrong rename.
-"""
+"""Conflicts -> a tree in which both versions are. Pure but for reading and writing blobs, symmetric in the sides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from git_annex_syncx.model import EXECUTABLE, REGULAR, Entry
+from git_annex_syncx.conflicts.by_path import Conflict
+from git_annex_syncx.conflicts.names import moved_link, variant_names
+from git_annex_syncx.conflicts.union import unite
+from git_annex_syncx.conflicts.version import Kind, Version, is_file, version_of
+from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
-Diff = Mapping[bytes, tuple[Entry | None, Entry | None]]
-# (one, base, two) -> the blob of their clean merge, None where they conflict
-MergeTexts = Callable[[str, str, str], str | None]
+ANNEXED = (Kind.LOCKED, Kind.UNLOCKED)
+
+
+class Store(Protocol):
+    """Where the versions are."""
+
+    def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Contents of blobs."""
+
+    def write(self, contents: Sequence[bytes]) -> Sequence[str]:
+        """Store blobs, their ids."""
+
+    def newer(self, path: bytes, one: str, two: str) -> str | None:
+        """Of two commits of the submodule at a path the one that contains the other, None where none is known to."""
 
 
 @dataclass(frozen=True)
-class ByPath:
-    """What turns the tree `one` into the merge, and the paths that have no clean merge."""
+class Resolution:
+    """What became of one path: the kind of the conflict, and the paths at which its versions are now."""
+
+    path: bytes
+    kind: str
+    became: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What must be set (None: removed) in the tree without the conflicts, and what became of each."""
 
     changes: Mapping[bytes, Entry | None]
-    conflicted: frozenset[bytes]
+    resolutions: tuple[Resolution, ...]
 
 
-def merge_by_path(
-    between: Diff, since_bases: Iterable[Diff], paths_of_one: Iterable[bytes], merge_texts: MergeTexts
-) -> ByPath:
-    """Merge all paths in which two trees differ.
+@dataclass(frozen=True)
+class _Settled:
+    """What becomes of the versions of a path: one keeps the name (or a text still to be written), others move."""
 
-    `between` is the difference from tree one to tree two, `since_bases` the differences from each merge base
-    to tree one. A path's base is its entry if all merge bases agree on it, else none.
-    """
-    since_bases = list(since_bases)
-    changes: dict[bytes, Entry | None] = {}
-    conflicted = set()
-    for path, (one, two) in between.items():
-        bases = {since[path][0] if path in since else one for since in since_bases}
-        base = bases.pop() if len(bases) == 1 else None
-        merged = _merge_entry(base, one, two, merge_texts)
-        if merged is _CONFLICT:
-            conflicted.add(path)
-        elif merged != one:
-            changes[path] = merged
-    return ByPath(changes, frozenset(conflicted | _files_in_the_way(changes, paths_of_one)))
+    kind: str
+    stays: Entry | None = None
+    variants: tuple[Version, ...] = ()
+    text: bytes | None = None
+    mode: int = REGULAR
 
 
-_CONFLICT = Entry(0, "")
+def resolve(conflicts: Iterable[Conflict], others: Mapping[bytes, Entry], store: Store) -> Resolved:
+    """Resolve conflicts in a merged tree whose other paths are `others`."""
+    conflicts = sorted(conflicts, key=lambda conflict: conflict.path)
+    entries = [e for c in conflicts for e in (c.base, c.one, c.two) if e and (is_file(e) or e.mode == SYMLINK)]
+    contents = store.read({entry.oid for entry in entries})
+    settled = {c.path: _settle(c, contents, store) for c in conflicts}
+    settled = dict(zip(settled, _written(list(settled.values()), store), strict=True))
+    return _Placing(others, store).place(settled)
 
 
-def _merge_entry(base: Entry | None, one: Entry | None, two: Entry | None, merge_texts: MergeTexts) -> Entry | None:
-    if one == base or two == base:
-        return two if one == base else one
-    texts = (REGULAR, EXECUTABLE)
-    if not (base and one and two) or any(entry.mode not in texts for entry in (base, one, two)):
-        return _CONFLICT
-    mode = one.mode if two.mode == base.mode else two.mode
-    oid = one.oid if one.oid == two.oid else merge_texts(one.oid, base.oid, two.oid)
-    return Entry(mode, oid) if oid else _CONFLICT
+# What becomes of two versions
 
 
-def _files_in_the_way(changes: Mapping[bytes, Entry | None], paths_of_one: Iterable[bytes]) -> set[bytes]:
-    """New files at which the result also needs a directory."""
-    present = {path for path in paths_of_one if changes.get(path, path)} | {
-        path for path, entry in changes.items() if entry
-    }
-    return {path for file in present for path in _parents(file) if path in present}
+def _settle(conflict: Conflict, contents: Mapping[str, bytes], store: Store) -> _Settled:
+    if conflict.one == conflict.two:
+        return _Settled("same", conflict.one)
+    if conflict.base in (conflict.one, conflict.two):
+        return _Settled("clean", conflict.two if conflict.one == conflict.base else conflict.one)
+    if conflict.one is None or conflict.two is None:
+        return _Settled("changed/deleted" if conflict.base else "renamed", conflict.one or conflict.two)
+    sides = sorted((version_of(e, contents) for e in (conflict.one, conflict.two)), key=lambda v: v.order)
+    return _settle_pair(conflict, sides[0], sides[1], contents, store)
 
 
-def _parents(path: bytes) -> list[bytes]:
-    parts = path.split(b"/")[:-1]
-    return [b"/".join(parts[: n + 1]) for n in range(len(parts))]
+def _settle_pair(
+    conflict: Conflict, one: Version, two: Version, contents: Mapping[str, bytes], store: Store
+) -> _Settled:
+    kinds = (one.kind, two.kind)
+    if is_file(one.entry) and is_file(two.entry):
+        oids = {one.entry.oid, two.entry.oid}
+        if len(oids) == 1:
+            return _Settled("mode", Entry(_mode(conflict), oids.pop()))
+        if conflict.base and is_file(conflict.base) and conflict.base.oid in oids:
+            return _Settled("clean", Entry(_mode(conflict), (oids - {conflict.base.oid}).pop()))
+    if kinds == (Kind.SUBMODULE, Kind.SUBMODULE):
+        newer = store.newer(conflict.path, one.entry.oid, two.entry.oid)
+        return _Settled("submodule", two.entry if newer == two.entry.oid else one.entry)
+    if one.key and two.key:
+        return _settle_annexed(one, two, conflict)
+    if one.key or two.key:
+        annexed, plain = (one, two) if one.key else (two, one)
+        return _Settled("annexed/plain", plain.entry, (annexed,))
+    if kinds == (Kind.TEXT, Kind.TEXT) and not conflict.apart:
+        base = version_of(conflict.base, contents) if conflict.base else None
+        base_text = contents[base.entry.oid] if base and base.kind is Kind.TEXT else None
+        united = unite(contents[one.entry.oid], contents[two.entry.oid], base_text)
+        return _Settled("text", text=united.content, mode=_mode(conflict))
+    return _Settled("/".join(dict.fromkeys(kinds)), variants=(one, two))
+
+
+def _settle_annexed(one: Version, two: Version, conflict: Conflict) -> _Settled:
+    """Same key: one file, as git-annex decides: unlocked where one side has it unlocked."""
+    if one.key != two.key:
+        return _Settled("annexed", variants=(one, two))
+    unlocked = [version.entry for version in (one, two) if version.kind is Kind.UNLOCKED]
+    if not unlocked:
+        return _Settled("locked/unlocked", one.entry)
+    mode = EXECUTABLE if any(entry.mode == EXECUTABLE for entry in unlocked) else REGULAR
+    return _Settled("locked/unlocked", Entry(mode, min(entry.oid for entry in unlocked)))
+
+
+def _mode(conflict: Conflict) -> int:
+    """The 3-way merge of the modes of two files; executable where there is none."""
+    one, two = conflict.one, conflict.two
+    assert one and two
+    if is_file(conflict.base) and conflict.base and one.mode != two.mode:
+        return one.mode if two.mode == conflict.base.mode else two.mode
+    return max(one.mode, two.mode)
+
+
+def _written(settled: list[_Settled], store: Store) -> list[_Settled]:
+    """With all texts written, in one go."""
+    texts = [one.text for one in settled if one.text is not None]
+    oids = iter(store.write(texts) if texts else ())
+    return [one if one.text is None else _Settled(one.kind, Entry(one.mode, next(oids))) for one in settled]
+
+
+# Where they go
+
+
+class _Placing:
+    """Finds a place for everything in a tree that has other files already."""
+
+    def __init__(self, others: Mapping[bytes, Entry], store: Store) -> None:
+        self.store = store
+        self.files = dict(others)
+        folders = {path.rpartition(b"/")[0] for path in others}
+        self.directories = {folder for deepest in folders for folder in within(deepest)}
+        self.changes: dict[bytes, Entry | None] = {}
+
+    def place(self, settled: Mapping[bytes, _Settled]) -> Resolved:
+        kept = {path: one.stays for path, one in settled.items() if one.stays}
+        kinds = {path: one.kind for path, one in settled.items()}
+        moving = {path: list(one.variants) for path, one in settled.items()}
+        for path, entry in kept.items():
+            self._put(path, entry)
+        self.directories.update(*(within(path.rpartition(b"/")[0]) for path, going in moving.items() if going))
+        for path in sorted(self.files.keys() & self.directories):  # the directory stays
+            moving.setdefault(path, []).append(self._version(self.files.pop(path)))
+            kinds[path] = (
+                f"{kinds[path]}/directory" if kinds.get(path, "clean") not in ("clean", "same") else "directory"
+            )
+            self.changes[path] = None
+        became = {path: [path] if path in self.files else [] for path in kinds}
+        every = [(path, version) for path, versions in moving.items() for version in versions]
+        for path, version in sorted(every, key=lambda item: (item[0], item[1].order)):
+            became[path].append(self._put_variant(path, version))
+        gone = {path: None for path in settled if path not in self.files}
+        told = (Resolution(path, kinds[path], tuple(became[path])) for path in sorted(kinds))
+        return Resolved({**gone, **self.changes}, tuple(r for r in told if r.kind not in ("clean", "same")))
+
+    def _put(self, path: bytes, entry: Entry) -> None:
+        self.files[path] = self.changes[path] = entry
+        self.directories.update(within(path.rpartition(b"/")[0]))
+
+    def _put_variant(self, path: bytes, version: Version) -> bytes:
+        for name in variant_names(path, version):
+            if name in self.directories:
+                continue
+            if name not in self.files:
+                self._put(name, self._moved(version, path, name))
+                return name
+            if self._version(self.files[name]).identity == version.identity:
+                return name
+        raise AssertionError("variant names never end")
+
+    def _version(self, entry: Entry) -> Version:
+        return version_of(entry, self.store.read({entry.oid}) if is_file(entry) or entry.mode == SYMLINK else {})
+
+    def _moved(self, version: Version, old: bytes, new: bytes) -> Entry:
+        if version.kind is not Kind.LOCKED:
+            return version.entry
+        target = self.store.read({version.entry.oid})[version.entry.oid]
+        moved = moved_link(target, old, new)
+        return version.entry if moved == target else Entry(SYMLINK, self.store.write([moved])[0])
+
+
+def within(folder: bytes) -> Iterator[bytes]:
+    """A directory and those that it is in."""
+    while folder:
+        yield folder
+        folder = folder.rpartition(b"/")[0]

@@ -269,6 +269,11 @@ def was_ours(repo: Repository, branch: str, commit: str) -> bool:
     return commit.encode() in log.split()
 
 
+def paths(repo: Repository, rev: str) -> list[bytes]:
+    """All paths of a commit."""
+    return git(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", rev).out.split(b"\0")[:-1]
+
+
 def blob_at(repo: Repository, spec: str) -> bytes | None:
     """The content of `REV:path`, None where there is none."""
     done = git(repo, "cat-file", "blob", spec, ok=(0, 128))

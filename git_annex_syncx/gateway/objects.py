@@ -10,7 +10,7 @@ import contextlib
 import functools
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,10 +39,10 @@ class Change:
 
 @dataclass(frozen=True)
 class TreeMerge:
-    """What `git merge-tree` made: a tree, and the paths that it names as conflicted (as it names them)."""
+    """What `git merge-tree` made: a tree, and the stages of the paths in conflict (as it names them)."""
 
     tree: str
-    conflicted: frozenset[bytes]
+    stages: Mapping[bytes, Mapping[int, Entry]]
 
 
 def merge_bases(repo: Repository, one: str, two: str) -> list[str]:
@@ -59,12 +59,14 @@ def merge_tree(repo: Repository, one: str, two: str) -> TreeMerge:
     """Merge two commits in the object database. The caller gives them in canonical order."""
     done = _git(repo, "merge-tree", "--write-tree", "-z", "--allow-unrelated-histories", one, two, ok=(0, 1))
     fields = done.out.split(b"\0")
-    conflicted = set()
+    stages: dict[bytes, dict[int, Entry]] = {}
     for field in fields[1:]:
         if not field:
             break  # messages follow, for people
-        conflicted.add(field.partition(b"\t")[2])
-    return TreeMerge(fields[0].decode(), frozenset(conflicted))
+        meta, _, path = field.partition(b"\t")
+        mode, oid, stage = meta.decode().split(" ")
+        stages.setdefault(path, {})[int(stage)] = Entry(int(mode, 8), oid)
+    return TreeMerge(fields[0].decode(), stages)
 
 
 def commit_tree(repo: Repository, tree: str, parents: Iterable[str], message: str) -> str:
@@ -131,6 +133,35 @@ def write_blob(repo: Repository, content: bytes) -> str:
     return _git(repo, "hash-object", "-w", "--stdin", "--no-filters", stdin=content).out.decode().strip()
 
 
+def write_blobs(repo: Repository, contents: Sequence[bytes]) -> list[str]:
+    """Store blobs in one call, their ids."""
+    with _scratch(repo) as scratch, files.writing(scratch):
+        lines = []
+        for n, content in enumerate(contents):
+            path = scratch / str(n)
+            path.write_bytes(content)
+            quoted = os.fsencode(path).replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+            lines.append(b'"' + quoted + b'"\n')
+        done = _git(repo, "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=b"".join(lines))
+    return done.out.decode().split()
+
+
+def newer_submodule(repo: Repository, path: bytes, one: str, two: str) -> str | None:
+    """Of two commits of the submodule at a path the one that contains the other, as far as is known here."""
+    places = [repo.common / "modules" / os.fsdecode(path)]
+    places += [repo.top / os.fsdecode(path)] if repo.top else []
+    for place in places:
+        for old, new in ((one, two), (two, one)):
+            if place.is_dir() and _submodule_contains(repo, place, old, new):
+                return new
+    return None
+
+
+def _submodule_contains(repo: Repository, place: Path, old: str, new: str) -> bool:
+    words = ("-C", str(place), "merge-base", "--is-ancestor", old, new)
+    return git(repo, *words, env={"GIT_NO_REPLACE_OBJECTS": "1"}, ok=(0, 1, 128)).code == 0
+
+
 def blob_id(repo: Repository, content: bytes) -> str:
     """The id that a blob would have; nothing is stored."""
     return _git(repo, "hash-object", "--stdin", "--no-filters", stdin=content).out.decode().strip()
@@ -173,17 +204,6 @@ def attributes(
     for path, name, value in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
         found[path][name.decode()] = os.fsdecode(value)
     return found
-
-
-def merge_file(repo: Repository, one: bytes, base: bytes, two: bytes) -> bytes | None:
-    """The clean 3-way merge of three texts, None where they conflict."""
-    with _scratch(repo) as scratch:
-        paths = [str(scratch / name) for name in ("one", "base", "two")]
-        with files.writing(scratch):
-            for path, content in zip(paths, (one, base, two), strict=True):
-                Path(path).write_bytes(content)
-        done = _git(repo, "merge-file", "--stdout", "--quiet", *paths, ok=range(256))
-    return done.out if done.code == 0 else None
 
 
 def index_line(path: bytes, entry: Entry) -> bytes:

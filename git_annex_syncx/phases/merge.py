@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from git_annex_syncx.conflicts.join import join_heads, unrelated_error
+from git_annex_syncx.conflicts.join import Joined, join_heads, unrelated_error
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
 from git_annex_syncx.gateway import annex, git, objects, worktree
 from git_annex_syncx.gateway.git import Repository
@@ -31,10 +32,6 @@ class Merging:
     unrelated: bool = False
 
 
-class Conflict(Refused):
-    """One head cannot be merged with the others."""
-
-
 # Heads that are not merged: (commit, the remote that has it or HERE) -> why. They hold up no other.
 Aside = dict[tuple[str, str], Refused]
 
@@ -52,30 +49,36 @@ def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
         yield failure("merge", error)
 
 
-def bring_together(node: Node, merging: Merging, remote: str = "") -> None:
-    """Merge on behalf of a push to a remote that lost a race.
+def bring_together(node: Node, merging: Merging, remote: str = "") -> Joined | None:
+    """Merge on behalf of a push to a remote that lost a race; what it became.
 
-    Raises what stands in the way (of other remotes' conflicts nothing, if the remote is named), Level where it is
+    Raises what stands in the way (of another remote's heads nothing, if the remote is named), Level where it is
     put off.
     """
     aside: Aside = {}
     with worktree.merge_lock(node.repo):
         head = worktree.require_ready(node.repo)
-        _advance(node, head, merging, aside)
+        joined = _advance(node, head, merging, aside)
         merge_annex_branches(node, merging.remotes)
     for (_, holder), error in aside.items():
-        if isinstance(error, Conflict) and remote in ("", holder):
+        if remote in ("", holder):
             raise error
+    return joined
 
 
-def merge_annex_branches(node: Node, remotes: Iterable[Remote]) -> None:
-    """Let git-annex merge the git-annex branches that ours does not contain; nothing is started where it does."""
-    known = git.refs(node.repo)
+def merge_annex_branches(node: Node, remotes: Iterable[Remote], known: Mapping[str, str] | None = None) -> bool:
+    """Let git-annex merge the git-annex branches that ours does not contain; False where there is none.
+
+    `known` are all refs, where they have just been read.
+    """
+    known = git.refs(node.repo) if known is None else known
     ours = known.get("refs/heads/git-annex")
     names = ["refs/heads/synced/git-annex"]
     names += [remote.tracking(branch) for remote in remotes for branch in ("git-annex", "synced/git-annex")]
-    if any(name in known and (not ours or not git.is_ancestor(node.repo, known[name], ours)) for name in names):
+    lags = any(name in known and (not ours or not git.is_ancestor(node.repo, known[name], ours)) for name in names)
+    if lags:
         annex.bring_branch_up(node.repo)
+    return lags
 
 
 def amended(repo: Repository, head: Head, ours: str | None, theirs: str) -> bool:
@@ -106,17 +109,17 @@ def propagate(node: Node, head: Head) -> None:
 def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:
     old, aside = position(node.repo, head), Aside()
     try:
-        new = _advance(node, head, merging, aside)
+        joined = _advance(node, head, merging, aside)
     except SyncxError:
         yield from _told(node, aside, (HERE, *node.settings.remotes))
         raise
     yield from _told(node, aside, node.settings.remotes)
     merge_annex_branches(node, merging.remotes)
-    if new is None and node.repo.top is None and (hint := _other_branches(node.repo, head)):
+    if joined is None and node.repo.top is None and (hint := _other_branches(node.repo, head)):
         yield Outcome("merge", Result.SKIPPED, reason=hint)
         return
     yield from _healed(node, aside, merging)
-    yield _advanced(node, head, old, new, begun)
+    yield _advanced(node, head, old, joined, begun)
     if due := settle.pending(node, head.basis).due:
         yield failure("merge", _level(due))
     # After the branch's own outcome: the last one is what counts.
@@ -137,18 +140,36 @@ def _healed(node: Node, aside: Aside, merging: Merging) -> Iterator[Outcome]:
         yield from (Outcome("merge", Result.CURRENT, r.name, r.uuid) for r in merging.remotes if r.name in failing)
 
 
-def _advanced(node: Node, head: Head, old: str | None, new: str | None, begun: float) -> Outcome:
+def _advanced(node: Node, head: Head, old: str | None, joined: Joined | None, begun: float) -> Outcome:
+    new = joined.commit if joined else None
     commits = git.count(node.repo, [new], [old] if old else []) if new and new != old else 0
     return Outcome(
         "merge",
         Result.DONE if commits else Result.CURRENT,
-        reason=f"{commits} commit{'s' * (commits != 1)} into {head.basis}" if commits else "",
-        details={"branch": head.basis, "old": old, "new": new, "commits": commits},
+        reason=f"{commits} commit{'s' * (commits != 1)} into {head.basis}{told_of(joined)}" if commits else "",
+        details={"branch": head.basis, "old": old, "new": new, "commits": commits} | resolved(joined),
         seconds=time.monotonic() - begun,
     )
 
 
-def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> str | None:
+def resolved(joined: Joined | None) -> dict[str, object]:
+    """What a merge resolved, for the details of its outcome: path, kind of conflict, paths of the versions now."""
+    if joined is None or not (joined.resolutions or joined.fallbacks):
+        return {}
+    told = [
+        {"path": os.fsdecode(one.path), "kind": one.kind, "became": [os.fsdecode(path) for path in one.became]}
+        for one in joined.resolutions
+    ]
+    return {"resolved": told, "fallbacks": joined.fallbacks}
+
+
+def told_of(joined: Joined | None) -> str:
+    """The same for people, in a few words."""
+    count = len(joined.resolutions) if joined else 0
+    return f", {count} conflict{'s' * (count != 1)} resolved" if count else ""
+
+
+def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined | None:
     """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile. Fills `aside`."""
     for _ in range(LOOKS):
         aside.clear()
@@ -157,62 +178,31 @@ def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> str | No
         aside.update(_set_aside(node, head, ours, merging))
         target = _target(node, head, ours, merging, aside)
         if target is None:
-            return ours
+            return Joined(ours) if ours else None
         try:
-            move.move(node.repo, head, ours, target)
+            move.move(node.repo, head, ours, target.commit)
         except worktree.Moved:
             continue
         return target
     raise Busy(f"{head.basis} moves faster than it can be merged")
 
 
-def _target(node: Node, head: Head, ours: str | None, merging: Merging, aside: Aside) -> str | None:
+def _target(node: Node, head: Head, ours: str | None, merging: Merging, aside: Aside) -> Joined | None:
     """The commit that the branch should move to, None where it is there. Raises Level for a redundant merge."""
     repo = node.repo
     heads, gone = _heads(node, head, merging), {commit for commit, _ in aside}
     alone = git.independent(repo, [c for c in heads.values() if c not in gone] + ([ours] if ours else []))
     if len(alone) < 2:
         settle.at_rest(node, head.basis)
-        return alone[0] if alone and alone != [ours] else None
+        return Joined(alone[0]) if alone and alone != [ours] else None
     # Without a merge we can go as far as this.
     ahead = next((commit for commit in alone if not ours or git.is_ancestor(repo, ours, commit)), alone[0])
     redundant = ours and all(git.brings_nothing_new(repo, ahead, other) for other in alone if other != ahead)
     if redundant and (due := settle.put_off(node, head.basis)):
         if ahead == ours:
             raise _level(due)
-        return ahead
-    try:
-        return join_heads(repo, alone, merging.unrelated)
-    except Refused as error:
-        for commit, refused in _conflicting(repo, alone, ours, merging.unrelated, error).items():
-            for ref in (ref for ref, value in heads.items() if value == commit):
-                aside[commit, _remote_of(ref, merging.remotes)] = _conflict_error(refused, ref)
-    return _target(node, head, ours, merging, aside)
-
-
-def _conflicting(
-    repo: Repository, alone: Iterable[str], ours: str | None, unrelated: bool, error: Refused
-) -> dict[str, Refused]:
-    """The heads that hold up the others, and why: in order of commit id, those that do not fit to ours and the rest.
-
-    `error` is why they all together cannot be joined.
-    """
-    others = [commit for commit in alone if commit != ours]
-    if len(others) == 1:
-        return {others[0]: error}
-    fitting, found = [ours] if ours else [], {}
-    for commit in others:
-        try:
-            join_heads(repo, [*fitting, commit], unrelated)
-            fitting.append(commit)
-        except Refused as refused:
-            found[commit] = refused
-    return found or {others[-1]: error}
-
-
-def _conflict_error(error: Refused, ref: str) -> Conflict:
-    short = ref.removeprefix("refs/heads/").removeprefix("refs/remotes/")
-    return Conflict(error.what, f"merge by hand: git merge {shlex.quote(short)}, edit the files, git commit")
+        return Joined(ahead)
+    return join_heads(repo, alone, merging.unrelated)
 
 
 def _level(due: float) -> Level:

@@ -93,7 +93,8 @@ def _look(node: Node, pushing: Pushing) -> Mapping[str, str]:
     Another process may fetch at any time; what it brought is not merged, and a lease must not name it.
     """
     before = git.refs(node.repo)
-    merge.merge_annex_branches(node, pushing.merging.remotes)
+    if not merge.merge_annex_branches(node, pushing.merging.remotes, before):
+        return before
     return _as_merged(before, git.refs(node.repo))
 
 
@@ -130,9 +131,10 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
     def once() -> Outcome:
         transport.fetch(node.repo, node.settings, remote)
         before = git.refs(node.repo)
-        merge.bring_together(node, pushing.merging)
+        details = merge.resolved(merge.bring_together(node, pushing.merging, remote.name))
         try:
-            return _attempt(node, pushing, _as_merged(before, git.refs(node.repo)), remote)
+            outcome = _attempt(node, pushing, _as_merged(before, git.refs(node.repo)), remote)
+            return replace(outcome, details=details)
         except LostRace as lost:
             reports.extend(lost.reports)
             raise

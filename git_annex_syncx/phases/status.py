@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from git_annex_syncx.conflicts.names import is_variant
 from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.gateway import git, transport, worktree
 from git_annex_syncx.gateway.outbox import Failure
@@ -36,6 +38,7 @@ class Status:
     settle_until: float | None
     remotes: tuple[RemoteStatus, ...]
     failures: tuple[Failure, ...]  # of the own repository
+    variants: tuple[str, ...]  # paths that hold one of several versions, until the user has chosen
 
 
 def status(node: Node, remotes: Iterable[Remote]) -> Status:
@@ -73,6 +76,7 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
         due if due > time.time() else None,
         tuple(one(remote) for remote in remotes if not remote.special),
         tuple(failure for failure in failures if not failure.remote),
+        tuple(os.fsdecode(path) for path in git.paths(node.repo, ours) if is_variant(path)) if ours else (),
     )
 
 

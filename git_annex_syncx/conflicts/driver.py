@@ -1,0 +1,125 @@
+"""What git calls as merge driver (`python -m` of this module), and its installation.
+
+Git calls it for every path without a merge attribute, in every kind of merge. It unites texts inside real merges,
+where git names the heads in GITHEAD_<commit>; everywhere else, and for what is no text, the shell around it goes on
+with `git merge-file`: markers and a conflict, as without the driver. So does it where this program has gone.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from git_annex_syncx.conflicts.union import unite
+from git_annex_syncx.conflicts.version import key_of_pointer
+
+if TYPE_CHECKING:
+    from git_annex_syncx.gateway.git import Repository
+
+NAME = "syncx"
+UNITED, NOT_OURS = 0, 3
+
+# %S %X %Y: names of base and sides, since git 2.44; an older git leaves them as they are.
+SHELL = """\
+ours=%X theirs=%Y base=%S
+case $ours in %[X]) ours=HEAD theirs=theirs base=base;; esac
+united() {
+	env | grep -q "^GITHEAD_" || return
+	test -x {python} || return
+	for d in rebase-merge rebase-apply; do test ! -d "$(git rev-parse --git-path $d)" || return; done
+	case $(git check-attr -z syncx -- %P | tr "\\0" :) in *:syncx:variants:) return 1;; esac
+	{python} -I -m git_annex_syncx.conflicts.driver %O %A %B 2>/dev/null
+}
+united || git merge-file -q --marker-size=%L -L "$ours" -L "$base" -L "$theirs" %A %O %B || exit 1"""
+
+EFFECT = (
+    "git merge, git pull and git annex sync unite the lines of both sides of a text instead of leaving a conflict",
+    "the options ours, theirs and ignore-space-change of git merge -X have no effect on files that the driver merges",
+    "rebase, cherry-pick, stash, checkout and merge-tree leave conflicts as before; so do binary and annexed files",
+    "a path keeps git's own merge with the attribute syncx=variants, or with a merge attribute of its own",
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """How the driver stands in a configuration: `selected` is the value of merge.default that git uses."""
+
+    scope: str
+    file: Path
+    installed: bool
+    selected: str | None
+    runs: bool  # the program that the configuration names is there
+
+
+def main(arguments: list[str]) -> int:
+    """Unite %O %A %B into %A; the exit code says whether that was done."""
+    base, one, two = (Path(name).read_bytes() for name in arguments)
+    if any(b"\0" in text or key_of_pointer(text) for text in (one, two)):
+        return NOT_OURS
+    is_text = b"\0" not in base and not key_of_pointer(base)
+    Path(arguments[1]).write_bytes(unite(one, two, base if is_text else None).content)
+    return UNITED
+
+
+# Installation
+
+
+def command() -> str:
+    """What git runs through a shell."""
+    return SHELL.replace("{python}", shlex.quote(sys.executable))
+
+
+def settings() -> list[tuple[str, str]]:
+    """What is set in the configuration."""
+    return [
+        (f"merge.{NAME}.name", "both sides' lines in canonical order (git-annex-syncx)"),
+        (f"merge.{NAME}.driver", command()),
+        (f"merge.{NAME}.recursive", "text"),
+        ("merge.default", NAME),
+    ]
+
+
+def install(repo: Repository | None, everywhere: bool, force: bool) -> State:
+    """Add the driver to the repository's or the user's configuration. Raises UsageError where another is chosen."""
+    from git_annex_syncx.errors import UsageError
+    from git_annex_syncx.gateway import configfile
+
+    other = configfile.get(repo, "merge.default", everywhere)
+    if other not in (None, NAME) and not force:
+        raise UsageError(
+            f"merge.default is {other!r} already: another merge driver is in use",
+            "to use this one instead: git annex-syncx merge-driver install --force",
+        )
+    file = configfile.place(repo, everywhere)
+    configfile.remove_block(file, settings())
+    configfile.add_block(file, settings())
+    return status(repo, everywhere)
+
+
+def uninstall(repo: Repository | None, everywhere: bool) -> State:
+    """Take the driver out again; what was there before and what was changed since stays as it is."""
+    from git_annex_syncx.gateway import configfile
+
+    configfile.remove_block(configfile.place(repo, everywhere), settings())
+    return status(repo, everywhere)
+
+
+def status(repo: Repository | None, everywhere: bool) -> State:
+    """Whether the driver is installed, and whether git would use it."""
+    from git_annex_syncx.gateway import configfile
+
+    driver = configfile.get(repo, f"merge.{NAME}.driver", everywhere)
+    return State(
+        scope="global" if everywhere else "repository",
+        file=configfile.place(repo, everywhere),
+        installed=driver is not None,
+        selected=configfile.get(repo, "merge.default", everywhere),
+        runs=driver == command(),
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""Names for variants: `name.variant-XXXX.ext`, for annexed files the names that git-annex itself gives. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Iterator
+
+from git_annex_syncx.conflicts.version import Kind, Version, serialized
+
+MARKER = b".variant-"
+LONGEST = 255  # bytes in a component of a path
+LONGEST_TAG = 180  # a longer key is named by its digest
+LONGEST_EXTENSION = 60
+DEEP = b"/x" * 64  # stands for the directories above a work tree
+
+
+def variant_names(path: bytes, version: Version) -> Iterator[bytes]:
+    """Names for a version that cannot stay at its path, the wanted one first, without end."""
+    directory, stem, extension = _parts(path, version)
+    whole = version.key or version.entry.oid.encode()
+    short = hashlib.md5(serialized(version.key) if version.key else whole, usedforsecurity=False).hexdigest()[:4]
+    if len(whole) > LONGEST_TAG:
+        whole = hashlib.sha256(whole).hexdigest().encode()
+    yield directory + _fitted(stem, short.encode(), extension)
+    yield directory + _fitted(stem, whole, extension)
+    count = 1
+    while True:  # same object as another kind of file, or a directory of that name
+        yield directory + _fitted(stem, b"%s-%d" % (whole, count), extension)
+        count += 1
+
+
+def is_variant(path: bytes) -> bool:
+    """Whether a path has the name of a variant."""
+    return MARKER in posixpath.basename(path)
+
+
+def moved_link(target: bytes, old: bytes, new: bytes) -> bytes:
+    """The target that a relative symlink needs when it moves from one path to another."""
+    if posixpath.dirname(old) == posixpath.dirname(new) or target.startswith(b"/"):
+        return target
+    full = posixpath.normpath(posixpath.join(DEEP, posixpath.dirname(old), target))
+    return posixpath.relpath(full, posixpath.join(DEEP, posixpath.dirname(new)))
+
+
+def _parts(path: bytes, version: Version) -> tuple[bytes, bytes, bytes]:
+    """What stands before the stem, the stem, the extension with its dot."""
+    directory, slash, name = path.rpartition(b"/")
+    plain = name.partition(MARKER)[0] if MARKER in name else None
+    stem, dot, ending = name.rpartition(b".")
+    extension = b"" if not dot or (plain is not None and len(stem) <= len(plain)) else dot + ending
+    if plain is not None:
+        return directory + slash, plain, extension
+    if stem:
+        return directory + slash, stem, extension
+    if version.kind in (Kind.LOCKED, Kind.UNLOCKED) and dot:
+        # What git-annex makes of .name and d/.name is ..variant-XXXX.name and d.variant-XXXX.name.
+        above, slash, last = directory.rpartition(b"/")
+        return above + slash, last or b".", extension
+    return directory + slash, name, b""
+
+
+def _fitted(stem: bytes, tag: bytes, extension: bytes) -> bytes:
+    """The name, the stem cut where it would be too long for a file system, never within a UTF-8 character."""
+    if len(stem + MARKER + tag + extension) > LONGEST:
+        extension = _cut(extension, LONGEST_EXTENSION)
+        stem = _cut(stem, LONGEST - len(MARKER + tag + extension))
+    return stem + MARKER + tag + extension
+
+
+def _cut(name: bytes, size: int) -> bytes:
+    size = max(size, 0)
+    while 0 < size < len(name) and name[size] & 0xC0 == 0x80:
+        size -= 1
+    return name[:size]

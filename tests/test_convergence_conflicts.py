@@ -1,0 +1,151 @@
+"""Nodes that edit the same files and sync now and then: they end with one commit, and nothing grows.
+
+SYNCX_ROUNDS sets the number of rounds (300 for a long run); SYNCX_SEED the seed.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+
+import pytest
+from network import Network, Node
+
+ROUNDS = int(os.environ.get("SYNCX_ROUNDS", "5"))
+SEED = int(os.environ.get("SYNCX_SEED", "1"))
+NAMES = ["a", "b", "c", "d", "e"]
+TOPOLOGIES = {
+    "star": ([("a", other) for other in NAMES[1:]], 2),
+    "ring": ([(NAMES[n], NAMES[(n + 1) % 5]) for n in range(5)], 2),
+    "line": ([(NAMES[n], NAMES[n + 1]) for n in range(4)], 4),
+    "bare hub": ([("hub", name) for name in NAMES], 2),
+}
+
+
+class Editor:
+    """Makes random edits; every line and every content that it writes is unique."""
+
+    def __init__(self, seed: int) -> None:
+        self.lucky = random.Random(seed)
+        self.edits = 0
+
+    def edit(self, node: Node) -> None:
+        """One commit."""
+        kinds = [self.text, self.text, self.text, self.binary, self.annexed, self.annexed, self.delete, self.rename]
+        self.lucky.choice([*kinds, self.mode, self.unlock])(node)
+        if node.git("status", "--porcelain", "--untracked-files=no").out:
+            self.edits += 1
+            node.git("commit", "--quiet", "--message", f"edit {self.edits}")
+
+    def some(self, node: Node) -> str | None:
+        files = [path for path in node.git("ls-files").out.splitlines() if not path.startswith("keep")]
+        return self.lucky.choice(files) if files else None
+
+    def text(self, node: Node) -> None:
+        path = self.lucky.choice(["t1.txt", "t2.txt", "d/t.txt"])
+        known = node.path / path
+        lines = known.read_text().splitlines() if known.is_file() else []
+        lines.insert(self.lucky.randint(0, len(lines)), f"{node.name} {self.edits}")
+        if len(lines) > 3 and self.lucky.random() < 0.3:
+            del lines[self.lucky.randrange(len(lines))]
+        node.write(path, "\n".join(lines) + "\n")
+        node.git("-c", "annex.largefiles=nothing", "add", "--", path)
+
+    def binary(self, node: Node) -> None:
+        node.write("bin", b"\0" + f"{node.name} {self.edits}".encode())
+        node.git("-c", "annex.largefiles=nothing", "add", "--", "bin")
+
+    def annexed(self, node: Node) -> None:
+        path = self.lucky.choice(["k1.bin", "k2.bin", "d"])
+        if not (node.path / path).is_dir():
+            node.write(path, f"{node.name} {self.edits}")
+            node.annex("add", "--quiet", "--force-large", "--", path)
+
+    def delete(self, node: Node) -> None:
+        if path := self.some(node):
+            node.git("rm", "--quiet", "--force", "--", path)
+
+    def rename(self, node: Node) -> None:
+        path, new = self.some(node), f"renamed {self.edits % 3}"
+        if path and "/" not in path and not (node.path / new).exists():
+            node.git("mv", "--force", "--", path, new)
+
+    def mode(self, node: Node) -> None:
+        if (path := self.some(node)) and not (node.path / path).is_symlink():
+            (node.path / path).chmod(self.lucky.choice([0o644, 0o755]))
+            node.git("add", "--", path)
+
+    def unlock(self, node: Node) -> None:
+        if path := self.some(node):
+            verb = "unlock" if (node.path / path).is_symlink() else "lock"
+            node.annex(verb, "--quiet", "--", path, ok=None)
+            node.git("add", "--", path, ok=None)
+
+
+def build(net: Network, links: list[tuple[str, str]]) -> list[Node]:
+    first = net.create("a")
+    first.commit({"keep.txt": "keep\n", "t1.txt": "first\n"})
+    nodes = {"a": first} | {name: net.clone(first, name) for name in NAMES[1:]}
+    for node in nodes.values():
+        node.git("remote", "remove", "a", ok=None)
+    if any("hub" in link for link in links):
+        nodes["hub"] = net.clone(first, "hub", bare=True)
+    net.connect(*((nodes[one], nodes[two]) for pair in links for one, two in (pair, pair[::-1]) if one != "hub"))
+    for node in nodes.values():
+        node.config("syncx.settleTime", "0")
+    return [nodes[name] for name in NAMES]
+
+
+def check(nodes: list[Node], edits: int, rounds: int) -> None:
+    assert len({node.head() for node in nodes}) == 1
+    node = nodes[0]
+    merges = int(node.git("rev-list", "--count", "--merges", "HEAD").out)
+    assert merges <= edits + len(nodes) * rounds
+    for path in node.files():
+        assert all(len(os.fsencode(part)) <= 255 for part in path.split("/"))
+        assert path.count(".variant-") <= 1
+        if path.endswith(".txt") and not (node.path / path).is_symlink():
+            repeated = [line for line, count in Counter(node.read(path).split(b"\n")).items() if count > 1]
+            assert not repeated, path
+    for each in nodes:
+        assert each.git("status", "--porcelain").out == ""
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_nodes_that_sync_one_after_another_end_with_one_commit(net: Network, topology: str) -> None:
+    links, diameter = TOPOLOGIES[topology]
+    nodes, editor = build(net, links), Editor(SEED)
+    for _ in range(ROUNDS):
+        for node in editor.lucky.sample(nodes, 3):
+            editor.edit(node)
+        for node in editor.lucky.sample(nodes, 2):
+            node.syncx("sync", "--no-content", "--no-commit")
+    for _ in range(diameter + 1):
+        for node in nodes:
+            node.syncx("sync", "--no-content", "--no-commit")
+    check(nodes, editor.edits, ROUNDS + diameter + 1)
+
+
+@pytest.mark.parametrize("topology", ["ring", "mesh", "star"])
+def test_nodes_that_sync_all_at_once_come_to_rest(net: Network, topology: str) -> None:
+    """Edits at all nodes, then everyone at once until nothing moves."""
+    mesh = [(one, two) for one in NAMES for two in NAMES if one < two]
+    links = mesh if topology == "mesh" else TOPOLOGIES[topology][0]
+    nodes, editor = build(net, links), Editor(SEED)
+    for node in nodes:
+        node.config("syncx.settleTime", "0.5s")
+        editor.edit(node)
+    before = {node.head() for node in nodes}
+    for _ in range(30):
+        running = [node.start("--json", "sync", "--no-content", "--no-commit") for node in nodes]
+        for one in running:
+            _, told = one.communicate(timeout=300)
+            assert one.returncode in (0, 1), told
+        if len({node.head() for node in nodes}) == 1:
+            break
+    assert len({node.head() for node in nodes}) == 1
+    assert all(nodes[0].contains(commit) for commit in before)
+    check(nodes, editor.edits, 30)
+    if topology == "mesh":
+        assert int(nodes[0].git("rev-list", "--count", "--merges", "HEAD").out) <= 3 * max(editor.edits, 1)

@@ -1,0 +1,410 @@
+"""The resolver: random trees in memory, and random histories in git's own object database."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from network import Network
+from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, pointer, sound, text, trees
+
+from git_annex_syncx.conflicts.by_path import merge_by_path
+from git_annex_syncx.conflicts.check import lines_of, lost_paths
+from git_annex_syncx.conflicts.join import join
+from git_annex_syncx.conflicts.names import is_variant, moved_link, variant_names
+from git_annex_syncx.conflicts.resolve import Resolution, resolve
+from git_annex_syncx.conflicts.version import key_of_link, key_of_pointer, serialized, version_of
+from git_annex_syncx.gateway import objects
+from git_annex_syncx.gateway.git import Repository, open_repository
+from git_annex_syncx.model import EXECUTABLE, GITLINK, Entry
+
+
+def merged(base: Tree, one: Tree, two: Tree) -> tuple[Tree, tuple[Resolution, ...]]:
+    """The merge path by path."""
+    memory = MemoryTrees(STORE, base=base, one=one, two=two)
+    found = merge_by_path(memory.diff("one", "two"), [memory.diff("base", "one")])
+    others = {path: found.changes.get(path, one.get(path)) for path in one.keys() | found.changes.keys()}
+    others = {path: entry for path, entry in others.items() if entry}
+    resolved = resolve(found.conflicts, others, STORE)
+    result = {p: e for p, e in {**others, **resolved.changes}.items() if e}
+    return result, resolved.resolutions
+
+
+TRIPLE = trees().flatmap(lambda base: st.tuples(st.just(base), trees(base), trees(base)))
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(TRIPLE)
+def test_symmetric_sound_and_nothing_lost(triple):
+    base, one, two = triple
+    result, resolutions = merged(base, one, two)
+    assert (result, resolutions) == merged(base, two, one)
+    assert sound(result)
+    memory = MemoryTrees(STORE, base=base, one=one, two=two, result=result)
+    assert not lost_paths(memory, ["base"], "one", "two", "result")
+    for side in (one, two):
+        assert identities(side) - identities(base) - texts(side) <= identities(result)
+    for resolution in resolutions:
+        assert resolution.became, resolution
+        assert all(path in result for path in resolution.became)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(TRIPLE)
+def test_merging_a_side_again_changes_nothing(triple):
+    base, one, two = triple
+    result, _ = merged(base, one, two)
+    for side in (one, two):
+        again, resolutions = merged(side, result, side)
+        assert again == result
+        assert not resolutions
+    assert merged(base, result, result) == (result, ())
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(TRIPLE, st.lists(st.sampled_from([0, 1]), min_size=1, max_size=4))
+def test_variants_of_variants_do_not_grow(triple, turns):
+    """Sides merged again and again as if they had no common history: the worst that can happen to names."""
+    base, one, two = triple
+    result, _ = merged(base, one, two)
+    for turn in turns:
+        before = result
+        result, _ = merged({}, result, (one, two)[turn])
+        assert sound(result)
+        assert all(path.rpartition(b"/")[2].count(b".variant-") <= 1 for path in result)
+        assert identities(before) - texts(before) <= identities(result)
+
+
+def texts(tree: Tree) -> set[bytes]:
+    """What a union may replace."""
+    return {b"100000 " + e.oid.encode() for e in tree.values() if b"\0" not in STORE.blobs.get(e.oid, b"\0")} | {
+        i for i in identities(tree) if i.startswith(b"160000 ")
+    }
+
+
+# Each row
+
+
+def both(base: Entry | None, one: Entry | None, two: Entry | None, path: bytes = b"f.txt") -> Tree:
+    sides = [{path: entry} if entry else {} for entry in (base, one, two)]
+    assert merged(*sides) == merged(sides[0], sides[2], sides[1])
+    return merged(*sides)[0]
+
+
+def test_texts_are_united():
+    result = both(text(b"1\n"), text(b"2\n"), text(b"3\n"))
+    assert lines_of(STORE.blobs[result[b"f.txt"].oid]) == {b"2", b"3"}
+
+
+@pytest.mark.parametrize(
+    "one", [text(b"1\n"), text(b"\0"), Entry(0o120000, STORE.add(b"to"))], ids=["text", "binary", "symlink"]
+)
+@pytest.mark.parametrize("base", [None, text(b"0\n")])
+def test_other_kinds_become_variants(one, base):
+    two = text(b"\0\0")
+    result = both(base, one, two)
+    tags = [hashlib.md5(entry.oid.encode()).hexdigest()[:4] for entry in (one, two)]
+    assert result == {b"f.variant-%s.txt" % tag.encode(): entry for tag, entry in zip(tags, (one, two), strict=True)}
+
+
+def test_annexed_files_become_variants_under_the_names_of_git_annex():
+    one, two = link(b"f.txt", KEYS[0]), pointer(KEYS[2])
+    tag = hashlib.md5(serialized(KEYS[2])).hexdigest()[:4].encode()
+    assert both(None, one, two) == {b"f.variant-444f.txt": one, b"f.variant-%s.txt" % tag: two}
+
+
+def test_keys_that_share_the_four_digits_are_both_there():
+    one, two = (link(b"f.txt", key) for key in COLLIDING)
+    result = both(None, one, two)
+    assert set(result.values()) == {one, two}
+    assert sorted(result)[0] == b"f.variant-444f.txt"
+    assert identities(result) == set(COLLIDING)
+
+
+def test_the_same_key_locked_and_unlocked_is_one_unlocked_file():
+    locked, unlocked = link(b"f.txt", KEYS[0]), pointer(KEYS[0], EXECUTABLE)
+    assert both(None, locked, unlocked) == {b"f.txt": unlocked}
+    assert both(None, pointer(KEYS[0]), unlocked) == {b"f.txt": unlocked}
+
+
+def test_annexed_against_plain_keeps_the_plain_one_under_the_name():
+    plain, annexed = text(b"1\n"), link(b"f.txt", KEYS[0])
+    assert both(text(b"0"), plain, annexed) == {b"f.txt": plain, b"f.variant-444f.txt": annexed}
+
+
+def test_changed_against_deleted_keeps_the_changed_one():
+    changed = link(b"f.txt", KEYS[0])
+    assert both(text(b"0"), changed, None) == {b"f.txt": changed}
+
+
+def test_a_directory_stays_and_the_file_becomes_a_variant():
+    file, inside = text(b"1\n"), text(b"2\n")
+    tag = hashlib.md5(file.oid.encode()).hexdigest()[:4].encode()
+    result, resolutions = merged({b"d": text(b"0")}, {b"d": file}, {b"d/x": inside})
+    assert result == {b"d.variant-" + tag: file, b"d/x": inside}
+    assert [r.became for r in resolutions] == [(b"d.variant-" + tag,)]
+
+
+def test_an_executable_bit_alone_is_set():
+    assert both(None, text(b"1\n"), text(b"1\n", EXECUTABLE)) == {b"f.txt": text(b"1\n", EXECUTABLE)}
+    assert both(text(b"0\n"), text(b"1\n"), text(b"0\n", EXECUTABLE)) == {b"f.txt": text(b"1\n", EXECUTABLE)}
+    binary = both(text(b"\0\n"), text(b"\0\0\n"), text(b"\0\n", EXECUTABLE))
+    assert binary == {b"f.txt": text(b"\0\0\n", EXECUTABLE)}
+
+
+def test_of_two_submodules_the_canonical_one_is_taken_and_reported():
+    one, two = (Entry(GITLINK, digit * 40) for digit in "ab")
+    result, resolutions = merged({}, {b"s": one}, {b"s": two})
+    assert result == {b"s": one}
+    assert resolutions == (Resolution(b"s", "submodule", (b"s",)),)
+
+
+def test_a_name_that_holds_a_marker_does_not_grow():
+    result = both(
+        None, link(b"f.variant-1234.txt", KEYS[0]), link(b"f.variant-1234.txt", KEYS[2]), b"f.variant-1234.txt"
+    )
+    tag = hashlib.md5(serialized(KEYS[2])).hexdigest()[:4].encode()
+    assert sorted(result) == sorted([b"f.variant-444f.txt", b"f.variant-%s.txt" % tag])
+
+
+# Names
+
+
+@given(
+    st.sampled_from(sorted(set(KEYS))),
+    st.binary(min_size=1, max_size=255).filter(lambda n: not set(n) & set(b"/\0") and n not in (b".", b"..")),
+)
+def test_names_are_variants_that_a_file_system_takes(key, name):
+    for path in (name, b"dir/" + name):
+        version = version_of(link(path, key), STORE.blobs)
+        wanted = variant_names(path, version)
+        candidates = [next(wanted) for _ in range(4)]
+        assert len(set(candidates)) == 4
+        assert all(is_variant(candidate) for candidate in candidates)
+        assert all(len(part) <= 255 for candidate in candidates for part in candidate.split(b"/"))
+
+
+def test_a_long_name_is_cut_between_characters():
+    name = "ä".encode() * 126 + b".e"
+    short = next(variant_names(name, version_of(text(b"1"), STORE.blobs)))
+    assert short.decode().endswith(".e")
+    assert len(short) <= 255
+
+
+def test_a_link_that_moves_to_another_directory_still_leads_there():
+    assert moved_link(b"../.git/annex/objects/X/K/K", b"d/.x", b"d.variant-1.x") == b".git/annex/objects/X/K/K"
+    assert moved_link(b"../../.git/annex/o/K", b"a/b/x", b"a/c/x") == b"../../.git/annex/o/K"
+    assert moved_link(b"../../.git/modules/s/annex/K", b"d/x", b"x") == b"../.git/modules/s/annex/K"
+
+
+def test_keys_are_recognised_as_git_annex_does():
+    assert key_of_link(b"../.git/annex/objects/aa/bb/SHA256-s1--x/SHA256-s1--x") == b"SHA256-s1--x"
+    assert key_of_link(b"../elsewhere/SHA256-s1--x") == b""
+    assert key_of_pointer(b"/annex/objects/SHA256-s1--x\n") == b"SHA256-s1--x"
+    assert key_of_pointer(b"/annex/objects/SHA256-s1--x\n/annex/objects/SHA256-s1--y\n") == b""
+    assert key_of_pointer(b"/annex/objects/SHA256-s1--x\ntext\n") == b""
+
+
+def test_first_level_names_are_those_of_git_annex(net: Network):
+    """The same conflict in two clones: one resolved by git-annex alone, one by syncx."""
+    names = [
+        "plain",
+        "f.tar.gz",
+        ".dotfile",
+        ".dot.txt",
+        "trail.",
+        "d/x.txt",
+        "d.e/no",
+        "d/.hid",
+        "d/e/.hid",
+        "s p.txt",
+        "ü.txt",
+        "we%ird:&.txt",
+    ]
+    left = net.create("left")
+    left.commit()
+    right = net.clone(left, "right")
+    net.mesh(left, right)
+    for node in (left, right):
+        for name in names:
+            node.write(name, f"{name} {node.name}")
+        worm = ["--backend=WORM", "--", "we%ird:&.txt"]
+        node.annex("add", "--quiet", "--force-large", *worm)
+        node.annex("add", "--quiet", "--force-large", ".")
+        node.git("commit", "--quiet", "--message", "add")
+    plain = net.clone(left, "plain")
+    plain.git("remote", "add", "right", str(right.path))
+    plain.git("config", "annex.resolvemerge", "true")
+    plain.annex("sync", "--no-content", "--no-push", "right", ok=None)
+    left.syncx("pull")
+    assert set(plain.files()) == set(left.files())
+    assert {p: plain.show(f"HEAD:{p}") for p in plain.files()} == {p: left.show(f"HEAD:{p}") for p in left.files()}
+
+
+# In git's own object database, renames and several merge bases included
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    root: Path = tmp_path_factory.mktemp("repo")
+    subprocess.run(["git", "init", "--quiet", "--bare", str(root)], check=True)
+    return open_repository(root)
+
+
+def commit(repo: Repository, tree: Tree, *commits: str) -> str:
+    """A commit of a tree made in memory."""
+    contents = [STORE.blobs[entry.oid] for entry in tree.values() if entry.mode != GITLINK]
+    objects.write_blobs(repo, contents)
+    made = objects.change_tree(repo, objects.empty_tree(repo), dict(tree))
+    parents = [word for parent in commits for word in ("-p", parent)]
+    identity = {
+        f"GIT_{who}_{what}": value
+        for who in ("AUTHOR", "COMMITTER")
+        for what, value in (("NAME", "t"), ("EMAIL", "t"), ("DATE", "@1700000000 +0000"))
+    }
+    done = subprocess.run(
+        ["git", "-C", str(repo.git_dir), "commit-tree", *parents, made],
+        input=b"",
+        capture_output=True,
+        check=True,
+        env={"PATH": os.environ["PATH"], **identity},
+    )
+    return done.stdout.decode().strip()
+
+
+def read_tree(repo: Repository, rev: str) -> Tree:
+    tree = dict(objects.entries(repo, objects.tree_of(repo, rev)))
+    STORE.blobs |= objects.read_blobs(repo, {e.oid for e in tree.values() if e.mode != GITLINK})
+    return tree
+
+
+def joined(repo: Repository, one: str, two: str) -> str:
+    return join(repo, min(one, two), max(one, two), unrelated=True).commit
+
+
+MARKER = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})", re.MULTILINE)
+THOROUGH = int(os.environ.get("SYNCX_THOROUGH", "1"))  # times as many examples
+IN_GIT = settings(
+    max_examples=12 * THOROUGH, suppress_health_check=list(HealthCheck), deadline=None, derandomize=THOROUGH == 1
+)
+
+
+def check_merge(repo: Repository, base: Tree, one: Tree, two: Tree, result: Tree) -> None:
+    assert sound(result)
+    assert not any(MARKER.search(STORE.blobs[e.oid]) for e in result.values() if e.mode != GITLINK)
+    memory = MemoryTrees(STORE, base=base, one=one, two=two, result=result)
+    assert not lost_paths(memory, ["base"], "one", "two", "result")
+
+
+@IN_GIT
+@given(TRIPLE)
+def test_two_commits_become_one_without_loss(repo, triple):
+    base, one, two = triple
+    root = commit(repo, base)
+    ours, theirs = commit(repo, one, root), commit(repo, two, root)
+    if ours == theirs:
+        return
+    merge = joined(repo, ours, theirs)
+    check_merge(repo, base, one, two, read_tree(repo, merge))
+    parents = objects.tree_of(repo, ours), objects.tree_of(repo, theirs)
+    assert joined(repo, theirs, ours) == merge, parents
+
+
+@IN_GIT
+@given(TRIPLE.flatmap(lambda t: st.tuples(st.just(t), trees(t[1]), trees(t[2]))))
+def test_criss_cross_histories_lose_nothing(repo, drawn):
+    """Two sides that merged each other differently and went on: several merge bases."""
+    (base, one, two), one_more, two_more = drawn
+    root = commit(repo, base)
+    ours, theirs = commit(repo, one, root), commit(repo, two, root)
+    crossed = commit(repo, one_more, ours, theirs), commit(repo, two_more, theirs, ours)
+    if crossed[0] == crossed[1] or ours == theirs:
+        return
+    result = read_tree(repo, joined(repo, *crossed))
+    assert sound(result)
+    assert not any(MARKER.search(STORE.blobs[e.oid]) for e in result.values() if e.mode != GITLINK)
+    memory = MemoryTrees(STORE, one=one, two=two, left=one_more, right=two_more, result=result)
+    assert not lost_paths(memory, ["one", "two"], "left", "right", "result")
+
+
+@IN_GIT
+@given(TRIPLE, st.data())
+def test_a_third_one_in_any_order_loses_nothing(repo, triple, data):
+    base, one, two = triple
+    three = data.draw(trees(base))
+    root = commit(repo, base)
+    heads = list(dict.fromkeys(commit(repo, tree, root) for tree in (one, two, three)))
+    if len(heads) < 3:
+        return
+    merge = heads[0]
+    for head in heads[1:]:
+        merge = joined(repo, merge, head)
+    result = read_tree(repo, merge)
+    assert sound(result)
+    kept = identities(result)
+    for side in (one, two, three):
+        annexed = {i for i in identities(side) - identities(base) if b"--" in i}
+        assert annexed <= kept
+
+
+def test_a_clean_merge_by_git_that_loses_a_version_is_done_path_by_path(repo):
+    """Seen in git 2.39: both orders exit 0, each without one of the versions."""
+    key, changed = pointer(KEYS[0]), text(b"text\n")
+    root = commit(repo, {b"f": key})
+    one = commit(repo, {b"f": changed, b"f.variant-1111": key}, root)
+    two = commit(repo, {b"f.variant-1111": key}, root)
+    found = join(repo, min(one, two), max(one, two), unrelated=False)
+    assert found.fallbacks == 1
+    assert set(read_tree(repo, found.commit).values()) == {key, changed}
+
+
+def test_a_rename_is_followed_into_a_conflict(repo):
+    lines = [b"%d\n" % n for n in range(20)]
+    root = commit(repo, {b"old": text(b"".join(lines))})
+    one = commit(repo, {b"new": text(b"one\n" + b"".join(lines[1:]))}, root)
+    two = commit(repo, {b"old": text(b"two\n" + b"".join(lines[1:]))}, root)
+    found = join(repo, min(one, two), max(one, two), unrelated=False)
+    assert found.fallbacks == 0
+    result = read_tree(repo, found.commit)
+    assert list(result) == [b"new"]
+    assert lines_of(STORE.blobs[result[b"new"].oid]) >= {b"one", b"two", b"19"}
+
+
+def test_a_file_renamed_to_two_names_stays_under_both(repo):
+    lines = b"".join(b"%d\n" % n for n in range(20))
+    root = commit(repo, {b"old": text(lines)})
+    one, two = (
+        commit(repo, {b"left": text(lines + b"l\n")}, root),
+        commit(repo, {b"right": text(lines + b"r\n")}, root),
+    )
+    found = join(repo, min(one, two), max(one, two), unrelated=False)
+    assert read_tree(repo, found.commit) == {b"left": text(lines + b"l\n"), b"right": text(lines + b"r\n")}
+
+
+@pytest.mark.parametrize("attribute", ["syncx=variants", "-merge", "merge=binary", "binary"])
+def test_attributes_keep_texts_apart(repo, attribute):
+    attributes = text(b"*.ini " + attribute.encode() + b"\n")
+    root = commit(repo, {b".gitattributes": attributes, b"a.ini": text(b"1\n2\n3\n4\n5\n"), b"a.txt": text(b"1\n")})
+    sides = [
+        commit(repo, {b".gitattributes": attributes, b"a.ini": text(ini), b"a.txt": text(side)}, root)
+        for ini, side in ((b"one\n2\n3\n4\n5\n", b"2\n"), (b"1\n2\n3\n4\nfive\n", b"3\n"))
+    ]
+    result = read_tree(repo, joined(repo, *sides))
+    assert len([path for path in result if path.startswith(b"a.variant-") and path.endswith(b".ini")]) == 2
+    assert lines_of(STORE.blobs[result[b"a.txt"].oid]) == {b"2", b"3"}
+
+
+def test_nul_bytes_far_into_a_file_make_it_binary(repo):
+    long = b"".join(b"line %d\n" % n for n in range(3000))
+    root = commit(repo, {b"f": text(long + b"\0\n")})
+    one, two = (
+        commit(repo, {b"f": text(b"1\n" + long + b"\0\n")}, root),
+        commit(repo, {b"f": text(long + b"\0\n2\n")}, root),
+    )
+    assert len(read_tree(repo, joined(repo, one, two))) == 2

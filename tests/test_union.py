@@ -1,0 +1,170 @@
+"""The canonical union of two texts."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from git_annex_syncx.conflicts.check import lines_of
+from git_annex_syncx.conflicts.union import unite
+
+FEW = st.lists(st.sampled_from([b"a", b"b", b"c", b"", b"}", b"x y", b"\xff\xfe"]), max_size=12)
+TEXT = st.builds(lambda lines, end: b"\n".join(lines) + end, FEW, st.sampled_from([b"", b"\n"]))
+ANY = st.binary(max_size=60).map(lambda content: content.translate(None, b"\0\r"))
+CONTENT = st.one_of(TEXT, ANY)
+MIXED = st.one_of(
+    TEXT, ANY, TEXT.map(lambda text: text.replace(b"\n", b"\r\n")), st.binary().map(lambda c: c.replace(b"\0", b""))
+)
+
+
+def counts(content: bytes) -> Counter[bytes]:
+    return Counter(line for line in content.removesuffix(b"\n").split(b"\n") if content)
+
+
+@given(MIXED, MIXED, st.none() | MIXED)
+def test_both_directions_give_the_same_bytes(one, two, base):
+    assert unite(one, two, base) == unite(two, one, base)
+
+
+@given(MIXED, MIXED, st.none() | MIXED)
+def test_a_line_that_a_side_added_is_there(one, two, base):
+    united = unite(one, two, base).content
+    for side in (one, two):
+        assert lines_of(side) - lines_of(base or b"") <= lines_of(united)
+
+
+@given(MIXED, MIXED, st.none() | MIXED)
+def test_no_line_comes_from_nowhere(one, two, base):
+    united = unite(one, two, base).content
+    assert lines_of(united) <= lines_of(one) | lines_of(two)
+
+
+@given(CONTENT, CONTENT)
+def test_what_both_have_alike_is_there_once(one, two):
+    united = counts(unite(one, two).content)
+    blank = united.pop(b"", 0)
+    expected = counts(one) | counts(two)
+    assert blank <= max(expected.pop(b"", 0), 1)
+    assert united == expected
+
+
+@given(CONTENT, CONTENT, st.none() | CONTENT)
+def test_a_union_does_not_grow_when_it_is_made_again(one, two, base):
+    united = unite(one, two, base).content
+    for side in (one, two):
+        again = unite(united, side).content
+        assert sum(counts(again).values()) <= sum((counts(united) | counts(side)).values())
+        assert unite(united, side, side).content == united
+
+
+@given(CONTENT, CONTENT, st.none() | CONTENT)
+def test_crlf_texts_are_united_as_others_are(one, two, base):
+    def crlf(text):
+        return text if text is None else text.replace(b"\n", b"\r\n")
+
+    united, like = unite(crlf(one), crlf(two), crlf(base)), unite(one, two, base)
+    assert united.clean == like.clean
+    assert counts(united.content.replace(b"\r\n", b"\n")) == counts(like.content)
+    if b"\n" in one + two + (base or b""):
+        assert united.content.count(b"\r\n") == united.content.count(b"\n")
+
+
+@given(CONTENT, CONTENT)
+def test_a_text_that_holds_the_other_is_the_union(one, two):
+    united = unite(one, two).content
+    assert counts(unite(united, one).content) == counts(united)
+    assert unite(united, united).content == united
+
+
+@given(MIXED, MIXED)
+def test_a_side_that_changed_nothing_has_no_say(one, two):
+    assert unite(one, two, one).content == two
+    assert unite(one, one, two).content == one
+
+
+@pytest.mark.parametrize(
+    ("base", "one", "two", "united"),
+    [
+        (b"1\n2\n3\n4\n5\n", b"one\n2\n3\n4\n5\n", b"1\n2\n3\n4\nfive\n", b"one\n2\n3\n4\nfive\n"),
+        (b"1\n2\n", b"one\n2\n", b"1\ntwo\n", b"one\ntwo\n"),  # neighbours do not overlap
+        (b"1\n2\n3\n", b"1\n3\n", b"1\n2\n3\n4\n", b"1\n3\n4\n"),
+        (b"a", b"a\nb", b"a\nb", b"a\nb"),
+        (b"", b"x\n", b"", b"x\n"),
+        (b"a\r\nb", b"a\r\nb\r\nc", b"a\r\nb\r\nc", b"a\r\nb\r\nc"),
+    ],
+)
+def test_changes_that_do_not_overlap_are_merged(base, one, two, united):
+    assert unite(one, two, base).content == united
+    assert unite(one, two, base).clean
+
+
+def test_changes_that_overlap_stand_one_after_the_other():
+    united = unite(b"0\none\nboth\n9\n", b"0\ntwo\nboth\n9\n", b"0\nold\n9\n")
+    assert not united.clean
+    assert united.content in (b"0\none\ntwo\nboth\n9\n", b"0\ntwo\none\nboth\n9\n")
+
+
+def test_a_text_without_newline_at_its_end_is_not_glued_to_the_next_line():
+    united = unite(b"base\none", b"base\ntwo", b"base").content
+    assert united in (b"base\none\ntwo", b"base\ntwo\none")
+    assert unite(b"base\r\none", b"base\r\ntwo", b"base\r\n").content in (
+        b"base\r\none\r\ntwo",
+        b"base\r\ntwo\r\none",
+    )
+
+
+def test_lines_in_another_order_are_not_doubled():
+    assert sorted(unite(b"x\ny\n", b"y\nx\n").content.split()) == [b"x", b"y"]
+
+
+def test_very_long_lines():
+    long = b"x" * 5_000_000
+    united = unite(long + b"1\n", long + b"2\n", long + b"\n").content
+    assert lines_of(united) == {long + b"1", long + b"2"}
+
+
+def hundred_thousand(kind: str) -> tuple[bytes, bytes, bytes]:
+    lucky = random.Random(1)
+    lines = [b"line %d" % n for n in range(100_000)]
+    if kind == "alike":
+        lines = [lucky.choice([b"{", b"}", b"", b"return"]) for _ in range(100_000)]
+    one, two = lines.copy(), lines.copy()
+    if kind == "unlike":
+        one, two = [b"one " + line for line in lines], [b"two " + line for line in lines]
+    for side, name in ((one, b"one"), (two, b"two")):
+        for _ in range(1000):
+            side[lucky.randrange(len(side))] = name + b" %d" % lucky.randrange(50)
+    if kind == "shuffled":
+        lucky.shuffle(two)
+    return tuple(b"\n".join(text) + b"\n" for text in (one, two, lines))
+
+
+@pytest.mark.parametrize("kind", ["changed", "alike", "unlike", "shuffled"])
+@pytest.mark.parametrize("with_base", [True, False])
+def test_a_hundred_thousand_lines_take_less_than_a_second(kind, with_base):
+    one, two, base = hundred_thousand(kind)
+    begun = time.process_time()
+    united = unite(one, two, base if with_base else None)
+    assert time.process_time() - begun < 1
+    assert lines_of(one) - lines_of(base) <= lines_of(united.content)
+    assert lines_of(two) - lines_of(base) <= lines_of(united.content)
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.integers(0, 2), st.sampled_from([b"a", b"b", b"c", b"d"])), max_size=8))
+def test_unions_of_unions_stay_small(edits):
+    """Three nodes that append and merge each other's texts without any base never repeat a line."""
+    nodes = [b"0\n", b"0\n", b"0\n"]
+    for n, word in edits:
+        nodes[n] += word + b"%d\n" % n
+        other = (n + 1) % 3
+        nodes[n] = nodes[other] = unite(nodes[n], nodes[other]).content
+    most = Counter(word + b"%d" % n for n, word in edits)
+    for node in nodes:
+        assert all(counts(node)[line] <= most[line] for line in most)
+        assert counts(node)[b"0"] == 1
