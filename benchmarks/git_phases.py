@@ -328,7 +328,7 @@ def markdown(headings: tuple[str, ...], table_rows: list[tuple[str, ...]]) -> st
 
 
 def save(bench: Bench, runs: dict[str, list[Run]], judged: list[Target], load: float) -> None:
-    """Write the results with what they depend on (`load` before the first run), and nothing that names this machine."""
+    """Write the results with what they depend on, and nothing that names this machine; `load` is others'."""
     versions = [
         bench.call("git", "version").strip(),
         "git-annex " + bench.call("git-annex", "version", "--raw").strip(),
