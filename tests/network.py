@@ -50,7 +50,7 @@ class Network:
         )
 
     def env(self, **more: str) -> dict[str, str]:
-        """An environment without anything of the user's; every call is a minute later than the last."""
+        """An environment without anything of the user's; each call a minute later than the last."""
         self.clock += 60
         kept = {
             key: value for key, value in os.environ.items() if key in ("PATH", "TMPDIR", "COVERAGE_PROCESS_START")

@@ -102,7 +102,7 @@ def satisfy(repo: Repository, version: str, remote: str, env: Mapping[str, str])
     Raises Carried where another program transfers the same, SyncxError with the files that failed and why.
     """
     words = ("satisfy",) if release_date(version) >= SATISFY_SINCE else OLD_SATISFY
-    done = annex(repo, *words, "--", remote, env=env, ok=range(256), asks=True)
+    done = annex(repo, *words, "--", remote, remote=remote, env=env, ok=range(256), asks=True)
     if done.code != 0:
         raise content_error(os.fsdecode(done.out), os.fsdecode(done.err))
 

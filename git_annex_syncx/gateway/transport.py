@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import random
 import re
 import shlex
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,9 @@ from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
 
 SSH_SCHEMES = {"ssh", "git+ssh", "ssh+git"}
+# git-annex notes in .git/config who a new remote is, in the hook of each push; git does not wait for the file.
+# Seconds of the longest pause before another try.
+CONFIG_LOCKED = (0.2, 0.5, 1.0, 2.0, 0.0)
 PORTS = {"http": 80, "https": 443, "git": 9418}
 HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 LOST_REASONS = ("non-fast-forward", "fetch first", "stale info", "needs force", "remote ref updated since checkout")
@@ -66,19 +71,27 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
     """Push all refspecs in one connection; each ref's fate. Raises where not even one was looked at."""
     require_present(repo, remote)
     _require_listening(settings, remote.push_url, remote)
-    leases = [f"--force-with-lease={ref}:{value}" for ref, value in spec.leases.items()]
-    done = git(
-        repo, *_options(settings), *without_probing(repo, remote.name),
-        "push", "--porcelain", "--progress", *leases, "--", remote.name, *spec.refspecs(remote.push_url),
-        env=_with_annex(_connection(repo, settings, remote, remote.push_url)),
-        stall=settings.stall_timeout, ok=range(256), asks=True,
-    )  # fmt: skip
+    for patience in CONFIG_LOCKED:
+        done = _push(repo, settings, remote, spec)
+        if done.code == 0 or b"could not lock config file" not in done.err:
+            break
+        time.sleep(random.uniform(0, patience))
     reports = _worst(read_porcelain(done.out))
     explained = any(report.fate not in (Fate.UPDATED, Fate.CURRENT) for report in reports)
     reached = sum(line.startswith(b"To ") for line in done.out.split(b"\n"))
     if not reports or (done.code != 0 and (not explained or reached < remote.push_addresses)):
         raise ProgramFailed(f"git push {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
     return reports
+
+
+def _push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -> run.Done:
+    leases = [f"--force-with-lease={ref}:{value}" for ref, value in spec.leases.items()]
+    return git(
+        repo, *_options(settings), *without_probing(repo, remote.name),
+        "push", "--porcelain", "--progress", *leases, "--", remote.name, *spec.refspecs(remote.push_url),
+        env=_with_annex(_connection(repo, settings, remote, remote.push_url)),
+        stall=settings.stall_timeout, ok=range(256), asks=True,
+    )  # fmt: skip
 
 
 def ls_remote(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
