@@ -81,6 +81,6 @@ def _last_words(stderr: str) -> str:
     lines = [
         line.strip() for line in stderr.replace("\r", "\n").split("\n") if line.strip() and not PROGRESS.search(line)
     ]
-    telling = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:", "git-annex:"))]
-    better = [line for line in telling or lines if not HINT.search(line)]
-    return "; ".join(dict.fromkeys((better or telling or lines)[-3:]))
+    better = [line for line in lines if not HINT.search(line)] or lines
+    telling = [line for line in better if line.startswith(("fatal:", "error:", "ssh:", "git-annex:"))]
+    return "; ".join(dict.fromkeys((telling or better)[-3:]))

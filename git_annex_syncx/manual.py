@@ -17,7 +17,7 @@ OVERSTRIKE = re.compile(r".\x08|\x1b\[[0-9;]*[A-Za-z]|\x1b\][^\x07\x1b]*(\x07|\x
 
 
 def show(topic: str | None) -> bool:
-    """Show the page of a command, of the program without one. False where there is no page or no man that shows it."""
+    """Show the page of a command, or of the program. False where there is no page, or no man to show it."""
     page = _page(f"git-annex-syncx-{topic}.1" if topic else "git-annex-syncx.1")
     try:
         man = run.find("man")

@@ -235,7 +235,7 @@ def show_status(status: Status, as_json: bool) -> None:
         table.add_column(name, justify="right" if name in ("ahead", "behind") else "left", overflow="fold")
     for remote in status.remotes:
         table.add_row(
-            Text(_clean(remote.name)),
+            Text(_clean(remote.remote)),
             Text(remote.state, style=STATES.get(remote.state, "")),
             _number(remote.ahead),
             _number(remote.behind),

@@ -21,6 +21,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -68,6 +69,7 @@ class Sshd:
         """`root` is made for keys and configuration; programs started by ssh see `home` as their HOME."""
         self.root, self.home = root, home
         self.programs = root / "bin"  # holds the `ssh` that knows the keys
+        self.runtime = Path(tempfile.mkdtemp(prefix="sshd", dir="/tmp"))  # sockets need a short path
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -81,12 +83,21 @@ class Sshd:
 
     def __exit__(self, *_: object) -> None:
         assert self._process
+        self.disconnect()
         self._process.terminate()
         self._process.wait(PATIENCE)
+        shutil.rmtree(self.runtime)
 
     def join(self, net: Network) -> None:
         """Let everything that runs in the network use this sshd's keys."""
         net.programs.insert(0, self.programs)
+        net.runtime = self.runtime
+
+    def disconnect(self) -> None:
+        """End the connections that runs of syncx have left open for later ones."""
+        for path in (self.runtime / "git-annex-syncx").glob("*"):
+            command = (self.programs / "ssh", "-O", "exit", "-o", f"ControlPath={path}", "any")
+            subprocess.run(command, check=False, capture_output=True)
 
     def url(self, path: Path, port: int | None = None) -> str:
         """The address of a repository, through a proxy's `port` if one is given."""

@@ -10,11 +10,14 @@ from typing import Protocol
 
 from git_annex_syncx.model import EXECUTABLE, REGULAR, Entry
 
+Diff = Mapping[bytes, tuple[Entry | None, Entry | None]]
+TEXT_MODES = (REGULAR, EXECUTABLE)
+
 
 class Trees(Protocol):
     """What the check must be able to read."""
 
-    def diff(self, old: str, new: str) -> Mapping[bytes, tuple[Entry | None, Entry | None]]:
+    def diff(self, old: str, new: str) -> Diff:
         """Path -> (entry in `old`, entry in `new`) of all paths that differ."""
 
     def entries(self, tree: str) -> Mapping[bytes, Entry]:
@@ -47,9 +50,7 @@ def is_text(content: bytes) -> bool:
     return b"\0" not in content
 
 
-def _dropped(
-    trees: Trees, bases: list[str], side: str, moved: Mapping[bytes, tuple[Entry | None, Entry | None]], result: str
-) -> Iterator[bytes]:
+def _dropped(trees: Trees, bases: list[str], side: str, moved: Diff, result: str) -> Iterator[bytes]:
     """Paths at which the side introduced something that the result holds nowhere."""
     changes = [trees.diff(base, side) for base in bases]
     suspects = {p: moved[p][0] for p in moved if all(p in change for change in changes)}
@@ -61,26 +62,33 @@ def _dropped(
         return
     held = {entry.oid for tree in (result, *bases) for entry in trees.entries(tree).values()}
     missing = {path: entry for path, entry in missing.items() if entry.oid not in held}
-    for path, entry in sorted(missing.items()):
-        if entry.mode not in (REGULAR, EXECUTABLE) or not _lines_survive(trees, path, entry, changes, moved):
-            yield path
+    texts = {path: entry.oid for path, entry in missing.items() if entry.mode in TEXT_MODES}
+    yield from missing.keys() - texts.keys()
+    yield from _without_lines(trees, texts, changes, moved)
 
 
-def _lines_survive(
-    trees: Trees,
-    path: bytes,
-    entry: Entry,
-    changes: list[Mapping[bytes, tuple[Entry | None, Entry | None]]],
-    moved: Mapping[bytes, tuple[Entry | None, Entry | None]],
-) -> bool:
-    """Whether one file of the result holds all the lines that the side added at this path."""
-    before = [change[path][0] for change in changes]
-    if not any(before):  # added, or the new name of something that went away
-        before = [old for change in changes for old, new in change.values() if old and new is None]
-    after = [new for _, new in moved.values() if new and new.mode in (REGULAR, EXECUTABLE)]
-    old_blobs = {old.oid for old in before if old and old.mode in (REGULAR, EXECUTABLE)}
-    contents = trees.read({entry.oid} | old_blobs | {new.oid for new in after})
-    if not is_text(contents[entry.oid]):
-        return False
-    added = lines_of(contents[entry.oid]).difference(*(lines_of(contents[oid]) for oid in old_blobs))
-    return any(added <= lines_of(contents[new.oid]) for new in after)
+def _without_lines(trees: Trees, texts: Mapping[bytes, str], changes: list[Diff], moved: Diff) -> set[bytes]:
+    """Those of a side's changed files whose added lines no single file of the result holds."""
+    gone = _texts(old for change in changes for old, new in change.values() if new is None)
+    # The old content of a new file is whatever went away: it may be its new name.
+    before = {path: _texts(olds) if any(olds := [c[path][0] for c in changes]) else gone for path in texts}
+    same_path = {path: _texts([moved[path][1]]) for path in texts}
+    contents = trees.read(set(texts.values()).union(*before.values(), *same_path.values()))
+
+    def added(path: bytes) -> set[bytes]:
+        return lines_of(contents[texts[path]]).difference(*(lines_of(contents[oid]) for oid in before[path]))
+
+    binary = {path for path, oid in texts.items() if not is_text(contents[oid])}
+    elsewhere = {
+        path: added(path)
+        for path in texts.keys() - binary
+        if not any(added(path) <= lines_of(contents[oid]) for oid in same_path[path])
+    }
+    if elsewhere:
+        after = [lines_of(content) for content in trees.read(_texts(new for _, new in moved.values())).values()]
+        elsewhere = {path: lines for path, lines in elsewhere.items() if not any(lines <= held for held in after)}
+    return binary | elsewhere.keys()
+
+
+def _texts(entries: Iterable[Entry | None]) -> set[str]:
+    return {entry.oid for entry in entries if entry and entry.mode in TEXT_MODES}

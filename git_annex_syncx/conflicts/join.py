@@ -17,7 +17,7 @@ from git_annex_syncx.model import Entry
 log = logging.getLogger(__name__)
 
 MESSAGE = "Merge two heads\n\nMade by git-annex-syncx from these two commits alone.\n"
-CANONICAL_SUFFIX = re.compile(rb"~[0-9a-f]{40}(_\d+)?(?=/|$)")
+CANONICAL_SUFFIX = re.compile(rb"~[0-9a-f]{40,64}(_\d+)?(?=/|$)")
 NAMED = 10
 
 
@@ -65,10 +65,7 @@ def join(repo: Repository, one: str, two: str, unrelated: bool) -> str:
     trees = RepositoryTrees(repo)
     common = objects.merge_bases(repo, one, two)
     if not common and not unrelated:
-        raise Refused(
-            f"{one[:10]} and {two[:10]} share no history",
-            "if they belong together: git annex-syncx merge --allow-unrelated-histories",
-        )
+        raise unrelated_error(one, two, "")
     bases = [objects.tree_of(repo, base) for base in common] or [objects.empty_tree(repo)]
     one_tree, two_tree = objects.tree_of(repo, one), objects.tree_of(repo, two)
     merged = objects.merge_tree(repo, one, two)
@@ -85,6 +82,15 @@ def join(repo: Repository, one: str, two: str, unrelated: bool) -> str:
                 f"merging {one[:10]} and {two[:10]} would lose a version of {_shown(lost)}; nothing was changed"
             )
     return objects.commit_tree(repo, result, (one, two), MESSAGE)
+
+
+def unrelated_error(one: str, two: str, holder: str) -> Refused:
+    """What to say of two histories without a common commit; the second is the holder's, if that is not empty."""
+    whose = f" of {holder}" if holder not in ("", ".") else ""
+    return Refused(
+        f"{one[:10]} and {two[:10]}{whose} share no history",
+        "if they belong together: git annex-syncx merge --allow-unrelated-histories",
+    )
 
 
 def _by_path(repo: Repository, trees: RepositoryTrees, bases: list[str], one: str, two: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.gateway import run
-from git_annex_syncx.gateway.git import Repository, blob_at
+from git_annex_syncx.gateway.git import Repository, blob_at, without_probing
 
 OLDEST = 20230126
 SATISFY_SINCE = 20230626
@@ -17,12 +17,15 @@ SATISFY_SINCE = 20230626
 def annex(
     repo: Repository,
     *args: str | bytes,
+    config: tuple[str, ...] = (),
+    remote: str = "",
     env: Mapping[str, str] | None = None,
     ok: Container[int] = (0,),
     asks: bool = False,
 ) -> run.Done:
-    """Run git-annex in the repository; for the verbs of this module only."""
-    words = ("-c", "annex.merge-annex-branches=true", "annex", *args)
+    """Run git-annex in the repository; for the verbs of this module only. It may connect to `remote` alone."""
+    settings = (word for setting in ("annex.merge-annex-branches=true", *config) for word in ("-c", setting))
+    words = (*without_probing(repo, remote), *settings, "annex", *args)
     return run.run("git", *words, cwd=repo.home, env={**run.environment(), **(env or {})}, ok=ok, asks=asks)
 
 
@@ -65,14 +68,9 @@ def journal_waits(repo: Repository) -> bool:
         return False
 
 
-def commit_journal(repo: Repository) -> None:
-    """Bring what git-annex has recorded onto its branch (its own pre-push hook does the same)."""
-    annex(repo, "pre-push")
-
-
-def merge_annex_branches(repo: Repository) -> None:
-    """Let git-annex merge all git-annex branches that were fetched or received into its own."""
-    annex(repo, "info", "--fast", "--quiet")
+def bring_branch_up(repo: Repository) -> None:
+    """Let git-annex merge all git-annex branches that were fetched or received, and commit what it has recorded."""
+    annex(repo, "info", "--fast", "--quiet", config=("annex.alwayscommit=true",))
 
 
 def propagate_adjusted(repo: Repository) -> None:
@@ -88,9 +86,9 @@ def merge_synced(repo: Repository) -> None:
 def satisfy(repo: Repository, version: str, remote: str, env: Mapping[str, str]) -> None:
     """Get, send and drop content between here and one remote, as preferred content says."""
     if release_date(version) >= SATISFY_SINCE:
-        annex(repo, "satisfy", "--quiet", "--", remote, env=env, asks=True)
+        annex(repo, "satisfy", "--quiet", "--", remote, remote=remote, env=env, asks=True)
     else:
-        annex(repo, "sync", "--quiet", "--content", "--no-commit", "--", remote, env=env, asks=True)
+        annex(repo, "sync", "--quiet", "--content", "--no-commit", "--", remote, remote=remote, env=env, asks=True)
 
 
 def groups(repo: Repository) -> dict[str, set[str]]:

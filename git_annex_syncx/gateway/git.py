@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +18,22 @@ NONE = "0" * 40
 MERGE_NAME = "git-annex-syncx"
 MERGE_EMAIL = "git-annex-syncx@localhost"
 
+_asking = threading.Lock()
+
 
 @dataclass(frozen=True)
 class Repository:
-    """Where a repository is: `top` is None in a bare one; worktrees share `common`, not `git_dir`."""
+    """Where a repository is: `top` is None in a bare one; worktrees share `common`, not `git_dir`.
+
+    `strangers` are remotes elsewhere whose uuid is not known: git-annex would connect to each of them to ask.
+    `drives` are directories whose uuid is known: git-annex would take another drive that it finds there for them.
+    """
 
     git_dir: Path
     common: Path
     top: Path | None
+    strangers: tuple[str, ...] = ()
+    drives: tuple[str, ...] = ()
     known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -52,6 +61,12 @@ def git(
     """Run git in the repository; for the verbs of the gateway only."""
     environment = {**run.environment(), **(env or {})}
     return run.run("git", *args, cwd=repo.home, env=environment, stdin=stdin, ok=ok, stall=stall, asks=asks)
+
+
+def without_probing(repo: Repository, but: str = "") -> list[str]:
+    """Options for git that keep git-annex, in a hook too, from asking remotes (`but` one) who they are."""
+    ignored = [f"--config-env=remote.{name}.annex-ignore={run.YES}" for name in repo.strangers if name != but]
+    return ignored + [f"--config-env=remote.{name}.annex-checkuuid={run.NO}" for name in repo.drives]
 
 
 def text(repo: Repository, *args: str, ok: Container[int] = (0,)) -> str:
@@ -194,9 +209,10 @@ def is_ancestor(repo: Repository, old: str, new: str) -> bool:
     if old == new:
         return True
     pair = (old, new)
-    if pair not in repo.known:
-        repo.known[pair] = git(repo, "merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
-    return repo.known[pair]
+    with _asking:  # the workers of all remotes ask the same at once
+        if pair not in repo.known:
+            repo.known[pair] = git(repo, "merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
+        return repo.known[pair]
 
 
 def contained_in_any(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from git_annex_syncx.gateway import run
-from git_annex_syncx.gateway.git import MERGE_EMAIL, MERGE_NAME, Repository, git
+from git_annex_syncx.gateway.git import MERGE_EMAIL, MERGE_NAME, Repository, git, is_ancestor
 from git_annex_syncx.model import TREE, Entry
 
 FIXED = ("-c", "core.attributesFile=/dev/null", "-c", "core.commitGraph=false", "-c", "merge.directoryRenames=false",
@@ -43,6 +43,11 @@ class TreeMerge:
 def merge_bases(repo: Repository, one: str, two: str) -> list[str]:
     """All best common ancestors, in order of their ids; none for unrelated histories."""
     return sorted(_text(repo, "merge-base", "--all", one, two, ok=(0, 1)).split())
+
+
+def related(repo: Repository, one: str, two: str) -> bool:
+    """Whether two commits have a common ancestor."""
+    return is_ancestor(repo, two, one) or bool(merge_bases(repo, one, two))
 
 
 def merge_tree(repo: Repository, one: str, two: str) -> TreeMerge:
@@ -131,7 +136,7 @@ def change_tree(repo: Repository, tree: str, changes: Mapping[bytes, Entry | Non
     with _index(repo, tree) as env:
         # Removals first: a file can then take the place of a directory and the other way round.
         ordered = sorted(changes.items(), key=lambda item: item[1] is not None)
-        lines = b"".join(_index_line(path, entry) for path, entry in ordered)
+        lines = b"".join(index_line(path, entry or Entry(0, tree)) for path, entry in ordered)
         _git(repo, "update-index", "-z", "--index-info", stdin=lines, env=env)
         return _git(repo, "write-tree", env=env).out.decode().strip()
 
@@ -154,7 +159,7 @@ def attributes(
             "update-index",
             "-z",
             "--index-info",
-            stdin=b"".join(_index_line(p, e) for p, e in sources.items()),
+            stdin=b"".join(index_line(p, e) for p, e in sources.items()),
             env=env,
         )
         asked = b"".join(path + b"\0" for path in wanted)
@@ -176,9 +181,9 @@ def merge_file(repo: Repository, one: bytes, base: bytes, two: bytes) -> bytes |
     return done.out if done.code == 0 else None
 
 
-def _index_line(path: bytes, entry: Entry | None) -> bytes:
-    mode, oid = (f"{entry.mode:o}", entry.oid) if entry else ("0", "0" * 40)
-    return f"{mode} {oid}\t".encode() + path + b"\0"
+def index_line(path: bytes, entry: Entry) -> bytes:
+    """What `git update-index -z --index-info` reads for one path; mode 0 removes it, whatever the id."""
+    return f"{entry.mode:o} {entry.oid}\t".encode() + path + b"\0"
 
 
 def _entry(mode: str, oid: str) -> Entry | None:

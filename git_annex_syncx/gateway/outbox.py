@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from git_annex_syncx.errors import SyncxError
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -24,6 +27,13 @@ CREATE TABLE IF NOT EXISTS successes (
     remote TEXT NOT NULL, phase TEXT NOT NULL, last REAL NOT NULL, PRIMARY KEY (remote, phase));
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+
+
+FAILURE, SUCCESS = "remote, phase, first, last, error, tries, next", "remote, phase, last"
+
+
+class OutboxError(SyncxError):
+    """What must outlive the run can be neither read nor written."""
 
 
 @dataclass(frozen=True)
@@ -52,71 +62,64 @@ class Outbox:
         now = time.time()
 
         def write(db: sqlite3.Connection) -> Failure:
-            row = db.execute(
-                "SELECT first, tries FROM failures WHERE remote = ? AND phase = ?", (remote, phase)
-            ).fetchone()
-            first, tries = (row[0], row[1] + 1) if row else (now, 1)
-            wait = min(self.retry_interval * 2 ** min(tries - 1, 30), LONGEST_WAIT)
-            failure = Failure(remote, phase, first, now, _storable(error), tries, now + wait)
-            db.execute(
-                "INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    failure.remote,
-                    failure.phase,
-                    failure.first,
-                    failure.last,
-                    failure.error,
-                    failure.tries,
-                    failure.next,
-                ),
-            )
-            return failure
+            known = "SELECT first, tries FROM failures WHERE remote = ? AND phase = ?"
+            first, tries = db.execute(known, (_bound(remote), phase)).fetchone() or (now, 0)
+            wait = min(self.retry_interval * 2 ** min(tries, 30), LONGEST_WAIT)
+            row = (phase, first, now, _storable(error), tries + 1, now + wait)
+            db.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)", (_bound(remote), *row))
+            return Failure(remote, *row)
 
         return self._do(write)
 
-    def record_success(self, remote: str, phase: str) -> None:
-        """Forget the failure, remember the time."""
+    def record_successes(self, succeeded: Mapping[tuple[str, str], float]) -> None:
+        """(remote, phase) -> time: forget the failures, remember the times, in one wait for the disk."""
 
         def write(db: sqlite3.Connection) -> None:
-            db.execute("DELETE FROM failures WHERE remote = ? AND phase = ?", (remote, phase))
-            db.execute("INSERT OR REPLACE INTO successes VALUES (?, ?, ?)", (remote, phase, time.time()))
+            rows = [(_bound(remote), phase, when) for (remote, phase), when in succeeded.items()]
+            db.executemany("DELETE FROM failures WHERE remote = ? AND phase = ?", (row[:2] for row in rows))
+            db.executemany("INSERT OR REPLACE INTO successes VALUES (?, ?, ?)", rows)
 
-        self._do(write)
+        if succeeded:
+            self._do(write)
 
     def failures(self) -> list[Failure]:
         """All that waits, the longest waiting first."""
-        return self._do(
-            lambda db: [Failure(*row) for row in db.execute("SELECT * FROM failures ORDER BY first, remote, phase")]
+        rows = self._do(
+            lambda db: db.execute(f"SELECT {FAILURE} FROM failures ORDER BY first, remote, phase").fetchall()
         )
+        return [Failure(os.fsdecode(remote), *rest) for remote, *rest in rows]
 
     def last_successes(self) -> dict[tuple[str, str], float]:
         """(remote, phase) -> time of the last success."""
-        return self._do(lambda db: {(r, p): t for r, p, t in db.execute("SELECT remote, phase, last FROM successes")})
+        rows = self._do(lambda db: db.execute(f"SELECT {SUCCESS} FROM successes").fetchall())
+        return {(os.fsdecode(remote), phase): when for remote, phase, when in rows}
 
     def fact(self, key: str) -> str | None:
         """A small thing remembered, None where it is not."""
-        row = self._do(lambda db: db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone())
+        row = self._do(lambda db: db.execute("SELECT value FROM facts WHERE key = ?", (_bound(key),)).fetchone())
         return row[0] if row else None
 
     def remember(self, key: str, value: str) -> None:
         """Remember a small thing."""
-        self._do(
-            lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, _storable(value))) and None
-        )
+        row = (_bound(key), _storable(value))
+        self._do(lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", row) and None)
 
     def forget(self, key: str) -> None:
         """Forget a small thing."""
-        self._do(lambda db: db.execute("DELETE FROM facts WHERE key = ?", (key,)) and None)
+        self._do(lambda db: db.execute("DELETE FROM facts WHERE key = ?", (_bound(key),)) and None)
 
     def _do(self, action: Callable[[sqlite3.Connection], T]) -> T:
-        """Run `action` in a transaction; a damaged file is set aside and made anew, once."""
+        """Run `action` in a transaction; a damaged file is set aside and made anew, once. Raises OutboxError."""
         try:
-            return self._in_transaction(action)
-        except sqlite3.OperationalError:
-            raise  # locked, read-only or full: nothing is wrong with the file
-        except sqlite3.DatabaseError as error:
-            self._set_aside(error)
-            return self._in_transaction(action)
+            try:
+                return self._in_transaction(action)
+            except sqlite3.DatabaseError as error:
+                if not _tells_of_damage(error):
+                    raise
+                self._set_aside(error)
+                return self._in_transaction(action)
+        except (sqlite3.Error, OSError) as error:
+            raise OutboxError(f"{self.path} cannot be used: {error}", "check permissions and free space") from error
 
     def _in_transaction(self, action: Callable[[sqlite3.Connection], T]) -> T:
         with contextlib.closing(self._connect()) as db, db:
@@ -133,13 +136,23 @@ class Outbox:
             raise
         return db
 
+    def _is_sound(self) -> bool:
+        def look(db: sqlite3.Connection) -> bool:
+            for columns, table in ((FAILURE, "failures"), (SUCCESS, "successes"), ("key, value", "facts")):
+                db.execute(f"SELECT {columns} FROM {table} LIMIT 1").fetchall()
+            return bool(db.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
+
+        try:
+            return self._in_transaction(look)
+        except sqlite3.DatabaseError as error:
+            if not _tells_of_damage(error):
+                raise
+            return False
+
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
         with _locked(self.path.with_suffix(".lock")):
-            try:  # another process may have done it while we waited
-                self._in_transaction(lambda db: db.execute("PRAGMA integrity_check(1)").fetchone())
-                return
-            except sqlite3.DatabaseError:
-                pass
+            if self._is_sound():
+                return  # another process has done it while we waited
             aside = self.path.with_name(f"{self.path.name}.damaged-{int(time.time())}")
             self.path.rename(aside)
             self.path.with_name(self.path.name + "-journal").unlink(missing_ok=True)
@@ -153,6 +166,21 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
+def _tells_of_damage(error: sqlite3.DatabaseError) -> bool:
+    """Not when the file is only locked, read-only, or on a full disk. SQLITE_ERROR: the tables are not ours."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return not isinstance(error, sqlite3.OperationalError) or code == sqlite3.SQLITE_ERROR
+
+
+def _bound(name: str) -> str | bytes:
+    """A name for SQLite, which takes no lone surrogates; they stand for bytes that are not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name
+
+
 def _storable(text: str) -> str:
-    """SQLite takes no lone surrogates, which stand for bytes that are not UTF-8."""
+    """A text for people, without what is no UTF-8, and not too long."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")[:4000]

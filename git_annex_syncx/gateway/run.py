@@ -41,6 +41,9 @@ KEPT_PREFIXES = (
     "GIT_TRACE",
 )
 
+# Variables of every program's environment that hold `true` and `false`, for `git --config-env`.
+YES, NO = "SYNCX_YES", "SYNCX_NO"
+
 # Latin-1 carries any bytes unchanged through sh, which encodes arguments strictly.
 ENCODING = "latin-1"
 
@@ -116,7 +119,12 @@ def environment() -> Mapping[str, str]:
     env = {
         k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in KEPT or k.startswith(KEPT_PREFIXES)
     }
-    env |= {"LC_ALL": "C.UTF-8" if sys.platform != "darwin" else "C", "GIT_MERGE_AUTOEDIT": "no"}
+    env |= {
+        "LC_ALL": "C.UTF-8" if sys.platform != "darwin" else "C",
+        "GIT_MERGE_AUTOEDIT": "no",
+        YES: "true",
+        NO: "false",
+    }
     env.pop("LANGUAGE", None)
     # git-annex installed beside this program is found when the PATH lacks one.
     env["PATH"] = os.pathsep.join([env.get("PATH", os.defpath), str(Path(sys.executable).parent)])

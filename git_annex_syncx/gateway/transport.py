@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import re
 import shlex
 import socket
 import stat
@@ -15,11 +17,12 @@ from urllib.parse import urlsplit
 
 from git_annex_syncx.errors import Away, ProgramFailed, SyncxError
 from git_annex_syncx.gateway import run
-from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.gateway.git import Repository, git, without_probing
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
 
 PORTS = {"http": 80, "https": 443, "git": 9418}
+HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 LOST_REASONS = ("non-fast-forward", "fetch first", "stale info", "needs force", "remote ref updated since checkout")
 # What receive-pack says when another push moved the ref while ours was under way.
 LOST_REMOTE_REASONS = (
@@ -33,10 +36,18 @@ CHECKED_OUT_REASONS = ("branch is currently checked out", "working directory has
 
 @dataclass(frozen=True)
 class PushSpec:
-    """What a push sends: refspecs, and the value that a forced ref must still have (empty: must not exist)."""
+    """What a push sends, and the value that a forced ref must still have there (empty: must not exist).
 
-    refspecs: tuple[str, ...]
+    `wanted` maps the full name of each ref there to the full name of ours and its value.
+    """
+
+    wanted: Mapping[str, tuple[str, str]]
     leases: Mapping[str, str]
+
+    def refspecs(self, url: str) -> tuple[str, ...]:
+        """Values are what was decided on, but remote helpers take only names."""
+        by_name = HELPER.match(url) is not None
+        return tuple(f"{ours if by_name else value}:{there}" for there, (ours, value) in self.wanted.items())
 
 
 def fetch(repo: Repository, settings: Settings, remote: Remote) -> None:
@@ -56,8 +67,10 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
     _require_listening(settings, remote.push_url, remote)
     leases = [f"--force-with-lease={ref}:{value}" for ref, value in spec.leases.items()]
     done = git(
-        repo, *_options(settings), "push", "--porcelain", "--progress", *leases, "--", remote.name, *spec.refspecs,
-        env=_connection(repo, settings, remote, remote.push_url), stall=settings.stall_timeout, ok=range(256), asks=True,
+        repo, *_options(settings), *without_probing(repo, remote.name),
+        "push", "--porcelain", "--progress", *leases, "--", remote.name, *spec.refspecs(remote.push_url),
+        env=_with_annex(_connection(repo, settings, remote, remote.push_url)),
+        stall=settings.stall_timeout, ok=range(256), asks=True,
     )  # fmt: skip
     reports = read_porcelain(done.out)
     if not reports:
@@ -98,8 +111,10 @@ def require_present(repo: Repository, remote: Remote) -> None:
     found = git(repo, "config", "--file", str(git_dir / "config"), "annex.uuid", ok=(0, 1)).out.decode().strip()
     if remote.uuid and found != remote.uuid:
         raise SyncxError(
-            f"{place} is another repository: its annex.uuid is {found or 'unset'}, not {remote.uuid}; nothing was written",
-            f"plug in the right drive, or if this is meant: git config remote.{remote.name}.annex-uuid {found or 'UUID'}",
+            f"{place} is another repository: its annex.uuid is {found or 'unset'}, not {remote.uuid};"
+            " nothing was written",
+            "plug in the right drive, or if this is meant:"
+            f" git config remote.{remote.name}.annex-uuid {found or 'UUID'}",
         )
 
 
@@ -131,7 +146,7 @@ def _fate(flag: str, summary: str) -> tuple[Fate, str]:
 
 def _listdir(place: Path) -> list[str]:
     try:
-        return os.listdir(place) if place.is_dir() else [place.name]  # noqa: PTH208 (a generator would hide the error)
+        return os.listdir(place) if place.is_dir() else [place.name]
     except OSError as error:
         raise SyncxError(
             f"{place} cannot be read: {error.strerror}", "check the drive and its permissions"
@@ -187,7 +202,7 @@ def _connection(repo: Repository, settings: Settings, remote: Remote, url: str) 
     words += ["-o", f"ServerAliveInterval={max(1, round(settings.stall_timeout / 3))}", "-o", "ServerAliveCountMax=3"]
     if not run.interactive():
         words += ["-o", "BatchMode=yes"]
-    sockets = None if _user_shares(repo, host, remote) else socket_directory()
+    sockets = None if _user_shares(repo, host, remote.ssh_options) else socket_directory()
     if sockets:
         words += ["-o", "ControlMaster=auto", "-o", f"ControlPath={sockets}/%C", "-o", "ControlPersist=60"]
     return {"GIT_SSH_COMMAND": shlex.join(words) + (f" {remote.ssh_options}" if remote.ssh_options else "")}
@@ -195,7 +210,10 @@ def _connection(repo: Repository, settings: Settings, remote: Remote, url: str) 
 
 def annex_connection(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
     """Environment that makes git-annex use the same ssh connection as git."""
-    connection = _connection(repo, settings, remote, remote.url) if not remote.special else {}
+    return _with_annex(_connection(repo, settings, remote, remote.url)) if not remote.special else {}
+
+
+def _with_annex(connection: dict[str, str]) -> dict[str, str]:
     return connection | {"GIT_ANNEX_USE_GIT_SSH": "1"} if connection else {}
 
 
@@ -212,12 +230,14 @@ def ssh_host(url: str) -> str | None:
     return url[:colon]
 
 
-def _user_shares(repo: Repository, host: str, remote: Remote) -> bool:
+@functools.cache
+def _user_shares(repo: Repository, host: str, options: str) -> bool:
     """Whether the user's own ssh configuration shares connections to that host already."""
     if host.startswith("-"):
         return True
-    options = shlex.split(remote.ssh_options)
-    asked = run.run("ssh", "-G", *options, "--", host, cwd=repo.home, env=run.environment(), ok=range(256))
+    asked = run.run(
+        "ssh", "-G", *shlex.split(options), "--", host, cwd=repo.home, env=run.environment(), ok=range(256)
+    )
     return any(line.startswith(b"controlpath ") and line != b"controlpath none" for line in asked.out.splitlines())
 
 

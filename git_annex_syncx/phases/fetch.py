@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Iterable, Iterator, Mapping
 
 from git_annex_syncx.gateway import git, transport
 from git_annex_syncx.model import Outcome, Remote, Result
@@ -12,19 +13,19 @@ from git_annex_syncx.phases.parallel import each_remote
 
 def fetch(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Bring the remotes' branches into refs/remotes; one outcome a remote."""
-    moved = False
-    for outcome in each_remote("fetch", remotes, lambda remote: _fetch_one(node, remote), node.settings.jobs):
+    moved, work = False, functools.partial(_fetch_one, node, git.refs(node.repo, "refs/remotes"))
+    for outcome in each_remote("fetch", remotes, work, node.settings.jobs):
         moved = moved or outcome.result is Result.DONE
         yield outcome
     if moved:
         transport.maintain(node.repo)
 
 
-def _fetch_one(node: Node, remote: Remote) -> Outcome:
+def _fetch_one(node: Node, known: Mapping[str, str], remote: Remote) -> Outcome:
     if not remote.pull:
         return Outcome("fetch", Result.SKIPPED, remote.name, remote.uuid, reason="annex-pull is false")
     prefix = f"refs/remotes/{remote.name}/"
-    before = git.refs(node.repo, prefix)
+    before = {name: value for name, value in known.items() if name.startswith(prefix)}
     transport.fetch(node.repo, node.settings, remote)
     result = Result.CURRENT if git.refs(node.repo, prefix) == before else Result.DONE
     return Outcome("fetch", result, remote.name, remote.uuid)

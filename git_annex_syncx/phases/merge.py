@@ -6,16 +6,17 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from git_annex_syncx.conflicts.join import join_heads
+from git_annex_syncx.conflicts.join import join_heads, unrelated_error
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
 from git_annex_syncx.gateway import annex, git, objects, worktree
-from git_annex_syncx.gateway.git import NONE, Repository
+from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Head, Outcome, Remote, Result
-from git_annex_syncx.phases import settle
+from git_annex_syncx.phases import move, settle
+from git_annex_syncx.phases.move import behind_adjusted, position
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure
 
-WHY = "git-annex-syncx"
+HERE = "."  # the own repository, as git names it as a remote
 LOOKS = 5  # how often the branch may move under us before we call it busy
 
 
@@ -32,8 +33,7 @@ def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
     begun = time.monotonic()
     try:
         with worktree.merge_lock(node.repo):
-            head = worktree.require_head(node.repo)
-            worktree.require_idle(node.repo)
+            head = worktree.require_ready(node.repo)
             yield from _merge_head(node, head, merging, begun)
     except SyncxError as error:
         if error.exit_code not in (0, 1):
@@ -44,8 +44,7 @@ def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
 def bring_together(node: Node, merging: Merging) -> None:
     """Merge on behalf of a push that lost a race. Raises what stands in the way, Level where it is put off."""
     with worktree.merge_lock(node.repo):
-        head = worktree.require_head(node.repo)
-        worktree.require_idle(node.repo)
+        head = worktree.require_ready(node.repo)
         _advance(node, head, merging)
         merge_annex_branches(node, merging.remotes)
 
@@ -57,7 +56,7 @@ def merge_annex_branches(node: Node, remotes: Iterable[Remote]) -> None:
     names = ["refs/heads/synced/git-annex"]
     names += [remote.tracking(branch) for remote in remotes for branch in ("git-annex", "synced/git-annex")]
     if any(name in known and (not ours or not git.is_ancestor(node.repo, known[name], ours)) for name in names):
-        annex.merge_annex_branches(node.repo)
+        annex.bring_branch_up(node.repo)
 
 
 def amended(repo: Repository, head: Head, ours: str | None, theirs: str) -> bool:
@@ -67,8 +66,9 @@ def amended(repo: Repository, head: Head, ours: str | None, theirs: str) -> bool
 
 def amended_error(head: Head, theirs: str, where: str) -> Refused:
     """What to say of a head that the user has amended or rewound."""
+    holder = f"synced/{head.basis} here" if where == HERE else where
     return Refused(
-        f"{where} still has {theirs[:10]}, which you amended or rewound here",
+        f"{holder} still has {theirs[:10]}, which you amended or rewound here",
         f"to have it back: git merge {theirs[:10]}; to drop it there too: "
         f"git push --force {where} {head.basis} {head.basis}:synced/{head.basis}",
     )
@@ -77,27 +77,34 @@ def amended_error(head: Head, theirs: str, where: str) -> Refused:
 def propagate(node: Node, head: Head) -> None:
     """Carry the user's commits from the adjusted branch to its basis. Raises Busy, Refused."""
     with worktree.merge_lock(node.repo):
-        if _behind_adjusted(node.repo, head):
+        if behind_adjusted(node.repo, head):
             worktree.require_idle(node.repo)
             annex.propagate_adjusted(node.repo)
 
 
 def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:
-    for name, theirs in _amended_heads(node, head, merging).items():
-        yield failure("merge", amended_error(head, theirs, name), node.settings.remotes.get(name))
-    old = git.refs(node.repo, f"refs/heads/{head.basis}").get(f"refs/heads/{head.basis}")
+    old = position(node.repo, head)
+    aside = _set_aside(node, head, old, merging).values()
+    yield from (failure("merge", error, node.settings.remotes[name]) for error, name in aside if name != HERE)
     new = _advance(node, head, merging)
     merge_annex_branches(node, merging.remotes)
-    if new is None and head.basis and node.repo.top is None and (hint := _other_branches(node.repo, head)):
+    if new is None and node.repo.top is None and (hint := _other_branches(node.repo, head)):
         yield Outcome("merge", Result.SKIPPED, reason=hint)
         return
-    details: dict[str, object] = {"branch": head.basis, "old": old, "new": new}
+    yield _advanced(node, head, old, new, begun)
+    if due := settle.pending(node, head.basis).due:
+        yield failure("merge", _level(due))
+    # After the branch's own outcome: the last one is what counts.
+    yield from (failure("merge", error) for error, name in aside if name == HERE)
+
+
+def _advanced(node: Node, head: Head, old: str | None, new: str | None, begun: float) -> Outcome:
     commits = git.count(node.repo, [new], [old] if old else []) if new and new != old else 0
-    yield Outcome(
+    return Outcome(
         "merge",
         Result.DONE if commits else Result.CURRENT,
         reason=f"{commits} commit{'s' * (commits != 1)} into {head.basis}" if commits else "",
-        details=details | {"commits": commits},
+        details={"branch": head.basis, "old": old, "new": new, "commits": commits},
         seconds=time.monotonic() - begun,
     )
 
@@ -105,14 +112,13 @@ def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Itera
 def _advance(node: Node, head: Head, merging: Merging) -> str | None:
     """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile."""
     for _ in range(LOOKS):
-        if head.adjusted and _behind_adjusted(node.repo, head):
-            annex.propagate_adjusted(node.repo)
-        ours = git.refs(node.repo, f"refs/heads/{head.basis}").get(f"refs/heads/{head.basis}")
+        move.propagate(node.repo, head)
+        ours = position(node.repo, head)
         target = _target(node, head, ours, merging)
         if target is None:
             return ours
         try:
-            _move(node, head, ours, target)
+            move.move(node.repo, head, ours, target)
         except worktree.Moved:
             continue
         return target
@@ -122,25 +128,25 @@ def _advance(node: Node, head: Head, merging: Merging) -> str | None:
 def _target(node: Node, head: Head, ours: str | None, merging: Merging) -> str | None:
     """The commit that the branch should move to, None where it is there. Raises Level for a redundant merge."""
     repo = node.repo
-    gone = set(_amended_heads(node, head, merging).values())
+    gone = _set_aside(node, head, ours, merging)
     theirs = [commit for commit in _heads(node, head, merging).values() if commit not in gone]
     alone = git.independent(repo, theirs + ([ours] if ours else []))
-    if not alone or alone == [ours]:
+    if len(alone) < 2:
         settle.at_rest(node, head.basis)
-        return None
-    if len(alone) == 1:
-        return alone[0]
-    others = [commit for commit in alone if commit != ours]
-    if ours and all(git.brings_nothing_new(repo, ours, other) for other in others):
-        due = settle.put_off(node, head.basis)
-        if due is not None:
-            ahead = [other for other in others if git.is_ancestor(repo, ours, other)]
-            if ahead:
-                return ahead[0]
-            raise Level(
-                f"differs from others in merges only; looked at again {time.strftime('%H:%M:%S', time.localtime(due))}"
-            )
+        return alone[0] if alone and alone != [ours] else None
+    # Without a merge we can go as far as this.
+    ahead = next((commit for commit in alone if not ours or git.is_ancestor(repo, ours, commit)), alone[0])
+    redundant = ours and all(git.brings_nothing_new(repo, ahead, other) for other in alone if other != ahead)
+    if redundant and (due := settle.put_off(node, head.basis)):
+        if ahead == ours:
+            raise _level(due)
+        return ahead
     return join_heads(repo, alone, merging.unrelated)
+
+
+def _level(due: float) -> Level:
+    when = time.strftime("%H:%M:%S", time.localtime(due))
+    return Level(f"differs from others in merges only; looked at again {when}")
 
 
 def _heads(node: Node, head: Head, merging: Merging) -> dict[str, str]:
@@ -153,48 +159,20 @@ def _heads(node: Node, head: Head, merging: Merging) -> dict[str, str]:
     return {name: known[name] for name in names if name in known}
 
 
-def _amended_heads(node: Node, head: Head, merging: Merging) -> dict[str, str]:
-    """Remote name -> commit that it still has and that the user took back."""
-    ours = git.refs(node.repo, f"refs/heads/{head.basis}").get(f"refs/heads/{head.basis}")
+def _set_aside(node: Node, head: Head, ours: str | None, merging: Merging) -> dict[str, tuple[Refused, str]]:
+    """Heads that are not merged: commit -> why, and the remote that has it. They hold up no other."""
     found = {}
-    for name, commit in _heads(node, head, merging).items():
+    for ref, commit in _heads(node, head, merging).items():
+        name = _remote_of(ref, merging.remotes)
         if amended(node.repo, head, ours, commit):
-            found[_remote_of(name, merging.remotes)] = commit
+            found[commit] = amended_error(head, commit, name), name
+        elif ours and not merging.unrelated and not objects.related(node.repo, ours, commit):
+            found[commit] = unrelated_error(ours, commit, name), name
     return found
 
 
 def _remote_of(ref: str, remotes: Iterable[Remote]) -> str:
-    return next((remote.name for remote in remotes if ref.startswith(f"refs/remotes/{remote.name}/")), ".")
-
-
-def _move(node: Node, head: Head, ours: str | None, target: str) -> None:
-    repo = node.repo
-    if head.adjusted:
-        _move_adjusted(repo, head, ours, target)
-    elif head.checked_out and repo.top:
-        worktree.fast_forward(repo, head.basis, ours, target)
-    else:
-        elsewhere = git.checked_out_elsewhere(repo, head.basis)
-        if elsewhere:
-            raise Refused(f"{head.basis} is checked out in {elsewhere}", f"run git annex-syncx merge in {elsewhere}")
-        git.update_ref(repo, f"refs/heads/{head.basis}", target, ours or NONE, WHY)
-
-
-def _behind_adjusted(repo: Repository, head: Head) -> bool:
-    """Whether the adjusted branch holds commits of the user's that its basis lacks."""
-    known = git.refs(repo, f"refs/heads/{head.basis}", f"refs/heads/{head.branch}")
-    basis, adjusted = known.get(f"refs/heads/{head.basis}"), known.get(f"refs/heads/{head.branch}")
-    return bool(basis and adjusted) and not git.is_adjustment_of(repo, adjusted or "", basis or "")
-
-
-def _move_adjusted(repo: Repository, head: Head, ours: str | None, target: str) -> None:
-    """Hand the merged basis to git-annex, after making sure that no local change is in its way."""
-    worktree.refuse_collisions(repo, ours or objects.empty_tree(repo), target)
-    synced = f"refs/heads/synced/{head.basis}"
-    git.update_ref(repo, synced, target, git.refs(repo, synced).get(synced, NONE), WHY)
-    annex.merge_synced(repo)
-    if git.refs(repo, f"refs/heads/{head.basis}").get(f"refs/heads/{head.basis}") != target:
-        raise worktree.Moved(head.basis)
+    return next((remote.name for remote in remotes if ref.startswith(f"refs/remotes/{remote.name}/")), HERE)
 
 
 def _other_branches(repo: Repository, head: Head) -> str:
@@ -206,4 +184,7 @@ def _other_branches(repo: Repository, head: Head) -> str:
     )
     if not others:
         return ""
-    return f"HEAD names {head.basis}, which does not exist; others pushed {', '.join(others)}: git symbolic-ref HEAD refs/heads/{others[0]}"
+    return (
+        f"HEAD names {head.basis}, which does not exist; others pushed {', '.join(others)}: "
+        f"git symbolic-ref HEAD refs/heads/{others[0]}"
+    )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import annex, git, run
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.gateway.outbox import Outbox, OutboxError
 from git_annex_syncx.gateway.settings import Settings, read_settings
 from git_annex_syncx.model import Outcome, Remote, Result
 
@@ -35,7 +34,7 @@ def open_node(start: Path) -> Node:
     outbox = Outbox(_state_dir(repo) / "outbox.sqlite", settings.retry_interval)
     version = _annex_version(repo, outbox)
     annex.require_version(version)
-    return Node(repo, settings, outbox, version)
+    return Node(_without_surprises(repo, settings), settings, outbox, version)
 
 
 def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) -> tuple[list[Remote], list[Outcome]]:
@@ -44,7 +43,8 @@ def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) ->
     A name is a remote's, or a group's of `remotes.GROUP` or of `git annex group`. Raises UsageError for others.
     """
     names, left_out = list(names), {remote.name for name in excepted for remote in _named(node, name)}
-    asked = [remote for name in names for remote in _named(node, name)] or list(node.settings.remotes.values())
+    everyone = node.settings.remotes.values()
+    asked = [remote for name in names for remote in _named(node, name)] if names else everyone
     chosen, skipped = [], []
     for remote in dict.fromkeys(asked):
         reason = "--except" if remote.name in left_out else "" if names else _left_out(node, remote)
@@ -77,6 +77,15 @@ def _left_out(node: Node, remote: Remote) -> str:
     return ""
 
 
+def _without_surprises(repo: Repository, settings: Settings) -> Repository:
+    remotes = [remote for remote in settings.remotes.values() if not remote.special and not remote.ignore]
+    return replace(
+        repo,
+        strangers=tuple(remote.name for remote in remotes if not remote.uuid and not remote.path),
+        drives=tuple(remote.name for remote in remotes if remote.uuid and remote.path),
+    )
+
+
 def _state_dir(repo: Repository) -> Path:
     try:
         return repo.state_dir
@@ -97,6 +106,6 @@ def _annex_version(repo: Repository, outbox: Outbox) -> str:
             return known.rpartition("\n")[2]
         version = annex.ask_version(repo)
         outbox.remember("annex-version", f"{key}\n{version}")
-    except sqlite3.OperationalError:  # nothing can be remembered now; the phases will say so
+    except OutboxError:  # nothing can be remembered now; the phases will say so
         return annex.ask_version(repo)
     return version

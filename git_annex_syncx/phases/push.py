@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import functools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, git, transport, worktree
+from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.phases import merge
@@ -21,6 +23,11 @@ ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"
 class LostRace(SyncxError):
     """Somebody else pushed first."""
 
+    def __init__(self, what: str, advice: str = "", reports: tuple[RefReport, ...] = ()) -> None:
+        """`reports`: what became of each ref in this try."""
+        super().__init__(what, advice)
+        self.reports = reports
+
 
 @dataclass(frozen=True)
 class Pushing:
@@ -34,6 +41,7 @@ class Pushing:
 class Sides:
     """Our two branches, and where the remote's two of each were when we last looked (None: absent)."""
 
+    basis: str
     branch: str | None
     theirs: tuple[str | None, str | None]  # synced/B, B
     annex: str | None
@@ -49,15 +57,17 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     except SyncxError as error:
         yield failure("push", error)
         return
-    todo: tuple[Remote, ...] = remotes
+    todo, known = remotes, git.refs(node.repo)  # read once for all remotes
     for _ in range(node.settings.retries + 1):
         arrived = set()
-        for outcome in each_remote("push", todo, lambda remote: _push_one(node, pushing, remote), node.settings.jobs):
+        work = functools.partial(_push_one, node, pushing, known)
+        for outcome in each_remote("push", todo, work, node.settings.jobs):
             if outcome.result in (Result.DONE, Result.CURRENT):
                 arrived.add(outcome.remote)
             yield outcome
         # A lost race makes a merge: whoever got the branch before it wants it too.
-        todo = tuple(remote for remote in todo if remote.name in arrived and _spec(node, pushing, remote).refspecs)
+        known = git.refs(node.repo)
+        todo = tuple(r for r in todo if r.name in arrived and _spec(node.repo, _sides(known, pushing.head, r)).wanted)
         if not todo:
             return
 
@@ -67,21 +77,21 @@ def _prepare(node: Node, pushing: Pushing) -> None:
     if pushing.head.adjusted:
         merge.propagate(node, pushing.head)
     if annex.journal_waits(node.repo):
-        annex.commit_journal(node.repo)
+        annex.bring_branch_up(node.repo)
     merge.merge_annex_branches(node, pushing.merging.remotes)
 
 
-def _push_one(node: Node, pushing: Pushing, remote: Remote) -> Outcome:
+def _push_one(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
     if remote.readonly or not remote.push:
         reason = "annex-readonly is true" if remote.readonly else "annex-push is false"
         return Outcome("push", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
     try:
-        return _attempt(node, pushing, remote)
-    except LostRace:
-        return _catch_up(node, pushing, remote)
+        return _attempt(node, pushing, known, remote)
+    except LostRace as lost:
+        return _catch_up(node, pushing, remote, list(lost.reports))
 
 
-def _catch_up(node: Node, pushing: Pushing, remote: Remote) -> Outcome:
+def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefReport]) -> Outcome:
     """Fetch, merge and push again until nobody else is faster."""
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -95,35 +105,49 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote) -> Outcome:
     def once() -> Outcome:
         transport.fetch(node.repo, node.settings, remote)
         merge.bring_together(node, pushing.merging)
-        return _attempt(node, pushing, remote)
+        try:
+            return _attempt(node, pushing, git.refs(node.repo), remote)
+        except LostRace as lost:
+            reports.extend(lost.reports)
+            raise
 
-    return tries(once)
+    return _with_earlier(tries(once), reports)
 
 
-def _attempt(node: Node, pushing: Pushing, remote: Remote) -> Outcome:
+def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:
+    """The outcome of the last try, with what earlier ones brought to the remote."""
+    now = {report.ref for report in outcome.refs}
+    earlier = {r.ref: r for r in reports if r.fate is Fate.UPDATED and r.ref not in now}
+    result = Result.DONE if earlier and outcome.result is Result.CURRENT else outcome.result
+    return replace(outcome, result=result, refs=(*earlier.values(), *outcome.refs))
+
+
+def _attempt(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
     """One push, or none where nothing is to be pushed. Raises LostRace where the remote has moved on."""
-    spec = _spec(node, pushing, remote)
-    if not spec.refspecs:
+    sides = _sides(known, pushing.head, remote)
+    spec = _spec(node.repo, sides)
+    if not spec.wanted:
         if remote.through_special and node.outbox.fact(_unverified(remote)):
             _verify(node, remote)
             node.outbox.forget(_unverified(remote))
         transport.require_present(node.repo, remote)
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
-    _require_contained(node, pushing, remote)
+    _require_contained(node, pushing, sides, remote)
     if remote.through_special:
         node.outbox.remember(_unverified(remote), "pushed")
     reports = transport.push(node.repo, node.settings, remote, spec)
-    _require_won(pushing.head, reports)
+    _require_won(reports)
     _remember(node, remote, spec, reports)
     if remote.through_special:
         _verify(node, remote)
     return _judged(pushing.head, remote, reports)
 
 
-def _sides(node: Node, head: Head, remote: Remote) -> Sides:
-    known = git.refs(node.repo)
+def _sides(known: Mapping[str, str], head: Head, remote: Remote) -> Sides:
+    """The sides of a push, from all refs that there are here."""
     basis = head.basis
     return Sides(
+        basis=basis,
         branch=known.get(f"refs/heads/{basis}"),
         theirs=(known.get(remote.tracking(f"synced/{basis}")), known.get(remote.tracking(basis))),
         annex=known.get(ANNEX),
@@ -131,25 +155,22 @@ def _sides(node: Node, head: Head, remote: Remote) -> Sides:
     )
 
 
-def _spec(node: Node, pushing: Pushing, remote: Remote) -> PushSpec:
-    """What the remote lacks, known without asking it. Full ref names: they cannot be taken for options."""
-    repo, basis, sides = node.repo, pushing.head.basis, _sides(node, pushing.head, remote)
-    refspecs, leases = [], {}
-    if sides.branch and not git.contained_in_any(repo, sides.branch, sides.theirs):
-        refspecs = [f"{sides.branch}:refs/heads/synced/{basis}"]
+def _spec(repo: Repository, sides: Sides) -> PushSpec:
+    """What the remote lacks, known without asking it."""
+    wanted, leases = {}, {}
     if sides.annex and not git.contained_in_any(repo, sides.annex, sides.annex_theirs):
-        refspecs.append(f"{sides.annex}:{SYNCED_ANNEX}")
+        wanted[SYNCED_ANNEX] = (ANNEX, sides.annex)
         leases[SYNCED_ANNEX] = sides.annex_theirs[0] or ""
         if not sides.annex_theirs[1] or git.is_ancestor(repo, sides.annex_theirs[1], sides.annex):
-            refspecs.append(f"{sides.annex}:{ANNEX}")  # not after `git annex forget`, never forced
-    if sides.branch and refspecs and refspecs[0].startswith(sides.branch):
-        refspecs.append(f"{sides.branch}:refs/heads/{basis}")
-    return PushSpec(tuple(refspecs), leases)
+            wanted[ANNEX] = (ANNEX, sides.annex)  # not after `git annex forget`, never forced
+    if sides.branch and not git.contained_in_any(repo, sides.branch, sides.theirs):
+        for there in (f"refs/heads/synced/{sides.basis}", f"refs/heads/{sides.basis}"):
+            wanted[there] = (f"refs/heads/{sides.basis}", sides.branch)
+    return PushSpec(wanted, leases)
 
 
-def _require_contained(node: Node, pushing: Pushing, remote: Remote) -> None:
+def _require_contained(node: Node, pushing: Pushing, sides: Sides, remote: Remote) -> None:
     """Nothing is pushed to a remote that is known to have commits which ours lacks."""
-    sides = _sides(node, pushing.head, remote)
     if not sides.branch or git.contained_in_any(node.repo, sides.branch, sides.theirs):
         return
     for theirs in filter(None, sides.theirs):
@@ -159,11 +180,11 @@ def _require_contained(node: Node, pushing: Pushing, remote: Remote) -> None:
             raise LostRace(f"{remote.name} has commits that are not here")
 
 
-def _require_won(head: Head, reports: Iterable[RefReport]) -> None:
+def _require_won(reports: tuple[RefReport, ...]) -> None:
     """Raises LostRace where somebody else moved a ref that must move forward (a direct git-annex need not)."""
     lost = [report.ref for report in reports if report.fate is Fate.LOST and report.ref != ANNEX]
     if lost:
-        raise LostRace(f"others keep pushing {', '.join(lost)} first", "the next run tries again")
+        raise LostRace(f"others keep pushing {', '.join(lost)} first", "the next run tries again", reports)
 
 
 def _judged(head: Head, remote: Remote, reports: tuple[RefReport, ...]) -> Outcome:
@@ -187,11 +208,10 @@ def _remember(node: Node, remote: Remote, spec: PushSpec, reports: Iterable[RefR
     """Where git itself does not track the remote, note where its branches are now."""
     if remote.tracks_all:
         return
-    sent = {target: value for value, _, target in (refspec.partition(":") for refspec in spec.refspecs)}
     moved = {
-        remote.tracking(r.ref.removeprefix("refs/heads/")): sent[r.ref]
+        remote.tracking(r.ref.removeprefix("refs/heads/")): spec.wanted[r.ref][1]
         for r in reports
-        if r.fate in ARRIVED and r.ref in sent
+        if r.fate in ARRIVED and r.ref in spec.wanted
     }
     git.remember_pushed(node.repo, moved)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-import sqlite3
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
+from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases.node import Node
 
@@ -18,16 +20,31 @@ SUCCEEDED = (Result.DONE, Result.CURRENT, Result.LEVEL)
 
 
 def recorded(node: Node, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
-    """Pass outcomes on and keep what must outlive the run. An outbox that cannot be written stops nothing."""
-    for outcome in outcomes:
-        try:
+    """Pass outcomes on and keep what must outlive the run: a failure at once, successes together at the end.
+
+    An outbox that cannot be written stops nothing.
+    """
+    succeeded: dict[tuple[str, str], float] = {}
+    try:
+        for outcome in outcomes:
             if outcome.result is Result.FAILED:
-                node.outbox.record_failure(outcome.remote, outcome.event, outcome.reason)
+                succeeded.pop((outcome.remote, outcome.event), None)
+                with _tolerant(node):
+                    node.outbox.record_failure(outcome.remote, outcome.event, outcome.reason)
             elif outcome.result in SUCCEEDED:
-                node.outbox.record_success(outcome.remote, outcome.event)
-        except (sqlite3.Error, OSError) as error:
-            log.warning("%s cannot be written (%s): what failed is not remembered", node.outbox.path, error)
-        yield outcome
+                succeeded[outcome.remote, outcome.event] = time.time()
+            yield outcome
+    finally:
+        with _tolerant(node):
+            node.outbox.record_successes(succeeded)
+
+
+@contextlib.contextmanager
+def _tolerant(node: Node) -> Iterator[None]:
+    try:
+        yield
+    except OutboxError as error:
+        log.warning("%s; what failed is not remembered", error.what)
 
 
 class Tally:
@@ -46,10 +63,10 @@ class Tally:
         return Result.FAILED in self._last.values()
 
     def counts(self) -> dict[str, int]:
-        """Result -> number of remotes; all results are named."""
+        """Result -> number of remotes; all results are named. The own repository counts where it failed."""
         worst: dict[str, Result] = {}
         for (remote, _), result in self._last.items():
-            if remote:
+            if remote or result is Result.FAILED:
                 worst[remote] = max(worst.get(remote, result), result, key=GRAVITY.index)
         found = Counter(worst.values())
         return {result.value: found[result] for result in Result}

@@ -14,6 +14,7 @@ from git_annex_syncx.phases.node import Node
 
 MOST_DOUBLINGS = 6
 SHORTEST_WAIT = 0.05  # seconds
+LONGEST_STAY = 60.0  # seconds that a run waits by itself; later merges are the next run's
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,15 @@ def _key(branch: str) -> str:
 
 
 def look_again(node: Node, phase: Callable[[], Iterator[Outcome]]) -> Iterator[Outcome]:
-    """Run a phase, and once more when a redundant merge that it put off is due, for syncx.settleTime at most."""
-    left = node.settings.settle_time
+    """Run a phase, and once more when a redundant merge that it put off is due, for a minute at most."""
+    left = min(node.settings.settle_time, LONGEST_STAY)
     while True:
         put_off_now = False
         for outcome in phase():
             put_off_now = put_off_now or outcome.result is Result.LEVEL
             yield outcome
-        head = git.head(node.repo)
-        if not put_off_now or head is None:
+        head = git.head(node.repo) if put_off_now else None
+        if head is None:
             return
         wait = max(SHORTEST_WAIT, pending(node, head.basis).due - time.time())
         if wait > left:

@@ -18,7 +18,7 @@ from git_annex_syncx.phases.node import Node
 class RemoteStatus:
     """One remote: commits that it lacks and has more (None: never seen), times in seconds since 1970."""
 
-    name: str
+    remote: str
     uuid: str | None
     state: str  # "current", "ahead", "behind", "diverged", "level", "unknown", "away", "other"
     ahead: int | None

@@ -67,26 +67,29 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish) -> Iterator[Outcome]
 
 
 def _wants_commit(node: Node, wish: Wish) -> bool:
-    if wish.commit is not None:
-        return wish.commit
-    return node.settings.autocommit and not is_false(annex.shared_config(node.repo).get("annex.autocommit", "true"))
+    return _configured(node, "annex.autocommit", node.settings.autocommit) if wish.commit is None else wish.commit
 
 
 def _wants_content(node: Node, wish: Wish) -> bool:
-    if wish.content is not None:
-        return wish.content
-    return node.settings.sync_content and not is_false(
-        annex.shared_config(node.repo).get("annex.synccontent", "true")
+    return (
+        _configured(node, "annex.synccontent", node.settings.sync_content) if wish.content is None else wish.content
     )
+
+
+def _configured(node: Node, key: str, ours: bool) -> bool:
+    """What the own configuration says (`ours`), where it says nothing what `git annex config` says to all."""
+    shared = annex.shared_config(node.repo).get(key)
+    if shared is None or worktree.is_configured(node.repo, key):
+        return ours
+    return not is_false(shared)
 
 
 def _commit(node: Node, message: str | None) -> Outcome:
     begun = time.monotonic()
     try:
-        worktree.require_head(node.repo)
-        worktree.require_idle(node.repo)
-        described = annex.descriptions(node.repo).get(node.settings.annex_uuid) or node.repo.home.name
-        made = worktree.commit(node.repo, message or f"git-annex in {described}")
+        with worktree.merge_lock(node.repo):
+            worktree.require_ready(node.repo)
+            made = worktree.commit(node.repo, _usual_message(node) if message is None else message)
     except SyncxError as error:
         if error.exit_code != 1:
             raise
@@ -95,6 +98,11 @@ def _commit(node: Node, message: str | None) -> Outcome:
     return Outcome(
         "commit", result, reason="local changes committed" if made else "", seconds=time.monotonic() - begun
     )
+
+
+def _usual_message(node: Node) -> str:
+    described = annex.descriptions(node.repo).get(node.settings.annex_uuid) or node.repo.home.name
+    return f"git-annex in {described}"
 
 
 def _content(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:

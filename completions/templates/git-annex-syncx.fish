@@ -1,0 +1,75 @@
+# Completion of git-annex-syncx for fish. Written by completions/generate.py; after a change there run "make man".
+#
+# fish loads this file by itself for `git-annex-syncx`, where it is installed in one of the directories of
+# $fish_complete_path. For `git annex-syncx` and `git annex syncx` too, put a line into ~/.config/fish/config.fish:
+#     source .../git-annex-syncx.fish
+
+# What stands between the program's name and the cursor; fails where it is another program's name.
+function __git_annex_syncx_words
+    set -l words (commandline -opc)
+    set -l name (string replace -r '.*/' '' -- $words[1])
+    set -e words[1]
+    if test "$name" = git
+        while string match -q -- '-*' "$words[1]"
+            contains -- $words[1] -C -c --git-dir --work-tree --namespace
+            and set -e words[1]
+            set -e words[1]
+        end
+        set name git-$words[1]
+        set -e words[1]
+    end
+    if test "$name" = git-annex
+        set name git-annex-$words[1]
+        set -e words[1]
+    end
+    test "$name" = git-annex-syncx
+    or return 1
+    string join -- \n $words
+    return 0
+end
+
+# The command, empty where none is there yet; fails where it is another program.
+function __git_annex_syncx_command
+    set -l words (__git_annex_syncx_words)
+    or return 1
+    set -l value no
+    for word in $words
+        if test $value = yes
+            set value no
+        else if contains -- $word @VALUED@
+            set value yes
+        else if not string match -q -- '-*' $word
+            echo $word
+            return 0
+        end
+    end
+    return 0
+end
+
+function __git_annex_syncx_needs_command
+    set -l command (__git_annex_syncx_command)
+    and test -z "$command"
+end
+
+function __git_annex_syncx_using
+    set -l command (__git_annex_syncx_command)
+    and contains -- "$command" $argv
+end
+
+# Remotes and groups of the repository that -C names.
+function __git_annex_syncx_remotes
+    set -l words (commandline -opc)
+    set -l directory
+    for i in (seq 2 (count $words))
+        if test "$words[$i]" = -C; and set -q words[(math $i + 1)]
+            set -a directory -C (string replace -r '^~(?=/|$)' $HOME -- $words[(math $i + 1)])
+        end
+    end
+    git $directory remote 2>/dev/null | string replace -r '$' \tremote
+    git $directory config --name-only --get-regexp '^remotes\.' 2>/dev/null | string replace -r '^remotes\.(.*)$' '$1'\tgroup
+end
+
+for program in git-annex-syncx git git-annex
+    complete -c $program -n __git_annex_syncx_command -f
+@COMPLETE@
+end

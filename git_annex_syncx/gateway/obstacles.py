@@ -1,0 +1,136 @@
+"""What of the user's lies in the way when the work tree moves from one tree to another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container, Iterable, Mapping
+
+from git_annex_syncx.errors import Refused
+from git_annex_syncx.gateway import objects
+from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.gateway.objects import Change
+from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
+
+NAMED = 10  # how many paths an error names
+
+
+def refuse_collisions(repo: Repository, old: str, new: str) -> None:
+    """Raises Refused where moving from `old` to `new` would overwrite local changes."""
+    refuse(collisions(repo, objects.diff(repo, old, new)))
+
+
+def refuse(paths: Iterable[bytes]) -> None:
+    """Raises Refused with the names of the paths, where there are any."""
+    names = [os.fsdecode(path) for path in paths]
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        raise Refused(
+            f"local changes would be overwritten: {', '.join(names[:NAMED])}{more}",
+            "commit, stash or move them, then merge again",
+        )
+
+
+def collisions(repo: Repository, changed: Mapping[bytes, Change]) -> list[bytes]:
+    """Paths with local changes (tracked, untracked or ignored) that these changes would overwrite.
+
+    What the work tree holds already is no collision.
+    """
+    return sorted(in_the_way(repo, changed).difference(identical(repo, changed)))
+
+
+def identical(repo: Repository, changed: Mapping[bytes, Change]) -> dict[bytes, Entry | None]:
+    """Local changes that are what the move brings anyway; None: the path is gone already."""
+    candidates = in_the_way(repo, changed)
+    index = staged(repo) if candidates else {}
+    return {
+        path: changed[path].new
+        for path in sorted(candidates)
+        if index.get(path) in (changed[path].old, changed[path].new) and _is_already(repo, path, changed[path].new)
+    }
+
+
+def take_identical(repo: Repository, changed: Mapping[bytes, Change]) -> bool:
+    """Stage what the work tree holds already: git then does not see it as in the way."""
+    same = identical(repo, changed)
+    if same:
+        lines = [objects.index_line(path, entry or _removal(changed[path])) for path, entry in same.items()]
+        git(repo, "update-index", "-z", "--index-info", stdin=b"".join(lines))
+    return bool(same)
+
+
+def local_changes(repo: Repository) -> list[bytes]:
+    """Tracked paths that differ from HEAD in the index or the work tree. Nothing is written, not even the index."""
+    options = ("--porcelain", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
+    lines = git(repo, "--no-optional-locks", "status", *options).out.split(b"\0")
+    return [line[3:] for line in lines if line]
+
+
+def staged(repo: Repository) -> dict[bytes, Entry]:
+    """All paths of the index."""
+    found = {}
+    for line in git(repo, "ls-files", "--stage", "-z", "--full-name").out.split(b"\0")[:-1]:
+        meta, _, path = line.partition(b"\t")
+        mode, oid, _ = meta.split(b" ")
+        found[path] = Entry(int(mode, 8), oid.decode())
+    return found
+
+
+def in_the_way(repo: Repository, changed: Mapping[bytes, Change]) -> set[bytes]:
+    """Paths of these changes at which the user has something of their own, be it the same."""
+    assert repo.top is not None
+    found = changed.keys() & set(local_changes(repo))
+    top = os.fsencode(repo.top)
+    return found | {
+        path for path, change in changed.items() if change.old is None and _occupied(top, path, changed.keys())
+    }
+
+
+def _occupied(top: bytes, path: bytes, changed: Container[bytes]) -> bool:
+    """Whether something untracked lies where `path` comes, or where one of its directories comes."""
+    full = os.path.join(top, path)
+    if os.path.lexists(full):
+        return not os.path.isdir(full) or os.path.islink(full) or _holds_untracked(full, path, changed)
+    parent = os.path.dirname(path)
+    while parent:
+        above = os.path.join(top, parent)
+        if os.path.lexists(above):
+            return (os.path.islink(above) or not os.path.isdir(above)) and parent not in changed
+        parent = os.path.dirname(parent)
+    return False
+
+
+def _holds_untracked(directory: bytes, path: bytes, changed: Container[bytes]) -> bool:
+    """Whether a directory that becomes a file holds anything that the move itself does not take away."""
+    for where, _, files in os.walk(directory):
+        below = os.path.join(path, os.path.relpath(where, directory))
+        if any(os.path.normpath(os.path.join(below, name)) not in changed for name in files):
+            return True
+    return False
+
+
+def _is_already(repo: Repository, path: bytes, wanted: Entry | None) -> bool:
+    """Whether the work tree holds exactly what `wanted` says."""
+    full = full_path(repo, path)
+    if wanted is None or not os.path.lexists(full):
+        return wanted is None and not os.path.lexists(full)
+    if os.path.islink(full):
+        return wanted.mode == SYMLINK and objects.blob_id(repo, os.readlink(full)) == wanted.oid
+    if not os.path.isfile(full) or wanted.mode not in (REGULAR, EXECUTABLE):
+        return False
+    if bool(os.stat(full).st_mode & 0o100) != (wanted.mode == EXECUTABLE):
+        return False
+    return wanted.oid in (_hash(repo, full, "--no-filters"), _hash(repo, full, "--path", path))
+
+
+def _hash(repo: Repository, full: bytes, *options: str | bytes) -> str:
+    return git(repo, "hash-object", *options, "--", full, ok=range(256)).out.decode().strip()
+
+
+def full_path(repo: Repository, path: bytes) -> bytes:
+    """Where a path of the tree is in the file system."""
+    assert repo.top is not None
+    return os.path.join(os.fsencode(repo.top), path)
+
+
+def _removal(change: Change) -> Entry:
+    return Entry(0, change.old.oid if change.old else "")

@@ -1,0 +1,66 @@
+"""Undo what a killed git has left half done in the work tree, so that it is not taken for the user's changes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+
+from git_annex_syncx.gateway import objects, obstacles
+from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
+
+
+def undo(repo: Repository, old: str | None, new: str) -> None:
+    """Put the paths that a move from `old` to `new` has touched back to what `old` says.
+
+    Touched is what is gone or holds the beginning of what `new` says: all of it is in the object database.
+    """
+    bases = objects.merge_bases(repo, old, new) if old else []
+    changed = objects.diff(repo, bases[0] if bases else objects.empty_tree(repo), new)
+    before, staged = (objects.entries(repo, old) if old else {}), obstacles.staged(repo)
+    torn = {
+        path
+        for path in obstacles.in_the_way(repo, changed)
+        if staged.get(path) in (before.get(path), changed[path].new) and _is_torn(repo, path, changed[path].new)
+    }
+    _remove(repo, sorted(torn - before.keys()), staged)
+    _restore(repo, sorted(torn & before.keys()))
+
+
+def _remove(repo: Repository, paths: Iterable[bytes], staged: dict[bytes, Entry]) -> None:
+    lines = [objects.index_line(path, Entry(0, staged[path].oid)) for path in paths if path in staged]
+    if lines:
+        git(repo, "update-index", "-z", "--index-info", stdin=b"".join(lines))
+    for path in paths:
+        with contextlib.suppress(OSError):  # gone, or a directory that holds something else
+            os.unlink(obstacles.full_path(repo, path))
+            os.removedirs(os.path.dirname(obstacles.full_path(repo, path)))
+
+
+def _restore(repo: Repository, paths: Iterable[bytes]) -> None:
+    """From HEAD, except where a directory has taken the place."""
+    free = [path for path in paths if not _is_directory(obstacles.full_path(repo, path))]
+    if free:
+        options = ("--quiet", "--pathspec-from-file=-", "--pathspec-file-nul")
+        listed = b"".join(path + b"\0" for path in free)
+        git(repo, "--literal-pathspecs", "checkout", *options, "HEAD", stdin=listed)
+
+
+def _is_torn(repo: Repository, path: bytes, new: Entry | None) -> bool:
+    full = obstacles.full_path(repo, path)
+    if not os.path.lexists(full):
+        return True
+    if new is None or _is_directory(full) or new.mode not in (REGULAR, EXECUTABLE, SYMLINK):
+        return False
+    wanted = objects.read_blobs(repo, [new.oid])[new.oid]
+    if os.path.islink(full):
+        return new.mode == SYMLINK and os.readlink(full) == wanted
+    if new.mode == SYMLINK:  # on an adjusted branch it comes as a pointer
+        wanted = b"/annex/objects/" + os.path.basename(wanted) + b"\n"
+    with open(full, "rb") as handle:
+        return wanted.startswith(handle.read(len(wanted) + 1))
+
+
+def _is_directory(full: bytes) -> bool:
+    return os.path.isdir(full) and not os.path.islink(full)

@@ -1,0 +1,80 @@
+"""Move the branch in hand to a merged commit: in a work tree, in a bare repository, below an adjusted branch."""
+
+from __future__ import annotations
+
+from git_annex_syncx.errors import ProgramFailed, Refused
+from git_annex_syncx.gateway import annex, atwork, git, objects, obstacles, worktree
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.model import Head
+
+WHY = "git-annex-syncx"
+
+
+def position(repo: Repository, head: Head) -> str | None:
+    """The commit of the branch that travels, None where it is unborn."""
+    return _value(repo, f"refs/heads/{head.basis}")
+
+
+def move(repo: Repository, head: Head, ours: str | None, target: str) -> None:
+    """Move the branch, and what stands on it, from `ours` to `target`. Raises Refused, Busy, Moved."""
+    if head.adjusted:
+        _move_adjusted(repo, head, ours, target)
+    elif head.checked_out and repo.top:
+        worktree.fast_forward(repo, head.basis, ours, target)
+    else:
+        _move_ref(repo, head, ours, target)
+
+
+def propagate(repo: Repository, head: Head) -> None:
+    """Bring an adjusted branch and its basis together: the user's commits to the basis, or a merge cut short back."""
+    if not head.adjusted or not behind_adjusted(repo, head):
+        return
+    basis, adjusted = position(repo, head) or "", _value(repo, f"refs/heads/{head.branch}") or ""
+    if git.is_ancestor(repo, basis, adjusted):
+        annex.propagate_adjusted(repo)
+    else:
+        _hand_over(repo, head, objects.merge_bases(repo, basis, adjusted)[0], basis)
+
+
+def behind_adjusted(repo: Repository, head: Head) -> bool:
+    """Whether the adjusted branch is something else than its basis, adjusted."""
+    basis, adjusted = position(repo, head), _value(repo, f"refs/heads/{head.branch}")
+    return bool(basis and adjusted) and not git.is_adjustment_of(repo, adjusted or "", basis or "")
+
+
+def _move_ref(repo: Repository, head: Head, ours: str | None, target: str) -> None:
+    if elsewhere := git.checked_out_elsewhere(repo, head.basis):
+        raise Refused(f"{head.basis} is checked out in {elsewhere}", f"run git annex-syncx merge in {elsewhere}")
+    try:
+        git.update_ref(repo, f"refs/heads/{head.basis}", target, ours or "", WHY)
+    except ProgramFailed:
+        if position(repo, head) != ours:
+            raise worktree.Moved(head.basis) from None
+        raise
+
+
+def _move_adjusted(repo: Repository, head: Head, ours: str | None, target: str) -> None:
+    _hand_over(repo, head, ours or objects.empty_tree(repo), target)
+    if position(repo, head) != target:
+        raise worktree.Moved(head.basis)
+
+
+def _hand_over(repo: Repository, head: Head, old: str, new: str) -> None:
+    """Let git-annex bring `new` to the basis and the adjusted branch.
+
+    It would stop half way at a local change, even at one that is the same: none may be in the way.
+    """
+    obstacles.refuse(sorted(obstacles.in_the_way(repo, objects.diff(repo, old, new))))
+    synced = f"refs/heads/synced/{head.basis}"
+    received = _value(repo, synced)
+    git.update_ref(repo, synced, new, received or "", WHY)
+    try:
+        with atwork.intent(repo, new):
+            annex.merge_synced(repo)
+    finally:
+        if received and not git.is_ancestor(repo, received, new):  # it waits for its turn
+            git.update_ref(repo, synced, received, _value(repo, synced) or "", WHY)
+
+
+def _value(repo: Repository, ref: str) -> str | None:
+    return git.refs(repo, ref).get(ref)

@@ -1,0 +1,137 @@
+"""Adjusted branches: what is done on them travels to the basis, and merges come back."""
+
+from __future__ import annotations
+
+import pytest
+from network import Network, Node
+from test_merge import parents, snapshot
+
+Pair = tuple[Node, Node]
+
+
+@pytest.fixture
+def unlocked(net: Network) -> Pair:
+    """A laptop with an annexed file, and a desktop on an adjusted unlocked branch that has its content."""
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "one\ntwo\nthree\n"})
+    laptop.commit_annexed({"photo.jpg": "photo"})
+    desktop = net.clone(laptop, "desktop")
+    net.mesh(laptop, desktop)
+    desktop.annex("get", "--quiet", ".")
+    desktop.annex("adjust", "--unlock", "--quiet")
+    return laptop, desktop
+
+
+def on_adjusted(node: Node) -> bool:
+    return node.git("symbolic-ref", "HEAD").out.strip() == "refs/heads/adjusted/main(unlocked)"
+
+
+def test_local_commits_travel_to_the_basis(unlocked: Pair) -> None:
+    laptop, desktop = unlocked
+    desktop.write("new.txt", "new\n")
+    desktop.git("-c", "annex.largefiles=nothing", "add", "new.txt")
+    desktop.git("commit", "--quiet", "--message", "on the adjusted branch")
+    desktop.syncx("sync", "--no-content")
+    assert on_adjusted(desktop)
+    assert "new.txt" in desktop.files("main")
+    assert desktop.git("ls-tree", "main", "photo.jpg").out.startswith("120000"), "locked on the basis"
+    assert laptop.head("synced/main") == desktop.head("main")
+    assert not any("adjusted" in ref for ref in laptop.git("for-each-ref", "--format=%(refname)").out.split())
+
+
+def test_merges_come_back_with_content(unlocked: Pair) -> None:
+    laptop, desktop = unlocked
+    desktop.write("new.txt", "new\n")
+    desktop.git("-c", "annex.largefiles=nothing", "add", "new.txt")
+    desktop.git("commit", "--quiet", "--message", "on the adjusted branch")
+    theirs = laptop.commit({"a.txt": "one\ntwo\nTHREE\n"})
+    laptop.commit_annexed({"second.jpg": "second"})
+    theirs = laptop.head()
+    desktop.syncx("pull")
+    assert on_adjusted(desktop)
+    assert theirs in parents(desktop, "main")
+    assert desktop.read("a.txt") == b"one\ntwo\nTHREE\n"
+    assert desktop.read("photo.jpg") == b"photo"
+    assert desktop.git("ls-tree", "HEAD", "second.jpg").out.startswith("100644")
+    assert desktop.git("status", "--porcelain").out == ""
+    before = snapshot(desktop)
+    assert desktop.syncx("pull").event("merge")["result"] == "current"
+    assert snapshot(desktop) == before
+
+
+@pytest.mark.parametrize("path", ["a.txt", "new.txt", "photo.jpg"])
+def test_local_change_in_the_way_is_refused_before_anything_moves(unlocked: Pair, path: str) -> None:
+    laptop, desktop = unlocked
+    laptop.commit({"a.txt": "theirs\n", "new.txt": "theirs\n"})
+    laptop.commit_annexed({"photo.jpg": "another photo"})
+    desktop.git("fetch", "--quiet", "laptop")
+    desktop.write(path, "mine\n")
+    before = snapshot(desktop)
+    assert path in desktop.syncx("merge", ok=1).event("merge")["error"]
+    assert snapshot(desktop) == before
+
+
+def test_dirty_file_that_is_not_in_the_way_stays(unlocked: Pair) -> None:
+    laptop, desktop = unlocked
+    theirs = laptop.commit({"new.txt": "theirs\n"})
+    desktop.write("a.txt", "dirty\n")
+    desktop.syncx("pull")
+    assert desktop.head("main") == theirs
+    assert desktop.read("a.txt") == b"dirty\n"
+    assert desktop.read("new.txt") == b"theirs\n"
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_crash_between_basis_and_adjusted_branch_heals(unlocked: Pair, committed: bool) -> None:
+    laptop, desktop = unlocked
+    theirs = laptop.commit({"new.txt": "theirs\n"})
+    desktop.git("fetch", "--quiet", "laptop")
+    desktop.git("update-ref", "refs/heads/main", theirs)
+    if committed:
+        desktop.write("mine.txt", "mine\n")
+        desktop.git("-c", "annex.largefiles=nothing", "add", "mine.txt")
+        desktop.git("commit", "--quiet", "--message", "after the crash")
+    desktop.syncx("merge")
+    assert on_adjusted(desktop)
+    assert desktop.read("new.txt") == b"theirs\n"
+    assert desktop.contains(theirs, "main")
+    assert ("mine.txt" in desktop.files("main")) == committed
+    assert desktop.git("status", "--porcelain").out == ""
+    assert desktop.syncx("merge").event("merge")["result"] == "current"
+
+
+def test_what_was_received_is_still_there_after_healing(unlocked: Pair) -> None:
+    laptop, desktop = unlocked
+    first = laptop.commit({"new.txt": "theirs\n"})
+    second = laptop.commit({"newer.txt": "theirs\n"})
+    laptop.git("push", "--quiet", "desktop", "main:synced/main")
+    desktop.git("update-ref", "refs/heads/main", first)
+    desktop.syncx("merge")
+    assert desktop.head("main") == second
+    assert desktop.read("newer.txt") == b"theirs\n"
+
+
+def test_two_adjusted_nodes_meet(net: Network, unlocked: Pair) -> None:
+    laptop, desktop = unlocked
+    laptop.annex("adjust", "--unlock", "--quiet")
+    for node in (laptop, desktop):
+        node.write(f"{node.name}.txt", node.name)
+        node.git("-c", "annex.largefiles=nothing", "add", f"{node.name}.txt")
+        node.git("commit", "--quiet", "--message", node.name)
+    for node in (laptop, desktop, laptop):
+        node.config("syncx.settleTime", "0")
+        node.syncx("sync", "--no-content")
+    assert laptop.head("main") == desktop.head("main")
+    assert {"laptop.txt", "desktop.txt"} < set(laptop.files("main"))
+
+
+def test_view_branch_is_left_alone(unlocked: Pair) -> None:
+    laptop, _ = unlocked
+    laptop.annex("metadata", "--quiet", "--set", "year=2020", "photo.jpg")
+    laptop.annex("view", "--quiet", "year=*")
+    view = laptop.git("symbolic-ref", "HEAD").out.strip()
+    before = laptop.head()
+    laptop.syncx("merge")
+    laptop.syncx("sync", "--no-content", ok=None)
+    assert laptop.git("symbolic-ref", "HEAD").out.strip() == view
+    assert laptop.head() == before

@@ -1,0 +1,279 @@
+"""Completion in real shells: each is started on a terminal of its own, and TAB is pressed."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from network import Network
+
+ROOT = Path(__file__).parent.parent
+SCRIPTS = ROOT / "completions"
+BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
+GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
+COMMANDS = {"push", "pull", "merge", "sync", "status", "help"}
+NAMES = {"desktop", "nas", "mobile"}
+WAYS = ["git-annex-syncx", "git annex-syncx", "git annex syncx"]
+# What is typed behind the program's name -> what TAB offers there.
+OFFERED = {
+    "": COMMANDS,
+    "pu": {"push", "pull"},
+    "push ": NAMES,
+    "push -v d": {"desktop"},
+    "push --ex": {"--except"},
+    "push --except ": NAMES,
+    "push --except nas m": {"mobile"},
+    "merge --fo": {"--forward"},
+    "sync --no-c": {"--no-commit", "--no-content"},
+    "sync -m text n": {"nas"},
+    "help st": {"status"},
+    "--js": {"--json"},
+    "-C ../oth": {"../other"},
+    "-C ../other push ": {"elsewhere"},
+    "pull -C ../other e": {"elsewhere"},
+}
+# As git-annex ships it for bash: the function that git's completion calls.
+ANNEX_BASH = """
+source <(git-annex --bash-completion-script git-annex)
+_git_annex() {
+    local CMDLINE=(--bash-completion-index $((COMP_CWORD - 1)) --bash-completion-word git-annex) word
+    for word in "${COMP_WORDS[@]:2}"; do CMDLINE+=(--bash-completion-word "$word"); done
+    COMPREPLY=($(git-annex "${CMDLINE[@]}"))
+}
+"""
+
+
+def need(program: str, file: Path | None = None) -> str:
+    """The path of a program or file; without it the test is skipped, but never where everything must run."""
+    found = (str(file) if file.exists() else None) if file else shutil.which(program)
+    if found is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{file or program} is not installed")
+    return found
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A repository with two remotes and a group, beside another with one."""
+    net = Network(tmp_path_factory.mktemp("completions"))
+    for name, remotes in (("laptop", ("desktop", "nas")), ("other", ("elsewhere",))):
+        (net.root / name).mkdir()
+        for args in (["init", "--quiet"], *(["remote", "add", remote, f"../{remote}"] for remote in remotes)):
+            subprocess.run(["git", *args], cwd=net.root / name, env=net.env(), check=True)
+    subprocess.run(["git", "config", "remotes.mobile", "desktop"], cwd=net.root / "laptop", env=net.env(), check=True)
+    return net.root / "laptop"
+
+
+class Shell:
+    """An interactive shell on a terminal; what it answers is printed by its function `answer`."""
+
+    def __init__(self, place: Path, *command: str, setup: str, key: str, **env: str) -> None:
+        """`setup` is run first; `key` inserts all that is offered."""
+        self.key, self.heard = key, ""
+        environment = Network.env(Network(place.parent / f"home-{time.monotonic_ns()}"), TERM="dumb", **env)
+        rc = place.parent / f"rc-{time.monotonic_ns()}"
+        rc.write_text(setup)
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.chdir(place)
+            os.execvpe(command[0], command, environment)
+        termios.tcsetwinsize(self.terminal, (50, 2000))
+        self.send(f" . {rc}; answer\r")
+        self.answer()
+
+    def send(self, text: str) -> None:
+        os.write(self.terminal, text.encode())
+
+    def answer(self) -> str:
+        """The next answer."""
+        while not (found := re.search(r"=>\((.*?)\)<=", self.heard, re.DOTALL)):
+            ready, _, _ = select.select([self.terminal], [], [], 30)
+            assert ready, f"no answer: {self.heard}"
+            self.heard += os.read(self.terminal, 65536).decode(errors="replace")
+        self.heard = self.heard[found.end() :]
+        return found[1]
+
+    def offered(self, line: str) -> set[str]:
+        """What is offered for the last word of a line."""
+        self.send(f"{line}{self.key}\x01answer \r")
+        given = len(line.rpartition(" ")[0].split())
+        words = re.findall(r"\[(.*?)\]", self.answer())[given:]
+        return {word.rstrip("/") for word in words} - ({line.rpartition(" ")[2]} if len(words) == 1 else {""})
+
+    def end(self) -> None:
+        os.close(self.terminal)
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+ANSWER = "answer() { printf '=>('; [ $# = 0 ] || printf '[%s]' \"$@\"; printf ')<=\\n'; }\n"
+SOURCED = f". {SCRIPTS}/git-annex-syncx\n"
+BASH = {
+    "alone": SOURCED,
+    "with git's": f". {GIT_COMPLETION}\n{SOURCED}",
+    "with git's loaded later": f"{SOURCED}. {GIT_COMPLETION}\n",
+    "with bash-completion": f". {BASH_COMPLETION}\n{SOURCED}",
+    "with bash-completion loaded later": f"{SOURCED}. {BASH_COMPLETION}\n",
+}
+
+
+def bash(place: Path, setup: str, **env: str) -> Shell:
+    """A bash with nothing of the user's."""
+    key = "\x1b*"  # insert-completions
+    return Shell(place, need("bash"), "--norc", "--noprofile", "-i", setup=ANSWER + setup, key=key, **env)
+
+
+@pytest.fixture(scope="module", params=BASH)
+def a_bash(request, place: Path) -> Iterator[Shell]:
+    need("", GIT_COMPLETION)
+    need("", BASH_COMPLETION)
+    shell = bash(place, BASH[request.param])
+    yield shell
+    shell.end()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_bash(a_bash: Shell, way: str) -> None:
+    for typed, offered in OFFERED.items():
+        assert a_bash.offered(f"{way} {typed}") == offered, typed
+
+
+def test_bash_completion_finds_the_script_by_itself(place: Path, tmp_path: Path) -> None:
+    need("", BASH_COMPLETION)
+    completions = tmp_path / "bash-completion" / "completions"
+    completions.mkdir(parents=True)
+    shutil.copy(SCRIPTS / "git-annex-syncx", completions)
+    shell = bash(place, f". {BASH_COMPLETION}\n", XDG_DATA_HOME=str(tmp_path))
+    assert shell.offered("git annex-syncx pu") == {"push", "pull"}
+    assert shell.offered("git-annex-syncx push n") == {"nas"}
+    shell.end()
+
+
+@pytest.mark.parametrize("git", ["", f". {GIT_COMPLETION}\n", f". {BASH_COMPLETION}\n"])
+def test_bash_leaves_the_rest_of_git_annex_to_others(place: Path, git: str, tmp_path: Path) -> None:
+    need("", GIT_COMPLETION)
+    need("", BASH_COMPLETION)
+    completions = tmp_path / "bash-completion" / "completions"
+    completions.mkdir(parents=True)
+    (completions / "git-annex").write_text(ANNEX_BASH)
+    loaded = "" if BASH_COMPLETION.name in git else ANNEX_BASH
+    shell = bash(place, f"{git}{loaded}{SOURCED}", XDG_DATA_HOME=str(tmp_path))
+    assert shell.offered("git annex whe") >= {"whereis"}
+    assert shell.offered("git annex sy") >= {"sync", "syncx"}
+    assert shell.offered("git annex syncx pu") == {"push", "pull"}
+    assert shell.offered("git annex copy --fro") >= {"--from"}
+    if git:
+        assert "checkout" in shell.offered("git check")
+        assert shell.offered("git remote get-url ") >= {"desktop", "nas"}
+    shell.end()
+
+
+def test_bash_expands_nothing_in_names(place: Path) -> None:
+    name = "$(touch${IFS}harm)"
+    run = ["git", "remote", "add", name, "nowhere"]
+    other = place.parent / "strange"
+    subprocess.run(["git", "init", "--quiet", str(other)], check=True)
+    subprocess.run(run, cwd=other, check=True)
+    shell = bash(place, SOURCED)
+    assert shell.offered("git-annex-syncx -C ../strange push ") == {name}
+    shell.end()
+    assert not list(place.parent.glob("*/harm"))
+
+
+# zsh
+
+ALL_MATCHES = (
+    "zstyle ':completion:*' completer _all_matches _complete\nzstyle ':completion:*' insert yes\nsetopt no_beep\n"
+)
+
+
+def zsh(place: Path, setup: str, **env: str) -> Shell:
+    """A zsh with nothing of the user's."""
+    dump = place.parent / "zcompdump"
+    start = f"PS1='> '\nfpath=({SCRIPTS} $fpath)\nautoload -Uz compinit && compinit -u -d {dump}\nbindkey -e\n"
+    return Shell(place, need("zsh"), "-f", "-i", setup=ANSWER + setup + start + ALL_MATCHES, key="\t", **env)
+
+
+@pytest.fixture(scope="module", params=["with git's", "alone"])
+def a_zsh(request, place: Path, tmp_path_factory) -> Iterator[Shell]:
+    setup = ""
+    if request.param == "alone":  # compinit's own directory without the completion of git
+        kept = tmp_path_factory.mktemp("zsh")
+        setup = f"for f in ${{^fpath}}/*(N.); do [[ ${{f:t}} == _git ]] || ln -sf $f {kept}/; done\nfpath=({kept})\n"
+    shell = zsh(place, setup)
+    yield shell
+    shell.end()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_zsh(a_zsh: Shell, way: str) -> None:
+    for typed, offered in OFFERED.items():
+        assert a_zsh.offered(f"{way} {typed}") == offered, typed
+
+
+def test_zsh_leaves_the_rest_to_others(place: Path, tmp_path: Path) -> None:
+    with (tmp_path / "_git-annex").open("wb") as script:
+        subprocess.run(["git-annex", "--zsh-completion-script", "git-annex"], check=True, stdout=script,
+                       env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"})  # fmt: skip
+    shell = zsh(place, f"fpath=({tmp_path} $fpath)\n")
+    assert shell.offered("git annex whe") >= {"whereis"}
+    assert shell.offered("git annex syncx pu") == {"push", "pull"}
+    assert "checkout" in shell.offered("git check")
+    assert shell.offered("git annex-s") == {"annex-syncx"}
+    shell.end()
+
+
+# fish
+
+
+def fish(place: Path, tmp_path: Path, line: str, setup: str) -> list[str]:
+    """What fish offers for a line."""
+    env = Network(tmp_path / f"home-{time.monotonic_ns()}").env()
+    script = f"{setup}\ncomplete -C {line!r}"
+    done = subprocess.run(
+        [need("fish"), "-c", script], cwd=place, env=env, capture_output=True, text=True, check=True,
+        timeout=60,
+    )  # fmt: skip
+    assert not done.stderr
+    return [offered.partition("\t")[0].rstrip("/") for offered in done.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("typed", OFFERED)
+@pytest.mark.parametrize("way", WAYS)
+def test_fish(place: Path, tmp_path: Path, way: str, typed: str) -> None:
+    for own in ("", f"set fish_complete_path {tmp_path}\n"):  # with and without fish's completion of git
+        found = fish(place, tmp_path, f"{way} {typed}", f"{own}source {SCRIPTS}/git-annex-syncx.fish")
+        assert sorted(found) == sorted(OFFERED[typed]), own
+
+
+def test_fish_finds_the_script_by_itself(place: Path, tmp_path: Path) -> None:
+    found = fish(place, tmp_path, "git-annex-syncx pu", f"set -p fish_complete_path {SCRIPTS}")
+    assert sorted(found) == ["pull", "push"]
+
+
+def test_fish_leaves_the_rest_to_others(place: Path, tmp_path: Path) -> None:
+    setup = f"git-annex --fish-completion-script git-annex | source; source {SCRIPTS}/git-annex-syncx.fish"
+    assert "whereis" in fish(place, tmp_path, "git-annex whe", setup)
+    assert sorted(fish(place, tmp_path, "git-annex syncx pu", setup)) == ["pull", "push"]
+    assert "checkout" in fish(place, tmp_path, "git check", setup)
+    assert sorted(fish(place, tmp_path, "git annex syncx pu", setup)) == ["pull", "push"]
+
+
+def test_scripts_are_current(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, str(SCRIPTS / "generate.py"), str(tmp_path)], check=True)
+    names = ["git-annex-syncx", "_git-annex-syncx", "git-annex-syncx.fish"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (SCRIPTS / name).read_bytes(), (
+            f"completions/{name} is stale: make man"
+        )

@@ -1,0 +1,198 @@
+"""docs/json.md and what the program prints are the same, both ways."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from network import Network, Ran
+
+from git_annex_syncx.model import Fate, Result
+
+TEXT = (Path(__file__).parent.parent / "docs" / "json.md").read_text()
+SECTIONS = dict(zip(*[iter(re.split(r"^## (.+)\n", TEXT, flags=re.MULTILINE)[1:])] * 2, strict=True))
+TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "number": (int, float), "null": type(None)}
+
+
+def table(section: str, first: str) -> list[list[str]]:
+    """The rows below the heading whose first column is called `first`."""
+    lines = [line.strip("| ") for line in SECTIONS[section].splitlines() if line.startswith("|")]
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in lines]
+    begin = next(number for number, row in enumerate(rows) if row[0] == first) + 2
+    found = []
+    for row in rows[begin:]:
+        if not row[0].startswith("`"):
+            break
+        found.append([row[0].strip("`"), *row[1:]])
+    return found
+
+
+def words(section: str, first: str) -> set[str]:
+    """The values that a table names."""
+    return {row[0] for row in table(section, first)}
+
+
+def section_of(printed: dict[str, Any]) -> str:
+    """The section that describes an object."""
+    if printed["event"] == "summary":
+        return "Status summary" if printed["command"] == "status" else "Summary"
+    return "Status" if printed["event"] == "status" else "Event"
+
+
+class Seen:
+    """Checks objects against the tables, and remembers which fields and values came by."""
+
+    def __init__(self) -> None:
+        self.fields: set[tuple[str, str]] = set()
+        self.values: dict[str, set[str]] = {"event": set(), "result": set(), "fate": set(), "state": set()}
+
+    def check(self, printed: dict[str, Any], section: str) -> None:
+        fields = {name: (kind, given) for name, kind, given, _ in table(section, "field")}
+        assert set(printed) <= set(fields), f"not in the documentation of {section}: {set(printed) - set(fields)}"
+        for name, (kind, given) in fields.items():
+            assert name in printed or given == "sometimes", f"{section} without {name}: {printed}"
+            if name in printed:
+                self.fields.add((section, name))
+                self.check_value(printed[name], kind, f"{section}: {name}")
+        for name, values in self.values.items():
+            if name in printed and section in ("Event", "Ref", "Status"):
+                values.add(printed[name])
+
+    def check_value(self, value: Any, kind: str, where: str) -> None:
+        if kind.startswith("list of "):
+            for item in value:
+                self.check(item, kind.removeprefix("list of ").capitalize())
+        else:
+            allowed = [TYPES[name] for name in kind.split(" or ")]
+            assert isinstance(value, tuple(flat(allowed))) and not isinstance(value, bool), f"{where} is {value!r}"
+
+    def run(self, ran: Ran) -> None:
+        """All lines of a run; the last one is its only summary."""
+        assert [event["event"] == "summary" for event in ran.events[-1:]] == [True]
+        assert all(event["event"] != "summary" for event in ran.events[:-1])
+        for event in ran.events:
+            self.check(event, section_of(event))
+            if event["event"] == "merge" and event["result"] in ("done", "current"):
+                assert {"branch", "old", "new", "commits"} <= set(event)
+            if "result" in event:
+                assert (event["error"] is not None) == (event["result"] == "failed")
+
+
+def flat(types: list[type | tuple[type, ...]]) -> list[type]:
+    return [one for kind in types for one in (kind if isinstance(kind, tuple) else (kind,))]
+
+
+@pytest.fixture
+def seen(net: Network) -> Seen:
+    """A story in which everything happens that the documentation names."""
+    seen = Seen()
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"photo.jpg": "a photo"})
+    nas, desktop, usb = net.clone(laptop, "nas", bare=True), net.clone(laptop, "desktop"), net.clone(laptop, "usb")
+    net.mesh(laptop, desktop)
+    net.connect((laptop, nas), (desktop, nas), (laptop, usb))
+    usb.path.rename(usb.path.with_name("unplugged"))
+    for node in (laptop, desktop):
+        node.config("syncx.settleTime", "0.2s")
+
+    # done, current, away, skipped; updated, checked-out
+    laptop.write("plain.txt", "a line\n")
+    laptop.annex("add", "--quiet", "plain.txt")
+    for command in (("sync",), ("push",), ("push", "--except", "usb"), ("status",), ("merge",)):
+        seen.run(laptop.syncx(*command))
+    seen.run(desktop.syncx("pull"))
+
+    # the remote got the same commit from somebody else: current; it has moved on: lost, made good in the same run
+    laptop.commit({"one.txt": "1\n"})
+    desktop.git("pull", "--quiet", "laptop", "main")
+    laptop.syncx("push", "nas")
+    seen.run(desktop.syncx("push", "nas"))
+    laptop.annex("numcopies", "1")
+    desktop.annex("mincopies", "1")
+    laptop.syncx("push", "nas")
+    seen.run(desktop.syncx("push", "nas"))
+    seen.run(laptop.syncx("pull", "nas"))
+
+    # ahead, behind, diverged, unknown, other
+    laptop.commit({"ahead.txt": "1\n"})
+    seen.run(laptop.syncx("status"))
+    desktop.git("fetch", "--quiet", "laptop")
+    seen.run(desktop.syncx("status"))
+    desktop.commit({"aside.txt": "1\n"})
+    seen.run(desktop.syncx("status"))
+    usb.path.mkdir()
+    usb.path.joinpath("nothing").touch()
+    laptop.git("remote", "add", "dead", "ssh://127.0.0.1:1/nowhere")
+    seen.run(laptop.syncx("status"))
+
+    # failed, refused, a failure in the outbox
+    hook = nas.path / "hooks" / "update"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    seen.run(laptop.syncx("push", "nas", "dead", ok=1))
+    seen.run(laptop.syncx("status"))
+    hook.unlink()
+
+    # level: the same commits of people, merged in another order
+    third = net.clone(laptop, "third")
+    third.commit({"third.txt": "3\n"})
+    mine, theirs = laptop.head(), desktop.head()
+    for node, heads in ((laptop, (theirs, third.head())), (desktop, (third.head(), mine))):
+        node.git("fetch", "--quiet", str(third.path), "main")
+        node.git(
+            "fetch", "--quiet", str((desktop if node is laptop else laptop).path), mine if node is desktop else theirs
+        )
+        for head in heads:
+            for ref in node.git("for-each-ref", "--format=%(refname)", "refs/remotes").out.split():
+                node.git("update-ref", "-d", ref)
+            node.git("update-ref", "refs/heads/synced/main", head)
+            node.syncx("merge")
+    laptop.git("fetch", "--quiet", "desktop", "+refs/heads/main:refs/remotes/desktop/main")
+    seen.run(laptop.syncx("status"))
+    seen.run(laptop.syncx("merge"))
+
+    # busy, and a failure of the own repository
+    desktop.commit({"busy.txt": "1\n"})
+    laptop.git("fetch", "--quiet", "desktop")
+    (laptop.path / ".git" / "index.lock").touch()
+    seen.run(laptop.syncx("merge"))
+    (laptop.path / ".git" / "index.lock").unlink()
+    laptop.write("busy.txt", "in the way\n")
+    seen.run(laptop.syncx("merge", ok=1))
+    seen.run(laptop.syncx("status"))
+    return seen
+
+
+def test_what_is_printed_is_documented_and_what_is_documented_is_printed(seen: Seen) -> None:
+    """One test: the story is long, and would be told once a worker."""
+    for section in ("Event", "Ref", "Summary", "Status", "Failure", "Status summary"):
+        for name in words(section, "field"):
+            assert (section, name) in seen.fields, f"{name} of {section} is documented and was never printed"
+    for section, what in (("Event", "event"), ("Event", "result"), ("Ref", "fate"), ("Status", "state")):
+        assert seen.values[what] - {"status", "summary"} == words(section, what)
+
+
+def test_all_results_and_fates_are_documented() -> None:
+    assert words("Event", "result") == {result.value for result in Result}
+    assert words("Ref", "fate") == {fate.value for fate in Fate}
+    assert words("Summary", "field") == {"event", "command"} | {result.value for result in Result}
+
+
+def test_examples_are_as_the_tables_say() -> None:
+    blocks = re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL)
+    examples = [json.loads(line) for block in blocks for line in block.splitlines()]
+    assert len(examples) > 10
+    for example in examples:
+        Seen().check(example, section_of(example))
+
+
+def test_a_name_that_is_no_utf8_is_printed_in_ascii(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit()
+    laptop.git("remote", "add", b"b\xffd", "/nowhere")
+    ran = laptop.syncx("push")
+    assert ran.out.isascii()
+    assert ran.event("push", "b\udcffd")["result"] == "away"

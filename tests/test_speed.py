@@ -1,0 +1,69 @@
+"""What must not be paid for: imports that a command does not need, programs that answer nothing new.
+
+How long things take is measured by benchmarks/, not here.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from network import Network, Node, Ran
+
+HEAVY = {"networkx", "rich", "tenacity", "slixmpp", "watchfiles"}
+
+
+def imported(ran: Ran) -> set[str]:
+    """The top-level modules that a Python run with -X importtime has loaded."""
+    lines = (line for line in ran.err.splitlines() if line.startswith("import time:"))
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+def python(node: Node, *args: str) -> Ran:
+    """Run syncx in a Python that tells what it imports."""
+    return node.run(sys.executable, "-X", "importtime", "-m", "git_annex_syncx.cli", *args)
+
+
+def put_program(net: Network, name: str, script: str) -> None:
+    """Put a program in front of the PATH."""
+    tools = net.root / "tools"
+    tools.mkdir(exist_ok=True)
+    (tools / name).write_text(script)
+    (tools / name).chmod(0o755)
+    net.programs.insert(0, tools)
+
+
+def test_push_does_not_pay_for_planner_table_and_retries(pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    laptop.commit({"b.txt": "b\n"})
+    loaded = imported(python(laptop, "push"))
+    assert desktop.head("synced/main") == laptop.head()
+    assert "sh" in loaded  # what was needed is listed
+    assert not loaded & HEAVY
+
+
+def test_version_starts_no_program(net: Network) -> None:
+    laptop = net.create("laptop")
+    loaded = imported(python(laptop, "--version"))
+    assert "click" in loaded
+    assert not loaded & (HEAVY | {"sh", "sqlite3", "asyncio"})
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_push_with_nothing_to_do_asks_git_once_for_all_remotes(net: Network, count: int) -> None:
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "a\n"})
+    hubs = [net.clone(laptop, f"hub{number}", bare=True) for number in range(count)]
+    net.connect(*((laptop, hub) for hub in hubs))
+    laptop.syncx("push")
+    for hub in hubs:  # nobody listens there: a connection would fail
+        laptop.git("remote", "set-url", hub.name, f"ssh://127.0.0.1:1{hub.path}")
+    put_program(net, "ssh", '#!/bin/sh\necho "$@" >>"$HOME/ssh-called"\nexit 255\n')
+    trace = net.root / "trace"
+    ran = laptop.syncx("push", GIT_TRACE2_EVENT=str(trace))
+    assert ran.events[-1]["current"] == count
+    assert not (net.home / "ssh-called").exists()
+    events = [json.loads(line) for line in trace.read_text().splitlines()]
+    started = [event["argv"][1:] for event in events if event["event"] == "start"]
+    assert 3 <= len(started) <= 8, started
