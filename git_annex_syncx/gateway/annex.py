@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.gateway import run
@@ -22,11 +24,13 @@ def annex(
     env: Mapping[str, str] | None = None,
     ok: Container[int] = (0,),
     asks: bool = False,
+    stall: float | None = None,
 ) -> run.Done:
     """Run git-annex in the repository; for the verbs of this module only. It may connect to `remote` alone."""
     settings = (word for setting in ("annex.merge-annex-branches=true", *config) for word in ("-c", setting))
     words = (*without_probing(repo, remote), *settings, "annex", *args)
-    return run.run("git", *words, cwd=repo.home, env={**run.environment(), **(env or {})}, ok=ok, asks=asks)
+    environment = {**run.environment(), **(env or {})}
+    return run.run("git", *words, cwd=repo.home, env=environment, ok=ok, asks=asks, stall=stall)
 
 
 def program() -> Path:
@@ -89,6 +93,34 @@ def satisfy(repo: Repository, version: str, remote: str, env: Mapping[str, str])
         annex(repo, "satisfy", "--quiet", "--", remote, remote=remote, env=env, asks=True)
     else:
         annex(repo, "sync", "--quiet", "--content", "--no-commit", "--", remote, remote=remote, env=env, asks=True)
+
+
+def ask_cost(repo: Repository, remote: str) -> str:
+    """The cost of a remote as git-annex prints it, such as 100.0."""
+    answer = json.loads(annex(repo, "info", "--fast", "--json", "--", remote).out)
+    return str(answer.get("cost", ""))
+
+
+def ask_map(repo: Repository, as_json: bool, patience: float) -> tuple[bytes, list[str]]:
+    """What `git annex map` prints (JSON, else DOT), and what it says of repositories that do not answer.
+
+    Raises Stalled when that takes longer than `patience` seconds without a word.
+    """
+    if as_json:
+        done = annex(repo, "map", "--json", stall=patience)
+        return done.out, _complaints(done.err)
+    done = annex(repo, "map", "--fast", stall=patience)
+    return (repo.git_dir / "annex" / "map.dot").read_bytes(), _complaints(done.err)
+
+
+def _complaints(stderr: bytes) -> list[str]:
+    return [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+
+
+def whereis(repo: Repository, paths: Iterable[str]) -> list[dict[str, Any]]:
+    """For each annexed file below the paths: `key`, `file` and `whereis`, a list with a `uuid` each."""
+    out = annex(repo, "whereis", "--json", "--", *paths, ok=(0, 1)).out
+    return [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
 
 
 def groups(repo: Repository) -> dict[str, set[str]]:

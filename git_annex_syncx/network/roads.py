@@ -16,7 +16,7 @@ RELAY_PENALTY = 1_000  # thousandths of cost, for an arc into a relay that does 
 REMOVABLE_PENALTY = 1_000_000  # for an arc out of a drive, so that nobody waits for a drawer
 HASH_BITS, TIME_BITS = 64, 50
 PRIME = 2**64 - 59
-LONGEST = 2**TIME_BITS - 1  # milliseconds
+LONGEST = (1 << TIME_BITS) - 1  # milliseconds
 # Where nothing was measured: up to this cost (milliseconds, milliseconds a byte).
 GUESSES = ((149.0, 1.0, 2e-5), (float("inf"), 100.0, 1e-3))
 

@@ -10,6 +10,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, transport, worktree
 from git_annex_syncx.gateway.settings import is_false
 from git_annex_syncx.model import Outcome, Remote, Result
+from git_annex_syncx.network import survey
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
 from git_annex_syncx.phases.node import Node
@@ -60,10 +61,23 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish) -> Iterator[Outcome]
             unreached.add(outcome.remote)
         yield outcome
     reached = tuple(remote for remote in remotes if remote.name not in unreached)
+    yield from _tell_links(node)
     yield from push(node, (remote for remote in reached if not remote.special))
     if _wants_content(node, wish):
         yield from _content(node, reached)
         yield from (o for o in push(node, (r for r in reached if not r.special)) if o.result is not Result.CURRENT)
+
+
+def _tell_links(node: Node) -> Iterator[Outcome]:
+    """Tell the others the links of this repository, where that is news: plans are made from what all know."""
+    begun = time.monotonic()
+    try:
+        if survey.publish(node.repo, node.settings, node.outbox):
+            yield Outcome("publish", Result.DONE, reason="links told", seconds=time.monotonic() - begun)
+    except SyncxError as error:
+        if error.exit_code != 1:
+            raise
+        yield failure("publish", error)
 
 
 def _wants_commit(node: Node, wish: Wish) -> bool:

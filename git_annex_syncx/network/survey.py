@@ -1,0 +1,286 @@
+"""From the git-annex branch, the own configuration and `git annex map` to a Network. Only this module has I/O."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+import os
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from git_annex_syncx.errors import ProgramFailed, Stalled, SyncxError, UsageError
+from git_annex_syncx.gateway import annex, branch, run
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.model import Remote, local_path
+from git_annex_syncx.network import links
+from git_annex_syncx.network.graph import HIGHEST_COST, Link, Network, Place, network
+from git_annex_syncx.network.read import LOCAL_COST, REMOTE_COST, host, read_map
+
+LINKS_LOG = "syncx-links.log"
+LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", LINKS_LOG)
+DRIVES = ("/media/", "/run/media/", "/Volumes/")
+LOCAL_MS, NEAR_MS, FAR_MS, CLOUD_MS = 1.0, 10.0, 100.0, 200.0
+COMMAND_PATIENCE, MAP_PATIENCE = 10.0, 60.0  # seconds
+MAP_JSON_SINCE = 20250000
+NEAR_NAMES = (".local", ".lan", ".home", ".internal", ".localdomain")
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the git-annex branch tells everyone: places by uuid, the links log, and who takes no copies."""
+
+    places: Mapping[str, Place]
+    log: links.LinksLog
+    no_copies: frozenset[str]  # export and import remotes, clusters
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A network and what is to be said about how it was found."""
+
+    network: Network
+    warnings: tuple[str, ...] = ()
+
+
+def shared(repo: Repository) -> Shared:
+    """Read the git-annex branch."""
+    raw = branch.logs(repo, LOGS)
+    named, remotes = branch.newest_lines(raw["uuid.log"]), branch.newest_lines(raw["remote.log"])
+    trust, groups = branch.newest_lines(raw["trust.log"]), branch.newest_lines(raw["group.log"])
+    clusters = set(branch.newest_lines(raw["cluster.log"]))
+    options = {
+        uuid: dict(word.split("=", 1) for word in line.split() if "=" in word) for uuid, line in remotes.items()
+    }
+    dead = {uuid for uuid, value in trust.items() if value == "X"}
+    no_copies = {
+        uuid for uuid, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree"))
+    } | clusters
+    everyone = named.keys() | remotes.keys()
+    log = links.parse(raw[LINKS_LOG], everyone - dead)
+    relays = {uuid for uuid, value in groups.items() if "transfer" in value.split()}
+    relays |= {uuid for uuid, line in log.lines.items() if line.relay}
+    removable = {uuid for line in log.lines.values() for uuid in line.removable}
+    places = {
+        uuid: Place(
+            uuid,
+            named.get(uuid) or options.get(uuid, {}).get("name", ""),
+            special=uuid in remotes,
+            relay=uuid in relays,
+            removable=uuid in removable,
+            dead=uuid in dead,
+        )
+        for uuid in sorted(everyone - clusters)
+    }
+    return Shared(places, log, frozenset(no_copies))
+
+
+def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
+    """The network that plans are made from: the links log alone, so that all nodes make the same plan.
+
+    Only where this repository has told nothing yet its own configuration stands in.
+    """
+    told = shared(repo)
+    ours = own_line(repo, settings, outbox, told)
+    published = told.log.lines.get(settings.annex_uuid)
+    warnings = [f"links log: {complaint}" for complaint in told.log.complaints]
+    if not settings.private and links.worth_telling(published, ours):
+        warnings.append(
+            "the others do not know the links of this repository as they are now: git annex-syncx map --publish"
+        )
+    lines = dict(told.log.lines)
+    if published is None:
+        lines[ours.uuid] = ours
+    return Survey(_network(told, lines.values(), settings), tuple(warnings))
+
+
+def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
+    """All that is known, for people to look at: links log, own configuration, the last `git annex map`."""
+    told = shared(repo)
+    ours = own_line(repo, settings, outbox, told)
+    net = _network(told, (*(line for line in told.log.lines.values() if line.uuid != ours.uuid), ours), settings)
+    warnings = tuple(f"links log: {complaint}" for complaint in told.log.complaints)
+    saved = _saved_map(repo)
+    if not saved.exists():
+        return Survey(net, warnings)
+    try:
+        return Survey(_united(net, read_map(saved.read_bytes(), str(saved))), warnings)
+    except (UsageError, OSError) as error:
+        return Survey(net, (*warnings, str(error)))
+
+
+def refresh(repo: Repository, version: str) -> tuple[str, ...]:
+    """Run `git annex map` and keep what it found; what did not answer."""
+    try:
+        raw, complaints = annex.ask_map(repo, annex.release_date(version) >= MAP_JSON_SINCE, MAP_PATIENCE)
+    except Stalled:
+        return (f"git annex map did not end in {MAP_PATIENCE:g} s; a repository that it asked does not answer",)
+    except ProgramFailed as error:
+        return (f"git annex map failed: {error.what}",)
+    read_map(raw, "what git annex map printed")
+    saved = _saved_map(repo)
+    fresh = saved.with_suffix(".new")
+    fresh.write_bytes(raw)
+    fresh.replace(saved)
+    return tuple(dict.fromkeys(complaints))
+
+
+def publish(repo: Repository, settings: Settings, outbox: Outbox) -> bool:
+    """Tell the others the links of this repository, where that is news to them. Raises SyncxError."""
+    if settings.private:
+        return False
+    told = shared(repo)
+    ours = own_line(repo, settings, outbox, told)
+    if settings.annex_uuid not in told.places or told.places[settings.annex_uuid].dead:
+        return False
+    if not links.worth_telling(told.log.lines.get(settings.annex_uuid), ours):
+        return False
+    branch.write_log(repo, LINKS_LOG, links.compacted(told.log, ours, time.time()))
+    return True
+
+
+def remember_speed(outbox: Outbox, uuid: str, bytes_per_second: float | None, latency_ms: float | None) -> None:
+    """Keep what was measured of the link to a repository; published when it is news."""
+    outbox.remember(f"speed {uuid}", json.dumps({"bytes_per_second": bytes_per_second, "latency_ms": latency_ms}))
+
+
+# The own line
+
+
+def own_line(repo: Repository, settings: Settings, outbox: Outbox, told: Shared) -> links.Line:
+    """The links of this repository as its configuration has them."""
+    usable = [remote for remote in settings.remotes.values() if _usable(remote, settings, told)]
+    found = network(
+        [Place(uuid) for uuid in {settings.annex_uuid, *(remote.uuid or "" for remote in usable)}],
+        [_own_link(repo, settings, outbox, remote) for remote in usable],
+    ).links
+    drives = frozenset(remote.uuid or "" for remote in usable if _removable(repo, remote))
+    return links.Line(settings.annex_uuid, found, settings.relay, drives)
+
+
+def _usable(remote: Remote, settings: Settings, told: Shared) -> bool:
+    """Whether content can travel to or from a remote, and others may know of it."""
+    uuid = remote.uuid or ""
+    return (
+        uuid in told.places
+        and not told.places[uuid].dead
+        and uuid not in told.no_copies
+        and uuid != settings.annex_uuid
+        and remote.sync
+        and not (remote.ignore or remote.private or remote.unverified)
+    )
+
+
+def _own_link(repo: Repository, settings: Settings, outbox: Outbox, remote: Remote) -> Link:
+    speed, latency = links.bounded(_measured(outbox, remote.uuid or ""))
+    read_only = remote.readonly or remote.url.startswith(("http://", "https://", "git://"))
+    return Link(
+        owner=settings.annex_uuid,
+        remote=remote.uuid or "",
+        cost=_cost(repo, outbox, remote),
+        push=remote.push and not read_only,
+        pull=remote.pull,
+        bytes_per_second=speed,
+        latency_ms=latency or _latency(remote),
+    )
+
+
+def _measured(outbox: Outbox, uuid: str) -> Mapping[str, float | None]:
+    try:
+        found = json.loads(outbox.fact(f"speed {uuid}") or "{}")
+    except (ValueError, SyncxError):
+        return {}
+    usable = isinstance(found, dict) and all(
+        value is None or isinstance(value, int | float) for value in found.values()
+    )
+    return found if usable else {}
+
+
+def _cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
+    """As git-annex has it: a command, a setting, or the default of the kind of remote."""
+    if remote.cost_command:
+        with_command = _cost_by_command(repo, remote)
+        if with_command is not None:
+            return with_command
+    if remote.cost is not None:
+        return remote.cost
+    if remote.special:
+        return _special_cost(repo, outbox, remote)
+    return LOCAL_COST if local_path(remote.url) is not None else REMOTE_COST
+
+
+def _cost_by_command(repo: Repository, remote: Remote) -> float | None:
+    try:
+        done = run.run("sh", "-c", remote.cost_command, cwd=repo.home, env=run.environment(), stall=COMMAND_PATIENCE)
+        cost = float(done.out.decode())
+    except (ProgramFailed, ValueError):
+        return None
+    return cost if math.isfinite(cost) and 0 <= cost <= HIGHEST_COST else None
+
+
+def _special_cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
+    """Git-annex is asked once; the answer does not change."""
+    key = f"cost {remote.uuid}"
+    try:
+        saved = outbox.fact(key)
+        if saved is None:
+            saved = annex.ask_cost(repo, remote.name)
+            outbox.remember(key, saved)
+        cost = float(saved)
+    except (SyncxError, ValueError):
+        return LOCAL_COST if remote.directory else REMOTE_COST
+    return cost if 0 <= cost <= HIGHEST_COST else REMOTE_COST
+
+
+def _latency(remote: Remote) -> float:
+    """What a link of this kind takes, in milliseconds, until it is measured."""
+    if remote.special:
+        return LOCAL_MS if remote.directory else CLOUD_MS
+    if local_path(remote.url) is not None:
+        return LOCAL_MS
+    name = host(remote.url)
+    try:
+        return NEAR_MS if ipaddress.ip_address(name).is_private else FAR_MS
+    except ValueError:
+        return NEAR_MS if "." not in name or name.endswith(NEAR_NAMES) else FAR_MS
+
+
+def _removable(repo: Repository, remote: Remote) -> bool:
+    """Whether a remote is a drive: the user says so, or it lies where desktops mount drives."""
+    if remote.removable is not None:
+        return remote.removable
+    place = remote.directory or (str(remote.path) if remote.path else "")
+    return os.path.normpath(repo.home / place).startswith(DRIVES) if place else False
+
+
+# Networks
+
+
+def _network(told: Shared, lines: Iterable[links.Line], settings: Settings) -> Network:
+    places, found = dict(told.places), []
+    lines = list(lines)
+    for line in lines:
+        for uuid in line.removable & places.keys():
+            places[uuid] = replace(places[uuid], removable=True)
+        if line.relay and line.uuid in places:
+            places[line.uuid] = replace(places[line.uuid], relay=True)
+        found += [link for link in line.links if link.remote not in told.no_copies]
+    if settings.annex_uuid not in places:  # a private repository
+        places[settings.annex_uuid] = Place(settings.annex_uuid, "here", relay=settings.relay)
+    return network(places.values(), found, settings.annex_uuid)
+
+
+def _united(net: Network, seen: Network) -> Network:
+    """What was seen by `git annex map` added to what is known better."""
+    places = {place.uuid: place for place in seen.places} | dict(net.by_uuid)
+    better = {(link.owner, link.remote) for link in net.links}
+    more = [link for link in seen.links if (link.owner, link.remote) not in better]
+    return network(places.values(), [*net.links, *more], net.here)
+
+
+def _saved_map(repo: Repository) -> Path:
+    return repo.state_dir / "map"
