@@ -179,6 +179,17 @@ def test_a_path_through_file_url_and_relative_path(three: tuple[Node, Node, Node
     assert results(laptop) == {"one": "away", "two": "done"}
 
 
+def test_a_path_below_the_home_directory(net: Network) -> None:
+    laptop = net.create("laptop")
+    made = laptop.commit({"a.txt": "a"})
+    drive = Node(net, "drive", net.home / "drive")
+    drive.path.mkdir()
+    drive.git("init", "--quiet", "--bare")
+    laptop.git("remote", "add", "drive", "~/drive")
+    assert results(laptop) == {"drive": "done"}
+    assert drive.head("main") == made
+
+
 def test_a_name_with_dots_and_slashes(three: tuple[Node, Node, Node]) -> None:
     laptop, one, _ = three
     laptop.git("remote", "rename", "one", "nas.home/lan.annex-sync")

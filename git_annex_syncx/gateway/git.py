@@ -80,7 +80,7 @@ def text(repo: Repository, *args: str, ok: Container[int] = (0,)) -> str:
 def open_repository(start: Path) -> Repository:
     """The repository that `start` is in, a hook's directory included. Raises UsageError."""
     if not start.is_dir():
-        raise UsageError(f"{start}: there is no such directory")
+        raise UsageError(f"there is no directory {start.absolute()}", "name another one with -C PATH")
     found = _discover(start) or (_discover(Path(os.environ["GIT_DIR"])) if os.environ.get("GIT_DIR") else None)
     if not found:
         raise UsageError(f"{start.absolute()} is not in a git repository", "change to one, or name it with -C PATH")
@@ -97,10 +97,14 @@ def _discover(start: Path) -> Repository | None:
         "--show-toplevel",
     )
     done = run.run("git", *asked, cwd=start, env=run.environment(), ok=(0, 128))
-    lines = os.fsdecode(done.out).splitlines()
+    lines = os.fsdecode(done.out).removesuffix("\n").split("\n")
     if len(lines) < 3:
         _explain_unsafe(done.err, start)
         return None
+    if len(lines) > 4:
+        raise UsageError(
+            f"the path of the repository in {start.absolute()} holds a line break", "rename the directory"
+        )
     git_dir, common, bare = Path(lines[0]), Path(lines[1]), lines[2] == "true"
     top = Path(lines[3]) if len(lines) > 3 else None if bare else _top_of(git_dir)
     return Repository(git_dir, common, top)
@@ -155,7 +159,7 @@ def refs(repo: Repository, *prefixes: str) -> dict[str, str]:
     """Full ref name -> object id, symbolic refs left out."""
     listed = git(repo, "for-each-ref", "--format=%(objectname) %(symref)%00%(refname)", *prefixes).out
     found = {}
-    for line in os.fsdecode(listed).splitlines():
+    for line in filter(None, os.fsdecode(listed).split("\n")):
         value, name = line.split("\0")
         if value.endswith(" "):
             found[name] = value.rstrip()

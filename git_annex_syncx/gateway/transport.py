@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from git_annex_syncx.errors import Away, ProgramFailed, SyncxError
 from git_annex_syncx.gateway import run
@@ -21,6 +21,7 @@ from git_annex_syncx.gateway.git import Repository, git, without_probing
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
 
+SSH_SCHEMES = {"ssh", "git+ssh", "ssh+git"}
 PORTS = {"http": 80, "https": 443, "git": 9418}
 HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 LOST_REASONS = ("non-fast-forward", "fetch first", "stale info", "needs force", "remote ref updated since checkout")
@@ -85,7 +86,7 @@ def ls_remote(repo: Repository, settings: Settings, remote: Remote) -> dict[str,
         repo, *_options(settings), "ls-remote", "--heads", "--", remote.name,
         env=_connection(repo, settings, remote, remote.url), stall=settings.stall_timeout, asks=True,
     )  # fmt: skip
-    rows = (line.split("\t") for line in os.fsdecode(done.out).splitlines())
+    rows = (line.split("\t") for line in os.fsdecode(done.out).split("\n") if line)
     return {name: value for value, name in rows}
 
 
@@ -100,7 +101,7 @@ def require_present(repo: Repository, remote: Remote) -> None:
     path = remote.path
     if path is None:
         return
-    place = Path(os.path.normpath(repo.home / path))
+    place = Path(os.path.normpath(repo.home / os.path.expanduser(path)))
     if not place.exists() or not any(_listdir(place)):
         raise Away(f"{place} is not there")
     git_dir = _git_dir_at(place)
@@ -121,7 +122,7 @@ def require_present(repo: Repository, remote: Remote) -> None:
 def read_porcelain(out: bytes) -> tuple[RefReport, ...]:
     """The lines of `git push --porcelain`: flag TAB from:to TAB summary (reason)."""
     reports = []
-    for line in os.fsdecode(out).splitlines():
+    for line in os.fsdecode(out).split("\n"):
         fields = line.split("\t")
         if len(fields) == 3 and len(fields[0]) == 1 and ":" in fields[1]:
             reports.append(RefReport(fields[1].rpartition(":")[2], *_fate(fields[0], fields[2])))
@@ -158,7 +159,7 @@ def _git_dir_at(place: Path) -> Path | None:
     inner = place / ".git"
     if inner.is_file():
         inner = place / os.fsdecode(inner.read_bytes()).removeprefix("gitdir: ").rstrip("\n")
-    for candidate in (inner, place, place.with_name(place.name + ".git")):
+    for candidate in (inner, place, place.parent / f"{place.name}.git"):
         common = candidate / "commondir"
         if common.is_file():
             return candidate / os.fsdecode(common.read_bytes()).rstrip("\n")
@@ -176,7 +177,7 @@ def _options(settings: Settings) -> list[str]:
 
 def _require_listening(settings: Settings, url: str, remote: Remote) -> None:
     """Ask a web server for its port first: git itself would wait minutes for a dead one (ssh has a timeout)."""
-    parts = urlsplit(url) if "://" in url else None
+    parts = _split(url)
     if (
         parts is None
         or parts.scheme not in PORTS
@@ -219,15 +220,20 @@ def _with_annex(connection: dict[str, str]) -> dict[str, str]:
 
 def ssh_host(url: str) -> str | None:
     """The host (with user) that a git url reaches by ssh, else None."""
-    if "://" in url:
-        parts = urlsplit(url)
-        return (
-            parts.netloc.rpartition(":")[0] or parts.netloc if parts.scheme in {"ssh", "git+ssh", "ssh+git"} else None
-        )
+    if parts := _split(url):
+        return parts.netloc.rpartition(":")[0] or parts.netloc if parts.scheme in SSH_SCHEMES else None
     colon, slash = url.find(":"), url.find("/")
     if colon <= 0 or (0 <= slash < colon) or url[colon : colon + 2] == "::":
         return None
     return url[:colon]
+
+
+def _split(url: str) -> SplitResult | None:
+    """The parts of a url with a scheme, None for others; what does not parse is left for git to judge."""
+    try:
+        return urlsplit(url) if "://" in url else None
+    except ValueError:
+        return None
 
 
 @functools.cache

@@ -1,0 +1,168 @@
+"""Status: who is ahead or behind, since when, what waits and why; without any connection."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import Any
+
+import pytest
+from network import Network, Node
+
+
+@pytest.fixture
+def hub(net: Network) -> tuple[Node, Node]:
+    """A laptop and a bare hub that has all."""
+    laptop, hub = net.create("laptop"), net.create("hub", bare=True)
+    laptop.commit({"a.txt": "a"})
+    net.connect((laptop, hub))
+    laptop.syncx("sync", "--no-content")
+    return laptop, hub
+
+
+def of(node: Node, remote: str) -> dict[str, Any]:
+    """What is said of one remote."""
+    return node.syncx("status").event("status", remote)
+
+
+def test_current_ahead_behind_and_diverged(hub: tuple[Node, Node], net: Network) -> None:
+    laptop, bare = hub
+    told = of(laptop, "hub")
+    assert (told["state"], told["ahead"], told["behind"]) == ("current", 0, 0)
+    assert told["uuid"] == bare.git("config", "annex.uuid").out.strip()
+    assert told["last_success"] == pytest.approx(time.time(), abs=120)
+    for number in range(3):
+        laptop.commit({f"{number}.txt": "x"})
+    assert (of(laptop, "hub")["state"], of(laptop, "hub")["ahead"]) == ("ahead", 3)
+    other = net.clone(bare, "other")
+    other.commit({"o.txt": "o"})
+    other.syncx("push")
+    laptop.git("fetch", "--quiet", "hub")
+    told = of(laptop, "hub")
+    assert (told["state"], told["ahead"], told["behind"]) == ("diverged", 3, 1)
+    laptop.git("reset", "--quiet", "--hard", "HEAD~3")
+    told = of(laptop, "hub")
+    assert (told["state"], told["ahead"], told["behind"]) == ("behind", 0, 1)
+
+
+def test_a_remote_that_was_never_reached(hub: tuple[Node, Node], net: Network) -> None:
+    laptop, _ = hub
+    laptop.git("remote", "add", "new", "ssh://127.0.0.1:1/x")
+    told = of(laptop, "new")
+    assert (told["state"], told["ahead"], told["behind"], told["last_success"]) == ("unknown", None, None, None)
+
+
+def test_a_drive_that_is_away_or_another(hub: tuple[Node, Node], net: Network) -> None:
+    laptop, bare = hub
+    laptop.commit({"b.txt": "b"})
+    shutil.move(bare.path, net.root / "drawer")
+    told = of(laptop, "hub")
+    assert (told["state"], told["ahead"]) == ("away", 1), "still known"
+    net.create("hub", bare=True)
+    assert of(laptop, "hub")["state"] == "other"
+
+
+def test_a_lagging_second_branch_does_not_make_it_diverge(pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    laptop.syncx("pull")
+    laptop.commit({"b.txt": "b"})
+    laptop.syncx("push")  # desktop's main is checked out and lags behind its synced/main
+    assert of(laptop, "desktop")["state"] == "current"
+    desktop.syncx("merge")
+    laptop.syncx("pull")
+    assert of(laptop, "desktop")["state"] == "current"
+
+
+def test_level_where_only_merges_differ(hub: tuple[Node, Node], net: Network) -> None:
+    laptop, bare = hub
+    other = net.clone(bare, "other")
+    mine, theirs = laptop.commit({"l.txt": "l"}), other.commit({"o.txt": "o"})
+    tree = None
+    heads = []
+    for node, parents in ((laptop, (mine, theirs)), (other, (theirs, mine))):
+        node.git("fetch", "--quiet", str(laptop.path if node is other else other.path), "main")
+        tree = tree or node.git("merge-tree", "--write-tree", mine, theirs).out.strip()
+        node.git("merge-tree", "--write-tree", mine, theirs)
+        options = [word for parent in parents for word in ("-p", parent)]
+        made = node.git(
+            "commit-tree", tree, *options, "-m", "merge",
+            GIT_COMMITTER_NAME="git-annex-syncx", GIT_COMMITTER_EMAIL="git-annex-syncx@localhost",
+        ).out.strip()  # fmt: skip
+        heads.append(made)
+        node.git("reset", "--quiet", "--hard", made)
+    assert heads[0] != heads[1]
+    other.git("push", "--quiet", "hub", "main")
+    laptop.git("fetch", "--quiet", "hub")
+    told = of(laptop, "hub")
+    assert told["state"] == "level"
+    laptop.config("syncx.settleTime", "1s")
+    first, *_ = laptop.syncx("push").events
+    assert (first["remote"], first["result"]) == ("hub", "level"), "the redundant merge is put off"
+
+
+def test_what_waits_is_told_with_its_reason(hub: tuple[Node, Node]) -> None:
+    laptop, bare = hub
+    hook = bare.path / "hooks" / "update"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    laptop.commit({"b.txt": "b"})
+    laptop.syncx("push", ok=1)
+    (failure,) = of(laptop, "hub")["failures"]
+    assert set(failure) >= {"phase", "first", "last", "error", "tries", "next"}
+    shown = laptop.run("git-annex-syncx", "status")
+    for word in ("hub", "ahead", "push failed 1x since", "hook declined", "next automatic try"):
+        assert word in " ".join(shown.out.split())
+
+
+def test_a_failure_of_the_own_repository_is_told(pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    desktop.commit({"a.txt": "theirs"})
+    laptop.write("a.txt", "not committed")
+    laptop.syncx("pull", ok=1)
+    (failure,) = laptop.syncx("status").event("summary")["failures"]
+    assert failure["phase"] == "merge"
+    assert "a.txt" in failure["error"]
+    assert "merge failed 1 times" in laptop.run("git-annex-syncx", "status").out
+
+
+def test_the_table(hub: tuple[Node, Node]) -> None:
+    laptop, _ = hub
+    shown = laptop.run("git-annex-syncx", "status")
+    assert shown.err == ""
+    assert "\x1b" not in shown.out
+    for word in ("branch main at", laptop.head()[:10], "remote", "hub", "current", "just now"):
+        assert word in shown.out
+
+
+def test_without_remotes_and_without_a_commit(net: Network) -> None:
+    laptop = net.create("laptop")
+    shown = laptop.run("git-annex-syncx", "status").out
+    assert "branch main at no commit" in shown
+    assert "git remote add" in shown
+    summary = laptop.syncx("status").event("summary")
+    assert (summary["branch"], summary["commit"], summary["failures"]) == ("main", None, [])
+
+
+def test_special_remotes_are_left_out(hub: tuple[Node, Node], net: Network) -> None:
+    laptop, _ = hub
+    store = net.root / "store"
+    store.mkdir()
+    laptop.annex("initremote", "--quiet", "store", "type=directory", f"directory={store}", "encryption=none")
+    events = laptop.syncx("status").events
+    assert [event["remote"] for event in events if event["event"] == "status"] == ["hub"]
+
+
+def test_named_remotes_only(hub: tuple[Node, Node], net: Network) -> None:
+    laptop, _ = hub
+    net.connect((laptop, net.create("two", bare=True)))
+    for args, expected in ((("two",), ["two"]), (("--except", "two"), ["hub"])):
+        events = laptop.syncx("status", *args).events
+        assert [event["remote"] for event in events if event["event"] == "status"] == expected
+
+
+def test_on_an_adjusted_branch_the_basis_counts(hub: tuple[Node, Node]) -> None:
+    laptop, _ = hub
+    laptop.annex("adjust", "--unlock", "--quiet")
+    told = laptop.syncx("status")
+    assert told.event("summary")["branch"] == "main"
+    assert told.event("status", "hub")["state"] == "current"
