@@ -7,7 +7,7 @@ import random
 
 import networkx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_annex_syncx.network.arborescence import Arborescence, Unreachable, minimum_arborescence
@@ -163,6 +163,7 @@ def test_deeply_nested_cycles() -> None:
     check(incoming, count, found)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_names_do_not_matter(data: st.DataObject) -> None:
     count = data.draw(st.integers(2, 7))

@@ -9,7 +9,15 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "git_annex_syncx"
 # From the roof to the cellar; a module may import from its own floor and below.
-FLOORS = ["cli", "triggers", "view view_network", "phases", "network conflicts", "gateway manual", "model errors __init__"]
+FLOORS = [
+    "cli",
+    "triggers",
+    "view view_network",
+    "phases",
+    "network conflicts",
+    "gateway manual",
+    "model errors __init__",
+]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 

@@ -212,12 +212,14 @@ def from_annex_json(value: Mapping[str, Any]) -> Network:
     nodes = [_object(item, f"nodes[{n}]") for n, item in enumerate(_list(value, "nodes"))]
     urls = {node["url"]: node["uuid"] for node in nodes if isinstance(node.get("url"), str) and node.get("uuid")}
     places: dict[str, Place] = {}
-    links = []
     for n, node in enumerate(nodes):
         uuid = _identity(node, urls, f"nodes[{n}]")
         name = _get(node, "description", f"nodes[{n}]", _optional(_name), None) or ""
         if uuid not in places or not places[uuid].name:
             places[uuid] = Place(uuid, name)
+    links = []
+    for n, node in enumerate(nodes):
+        uuid = _identity(node, urls, f"nodes[{n}]")
         for k, item in enumerate(_list(node, "remotes")):
             where = f"nodes[{n}].remotes[{k}]"
             remote = _object(item, where)
