@@ -234,6 +234,7 @@ def plan(
     from git_annex_syncx import view, view_network
     from git_annex_syncx.phases import planning
 
+    paths = tuple(str((Path(options.path or ".") / path).absolute()) for path in paths)
     wanted = planning.Wanted(paths, by_time=objective == "time", **wish)
     if map_name is None:
         planned = planning.plan_here(options.node(), wanted)

@@ -115,7 +115,7 @@ def _of_paths(node: Node, net: Network, wanted: Wanted) -> list[Question]:
     )
     groups: dict[frozenset[str], dict[str, int]] = {}
     for found in annex.whereis(node.repo, wanted.paths):
-        holders = frozenset(str(copy["uuid"]) for copy in found.get("whereis", ())) & net.by_uuid.keys()
+        holders = frozenset(str(copy["uuid"]) for copy in found.get("whereis", ())).intersection(net.by_uuid)
         groups.setdefault(_uuids(net, wanted.holders) or holders, {})[str(found["key"])] = _size(str(found["key"]))
     if not groups:
         raise UsageError(
