@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 
 from git_annex_syncx.network.arborescence import Unreachable, minimum_arborescence
 
 Arcs = Sequence[Mapping[int, int]]
 EXACT_UP_TO = 12  # so many optional nodes are decided to the end, whatever the work
-WORK, WORK_PER_ARC = 800_000, 120  # arcs looked at, for a question and for each of its arcs
+MOST_WORK = 10_000_000  # arcs looked at
 # How many nodes one growth of an ascent may join before another node's turn comes.
 STEADY, WIDEST, NARROWEST = 3, 100, 0
 
@@ -42,6 +42,10 @@ class _Search:
     work: float
     deadline: float
     best: Tree | None = None
+    settled: int | None = None  # the cost of a tree that no change of one node makes better
+    promise: Mapping[int, int] = field(
+        default_factory=dict
+    )  # optional node -> what a tree with it costs more, at least
 
     def spent(self) -> bool:
         return self.work <= 0 or self.late()
@@ -63,7 +67,8 @@ def cheapest_tree(
     free = useful(incoming, root, optional)
     required = frozenset(range(len(incoming))) - frozenset(optional)
     if work is None:
-        work = WORK + WORK_PER_ARC * sum(map(len, incoming))
+        arcs = sum(map(len, incoming))
+        work = min(MOST_WORK, 200 * arcs + arcs * len(incoming) // 6)
     budget = float("inf") if len(free) <= EXACT_UP_TO else work
     search = _Search(incoming, root, budget, time.monotonic() + seconds)
     bound = _branch(search, required, free)
@@ -119,13 +124,13 @@ def _branch(search: _Search, required: frozenset[int], free: frozenset[int]) -> 
 
 def _root_bound(search: _Search, required: frozenset[int], free: frozenset[int]) -> tuple[int, frozenset[int]]:
     """The bound of the whole question, from several ascents, before and after the local search."""
-    floor = 0
-    for stride in (STEADY, WIDEST, NARROWEST):
-        bound, free = _bound(search, required, free, stride)
-        floor = max(floor, bound)
-    _improve(search, required, free)
-    bound, free = _bound(search, required, free, NARROWEST)
-    return max(floor, bound), free
+    floor, free = _bound(search, required, free, STEADY)
+    for stride in (WIDEST, NARROWEST):
+        _improve(search, required, free, search.work / 2)
+        if not search.spent():
+            bound, free = _bound(search, required, free, stride)
+            floor = max(floor, bound)
+    return floor, free
 
 
 def _undecided(search: _Search, required: frozenset[int], free: frozenset[int]) -> int | None:
@@ -169,17 +174,16 @@ def _tree_over(search: _Search, nodes: Sequence[int]) -> dict[int, int] | None:
     return {v: nodes[parent[n]] for n, v in enumerate(nodes) if v != search.root}
 
 
-def _improve(search: _Search, required: frozenset[int], free: frozenset[int]) -> None:
-    """Local search: leave out or take in one optional node, as long as that helps."""
-    while search.best is not None:
-        before = search.best.cost
-        for v in sorted(free):
-            if search.spent():
+def _improve(search: _Search, required: frozenset[int], free: frozenset[int], reserve: float) -> None:
+    """Local search: leave out or take in one optional node, as long as that helps and work is left."""
+    while search.best is not None and search.best.cost != search.settled:
+        before, used = search.best.cost, search.best.parent.keys() & free
+        for v in sorted(free, key=lambda v: (v not in used, search.promise.get(v, 0), v)):
+            if search.work <= reserve or search.late():
                 return
-            used = set(search.best.parent) & free
-            _evaluate(search, required, frozenset(used ^ {v}))
+            _evaluate(search, required, frozenset((search.best.parent.keys() & free) ^ {v}))
         if search.best.cost == before:
-            return
+            search.settled = before
 
 
 def _bound(
@@ -198,7 +202,8 @@ def _bound(
         return bound, free
     left = search.best.cost - bound
     onward = _distances(reduced, required - {search.root})
-    return bound, frozenset(v for v in free if v in from_root and v in onward and from_root[v] + onward[v] < left)
+    search.promise = {v: from_root[v] + onward[v] for v in free if v in from_root and v in onward}
+    return bound, frozenset(v for v, more in search.promise.items() if more < left)
 
 
 def _ascend(
@@ -220,7 +225,7 @@ def _ascend(
     waiting = [(min(reduced[v].values(), default=0), v, 0) for v in required if v != search.root]
     heapify(waiting)
     bound = 0
-    while waiting:
+    while waiting and not (search.late() or (search.best and search.spent())):  # what was paid so far is a bound
         _, v, paid = heappop(waiting)
         more, met = _grow(search, reduced, alive, v, stride)
         bound += more
