@@ -115,7 +115,7 @@ def _show_plan(net: Network, found: Plan) -> None:
     roots = {uuid: Tree(Text(f"{_called(net, uuid)} has it")) for uuid in sorted(asked.holders & net.by_uuid.keys())}
     above = dict(roots)
     for _, step in draw.tree(found):
-        above[step.target] = above[step.source].add(Text(_told(net, step)))
+        above[step.target] = above[step.source].add(Text(_told(net, step, bool(asked.bytes))))
     sources = {step.source for step in found.steps}
     for uuid, tree in roots.items():
         if uuid in sources or not found.steps:
@@ -139,9 +139,9 @@ def _headline(found: Plan) -> str:
     return told + (f"; done in {_time(max(e or 0 for e in ends))}" if asked.bytes and None not in ends else "")
 
 
-def _told(net: Network, step: Step) -> str:
+def _told(net: Network, step: Step, timed: bool) -> str:
     cost = f"{step.operation} by {_clean(net.name(step.executor))}, {step.cost:g}"
-    when = f", {_time(step.start or 0)} to {_time(step.end)}" if step.end is not None else ""
+    when = f", {_time(step.start or 0)} to {_time(step.end)}" if timed and step.end is not None else ""
     return f"-> {_called(net, step.target)}: {cost}{when}" + (", passes it on" if step.relay else "")
 
 

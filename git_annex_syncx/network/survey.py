@@ -7,7 +7,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -87,7 +87,7 @@ def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
     told = shared(repo)
     ours = own_line(repo, settings, outbox, told)
     published = told.log.lines.get(settings.annex_uuid)
-    warnings = [f"links log: {complaint}" for complaint in told.log.complaints]
+    warnings = list(_complaints(told, settings))
     if not settings.private and links.worth_telling(published, ours):
         warnings.append(
             "the others do not know the links of this repository as they are now: git annex-syncx map --publish"
@@ -103,7 +103,7 @@ def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
     told = shared(repo)
     ours = own_line(repo, settings, outbox, told)
     net = _network(told, (*(line for line in told.log.lines.values() if line.uuid != ours.uuid), ours), settings)
-    warnings = tuple(f"links log: {complaint}" for complaint in told.log.complaints)
+    warnings = tuple(_complaints(told, settings))
     saved = _saved_map(repo)
     if not saved.exists():
         return Survey(net, warnings)
@@ -111,6 +111,13 @@ def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
         return Survey(_united(net, read_map(saved.read_bytes(), str(saved))), warnings)
     except (UsageError, OSError) as error:
         return Survey(net, (*warnings, str(error)))
+
+
+def _complaints(told: Shared, settings: Settings) -> Iterator[str]:
+    yield from (f"links log: {complaint}" for complaint in told.log.complaints)
+    for remote in settings.remotes.values():
+        if not (remote.uuid or remote.ignore or not remote.sync):
+            yield f"git-annex has not asked {remote.name} who it is, so it has no link: git annex info {remote.name}"
 
 
 def refresh(repo: Repository, version: str) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, transport, worktree
-from git_annex_syncx.gateway.settings import is_false
+from git_annex_syncx.gateway.settings import is_false, read_settings
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.phases.fetch import fetch
@@ -65,6 +65,7 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish) -> Iterator[Outcome]
     yield from push(node, (remote for remote in reached if not remote.special))
     if _wants_content(node, wish):
         yield from _content(node, reached)
+        yield from _tell_links(node)  # git-annex has asked new remotes who they are
         yield from (o for o in push(node, (r for r in reached if not r.special)) if o.result is not Result.CURRENT)
 
 
@@ -72,7 +73,7 @@ def _tell_links(node: Node) -> Iterator[Outcome]:
     """Tell the others the links of this repository, where that is news: plans are made from what all know."""
     begun = time.monotonic()
     try:
-        if survey.publish(node.repo, node.settings, node.outbox):
+        if survey.publish(node.repo, read_settings(node.repo), node.outbox):
             yield Outcome("publish", Result.DONE, reason="links told", seconds=time.monotonic() - begun)
     except SyncxError as error:
         if error.exit_code != 1:
