@@ -1,8 +1,8 @@
 """How fast plans are made, beside networkx where that finishes.
 
 Random networks with the costs that git-annex gives. A networkx graph is there at the beginning, a plan at the end.
-Each measurement runs in a process of its own; the median of five counts. Planning is one thread that waits for nothing,
-so the processor's time is judged, which is what the clock says on an idle machine. Exit code 1: a target is missed.
+Each measurement runs in a process of its own; the median of five counts. Planning is one thread that waits for
+nothing, so the processor's time is judged: what the clock says on an idle machine. Exit code 1: a target is missed.
 
     python benchmarks/plan.py [--save] [--limit SECONDS]
 
@@ -172,8 +172,8 @@ def report(lines: list[str]) -> str:
         "",
         f"Median of {RUNS} runs by `benchmarks/plan.py`, Python {platform.python_version()}, "
         f"networkx {networkx.__version__}, {platform.machine()}, from a networkx graph to a plan. `wall` is what the "
-        "clock says, `cpu` what the process used and what is judged: the machine may have had other work. Memory is what Python "
-        "allocated beyond the graph, where there is a target. The gap: how much better a plan could be at most.",
+        "clock says, `cpu` what the process used and what is judged: the machine may have had other work. Memory is what "
+        "Python allocated beyond the graph, where there is a target. The gap: how much better a plan could be at most.",
         "",
         "| nodes | arcs | relays | wall | cpu | target | memory | cost | gap | networkx | |",
         "|---|---|---|---|---|---|---|---|---|---|---|",

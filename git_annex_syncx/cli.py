@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -38,7 +40,7 @@ class Globals:
         from git_annex_syncx.phases.node import open_node
 
         view.talk(self.quiet, self.verbose)
-        return open_node(Path(self.path or "."))
+        return open_node(Path(self.path) if self.path else None)
 
     def run(
         self, command: str, node: Node, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Outcome]]
@@ -291,6 +293,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def main() -> None:
     """Run the command line; the one place that turns errors into exit codes."""
+    _open_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     sys.exit(_main())
@@ -310,9 +313,9 @@ def _main() -> int:
         _end_programs()
         _say("interrupted; what was done stays, the next run does the rest")
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # nobody reads any more
+    except (BrokenPipeError, SystemExit):  # nobody reads any more; click makes the latter of the former
         _end_programs()
-        sys.stderr.close()
+        _silence(sys.stdout)
         return EXIT_INTERRUPTED
     except Exception:
         import traceback
@@ -320,6 +323,19 @@ def _main() -> int:
         traceback.print_exc()
         _say(REPORT)
         return EXIT_BUG
+
+
+def _open_streams() -> None:
+    """A stream that the caller has closed becomes one that nobody reads."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 (open till the end)
+
+
+def _silence(stream: TextIO) -> None:
+    """Keep Python from complaining at its end about what cannot be written."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _exit_code(error: SyncxError) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import unquote
 
 GITLINK = 0o160000
 SYMLINK = 0o120000
@@ -74,7 +75,9 @@ class Remote:
     readonly: bool = False
     ignore: bool = False  # annex-ignore: git travels, content does not
     tracks_all: bool = True  # git itself updates refs/remotes/NAME/* after a push
+    push_addresses: int = 1  # a push goes to all of them
     sync_command: str = ""
+    ignore_command: str = ""
     ssh_options: str = ""
     cost: float | None = None  # annex-cost, where the user set it
     cost_command: str = ""
@@ -132,6 +135,7 @@ class Entry:
 def local_path(url: str) -> Path | None:
     """The directory that a git url names on this machine, else None (after git's urlmatch rules)."""
     if url.startswith("file://"):
+        url = unquote(url, errors="surrogateescape")
         return Path("/" + url.removeprefix("file://").lstrip("/"))
     if "://" in url or "::" in url.split("/", 1)[0]:
         return None

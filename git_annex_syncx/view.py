@@ -243,7 +243,9 @@ def show_status(status: Status, as_json: bool) -> None:
             Text(_clean(_waiting(remote))),
         )
     console.print(
-        f"branch {_clean(status.branch)} at {(status.commit or 'no commit yet')[:10]}", markup=False, highlight=False
+        f"branch {_clean(status.branch)} at {status.commit[:10] if status.commit else 'no commit yet'}",
+        markup=False,
+        highlight=False,
     )
     if status.settle_until:
         console.print(

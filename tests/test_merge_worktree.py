@@ -368,13 +368,14 @@ def test_commit_editor_in_a_neighbour_is_none_of_ours(
     side = Node(net, "laptop2", net.root / "laptop2")
     theirs = side.commit({"s.txt": "s\n"})
     laptop.git("update-ref", "refs/heads/synced/side", theirs)
-    side.git("commit", "--quiet", "--amend", "--allow-empty", "--message", "COMMIT_EDITMSG is there")
-    side.syncx("merge", ok=None)
-    assert side.syncx("merge", ok=None).event("merge")["result"] != "busy"
+    message = laptop.path / ".git/worktrees/laptop2/COMMIT_EDITMSG"
+    message.write_text("written after the last entry of the reflog\n")
+    os.utime(message, (time.time() + 60, time.time() + 60))
+    assert side.syncx("merge").event("merge")["result"] == "current"
 
 
 def test_commit_made_while_we_merge(pair: Pair) -> None:
-    """A hook of git commits at the worst moment: after the merge was computed, before the branch is moved."""
+    """The branch gets a commit after the merge was computed, at the moment at which git begins to move it."""
     laptop, _ = pair
     ours = laptop.commit({"b.txt": "b\n"})
     theirs = fetched(pair, {"c.txt": "c\n"})
@@ -382,15 +383,14 @@ def test_commit_made_while_we_merge(pair: Pair) -> None:
     marker = laptop.net.root / "once"
     hook.write_text(
         "#!/bin/sh\n"
-        f'[ "$1" = prepared ] && grep -q refs/heads/main && [ ! -e {marker} ] || exit 0\n'
+        f'[ "$1" = prepared ] && grep -q ORIG_HEAD && [ ! -e {marker} ] || exit 0\n'
         f"touch {marker}\n"
-        "tree=$(git rev-parse HEAD^{tree})\n"
-        "exit 1\n"
+        f"git commit-tree -p {ours} -m meanwhile {ours}^{{tree}} >{marker}\n"
+        f"git update-ref refs/heads/main $(cat {marker})\n"
     )
     hook.chmod(0o755)
     laptop.syncx("merge")
-    assert marker.exists()
-    assert parents(laptop) == sorted([ours, theirs])
+    assert parents(laptop) == sorted([marker.read_text().strip(), theirs])
     assert laptop.git("status", "--porcelain").out == ""
 
 

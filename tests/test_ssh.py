@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import time
 from collections.abc import Iterator
 
@@ -124,7 +126,20 @@ def test_a_dead_host_is_given_up_and_holds_nobody_up(nas: tuple[Node, Node, Prox
     assert "timed out" in ran.event("push", "dead")["error"]
     assert ran.event("push", "nas")["result"] == "done"
     assert bare.head("main") == laptop.head()
-    assert ran.events[0]["remote"] == "nas", "told as soon as it is known"
+
+
+def test_what_is_done_is_told_while_others_are_waited_for(nas: tuple[Node, Node, Proxy], sshd: Sshd) -> None:
+    laptop, bare, _ = nas
+    laptop.config("syncx.connectTimeout", "5m")
+    with Proxy(None) as dead:
+        laptop.git("remote", "add", "dead", sshd.url(bare.path, dead.port))
+        process = laptop.start("--json", "push")
+        assert process.stdout
+        first = json.loads(process.stdout.readline())
+        assert (first["remote"], first["result"]) == ("nas", "done")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
 
 
 def test_a_connection_without_progress_is_given_up(nas: tuple[Node, Node, Proxy], net: Network) -> None:

@@ -29,7 +29,7 @@ def annex(
     """Run git-annex in the repository; for the verbs of this module only. It may connect to `remote` alone."""
     settings = (word for setting in ("annex.merge-annex-branches=true", *config) for word in ("-c", setting))
     words = (*without_probing(repo, remote), *settings, "annex", *args)
-    environment = {**run.environment(), **(env or {})}
+    environment = {**run.environment(), **repo.named, **(env or {})}
     return run.run("git", *words, cwd=repo.home, env=environment, ok=ok, asks=asks, stall=stall)
 
 
@@ -92,7 +92,20 @@ def satisfy(repo: Repository, version: str, remote: str, env: Mapping[str, str])
     if release_date(version) >= SATISFY_SINCE:
         annex(repo, "satisfy", "--quiet", "--", remote, remote=remote, env=env, asks=True)
     else:
-        annex(repo, "sync", "--quiet", "--content", "--no-commit", "--", remote, remote=remote, env=env, asks=True)
+        annex(
+            repo,
+            "sync",
+            "--quiet",
+            "--content",
+            "--no-commit",
+            "--no-pull",
+            "--no-push",
+            "--",
+            remote,
+            remote=remote,
+            env=env,
+            asks=True,
+        )
 
 
 def ask_cost(repo: Repository, remote: str) -> str:

@@ -6,7 +6,7 @@ import functools
 import os
 import threading
 from collections.abc import Container, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
@@ -14,7 +14,6 @@ from git_annex_syncx.gateway import run
 from git_annex_syncx.model import Head
 
 OLDEST = (2, 38)
-NONE = "0" * 40
 MERGE_NAME = "git-annex-syncx"
 MERGE_EMAIL = "git-annex-syncx@localhost"
 
@@ -42,6 +41,13 @@ class Repository:
         return self.top or self.git_dir
 
     @property
+    def named(self) -> Mapping[str, str]:
+        """What git must be told where the work tree does not lead it to the git directory by itself."""
+        if self.top is None or os.path.lexists(self.top / ".git"):
+            return {}
+        return {"GIT_DIR": os.fspath(self.git_dir), "GIT_WORK_TREE": os.fspath(self.top)}
+
+    @property
     def state_dir(self) -> Path:
         """Where syncx keeps what it must remember; made on demand."""
         path = self.common / "annex" / "syncx"
@@ -59,7 +65,7 @@ def git(
     asks: bool = False,
 ) -> run.Done:
     """Run git in the repository; for the verbs of the gateway only."""
-    environment = {**run.environment(), **(env or {})}
+    environment = {**run.environment(), **repo.named, **(env or {})}
     return run.run("git", *args, cwd=repo.home, env=environment, stdin=stdin, ok=ok, stall=stall, asks=asks)
 
 
@@ -77,14 +83,19 @@ def text(repo: Repository, *args: str, ok: Container[int] = (0,)) -> str:
 # Where it is
 
 
-def open_repository(start: Path) -> Repository:
-    """The repository that `start` is in, a hook's directory included. Raises UsageError."""
+def open_repository(named: Path | None) -> Repository:
+    """The repository that `named` is in; without it the one that git itself would take, in a hook too.
+
+    Raises UsageError.
+    """
+    start = named or Path(os.environ.get("GIT_DIR") or ".")
     if not start.is_dir():
         raise UsageError(f"there is no directory {start.absolute()}", "name another one with -C PATH")
-    found = _discover(start) or (_discover(Path(os.environ["GIT_DIR"])) if os.environ.get("GIT_DIR") else None)
+    found = _discover(start)
     if not found:
         raise UsageError(f"{start.absolute()} is not in a git repository", "change to one, or name it with -C PATH")
-    return found
+    work_tree = os.environ.get("GIT_WORK_TREE")
+    return found if named or not work_tree else replace(found, top=Path(work_tree).absolute())
 
 
 def _discover(start: Path) -> Repository | None:
@@ -184,7 +195,7 @@ def basis_of(branch: str) -> str:
 
 
 def update_ref(repo: Repository, ref: str, new: str, old: str, why: str) -> None:
-    """Move a ref if it still has the value `old` (NONE: must not exist). Raises ProgramFailed."""
+    """Move a ref if it still has the value `old` (empty: must not exist). Raises ProgramFailed."""
     git(repo, "update-ref", "-m", why, "--create-reflog", ref, new, old)
 
 

@@ -122,6 +122,7 @@ def environment() -> Mapping[str, str]:
     env |= {
         "LC_ALL": "C.UTF-8" if sys.platform != "darwin" else "C",
         "GIT_MERGE_AUTOEDIT": "no",
+        "GIT_NO_REPLACE_OBJECTS": "1",
         YES: "true",
         NO: "false",
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -112,7 +113,8 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
     url = next((v.text for v in values if v.key == key + "url" and v.text), "")
     if not url and key + "annex-uuid" not in last:
         return None
-    push_url = next((v.text for v in values if v.key == key + "pushurl" and v.text), None)
+    push_urls = [v.text for v in values if v.key == key + "pushurl" and v.text]
+    push_url = push_urls[0] if push_urls else None
 
     def get_text(option: str) -> str:
         return (last[key + option].text or "") if key + option in last else ""
@@ -134,6 +136,7 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
         readonly=flag("annex-readonly", False),
         ignore=flag("annex-ignore", False),
         tracks_all=f"+refs/heads/*:refs/remotes/{name}/*" in fetched,
+        push_addresses=len(push_urls) or sum(v.key == key + "url" for v in values),
         sync_command=get_text("annex-sync-command"),
         cost=_convert(last[key + "annex-cost"], _cost, "175") if key + "annex-cost" in last else None,
         cost_command=get_text("annex-cost-command"),
@@ -141,7 +144,10 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
         removable=flag("syncx-removable", False) if key + "syncx-removable" in last else None,
         private=flag("annex-private", False),
         unverified=get_text("annex-verified") not in ("", "verified"),
-        ssh_options=get_text("annex-ssh-options"),
+        ignore_command=get_text("annex-ignore-command"),
+        ssh_options=_convert(last[key + "annex-ssh-options"], _words, "-p 2222")
+        if key + "annex-ssh-options" in last
+        else "",
     )
 
 
@@ -182,6 +188,12 @@ def _boolean(text: str) -> bool:
     if text.lower() in FALSE:
         return False
     raise ValueError(text)
+
+
+def _words(text: str) -> str:
+    """Options as a shell splits them; a quote that is not closed is a ValueError."""
+    shlex.split(text)
+    return text
 
 
 def _natural(text: str) -> int:

@@ -10,7 +10,7 @@ import shlex
 import socket
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
@@ -73,8 +73,10 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
         env=_with_annex(_connection(repo, settings, remote, remote.push_url)),
         stall=settings.stall_timeout, ok=range(256), asks=True,
     )  # fmt: skip
-    reports = read_porcelain(done.out)
-    if not reports:
+    reports = _worst(read_porcelain(done.out))
+    explained = any(report.fate not in (Fate.UPDATED, Fate.CURRENT) for report in reports)
+    reached = sum(line.startswith(b"To ") for line in done.out.split(b"\n"))
+    if not reports or (done.code != 0 and (not explained or reached < remote.push_addresses)):
         raise ProgramFailed(f"git push {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
     return reports
 
@@ -101,10 +103,15 @@ def require_present(repo: Repository, remote: Remote) -> None:
     path = remote.path
     if path is None:
         return
-    place = Path(os.path.normpath(repo.home / os.path.expanduser(path)))
-    if not place.exists() or not any(_listdir(place)):
-        raise Away(f"{place} is not there")
-    git_dir = _git_dir_at(place)
+    place = repo.home / os.path.expanduser(path)
+    try:
+        git_dir = _git_dir_at(place)
+        if git_dir is None and not (place.exists() and any(_listdir(place))):
+            raise Away(f"{os.path.normpath(place)} is not there")
+    except OSError as error:
+        raise SyncxError(
+            f"{place} cannot be read: {error.strerror}", "check the drive and its permissions"
+        ) from error
     if git_dir is None:
         raise SyncxError(
             f"{place} is there but holds no git repository", f"mount the drive, or git remote remove {remote.name}"
@@ -129,6 +136,16 @@ def read_porcelain(out: bytes) -> tuple[RefReport, ...]:
     return tuple(reports)
 
 
+def _worst(reports: Iterable[RefReport]) -> tuple[RefReport, ...]:
+    """One report a ref: a remote with several addresses has what the one that went worst has."""
+    gravity = list(Fate)
+    found: dict[str, RefReport] = {}
+    for report in reports:
+        before = found.setdefault(report.ref, report)
+        found[report.ref] = max(before, report, key=lambda one: gravity.index(one.fate))
+    return tuple(found.values())
+
+
 def _fate(flag: str, summary: str) -> tuple[Fate, str]:
     if flag == "=":
         return Fate.CURRENT, ""
@@ -146,12 +163,7 @@ def _fate(flag: str, summary: str) -> tuple[Fate, str]:
 
 
 def _listdir(place: Path) -> list[str]:
-    try:
-        return os.listdir(place) if place.is_dir() else [place.name]
-    except OSError as error:
-        raise SyncxError(
-            f"{place} cannot be read: {error.strerror}", "check the drive and its permissions"
-        ) from error
+    return os.listdir(place) if place.is_dir() else [place.name]
 
 
 def _git_dir_at(place: Path) -> Path | None:

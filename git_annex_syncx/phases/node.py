@@ -24,10 +24,10 @@ class Node:
     annex_version: str
 
 
-def open_node(start: Path) -> Node:
-    """Open the repository that `start` is in. Raises UsageError for all that a user must mend first."""
+def open_node(named: Path | None) -> Node:
+    """Open the repository that `named` is in, without it git's own. Raises UsageError for what a user must mend."""
     git.require_version()
-    repo = git.open_repository(start)
+    repo = git.open_repository(named)
     settings = read_settings(repo)
     if not settings.annex_uuid:
         raise UsageError(f"{repo.home} is a git repository without git-annex", "git annex init")
@@ -71,10 +71,16 @@ def _named(node: Node, name: str) -> list[Remote]:
 def _left_out(node: Node, remote: Remote) -> str:
     if not remote.sync:
         return "annex-sync is false"
-    if remote.sync_command:
-        done = run.run("sh", "-c", remote.sync_command, cwd=node.repo.home, env=run.environment(), ok=range(256))
-        return "" if done.code == 0 else "annex-sync-command says no"
+    if remote.sync_command and not says_yes(node, remote.sync_command):
+        return "annex-sync-command says no"
     return ""
+
+
+def says_yes(node: Node, command: str) -> bool:
+    """Whether there is a command of the user's, and it ends with success."""
+    if not command:
+        return False
+    return run.run("sh", "-c", command, cwd=node.repo.home, env=run.environment(), ok=range(256)).code == 0
 
 
 def _without_surprises(repo: Repository, settings: Settings) -> Repository:

@@ -14,6 +14,7 @@ from git_annex_syncx.model import Outcome, Remote, Result
 
 log = logging.getLogger(__name__)
 
+BUG = "this may be a bug in git-annex-syncx; please report it with what is printed above"
 RESULTS = {Away: Result.AWAY, Busy: Result.BUSY, Level: Result.LEVEL}
 
 
@@ -39,6 +40,9 @@ def one_remote(event: str, remote: Remote, work: Callable[[Remote], Outcome]) ->
         outcome = work(remote)
     except SyncxError as error:
         outcome = failure(event, error, remote)
+    except Exception as error:  # a bug, or a file system that fails: the other remotes go on all the same
+        log.exception("%s %s", event, remote.name)
+        outcome = failure(event, SyncxError(f"{type(error).__name__}: {error}", BUG), remote)
     return replace(outcome, seconds=time.monotonic() - begun)
 
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.errors import EXIT_FAILED, SyncxError
 from git_annex_syncx.gateway import annex, git, transport, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.transport import PushSpec
@@ -18,6 +18,10 @@ from git_annex_syncx.phases.parallel import each_remote, failure
 ARRIVED = (Fate.UPDATED, Fate.CURRENT)
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
 ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"
+
+
+POLICY = "the remote's own policy refuses it; ask who runs it, or look at its receive.* settings and hooks"
+FULL = "the remote could not store what was sent; look at its disk"
 
 
 class LostRace(SyncxError):
@@ -51,13 +55,15 @@ class Sides:
 def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Push to all remotes; again to those that a merge on the way has left behind."""
     remotes = tuple(remotes)
-    pushing = Pushing(worktree.require_head(node.repo), merge.Merging(remotes))
     try:
-        _prepare(node, pushing)
+        pushing = Pushing(worktree.require_head(node.repo), merge.Merging(remotes))
+        known = _prepare(node, pushing)
     except SyncxError as error:
+        if error.exit_code != EXIT_FAILED:
+            raise
         yield failure("push", error)
         return
-    todo, known = remotes, git.refs(node.repo)  # read once for all remotes
+    todo = remotes
     for _ in range(node.settings.retries + 1):
         arrived = set()
         work = functools.partial(_push_one, node, pushing, known)
@@ -66,19 +72,34 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
                 arrived.add(outcome.remote)
             yield outcome
         # A lost race makes a merge: whoever got the branch before it wants it too.
-        known = git.refs(node.repo)
+        known = _look(node, pushing)
         todo = tuple(r for r in todo if r.name in arrived and _spec(node.repo, _sides(known, pushing.head, r)).wanted)
         if not todo:
             return
 
 
-def _prepare(node: Node, pushing: Pushing) -> None:
-    """Bring what waits elsewhere onto the two branches that are pushed."""
+def _prepare(node: Node, pushing: Pushing) -> Mapping[str, str]:
+    """Bring what waits elsewhere onto the two branches that are pushed; all refs then."""
     if pushing.head.adjusted:
         merge.propagate(node, pushing.head)
     if annex.journal_waits(node.repo):
         annex.bring_branch_up(node.repo)
+    return _look(node, pushing)
+
+
+def _look(node: Node, pushing: Pushing) -> Mapping[str, str]:
+    """Our branches as they are, the remotes' as they were before git-annex merged theirs into ours.
+
+    Another process may fetch at any time; what it brought is not merged, and a lease must not name it.
+    """
+    before = git.refs(node.repo)
     merge.merge_annex_branches(node, pushing.merging.remotes)
+    return _as_merged(before, git.refs(node.repo))
+
+
+def _as_merged(before: Mapping[str, str], after: Mapping[str, str]) -> Mapping[str, str]:
+    theirs = {ref: value for ref, value in before.items() if ref.startswith("refs/remotes/")}
+    return {ref: value for ref, value in after.items() if not ref.startswith("refs/remotes/")} | theirs
 
 
 def _push_one(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
@@ -88,6 +109,10 @@ def _push_one(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Re
     try:
         return _attempt(node, pushing, known, remote)
     except LostRace as lost:
+        if not remote.pull:
+            raise SyncxError(lost.what, "annex-pull is false for it, so they cannot be merged here") from lost
+        if not node.settings.retries:
+            raise
         return _catch_up(node, pushing, remote, list(lost.reports))
 
 
@@ -96,7 +121,7 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
     tries = Retrying(
-        stop=stop_after_attempt(max(1, node.settings.retries)),
+        stop=stop_after_attempt(node.settings.retries),
         wait=wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT),
         retry=retry_if_exception_type(LostRace),
         reraise=True,
@@ -104,9 +129,10 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
 
     def once() -> Outcome:
         transport.fetch(node.repo, node.settings, remote)
+        before = git.refs(node.repo)
         merge.bring_together(node, pushing.merging)
         try:
-            return _attempt(node, pushing, git.refs(node.repo), remote)
+            return _attempt(node, pushing, _as_merged(before, git.refs(node.repo)), remote)
         except LostRace as lost:
             reports.extend(lost.reports)
             raise
@@ -196,11 +222,7 @@ def _judged(head: Head, remote: Remote, reports: tuple[RefReport, ...]) -> Outco
         if asked and not any(report.fate in ARRIVED for report in asked):
             problems.append(f"{asked[0].ref} was refused: {asked[0].reason}")
     result = Result.FAILED if problems else Result.DONE
-    advice = (
-        "the remote's own policy refuses it; ask who runs it, or look at its receive.* settings and hooks"
-        if problems
-        else ""
-    )
+    advice = (FULL if "unpacker error" in problems[0] else POLICY) if problems else ""
     return Outcome("push", result, remote.name, remote.uuid, reports, reason="; ".join(problems), advice=advice)
 
 

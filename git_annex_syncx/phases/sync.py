@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.gateway import annex, transport, worktree
 from git_annex_syncx.gateway.settings import is_false, read_settings
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.node import Node, says_yes
 from git_annex_syncx.phases.parallel import failure, one_remote
 from git_annex_syncx.phases.push import push
 
@@ -33,7 +34,8 @@ class Wish:
 def pull(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
     """Fetch from all at once, then merge; once more where a redundant merge was put off."""
     git_remotes = tuple(remote for remote in remotes if not remote.special)
-    worktree.require_head(node.repo)
+    with contextlib.suppress(Busy):  # fetching is in nobody's way; the merge will say it
+        worktree.require_head(node.repo)
     yield from fetch(node, git_remotes)
     yield from merge(node, Merging(git_remotes, unrelated))
 
@@ -123,7 +125,7 @@ def _usual_message(node: Node) -> str:
 def _content(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """One call of git-annex a remote, one after another: two would fetch the same file twice at once."""
     for remote in remotes:
-        if not remote.ignore:
+        if not remote.ignore and not says_yes(node, remote.ignore_command):
             yield one_remote("content", remote, lambda remote: _satisfy(node, remote))
 
 
