@@ -13,7 +13,7 @@ from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.network import links
 from git_annex_syncx.network.graph import Link
 from git_annex_syncx.network.links import Line
-from git_annex_syncx.network.survey import remember_speed
+from git_annex_syncx.network.own import remember_speed
 
 LOG = "git-annex:syncx-links.log"
 

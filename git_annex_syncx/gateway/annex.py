@@ -114,15 +114,15 @@ def ask_cost(repo: Repository, remote: str) -> str:
     return str(answer.get("cost", ""))
 
 
-def ask_map(repo: Repository, as_json: bool, patience: float) -> tuple[bytes, list[str]]:
+def ask_map(repo: Repository, patience: float) -> tuple[bytes, list[str]]:
     """What `git annex map` prints (JSON, else DOT), and what it says of repositories that do not answer.
 
     Raises Stalled when that takes longer than `patience` seconds without a word.
     """
-    if as_json:
-        done = annex(repo, "map", "--json", stall=patience)
+    done = annex(repo, "map", "--json", stall=patience, ok=range(256))
+    if done.out.startswith(b"{"):
         return done.out, _complaints(done.err)
-    done = annex(repo, "map", "--fast", stall=patience)
+    done = annex(repo, "map", "--fast", stall=patience)  # an older version
     return (repo.git_dir / "annex" / "map.dot").read_bytes(), _complaints(done.err)
 
 

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
-import json
-import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.errors import ProgramFailed, Stalled, SyncxError, UsageError
-from git_annex_syncx.gateway import annex, branch, run
+from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
+from git_annex_syncx.gateway import annex, branch
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.gateway.settings import Settings
-from git_annex_syncx.model import Remote, local_path
 from git_annex_syncx.network import links
-from git_annex_syncx.network.graph import HIGHEST_COST, Link, Network, Place, network
-from git_annex_syncx.network.read import LOCAL_COST, REMOTE_COST, host, read_map
+from git_annex_syncx.network.graph import Network, Place, network
+from git_annex_syncx.network.own import own_line
+from git_annex_syncx.network.read import read_map
 
 LINKS_LOG = "syncx-links.log"
 LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", LINKS_LOG)
-DRIVES = ("/media/", "/run/media/", "/Volumes/")
-LOCAL_MS, NEAR_MS, FAR_MS, CLOUD_MS = 1.0, 10.0, 100.0, 200.0
-COMMAND_PATIENCE, MAP_PATIENCE = 10.0, 60.0  # seconds
-MAP_JSON_SINCE = 20250000
-NEAR_NAMES = (".local", ".lan", ".home", ".internal", ".localdomain")
+MAP_PATIENCE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -37,6 +29,11 @@ class Shared:
     places: Mapping[str, Place]
     log: links.LinksLog
     no_copies: frozenset[str]  # export and import remotes, clusters
+
+    @property
+    def takers(self) -> frozenset[str]:
+        """Who can hold copies."""
+        return frozenset(u for u, place in self.places.items() if not place.dead) - self.no_copies
 
 
 @dataclass(frozen=True)
@@ -85,7 +82,7 @@ def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
     Only where this repository has told nothing yet its own configuration stands in.
     """
     told = shared(repo)
-    ours = own_line(repo, settings, outbox, told)
+    ours = own_line(repo, settings, outbox, told.takers)
     published = told.log.lines.get(settings.annex_uuid)
     warnings = list(_complaints(told, settings))
     if not settings.private and links.worth_telling(published, ours):
@@ -101,7 +98,7 @@ def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
 def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
     """All that is known, for people to look at: links log, own configuration, the last `git annex map`."""
     told = shared(repo)
-    ours = own_line(repo, settings, outbox, told)
+    ours = own_line(repo, settings, outbox, told.takers)
     net = _network(told, (*(line for line in told.log.lines.values() if line.uuid != ours.uuid), ours), settings)
     warnings = tuple(_complaints(told, settings))
     saved = _saved_map(repo)
@@ -120,10 +117,10 @@ def _complaints(told: Shared, settings: Settings) -> Iterator[str]:
             yield f"git-annex has not asked {remote.name} who it is, so it has no link: git annex info {remote.name}"
 
 
-def refresh(repo: Repository, version: str) -> tuple[str, ...]:
+def refresh(repo: Repository) -> tuple[str, ...]:
     """Run `git annex map` and keep what it found; what did not answer."""
     try:
-        raw, complaints = annex.ask_map(repo, annex.release_date(version) >= MAP_JSON_SINCE, MAP_PATIENCE)
+        raw, complaints = annex.ask_map(repo, MAP_PATIENCE)
     except Stalled:
         return (f"git annex map did not end in {MAP_PATIENCE:g} s; a repository that it asked does not answer",)
     except ProgramFailed as error:
@@ -141,127 +138,13 @@ def publish(repo: Repository, settings: Settings, outbox: Outbox) -> bool:
     if settings.private:
         return False
     told = shared(repo)
-    ours = own_line(repo, settings, outbox, told)
+    ours = own_line(repo, settings, outbox, told.takers)
     if settings.annex_uuid not in told.places or told.places[settings.annex_uuid].dead:
         return False
     if not links.worth_telling(told.log.lines.get(settings.annex_uuid), ours):
         return False
     branch.write_log(repo, LINKS_LOG, links.compacted(told.log, ours, time.time()))
     return True
-
-
-def remember_speed(outbox: Outbox, uuid: str, bytes_per_second: float | None, latency_ms: float | None) -> None:
-    """Keep what was measured of the link to a repository; published when it is news."""
-    outbox.remember(f"speed {uuid}", json.dumps({"bytes_per_second": bytes_per_second, "latency_ms": latency_ms}))
-
-
-# The own line
-
-
-def own_line(repo: Repository, settings: Settings, outbox: Outbox, told: Shared) -> links.Line:
-    """The links of this repository as its configuration has them."""
-    usable = [remote for remote in settings.remotes.values() if _usable(remote, settings, told)]
-    found = network(
-        [Place(uuid) for uuid in {settings.annex_uuid, *(remote.uuid or "" for remote in usable)}],
-        [_own_link(repo, settings, outbox, remote) for remote in usable],
-    ).links
-    drives = frozenset(remote.uuid or "" for remote in usable if _removable(repo, remote))
-    return links.Line(settings.annex_uuid, found, settings.relay, drives)
-
-
-def _usable(remote: Remote, settings: Settings, told: Shared) -> bool:
-    """Whether content can travel to or from a remote, and others may know of it."""
-    uuid = remote.uuid or ""
-    return (
-        uuid in told.places
-        and not told.places[uuid].dead
-        and uuid not in told.no_copies
-        and uuid != settings.annex_uuid
-        and remote.sync
-        and not (remote.ignore or remote.private or remote.unverified)
-    )
-
-
-def _own_link(repo: Repository, settings: Settings, outbox: Outbox, remote: Remote) -> Link:
-    speed, latency = links.bounded(_measured(outbox, remote.uuid or ""))
-    read_only = remote.readonly or remote.url.startswith(("http://", "https://", "git://"))
-    return Link(
-        owner=settings.annex_uuid,
-        remote=remote.uuid or "",
-        cost=_cost(repo, outbox, remote),
-        push=remote.push and not read_only,
-        pull=remote.pull,
-        bytes_per_second=speed,
-        latency_ms=latency or _latency(remote),
-    )
-
-
-def _measured(outbox: Outbox, uuid: str) -> Mapping[str, float | None]:
-    try:
-        found = json.loads(outbox.fact(f"speed {uuid}") or "{}")
-    except (ValueError, SyncxError):
-        return {}
-    usable = isinstance(found, dict) and all(
-        value is None or isinstance(value, int | float) for value in found.values()
-    )
-    return found if usable else {}
-
-
-def _cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
-    """As git-annex has it: a command, a setting, or the default of the kind of remote."""
-    if remote.cost_command:
-        with_command = _cost_by_command(repo, remote)
-        if with_command is not None:
-            return with_command
-    if remote.cost is not None:
-        return remote.cost
-    if remote.special:
-        return _special_cost(repo, outbox, remote)
-    return LOCAL_COST if local_path(remote.url) is not None else REMOTE_COST
-
-
-def _cost_by_command(repo: Repository, remote: Remote) -> float | None:
-    try:
-        done = run.run("sh", "-c", remote.cost_command, cwd=repo.home, env=run.environment(), stall=COMMAND_PATIENCE)
-        cost = float(done.out.decode())
-    except (ProgramFailed, ValueError):
-        return None
-    return cost if math.isfinite(cost) and 0 <= cost <= HIGHEST_COST else None
-
-
-def _special_cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
-    """Git-annex is asked once; the answer does not change."""
-    key = f"cost {remote.uuid}"
-    try:
-        saved = outbox.fact(key)
-        if saved is None:
-            saved = annex.ask_cost(repo, remote.name)
-            outbox.remember(key, saved)
-        cost = float(saved)
-    except (SyncxError, ValueError):
-        return LOCAL_COST if remote.directory else REMOTE_COST
-    return cost if 0 <= cost <= HIGHEST_COST else REMOTE_COST
-
-
-def _latency(remote: Remote) -> float:
-    """What a link of this kind takes, in milliseconds, until it is measured."""
-    if remote.special:
-        return LOCAL_MS if remote.directory else CLOUD_MS
-    if local_path(remote.url) is not None:
-        return LOCAL_MS
-    name = host(remote.url)
-    try:
-        return NEAR_MS if ipaddress.ip_address(name).is_private else FAR_MS
-    except ValueError:
-        return NEAR_MS if "." not in name or name.endswith(NEAR_NAMES) else FAR_MS
-
-
-def _removable(repo: Repository, remote: Remote) -> bool:
-    """Whether a remote is a drive: the user says so, or it lies where desktops mount drives."""
-    if remote.removable is not None:
-        return remote.removable
-    place = remote.directory or (str(remote.path) if remote.path else "")
-    return os.path.normpath(repo.home / place).startswith(DRIVES) if place else False
 
 
 # Networks

@@ -42,7 +42,7 @@ class Planned:
 
 def see_map(node: Node, refresh: bool) -> Survey:
     """All that is known of the network; `refresh` asks the repositories that can be reached."""
-    said = survey.refresh(node.repo, node.annex_version) if refresh else ()
+    said = survey.refresh(node.repo) if refresh else ()
     found = survey.known(node.repo, node.settings, node.outbox)
     return Survey(found.network, said + found.warnings)
 
