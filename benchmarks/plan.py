@@ -173,8 +173,8 @@ def report(lines: list[str]) -> str:
         f"Median of {RUNS} runs by `benchmarks/plan.py`, Python {platform.python_version()}, "
         f"networkx {networkx.__version__}, {platform.machine()}, from a networkx graph to a plan. `wall` is what the "
         "clock says, `cpu` what the process used and what is judged: the machine may have had other "
-        "work. Memory is what Python allocated beyond the graph, where there is a target. The gap: how much better a plan "
-        "could be at most.",
+        "work. Memory is what Python allocated beyond the graph, where there is a target. The gap: how much better "
+        "a plan could be at most.",
         "",
         "| nodes | arcs | relays | wall | cpu | target | memory | cost | gap | networkx | |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
