@@ -29,10 +29,15 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python
+$(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python $(VENV)/share/man/man1
 	$(BIN)/python -m pip install --quiet --editable '.[annex]'
 	touch $@
 
-$(VENV)/.tests-installed: setup.cfg pyproject.toml | $(BIN)/python
+$(VENV)/.tests-installed: setup.cfg pyproject.toml | $(BIN)/python $(VENV)/share/man/man1
 	$(BIN)/python -m pip install --quiet --editable '.[annex,test]'
 	touch $@ $(VENV)/.installed
+
+# An editable installation has no data files: let man find the pages beside the program.
+$(VENV)/share/man/man1: | $(BIN)/python
+	mkdir -p $(VENV)/share/man
+	ln -s ../../../man $@

@@ -327,15 +327,15 @@ def markdown(headings: tuple[str, ...], table_rows: list[tuple[str, ...]]) -> st
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def save(bench: Bench, runs: dict[str, list[Run]], judged: list[Target]) -> None:
-    """Write the results with what they depend on, and nothing that names this machine."""
+def save(bench: Bench, runs: dict[str, list[Run]], judged: list[Target], load: float) -> None:
+    """Write the results with what they depend on (`load` before the first run), and nothing that names this machine."""
     versions = [
         bench.call("git", "version").strip(),
         "git-annex " + bench.call("git-annex", "version", "--raw").strip(),
         bench.call("git-annex-syncx", "--version").strip(),
         subprocess.run(["ssh", "-V"], capture_output=True, text=True).stderr.partition(",")[0],
         f"Python {platform.python_version()}",
-        f"{os.cpu_count()} processors",
+        f"{os.cpu_count()} processors with a load of {load:.1f} by others",
     ]
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(
@@ -354,13 +354,14 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="TEXT", help="only commands whose name holds TEXT")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="syncx-bench-") as root, ExitStack() as stack:
+        load = os.getloadavg()[0]
         bench = Bench(Path(root), stack)
         runs = run_all(bench, options.rounds, options.slow_rounds, options.only)
         judged = targets(runs)
         show(HEADINGS, rows(runs))
         show(JUDGED, judged_rows(judged))
         if options.save:
-            save(bench, runs, judged)
+            save(bench, runs, judged, load)
     return 0 if all(target.met for target in judged) else 1
 
 

@@ -113,6 +113,12 @@ unrelated_option = click.option(
 )
 
 
+def _not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not value.strip():
+        raise click.BadParameter("a commit needs a message that is not empty")
+    return value
+
+
 @click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="git-annex-syncx")
 @global_options
@@ -166,7 +172,7 @@ def merge(options: Globals, forward: bool, unrelated: bool) -> None:
 @click.option(
     "--commit/--no-commit", "commit", default=None, help="Commit local changes first (default: annex.autocommit)."
 )
-@click.option("-m", "--message", metavar="TEXT", help="The message of that commit.")
+@click.option("-m", "--message", metavar="TEXT", callback=_not_empty, help="The message of that commit.")
 @click.option(
     "--content/--no-content", "content", default=None, help="Transfer content (default: annex.synccontent, else yes)."
 )

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases.record import Tally
 from git_annex_syncx.phases.status import RemoteStatus, Status
@@ -263,7 +264,7 @@ def show_status(status: Status, as_json: bool) -> None:
 
 def _waiting(remote: RemoteStatus) -> str:
     return "; ".join(
-        f"{f.phase} failed {f.tries}x since {_clock(f.first)}: {f.error} (next automatic try {_clock(f.next)})"
+        f"{f.phase} failed {f.tries}x since {_clock(f.first)}: {f.error} (due again {_clock(f.next)})"
         for f in remote.failures
     )
 
@@ -300,8 +301,13 @@ def _console(stream: Any) -> Console:
 
 
 def _json_line(value: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=True, default=str) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(value, ensure_ascii=True, default=str) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise SyncxError(f"standard output cannot be written: {error.strerror}", "what was done stays") from error
 
 
 def _clean(text: str) -> str:

@@ -52,17 +52,23 @@ class Network:
     def env(self, **more: str) -> dict[str, str]:
         """An environment without anything of the user's; every call is a minute later than the last."""
         self.clock += 60
-        kept = {key: value for key, value in os.environ.items() if key in ("PATH", "TMPDIR", "COVERAGE_PROCESS_START")}
+        kept = {
+            key: value for key, value in os.environ.items() if key in ("PATH", "TMPDIR", "COVERAGE_PROCESS_START")
+        }
         date = f"@{self.clock} +0000"
-        return kept | {
-            "PATH": os.pathsep.join([*map(str, self.programs), kept["PATH"]]),
-            "HOME": str(self.home),
-            "XDG_RUNTIME_DIR": str(self.runtime),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_AUTHOR_DATE": date,
-            "GIT_COMMITTER_DATE": date,
-            "LC_ALL": "C.UTF-8",
-        } | more
+        return (
+            kept
+            | {
+                "PATH": os.pathsep.join([*map(str, self.programs), kept["PATH"]]),
+                "HOME": str(self.home),
+                "XDG_RUNTIME_DIR": str(self.runtime),
+                "GIT_CONFIG_NOSYSTEM": "1",
+                "GIT_AUTHOR_DATE": date,
+                "GIT_COMMITTER_DATE": date,
+                "LC_ALL": "C.UTF-8",
+            }
+            | more
+        )
 
     def create(self, name: str, *, bare: bool = False) -> Node:
         """A new repository with git-annex, without a commit."""

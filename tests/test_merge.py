@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -385,10 +386,117 @@ def test_amended_commit_is_not_brought_back(net: Network, pair: tuple[Node, Node
     assert hub.head("main") == first
     assert f"git merge {first[:10]}" in said["advice"]
     way_out = said["advice"].rpartition(": ")[2]
-    assert way_out.startswith("git push --force hub")
-    laptop.run(*way_out.split())
+    assert way_out.startswith(f"git push --force-with-lease=main:{first} ")
+    laptop.run(*shlex.split(way_out))
     laptop.syncx("sync", "--no-content", "hub")
     assert laptop.head() == hub.head("main") == ours
+
+
+def test_advice_is_safe_to_paste(net: Network, pair: tuple[Node, Node]) -> None:
+    laptop, _ = pair
+    evil = "a;touch${IFS}pwned;$(touch${IFS}pwned)`touch${IFS}pwned`"
+    laptop.git("switch", "--quiet", "--create", evil)
+    hub = net.clone(laptop, "hub", bare=True)
+    laptop.git("remote", "add", "hub", str(hub.path))
+    laptop.commit({"b.txt": "secret\n"})
+    laptop.syncx("push", "hub")
+    laptop.git("commit", "--quiet", "--amend", "--message", "amended")
+    ours = laptop.head()
+    way_out = laptop.syncx("pull", "hub", ok=1).event("merge", "hub")["advice"].rpartition("too: ")[2]
+    laptop.run("sh", "-c", way_out)
+    assert hub.head(f"refs/heads/{evil}") == ours
+    assert not (laptop.path / "pwned").exists()
+    trunk = net.create("trunk", bare=True)
+    trunk.git("symbolic-ref", "HEAD", "refs/heads/trunk")
+    laptop.git("push", "--quiet", str(trunk.path), evil)
+    trunk.run("sh", "-c", trunk.syncx("merge").event("merge")["reason"].rpartition(": ")[2])
+    assert trunk.head() == ours
+    assert not (trunk.path / "pwned").exists()
+
+
+def test_advice_overwrites_nothing_newer(net: Network, pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    hub = net.clone(laptop, "hub", bare=True)
+    net.connect((laptop, hub), (desktop, hub))
+    laptop.commit({"b.txt": "secret\n"})
+    laptop.syncx("push", "hub")
+    laptop.git("commit", "--quiet", "--amend", "--message", "amended")
+    way_out = laptop.syncx("pull", "hub", ok=1).event("merge", "hub")["advice"].rpartition("too: ")[2]
+    desktop.git("pull", "--quiet", "hub", "main")
+    newer = desktop.commit({"c.txt": "newer\n"})
+    desktop.syncx("push", "hub")
+    assert laptop.run("sh", "-c", way_out, ok=None).code != 0
+    assert hub.head("main") == newer
+
+
+@pytest.mark.parametrize("branch", ["git-annex", "synced/main"])
+def test_branches_of_git_annex_are_no_place_to_work(pair: tuple[Node, Node], branch: str) -> None:
+    laptop, _ = pair
+    laptop.git("branch", "synced/main")
+    laptop.git("switch", "--quiet", branch)
+    ran = laptop.syncx("merge", ok=2)
+    assert branch in ran.err
+    assert "git switch" in ran.err
+
+
+def test_signatures_are_not_asked_for(pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    laptop.config("merge.verifySignatures", "true")
+    theirs = desktop.commit({"b.txt": "b\n"})
+    laptop.syncx("pull")
+    assert laptop.head() == theirs
+
+
+def test_repository_that_cannot_be_written(pair: tuple[Node, Node]) -> None:
+    laptop, _ = pair
+    diverge(pair)
+    laptop.syncx("status")
+    lock = laptop.path / ".git/annex/syncx/merge.lock"
+    lock.mkdir()
+    said = laptop.syncx("merge", ok=1).event("merge")
+    assert str(lock) in said["error"]
+    assert "permissions" in said["advice"]
+    lock.rmdir()
+    note = laptop.path / ".git/syncx-fast-forward"
+    note.mkdir()  # it can neither be read nor be written
+    before = snapshot(laptop)
+    assert str(note) in laptop.syncx("merge", ok=1).event("merge")["error"]
+    assert snapshot(laptop) == before
+
+
+@pytest.mark.parametrize("damage", ["HEAD", "config", "objects"])
+def test_damaged_private_directory_is_made_anew(pair: tuple[Node, Node], damage: str) -> None:
+    laptop, _ = pair
+    diverge(pair)
+    laptop.syncx("merge")
+    private = laptop.path / ".git/annex/syncx/private.git"
+    if damage == "objects":
+        (private / "objects").rmdir()
+    else:
+        (private / damage).write_text("")
+    ours, theirs = diverge(pair)
+    laptop.write(".gitattributes", "*.txt -merge\n")  # has no say before it is committed
+    laptop.syncx("merge")
+    assert parents(laptop) == sorted([ours, theirs])
+    assert "bare = true" in (private / "config").read_text()
+
+
+def test_shared_repository_stays_shared(net: Network, pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    hub = Node(net, "hub", net.root / "hub")
+    hub.path.mkdir()
+    hub.git("init", "--quiet", "--bare", "--shared=group")
+    hub.annex("init", "--quiet", "hub")
+    laptop.git("push", "--quiet", str(hub.path), "main")
+    laptop.commit({"l.txt": "l\n"})
+    desktop.commit({"d.txt": "d\n"})
+    laptop.git("push", "--quiet", str(hub.path), "main")
+    desktop.git("push", "--quiet", str(hub.path), "main:synced/main")
+    hub.syncx("merge")
+    made = [hub.head("main"), hub.head("main^{tree}")]
+    places = [hub.path / "objects" / oid[:2] for oid in made]
+    places += [hub.path / "annex/syncx", hub.path / "annex/syncx/merge.lock"]
+    assert [oct(place.stat().st_mode & 0o060) for place in places] == ["0o60"] * 4
 
 
 def test_rewound_commit_comes_back_when_asked(net: Network, pair: tuple[Node, Node]) -> None:

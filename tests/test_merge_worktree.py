@@ -25,10 +25,10 @@ def await_(condition: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.01)
 
 
-def refused(node: Node, *named: str, by: str = "merge") -> None:
-    """A merge that is refused names the paths and changes nothing."""
+def refused(node: Node, *named: str, of: str | None = None) -> None:
+    """A merge (of a remote's head) that is refused names the paths and changes nothing."""
     before = snapshot(node)
-    outcome = node.syncx(by, ok=1).event("merge")
+    outcome = node.syncx("merge", ok=1).event("merge", of)
     assert outcome["result"] == "failed"
     for name in named:
         assert name in outcome["error"], outcome
@@ -58,7 +58,7 @@ def test_conflict_changes_nothing(net: Network, pair: Pair, bare: bool) -> None:
     if not bare:
         laptop.git("fetch", "--quiet", "desktop")
         laptop.write("untracked", "mine")
-        refused(laptop, "a.txt", "nothing was changed")
+        refused(laptop, "a.txt", "nothing was changed", of="desktop")
         return
     hub = net.clone(laptop, "hub", bare=True)
     desktop.git("push", "--quiet", str(hub.path), "main:synced/main")
@@ -75,7 +75,7 @@ def test_attribute_forbids_to_merge_lines(pair: Pair, attribute: str) -> None:
     desktop.syncx("pull")
     laptop.commit({"a.txt": "ONE\ntwo\nthree\n"})
     fetched(pair, {"a.txt": "one\ntwo\nTHREE\n"})
-    refused(laptop, "a.txt")
+    refused(laptop, "a.txt", of="desktop")
 
 
 def test_attribute_in_a_subdirectory_says_nothing_elsewhere(pair: Pair) -> None:
@@ -93,7 +93,7 @@ def test_changed_against_deleted_is_named(pair: Pair) -> None:
     laptop.git("rm", "--quiet", "a.txt")
     laptop.commit(message="delete")
     fetched(pair, {"a.txt": "changed\n"})
-    refused(laptop, "a.txt")
+    refused(laptop, "a.txt", of="desktop")
 
 
 def test_file_against_directory_is_named_without_suffix(pair: Pair) -> None:
@@ -101,9 +101,38 @@ def test_file_against_directory_is_named_without_suffix(pair: Pair) -> None:
     laptop.commit({"d": "file\n"})
     fetched(pair, {"d/x": "in a directory\n"})
     before = snapshot(laptop)
-    error = laptop.syncx("merge", ok=1).event("merge")["error"]
+    error = laptop.syncx("merge", ok=1).event("merge", "desktop")["error"]
     assert "conflict in d;" in error
     assert snapshot(laptop) == before
+
+
+def test_conflict_of_one_head_holds_up_no_other(net: Network, pair: Pair) -> None:
+    laptop, desktop = pair
+    nas = net.clone(laptop, "nas")
+    net.mesh(laptop, desktop, nas)
+    fine, ours = desktop.commit({"d.txt": "fine\n"}), laptop.commit({"a.txt": "ours\n"})
+    theirs = nas.commit({"a.txt": "theirs\n"})
+    ran = laptop.syncx("pull", ok=1)
+    assert parents(laptop) == sorted([ours, fine])
+    assert ran.event("merge")["result"] == "done"
+    said = ran.event("merge", "nas")
+    assert "a.txt" in said["error"]
+    assert "git merge nas/main" in said["advice"]
+    assert [entry["remote"] for entry in laptop.syncx("status").event("status", "nas")["failures"]] == ["nas"]
+    laptop.git("merge", "--quiet", "-X", "ours", "--no-edit", theirs)
+    assert laptop.syncx("merge").event("merge", "nas")["result"] == "current"
+    assert laptop.syncx("status").event("status", "nas")["failures"] == []
+
+
+def test_conflict_between_others_takes_the_first_that_fits(net: Network, pair: Pair) -> None:
+    laptop, desktop = pair
+    nas = net.clone(laptop, "nas")
+    net.mesh(laptop, desktop, nas)
+    ours = laptop.commit({"ours.txt": "ours\n"})
+    heads = {node.commit({"a.txt": f"{node.name}\n"}): node for node in (desktop, nas)}
+    ran = laptop.syncx("pull", ok=1)
+    assert parents(laptop) == sorted([ours, min(heads)])
+    assert "a.txt" in ran.event("merge", heads[max(heads)].name)["error"]
 
 
 # What lies in the way
@@ -292,6 +321,30 @@ def test_other_unfinished_work_of_the_users(pair: Pair, verb: str) -> None:
     before = snapshot(laptop)
     assert f"git {verb} --continue" in laptop.syncx("merge", ok=1).event("merge")["advice"]
     assert snapshot(laptop) == before
+
+
+@pytest.mark.parametrize("how", ["stash", "checkout", "cherry-pick"])
+def test_unresolved_conflicts_without_a_merge(pair: Pair, how: str) -> None:
+    laptop, _ = pair
+    fetched(pair, {"a.txt": "theirs\n"})
+    if how == "cherry-pick":
+        laptop.commit({"a.txt": "mine\n"})
+        laptop.git("cherry-pick", "--no-commit", "desktop/main", ok=1)
+    elif how == "checkout":
+        laptop.write("a.txt", "mine\n")
+        laptop.git("checkout", "--quiet", "-m", "-b", "side", "desktop/main")
+    else:
+        laptop.write("a.txt", "mine\n")
+        laptop.git("stash", "--quiet")
+        laptop.git("merge", "--quiet", "--ff-only", "desktop/main")
+        laptop.git("stash", "pop", "--quiet", ok=1)
+    assert laptop.git("ls-files", "--unmerged").out
+    before, refs = snapshot(laptop), laptop.git("for-each-ref", "refs/heads/main", "refs/heads/side").out
+    ran = laptop.syncx("sync", "--no-content", ok=1)
+    assert "a.txt" in ran.event("commit")["error"]
+    assert "a.txt" in ran.event("merge")["error"]
+    assert laptop.git("for-each-ref", "refs/heads/main", "refs/heads/side").out == refs
+    assert snapshot(laptop) | {"refs": ""} == before | {"refs": ""}, "git-annex and the push move other refs"
 
 
 def busy(node: Node, why: str) -> None:

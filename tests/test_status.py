@@ -110,7 +110,7 @@ def test_what_waits_is_told_with_its_reason(hub: tuple[Node, Node]) -> None:
     (failure,) = of(laptop, "hub")["failures"]
     assert set(failure) >= {"phase", "first", "last", "error", "tries", "next"}
     shown = laptop.run("git-annex-syncx", "status")
-    for word in ("hub", "ahead", "push failed 1x since", "hook declined", "next automatic try"):
+    for word in ("hub", "ahead", "push failed 1x since", "hook declined", "due again"):
         assert word in " ".join(shown.out.split())
 
 

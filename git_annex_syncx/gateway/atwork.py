@@ -4,51 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.errors import Busy
+from git_annex_syncx.gateway import files
 from git_annex_syncx.gateway.git import Repository
 
+PROCESSES = Path("/proc/self/fd")  # Linux; elsewhere nothing is known of processes
 STALE = 5.0  # seconds after which a lock that nobody holds is taken for left behind
 
 
-@contextlib.contextmanager
-def intent(repo: Repository, new: str) -> Iterator[None]:
-    """Leave a note while the work tree is moved to `new`: the next run then knows whose half-done work it sees."""
-    note = _note(repo)
-    note.write_text(new + "\n")
-    try:
-        yield
-    except SyncxError:  # anything else, such as Ctrl-C, leaves the note
-        note.unlink(missing_ok=True)
-        raise
-    note.unlink(missing_ok=True)
+def intend(repo: Repository, new: str) -> None:
+    """Leave a note that the work tree is moved to `new`: the next run then knows whose half-done work it sees."""
+    files.write(_note(repo), new + "\n")
 
 
 def interrupted(repo: Repository) -> str:
     """The commit to which a killed run was moving the work tree, empty where there was none."""
-    try:
-        return _note(repo).read_text().strip()
-    except FileNotFoundError:
-        return ""
+    return files.read(_note(repo)).strip()
 
 
 def forget_interrupted(repo: Repository) -> None:
-    """The move is done, or is no longer to be done."""
-    _note(repo).unlink(missing_ok=True)
+    """The move is done, or is undone."""
+    with files.writing(_note(repo)):
+        _note(repo).unlink(missing_ok=True)
 
 
 def held_lock(repo: Repository) -> Path | None:
-    """The lock of a git at work here. One that our own killed git left is removed; never one of a git that runs."""
+    """The lock of a git at work here. One that our own killed git left is removed; never one that may be held."""
     for lock in _locks(repo):
         with contextlib.suppress(FileNotFoundError):
             if not _left_by_a_killed_run(repo, lock):
                 return lock
-            lock.unlink()
+            with files.writing(lock):
+                lock.unlink(missing_ok=True)
     return None
+
+
+def busy(lock: Path) -> Busy:
+    """What to say of a lock that is or may be held."""
+    return Busy(f"{lock} exists: git is at work here", f"if no git is running, remove {lock}")
 
 
 def commit_editor_open(repo: Repository) -> bool:
@@ -81,25 +77,65 @@ def _ref_locks(repo: Repository) -> list[Path]:
 
 
 def _left_by_a_killed_run(repo: Repository, lock: Path) -> bool:
-    """Raises FileNotFoundError where there is no lock."""
-    made = lock.stat().st_mtime
-    if not interrupted(repo):
+    """Whether the note says so and nobody has the lock; what is not known is held. Raises FileNotFoundError."""
+    found = lock.stat()
+    if not interrupted(repo) or not PROCESSES.is_dir():
         return False
     begun = _note(repo).stat().st_mtime
-    return made >= begun and time.time() - made > STALE and not _git_runs(repo)
+    if found.st_mtime < begun or time.time() - found.st_mtime <= STALE:
+        return False
+    return not _is_open(found) and not _git_runs(repo)
+
+
+def _is_open(file: os.stat_result) -> bool:
+    """Whether a process has the file open, as far as can be known: of another user's processes it cannot."""
+    if os.geteuid() not in (0, file.st_uid):
+        return True
+    for process in _processes():
+        try:
+            descriptors = list((process / "fd").iterdir())
+        except OSError:
+            if _owner(process) == file.st_uid:
+                return True
+            continue
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                seen = descriptor.stat()
+                if (seen.st_dev, seen.st_ino) == (file.st_dev, file.st_ino):
+                    return True
+    return False
+
+
+def _owner(process: Path) -> int | None:
+    try:
+        return process.stat().st_uid
+    except OSError:
+        return None  # gone
 
 
 def _git_runs(repo: Repository, verb: bytes = b"") -> bool:
     """Whether a git process (with that verb) runs in this work tree. Where /proc is missing: never known."""
-    if not sys.platform.startswith("linux"):
-        return False
     homes = {os.fsencode(place.resolve()) for place in (repo.home, repo.git_dir)}
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
+    for process in _processes():
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0")
-            named = os.path.basename(words[0]) == b"git" and (not verb or verb in words)
-            if named and os.fsencode((process / "cwd").readlink()) in homes:
+            named = os.path.basename(words[0]).startswith(b"git") and (not verb or verb in words)
+            ours = b"annex-syncx" in words or b"syncx" in words  # git started us
+            if named and not ours and _works_in(process, words, homes):
                 return True
     return False
+
+
+def _works_in(process: Path, words: list[bytes], homes: set[bytes]) -> bool:
+    """Whether a process is in one of the places or below, or was told of it. Raises OSError."""
+    where = os.fsencode((process / "cwd").readlink())
+    if any(where == home or where.startswith(home + b"/") for home in homes):
+        return True
+    return any(home in word for home in homes for word in words)
+
+
+def _processes() -> list[Path]:
+    """All processes, none where the system does not tell."""
+    if not PROCESSES.is_dir():
+        return []
+    return [entry for entry in PROCESSES.parent.parent.iterdir() if entry.name.isdigit()]

@@ -7,19 +7,24 @@ and no commit-graph, on the object directory of the repository.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
-import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway import files, run
 from git_annex_syncx.gateway.git import MERGE_EMAIL, MERGE_NAME, Repository, git, is_ancestor
 from git_annex_syncx.model import TREE, Entry
 
 FIXED = ("-c", "core.attributesFile=/dev/null", "-c", "core.commitGraph=false", "-c", "merge.directoryRenames=false",
-         "-c", "merge.renames=true", "-c", "merge.renameLimit=7000", "-c", "core.quotePath=false")  # fmt: skip
+         "-c", "merge.renames=true", "-c", "merge.renameLimit=7000", "-c", "core.quotePath=false",
+         "-c", "core.bare=true")  # fmt: skip
+HEAD = "ref: refs/heads/none\n"
+# How objects are written, which is no part of what they are: here the user's configuration has its say.
+STORED = ("core.sharedrepository", "core.fsync", "core.fsyncmethod", "core.fsyncobjectfiles")
+FORMAT = "extensions.objectformat"
 CONFIG = "[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}"
 
 
@@ -172,11 +177,11 @@ def attributes(
 
 def merge_file(repo: Repository, one: bytes, base: bytes, two: bytes) -> bytes | None:
     """The clean 3-way merge of three texts, None where they conflict."""
-    with tempfile.TemporaryDirectory(dir=repo.state_dir) as scratch:
-        names = ["one", "base", "two"]
-        for name, content in zip(names, (one, base, two), strict=True):
-            (Path(scratch) / name).write_bytes(content)
-        paths = [str(Path(scratch) / name) for name in names]
+    with _scratch(repo) as scratch:
+        paths = [str(scratch / name) for name in ("one", "base", "two")]
+        with files.writing(scratch):
+            for path, content in zip(paths, (one, base, two), strict=True):
+                Path(path).write_bytes(content)
         done = _git(repo, "merge-file", "--stdout", "--quiet", *paths, ok=range(256))
     return done.out if done.code == 0 else None
 
@@ -193,11 +198,20 @@ def _entry(mode: str, oid: str) -> Entry | None:
 @contextlib.contextmanager
 def _index(repo: Repository, tree: str | None) -> Iterator[dict[str, str]]:
     """A throw-away index that holds `tree`."""
-    with tempfile.TemporaryDirectory(dir=repo.state_dir) as scratch:
-        env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
+    with _scratch(repo) as scratch:
+        env = {"GIT_INDEX_FILE": str(scratch / "index")}
         if tree:
             _git(repo, "read-tree", tree, env=env)
         yield env
+
+
+@contextlib.contextmanager
+def _scratch(repo: Repository) -> Iterator[Path]:
+    """A directory that is gone afterwards. Raises SyncxError where none can be made."""
+    with files.writing(repo.common / "annex" / "syncx"):
+        made = tempfile.TemporaryDirectory(dir=repo.state_dir)
+    with made as scratch:
+        yield Path(scratch)
 
 
 def _text(repo: Repository, *args: str, ok: tuple[int, ...] = (0,)) -> str:
@@ -211,8 +225,9 @@ def _git(
     env: Mapping[str, str] | None = None,
     ok: Iterable[int] = (0,),
 ) -> run.Done:
+    private = _private(repo.git_dir, repo.common)
     hermetic = {
-        "GIT_DIR": str(_private_dir(repo)),
+        "GIT_DIR": str(private.path),
         "GIT_OBJECT_DIRECTORY": str(repo.common / "objects"),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -223,28 +238,77 @@ def _git(
     }
     if (repo.common / "shallow").exists():
         hermetic["GIT_SHALLOW_FILE"] = str(repo.common / "shallow")
-    return git(repo, *FIXED, *args, stdin=stdin, env={**hermetic, **(env or {})}, ok=tuple(ok))
+    words = (*FIXED, *private.stored, *args)
+    return git(_without_work_tree(repo), *words, stdin=stdin, env={**hermetic, **(env or {})}, ok=tuple(ok))
 
 
-def _private_dir(repo: Repository) -> Path:
-    """A GIT_DIR with nothing in it but the object format; made whole under another name, then renamed."""
-    private = repo.state_dir / "private.git"
-    if (private / "HEAD").is_file():
-        return private
-    with tempfile.TemporaryDirectory(dir=repo.state_dir) as scratch:
-        made = Path(scratch) / "private.git"
+def _without_work_tree(repo: Repository) -> Repository:
+    return replace(repo, top=None)
+
+
+@dataclass(frozen=True)
+class _Private:
+    """A GIT_DIR with nothing in it but the object format, and options that say how objects are stored."""
+
+    path: Path
+    stored: tuple[str, ...]
+    sharing: int
+
+
+@functools.cache
+def _private(git_dir: Path, common: Path) -> _Private:
+    """Looked at once a process; what is missing or is not as it must be is written anew."""
+    repo = Repository(git_dir, common, None)
+    configured = _configured(repo)
+    sharing = _shared_bits(configured.get(STORED[0], ""))
+    with files.writing(common / "annex" / "syncx"):
+        made = repo.state_dir / "private.git"
         for name in ("objects", "refs"):
-            (made / name).mkdir(parents=True)
-        (made / "config").write_text(_private_config(repo))
-        (made / "HEAD").write_text("ref: refs/heads/none\n")
-        shutil.rmtree(private, ignore_errors=True)
-        with contextlib.suppress(FileExistsError, OSError):  # another process was faster
-            made.rename(private)
-    return private
+            (made / name).mkdir(parents=True, exist_ok=True)
+    for place in (repo.state_dir, made):
+        files.share(place, sharing)
+    _ensure(made / "config", _private_config(configured.get(FORMAT, "sha1")))
+    _ensure(made / "HEAD", HEAD)
+    stored = [word for key in STORED if key in configured for word in ("-c", f"{key}={configured[key]}")]
+    return _Private(made, tuple(stored), sharing)
 
 
-def _private_config(repo: Repository) -> str:
-    hash_name = git(repo, "rev-parse", "--show-object-format").out.decode().strip()
+def sharing(repo: Repository) -> int:
+    """The permissions that core.sharedRepository wants files to have beyond the umask's; 0 for none."""
+    return _private(repo.git_dir, repo.common).sharing
+
+
+def _shared_bits(value: str) -> int:
+    if value.lower() in ("group", "true", "1", "yes", "on"):
+        return 0o660
+    if value.lower() in ("all", "world", "everybody", "2"):
+        return 0o664
+    return int(value, 8) & 0o666 if value.startswith("0") and value.isdigit() and len(value) > 1 else 0
+
+
+def _ensure(path: Path, content: str) -> None:
+    try:
+        if path.read_text() == content:
+            return
+    except (OSError, UnicodeDecodeError):
+        pass  # absent or spoilt
+    files.write(path, content)
+
+
+def _configured(repo: Repository) -> dict[str, str]:
+    """What the repository's configuration says about the way its objects are stored; keys in small letters."""
+    pattern = "^(" + "|".join((*STORED, FORMAT)).replace(".", "[.]") + ")$"
+    out = git(repo, "config", "-z", "--show-scope", "--get-regexp", pattern, ok=(0, 1)).out
+    fields = os.fsdecode(out).split("\0")
+    found = {}
+    for scope, setting in zip(fields[::2], fields[1::2], strict=False):
+        key, equals, value = setting.partition("\n")
+        if key != FORMAT or scope == "local":  # the format is the repository's alone
+            found[key.lower()] = value if equals else "true"
+    return found
+
+
+def _private_config(hash_name: str) -> str:
     special = hash_name != "sha1"
     extension = f"[extensions]\n\tobjectFormat = {hash_name}\n" if special else ""
     return CONFIG.format(version=1 if special else 0, extension=extension)

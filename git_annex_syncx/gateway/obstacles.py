@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from git_annex_syncx.errors import Refused
 from git_annex_syncx.gateway import objects
@@ -14,20 +14,19 @@ from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 NAMED = 10  # how many paths an error names
 
 
-def refuse_collisions(repo: Repository, old: str, new: str) -> None:
-    """Raises Refused where moving from `old` to `new` would overwrite local changes."""
-    refuse(collisions(repo, objects.diff(repo, old, new)))
-
-
 def refuse(paths: Iterable[bytes]) -> None:
     """Raises Refused with the names of the paths, where there are any."""
-    names = [os.fsdecode(path) for path in paths]
-    if names:
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    paths = list(paths)
+    if paths:
         raise Refused(
-            f"local changes would be overwritten: {', '.join(names[:NAMED])}{more}",
-            "commit, stash or move them, then merge again",
+            f"local changes would be overwritten: {shown(paths)}", "commit, stash or move them, then merge again"
         )
+
+
+def shown(paths: Sequence[bytes]) -> str:
+    """The first few paths for a message, and how many more there are."""
+    more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
+    return ", ".join(os.fsdecode(path) for path in paths[:NAMED]) + more
 
 
 def collisions(repo: Repository, changed: Mapping[bytes, Change]) -> list[bytes]:
@@ -49,13 +48,19 @@ def identical(repo: Repository, changed: Mapping[bytes, Change]) -> dict[bytes, 
     }
 
 
-def take_identical(repo: Repository, changed: Mapping[bytes, Change]) -> bool:
-    """Stage what the work tree holds already: git then does not see it as in the way."""
+def take_identical(repo: Repository, changed: Mapping[bytes, Change]) -> dict[bytes, Entry]:
+    """Stage what the work tree holds already: git then does not see it as in the way. What was staged before."""
     same = identical(repo, changed)
-    if same:
-        lines = [objects.index_line(path, entry or _removal(changed[path])) for path, entry in same.items()]
+    before = staged(repo) if same else {}
+    stage(repo, {path: entry or _removal(changed[path]) for path, entry in same.items()})
+    return {path: before.get(path) or _removal(changed[path]) for path in same}
+
+
+def stage(repo: Repository, entries: Mapping[bytes, Entry]) -> None:
+    """Set paths of the index; mode 0 removes one."""
+    if entries:
+        lines = [objects.index_line(path, entry) for path, entry in entries.items()]
         git(repo, "update-index", "-z", "--index-info", stdin=b"".join(lines))
-    return bool(same)
 
 
 def local_changes(repo: Repository) -> list[bytes]:
@@ -63,6 +68,12 @@ def local_changes(repo: Repository) -> list[bytes]:
     options = ("--porcelain", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
     lines = git(repo, "--no-optional-locks", "status", *options).out.split(b"\0")
     return [line[3:] for line in lines if line]
+
+
+def unmerged(repo: Repository) -> list[bytes]:
+    """Paths that the index holds in conflict."""
+    lines = git(repo, "ls-files", "--unmerged", "-z", "--full-name").out.split(b"\0")[:-1]
+    return sorted({line.partition(b"\t")[2] for line in lines})
 
 
 def staged(repo: Repository) -> dict[bytes, Entry]:
@@ -87,29 +98,43 @@ def in_the_way(repo: Repository, changed: Mapping[bytes, Change]) -> set[bytes]:
 
 def _occupied(top: bytes, path: bytes, changed: Container[bytes]) -> bool:
     """Whether something untracked lies where `path` comes, or where one of its directories comes."""
-    full = os.path.join(top, path)
-    if os.path.lexists(full):
-        return not os.path.isdir(full) or os.path.islink(full) or _holds_untracked(full, path, changed)
-    parent = os.path.dirname(path)
-    while parent:
+    for parent in _parents(path):
         above = os.path.join(top, parent)
-        if os.path.lexists(above):
-            return (os.path.islink(above) or not os.path.isdir(above)) and parent not in changed
-        parent = os.path.dirname(parent)
-    return False
+        if not os.path.lexists(above):
+            return False
+        if os.path.islink(above) or not os.path.isdir(above):
+            return parent not in changed
+    full = os.path.join(top, path)
+    if not os.path.lexists(full):
+        return False
+    return not os.path.isdir(full) or os.path.islink(full) or _holds_untracked(full, path, changed)
+
+
+def _parents(path: bytes) -> list[bytes]:
+    """The directories above a path, the outermost first."""
+    parts = path.split(b"/")
+    return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def below_symlink(repo: Repository, path: bytes) -> bool:
+    """Whether a directory above the path is a symlink: what it leads to is the user's."""
+    return any(os.path.islink(full_path(repo, parent)) for parent in _parents(path))
 
 
 def _holds_untracked(directory: bytes, path: bytes, changed: Container[bytes]) -> bool:
     """Whether a directory that becomes a file holds anything that the move itself does not take away."""
-    for where, _, files in os.walk(directory):
+    for where, directories, files in os.walk(directory):
         below = os.path.join(path, os.path.relpath(where, directory))
-        if any(os.path.normpath(os.path.join(below, name)) not in changed for name in files):
+        links = [name for name in directories if os.path.islink(os.path.join(where, name))]
+        if any(os.path.normpath(os.path.join(below, name)) not in changed for name in files + links):
             return True
     return False
 
 
 def _is_already(repo: Repository, path: bytes, wanted: Entry | None) -> bool:
     """Whether the work tree holds exactly what `wanted` says."""
+    if below_symlink(repo, path):
+        return False
     full = full_path(repo, path)
     if wanted is None or not os.path.lexists(full):
         return wanted is None and not os.path.lexists(full)
@@ -133,4 +158,5 @@ def full_path(repo: Repository, path: bytes) -> bytes:
 
 
 def _removal(change: Change) -> Entry:
-    return Entry(0, change.old.oid if change.old else "")
+    """What takes a path out of the index: any id of the right length will do."""
+    return Entry(0, (change.new or change.old or Entry(0, "")).oid)

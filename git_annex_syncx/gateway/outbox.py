@@ -8,7 +8,7 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -81,6 +81,12 @@ class Outbox:
 
         if succeeded:
             self._do(write)
+
+    def forget_others(self, remotes: Iterable[str]) -> None:
+        """Forget the failures of remotes that are configured no more; the own repository (empty name) stays."""
+        known = [_bound(name) for name in ("", *remotes)]
+        marks = ",".join("?" * len(known))
+        self._do(lambda db: db.execute(f"DELETE FROM failures WHERE remote NOT IN ({marks})", known) and None)
 
     def failures(self) -> list[Failure]:
         """All that waits, the longest waiting first."""

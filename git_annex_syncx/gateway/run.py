@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import shlex
 import shutil
@@ -19,6 +20,8 @@ from typing import Any
 import sh
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
+
+log = logging.getLogger(__name__)
 
 # The user's own words to git. Whatever else starts with GIT_ comes from a hook and names its repository.
 KEPT = {
@@ -153,6 +156,7 @@ def _start(
     listen: Callable[[str | bytes], None],
     foreground: bool,
 ) -> Any:
+    log.debug("%s", _shown(program, args))
     words = [os.fsencode(arg).decode(ENCODING) for arg in args]
     with _alive_lock:
         if _ending.is_set():

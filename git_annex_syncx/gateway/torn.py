@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Collection, Iterable
 
 from git_annex_syncx.gateway import objects, obstacles
 from git_annex_syncx.gateway.git import Repository, git
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 
-def undo(repo: Repository, old: str | None, new: str) -> None:
+def undo(repo: Repository, old: str | None, new: str, kept: Collection[bytes] = ()) -> None:
     """Put the paths that a move from `old` to `new` has touched back to what `old` says.
 
     Touched is what is gone or holds the beginning of what `new` says: all of it is in the object database.
+    `kept` are paths that were the user's before the move began.
     """
     bases = objects.merge_bases(repo, old, new) if old else []
     changed = objects.diff(repo, bases[0] if bases else objects.empty_tree(repo), new)
     before, staged = (objects.entries(repo, old) if old else {}), obstacles.staged(repo)
     torn = {
         path
-        for path in obstacles.in_the_way(repo, changed)
+        for path in obstacles.in_the_way(repo, changed).difference(kept)
         if staged.get(path) in (before.get(path), changed[path].new) and _is_torn(repo, path, changed[path].new)
     }
     _remove(repo, sorted(torn - before.keys()), staged)
@@ -29,12 +31,11 @@ def undo(repo: Repository, old: str | None, new: str) -> None:
 
 
 def _remove(repo: Repository, paths: Iterable[bytes], staged: dict[bytes, Entry]) -> None:
-    lines = [objects.index_line(path, Entry(0, staged[path].oid)) for path in paths if path in staged]
-    if lines:
-        git(repo, "update-index", "-z", "--index-info", stdin=b"".join(lines))
+    obstacles.stage(repo, {path: Entry(0, staged[path].oid) for path in paths if path in staged})
     for path in paths:
-        with contextlib.suppress(OSError):  # gone, or a directory that holds something else
+        with contextlib.suppress(FileNotFoundError):
             os.unlink(obstacles.full_path(repo, path))
+        with contextlib.suppress(OSError):  # a directory that holds something else
             os.removedirs(os.path.dirname(obstacles.full_path(repo, path)))
 
 
@@ -49,12 +50,17 @@ def _restore(repo: Repository, paths: Iterable[bytes]) -> None:
 
 def _is_torn(repo: Repository, path: bytes, new: Entry | None) -> bool:
     full = obstacles.full_path(repo, path)
+    if obstacles.below_symlink(repo, path):
+        return False
     if not os.path.lexists(full):
         return True
-    if new is None or _is_directory(full) or new.mode not in (REGULAR, EXECUTABLE, SYMLINK):
+    if new is None or new.mode not in (REGULAR, EXECUTABLE, SYMLINK):
+        return False
+    kind = os.lstat(full).st_mode
+    if not stat.S_ISREG(kind) and not stat.S_ISLNK(kind):
         return False
     wanted = objects.read_blobs(repo, [new.oid])[new.oid]
-    if os.path.islink(full):
+    if stat.S_ISLNK(kind):
         return new.mode == SYMLINK and os.readlink(full) == wanted
     if new.mode == SYMLINK:  # on an adjusted branch it comes as a pointer
         wanted = b"/annex/objects/" + os.path.basename(wanted) + b"\n"

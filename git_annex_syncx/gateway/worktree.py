@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-from collections.abc import Iterator
+import logging
+import shlex
+from collections.abc import Collection, Iterator, Mapping
 
-from git_annex_syncx.errors import Busy, Refused, UsageError
-from git_annex_syncx.gateway import atwork, objects, obstacles, torn
-from git_annex_syncx.gateway.git import Repository, git, head, text
-from git_annex_syncx.model import Head
+from git_annex_syncx.errors import Busy, ProgramFailed, Refused, SyncxError, UsageError
+from git_annex_syncx.gateway import atwork, files, objects, obstacles, torn
+from git_annex_syncx.gateway.git import Repository, git, head, refs, text
+from git_annex_syncx.model import Entry, Head
+
+log = logging.getLogger(__name__)
 
 UNFINISHED = {
     "MERGE_HEAD": ("a merge", "git commit, or git merge --abort"),
     "CHERRY_PICK_HEAD": ("a cherry-pick", "git cherry-pick --continue, or --abort"),
     "REVERT_HEAD": ("a revert", "git revert --continue, or --abort"),
 }
-# The user's configuration (merge.autoStash, branch.NAME.mergeOptions) has no say in what a fast-forward is.
-FAST_FORWARD = ("merge", "--ff-only", "--no-squash", "--no-autostash", "--no-overwrite-ignore", "--quiet")
+# The user's configuration (merge.autoStash, branch.NAME.mergeOptions, ...) has no say in what a fast-forward is.
+FAST_FORWARD = ("merge", "--ff-only", "--no-squash", "--no-autostash", "--no-overwrite-ignore",
+                "--no-verify-signatures", "--quiet")  # fmt: skip
 
 
 class Moved(Exception):
@@ -26,32 +31,48 @@ class Moved(Exception):
 
 @contextlib.contextmanager
 def merge_lock(repo: Repository) -> Iterator[None]:
-    """One merge at a time in a repository, over threads and processes; a dead holder holds nothing."""
-    with (repo.state_dir / "merge.lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    """One merge at a time in a repository, over threads and processes; a dead holder holds nothing.
+
+    Raises SyncxError where the repository cannot be written.
+    """
+    path = repo.common / "annex" / "syncx" / "merge.lock"
+    with contextlib.ExitStack() as held:
+        with files.writing(path):
+            handle = held.enter_context((repo.state_dir / path.name).open("a"))
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        files.share(path, objects.sharing(repo))
         yield
 
 
 def require_idle(repo: Repository) -> None:
     """Raises Busy where somebody is at work here, Refused where the user left a merge unfinished."""
     if lock := atwork.held_lock(repo):
-        raise Busy(f"{lock} exists: git is at work here", f"if no git is running, remove {lock}")
+        raise atwork.busy(lock)
     for name in ("rebase-merge", "rebase-apply"):
         if (repo.git_dir / name).exists():
             raise Busy("a rebase is in progress", "git rebase --continue, or --abort")
     for name, (what, advice) in UNFINISHED.items():
         if (repo.git_dir / name).exists():
             raise Refused(f"{what} of yours is in progress", advice)
+    if repo.top and (unmerged := obstacles.unmerged(repo)):
+        raise Refused(
+            f"unresolved conflicts of yours in {obstacles.shown(unmerged)}", "edit the files, then git add them"
+        )
     if repo.top and atwork.commit_editor_open(repo):
         raise Busy("a commit message is being written")
 
 
 def require_head(repo: Repository) -> Head:
-    """The branch in hand. Raises UsageError where HEAD is detached, Busy during a rebase."""
+    """The branch in hand. Raises UsageError where HEAD is detached or names no branch of files, Busy in a rebase."""
     found = head(repo)
     if found is None:
         require_idle(repo)
         raise UsageError(f"HEAD is detached in {repo.home}", "git switch to a branch first")
+    if found.branch == "git-annex" or found.branch.startswith("synced/"):
+        raise UsageError(
+            f"{found.branch} is checked out in {repo.home}, which git-annex keeps for itself",
+            "git switch to your own branch first",
+        )
     return found
 
 
@@ -67,23 +88,69 @@ def require_ready(repo: Repository) -> Head:
     return found
 
 
+def require_branch(repo: Repository, branch: str) -> None:
+    """Raises Busy where HEAD names another branch by now."""
+    found = head(repo)
+    if found is None or found.branch != branch:
+        raise Busy(f"HEAD was switched from {branch} meanwhile")
+
+
 def fast_forward(repo: Repository, branch: str, old: str | None, new: str) -> None:
     """Move the checked-out branch and the work tree to `new`, which contains `old`.
 
-    Raises Refused with the names of local changes that would be overwritten, Busy, Moved. Nothing is changed then.
+    Raises Refused with the names of local changes that would be overwritten, ProgramFailed where git cannot, Busy,
+    Moved. Nothing is changed then.
     """
-    before = old or objects.empty_tree(repo)
-    with atwork.intent(repo, new):
-        if old is None:  # git would not look
-            obstacles.refuse_collisions(repo, before, new)
-        if _moved(repo, new):
-            return
+    changed = objects.diff(repo, old or objects.empty_tree(repo), new)
+    kept = obstacles.in_the_way(repo, changed)
+    if found := obstacles.collisions(repo, changed) if kept else []:
         _explain(repo, branch, old)
-        changed = objects.diff(repo, before, new)
+        obstacles.refuse(found)
+    require_branch(repo, branch)
+    atwork.intend(repo, new)
+    try:
+        index = obstacles.take_identical(repo, changed) if kept else {}
+        failed = _try(repo, new)
+    except ProgramFailed as error:  # nothing was staged
+        index, failed = {}, error
+    if _value(repo, branch) == new:
+        atwork.forget_interrupted(repo)
+        return
+    refuse_switched(repo, branch, new)
+    undone = take_back(repo, new, kept, index)
+    _explain(repo, branch, old)
+    if undone:
         obstacles.refuse(obstacles.collisions(repo, changed))
-        if obstacles.take_identical(repo, changed) and _moved(repo, new):
-            return
-        git(repo, *FAST_FORWARD, new)  # for its own words
+    raise failed or Moved(branch)
+
+
+def take_back(
+    repo: Repository, new: str, kept: Collection[bytes] = (), index: Mapping[bytes, Entry] | None = None
+) -> bool:
+    """Undo what a failed move to `new` has half done, but for the paths that were the user's before.
+
+    `index` is what was staged before. Where that fails the note stays, and the next run tries again.
+    """
+    try:
+        torn.undo(repo, _at(repo) or None, new, kept)
+        obstacles.stage(repo, index or {})
+        atwork.forget_interrupted(repo)
+    except (SyncxError, OSError) as error:
+        log.info("what was half done could not be undone: %s", error)
+        return False
+    return True
+
+
+def refuse_switched(repo: Repository, branch: str, new: str) -> None:
+    """Raises Refused where another branch was moved to `new`, which HEAD was switched to meanwhile; else Busy."""
+    found = head(repo)
+    if found and found.branch != branch and _at(repo) == new:
+        atwork.forget_interrupted(repo)
+        raise Refused(
+            f"HEAD was switched from {branch} to {found.branch} meanwhile, which now has {new[:10]}",
+            f"to take that back: git reset --keep {shlex.quote(found.branch + '@{1}')}",
+        )
+    require_branch(repo, branch)
 
 
 def commit(repo: Repository, message: str) -> bool:
@@ -107,17 +174,27 @@ def _undo_interrupted(repo: Repository) -> None:
     atwork.forget_interrupted(repo)
 
 
-def _moved(repo: Repository, new: str) -> bool:
-    git(repo, *FAST_FORWARD, new, env={"GIT_REFLOG_ACTION": "git-annex-syncx"}, ok=range(256))
-    return _at(repo) == new
+def _try(repo: Repository, new: str) -> ProgramFailed | None:
+    """Let git move the branch; its own words where it fails."""
+    try:
+        git(repo, *FAST_FORWARD, new, env={"GIT_REFLOG_ACTION": "git-annex-syncx"})
+    except ProgramFailed as error:
+        return error
+    return None
 
 
 def _explain(repo: Repository, branch: str, old: str | None) -> None:
     """Raises Busy or Moved where that is why git did not move."""
-    if atwork.held_lock(repo):
-        raise Busy("git is at work here")
-    if _at(repo) != (old or ""):
+    if lock := atwork.held_lock(repo):
+        raise atwork.busy(lock)
+    if _value(repo, branch) != (old or ""):
         raise Moved(branch)
+
+
+def _value(repo: Repository, branch: str) -> str:
+    """The commit of a branch, empty where it is unborn."""
+    ref = f"refs/heads/{branch}"
+    return refs(repo, ref).get(ref, "")
 
 
 def _at(repo: Repository) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.join import join_heads, unrelated_error
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
 from git_annex_syncx.gateway import annex, git, objects, worktree
 from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 from git_annex_syncx.phases import move, settle
 from git_annex_syncx.phases.move import behind_adjusted, position
@@ -28,8 +31,16 @@ class Merging:
     unrelated: bool = False
 
 
+class Conflict(Refused):
+    """One head cannot be merged with the others."""
+
+
+# Heads that are not merged: (commit, the remote that has it or HERE) -> why. They hold up no other.
+Aside = dict[tuple[str, str], Refused]
+
+
 def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
-    """One outcome for the branch, one for each head that the user amended away."""
+    """One outcome for the branch, one for each head that cannot be merged."""
     begun = time.monotonic()
     try:
         with worktree.merge_lock(node.repo):
@@ -41,12 +52,20 @@ def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
         yield failure("merge", error)
 
 
-def bring_together(node: Node, merging: Merging) -> None:
-    """Merge on behalf of a push that lost a race. Raises what stands in the way, Level where it is put off."""
+def bring_together(node: Node, merging: Merging, remote: str = "") -> None:
+    """Merge on behalf of a push to a remote that lost a race.
+
+    Raises what stands in the way (of other remotes' conflicts nothing, if the remote is named), Level where it is
+    put off.
+    """
+    aside: Aside = {}
     with worktree.merge_lock(node.repo):
         head = worktree.require_ready(node.repo)
-        _advance(node, head, merging)
+        _advance(node, head, merging, aside)
         merge_annex_branches(node, merging.remotes)
+    for (_, holder), error in aside.items():
+        if isinstance(error, Conflict) and remote in ("", holder):
+            raise error
 
 
 def merge_annex_branches(node: Node, remotes: Iterable[Remote]) -> None:
@@ -64,13 +83,15 @@ def amended(repo: Repository, head: Head, ours: str | None, theirs: str) -> bool
     return ours is not None and not git.is_ancestor(repo, theirs, ours) and git.was_ours(repo, head.basis, theirs)
 
 
-def amended_error(head: Head, theirs: str, where: str) -> Refused:
-    """What to say of a head that the user has amended or rewound."""
+def amended_error(head: Head, theirs: str, where: str, held: Collection[str] = ()) -> Refused:
+    """What to say of a head that the user has amended or rewound; `held` are the branches there that hold it."""
     holder = f"synced/{head.basis} here" if where == HERE else where
+    branches = sorted(held) or [head.basis, f"synced/{head.basis}"]
+    words = [f"--force-with-lease={branch}:{theirs}" for branch in branches]
+    words += [where, *(f"{head.basis}:{branch}" for branch in branches)]
     return Refused(
         f"{holder} still has {theirs[:10]}, which you amended or rewound here",
-        f"to have it back: git merge {theirs[:10]}; to drop it there too: "
-        f"git push --force {where} {head.basis} {head.basis}:synced/{head.basis}",
+        f"to have it back: git merge {theirs[:10]}; to drop it there too: git push {shlex.join(words)}",
     )
 
 
@@ -83,19 +104,37 @@ def propagate(node: Node, head: Head) -> None:
 
 
 def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:
-    old = position(node.repo, head)
-    aside = _set_aside(node, head, old, merging).values()
-    yield from (failure("merge", error, node.settings.remotes[name]) for error, name in aside if name != HERE)
-    new = _advance(node, head, merging)
+    old, aside = position(node.repo, head), Aside()
+    try:
+        new = _advance(node, head, merging, aside)
+    except SyncxError:
+        yield from _told(node, aside, (HERE, *node.settings.remotes))
+        raise
+    yield from _told(node, aside, node.settings.remotes)
     merge_annex_branches(node, merging.remotes)
     if new is None and node.repo.top is None and (hint := _other_branches(node.repo, head)):
         yield Outcome("merge", Result.SKIPPED, reason=hint)
         return
+    yield from _healed(node, aside, merging)
     yield _advanced(node, head, old, new, begun)
     if due := settle.pending(node, head.basis).due:
         yield failure("merge", _level(due))
     # After the branch's own outcome: the last one is what counts.
-    yield from (failure("merge", error) for error, name in aside if name == HERE)
+    yield from _told(node, aside, (HERE,))
+
+
+def _told(node: Node, aside: Aside, holders: Collection[str]) -> Iterator[Outcome]:
+    for (_, holder), error in aside.items():
+        if holder in holders:
+            yield failure("merge", error, node.settings.remotes.get(holder))
+
+
+def _healed(node: Node, aside: Aside, merging: Merging) -> Iterator[Outcome]:
+    """Of remotes whose heads could not be merged and now can: their failure is not to be remembered."""
+    with contextlib.suppress(OutboxError):
+        failing = {failed.remote for failed in node.outbox.failures() if failed.phase == "merge"}
+        failing -= {holder for _, holder in aside}
+        yield from (Outcome("merge", Result.CURRENT, r.name, r.uuid) for r in merging.remotes if r.name in failing)
 
 
 def _advanced(node: Node, head: Head, old: str | None, new: str | None, begun: float) -> Outcome:
@@ -109,12 +148,14 @@ def _advanced(node: Node, head: Head, old: str | None, new: str | None, begun: f
     )
 
 
-def _advance(node: Node, head: Head, merging: Merging) -> str | None:
-    """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile."""
+def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> str | None:
+    """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile. Fills `aside`."""
     for _ in range(LOOKS):
+        aside.clear()
         move.propagate(node.repo, head)
         ours = position(node.repo, head)
-        target = _target(node, head, ours, merging)
+        aside.update(_set_aside(node, head, ours, merging))
+        target = _target(node, head, ours, merging, aside)
         if target is None:
             return ours
         try:
@@ -125,12 +166,11 @@ def _advance(node: Node, head: Head, merging: Merging) -> str | None:
     raise Busy(f"{head.basis} moves faster than it can be merged")
 
 
-def _target(node: Node, head: Head, ours: str | None, merging: Merging) -> str | None:
+def _target(node: Node, head: Head, ours: str | None, merging: Merging, aside: Aside) -> str | None:
     """The commit that the branch should move to, None where it is there. Raises Level for a redundant merge."""
     repo = node.repo
-    gone = _set_aside(node, head, ours, merging)
-    theirs = [commit for commit in _heads(node, head, merging).values() if commit not in gone]
-    alone = git.independent(repo, theirs + ([ours] if ours else []))
+    heads, gone = _heads(node, head, merging), {commit for commit, _ in aside}
+    alone = git.independent(repo, [c for c in heads.values() if c not in gone] + ([ours] if ours else []))
     if len(alone) < 2:
         settle.at_rest(node, head.basis)
         return alone[0] if alone and alone != [ours] else None
@@ -141,7 +181,38 @@ def _target(node: Node, head: Head, ours: str | None, merging: Merging) -> str |
         if ahead == ours:
             raise _level(due)
         return ahead
-    return join_heads(repo, alone, merging.unrelated)
+    try:
+        return join_heads(repo, alone, merging.unrelated)
+    except Refused as error:
+        for commit, refused in _conflicting(repo, alone, ours, merging.unrelated, error).items():
+            for ref in (ref for ref, value in heads.items() if value == commit):
+                aside[commit, _remote_of(ref, merging.remotes)] = _conflict_error(refused, ref)
+    return _target(node, head, ours, merging, aside)
+
+
+def _conflicting(
+    repo: Repository, alone: Iterable[str], ours: str | None, unrelated: bool, error: Refused
+) -> dict[str, Refused]:
+    """The heads that hold up the others, and why: in order of commit id, those that do not fit to ours and the rest.
+
+    `error` is why they all together cannot be joined.
+    """
+    others = [commit for commit in alone if commit != ours]
+    if len(others) == 1:
+        return {others[0]: error}
+    fitting, found = [ours] if ours else [], {}
+    for commit in others:
+        try:
+            join_heads(repo, [*fitting, commit], unrelated)
+            fitting.append(commit)
+        except Refused as refused:
+            found[commit] = refused
+    return found or {others[-1]: error}
+
+
+def _conflict_error(error: Refused, ref: str) -> Conflict:
+    short = ref.removeprefix("refs/heads/").removeprefix("refs/remotes/")
+    return Conflict(error.what, f"merge by hand: git merge {shlex.quote(short)}, edit the files, git commit")
 
 
 def _level(due: float) -> Level:
@@ -159,16 +230,24 @@ def _heads(node: Node, head: Head, merging: Merging) -> dict[str, str]:
     return {name: known[name] for name in names if name in known}
 
 
-def _set_aside(node: Node, head: Head, ours: str | None, merging: Merging) -> dict[str, tuple[Refused, str]]:
-    """Heads that are not merged: commit -> why, and the remote that has it. They hold up no other."""
-    found = {}
-    for ref, commit in _heads(node, head, merging).items():
+def _set_aside(node: Node, head: Head, ours: str | None, merging: Merging) -> Aside:
+    """The heads that the user has amended away, and those of unrelated histories."""
+    found: Aside = {}
+    heads = _heads(node, head, merging)
+    for ref, commit in heads.items():
         name = _remote_of(ref, merging.remotes)
         if amended(node.repo, head, ours, commit):
-            found[commit] = amended_error(head, commit, name), name
+            same = (other for other, value in heads.items() if value == commit)
+            held = [_branch_of(other, name) for other in same if _remote_of(other, merging.remotes) == name]
+            found[commit, name] = amended_error(head, commit, name, held)
         elif ours and not merging.unrelated and not objects.related(node.repo, ours, commit):
-            found[commit] = unrelated_error(ours, commit, name), name
+            found[commit, name] = unrelated_error(ours, commit, name)
     return found
+
+
+def _branch_of(ref: str, remote: str) -> str:
+    """The branch that a ref of ours stands for at a remote."""
+    return ref.removeprefix("refs/heads/" if remote == HERE else f"refs/remotes/{remote}/")
 
 
 def _remote_of(ref: str, remotes: Iterable[Remote]) -> str:
@@ -186,5 +265,5 @@ def _other_branches(repo: Repository, head: Head) -> str:
         return ""
     return (
         f"HEAD names {head.basis}, which does not exist; others pushed {', '.join(others)}: "
-        f"git symbolic-ref HEAD refs/heads/{others[0]}"
+        f"git symbolic-ref HEAD {shlex.quote('refs/heads/' + others[0])}"
     )

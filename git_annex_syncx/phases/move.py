@@ -62,18 +62,20 @@ def _move_adjusted(repo: Repository, head: Head, ours: str | None, target: str) 
 def _hand_over(repo: Repository, head: Head, old: str, new: str) -> None:
     """Let git-annex bring `new` to the basis and the adjusted branch.
 
-    It would stop half way at a local change, even at one that is the same: none may be in the way.
+    It would stop half way at a local change, even at one that is the same: none may be in the way. It is told the
+    commit: by itself it would take synced/BASIS and delete it, with what is being pushed there at that moment.
     """
     obstacles.refuse(sorted(obstacles.in_the_way(repo, objects.diff(repo, old, new))))
-    synced = f"refs/heads/synced/{head.basis}"
-    received = _value(repo, synced)
-    git.update_ref(repo, synced, new, received or "", WHY)
+    worktree.require_branch(repo, head.branch)
+    atwork.intend(repo, new)
     try:
-        with atwork.intent(repo, new):
-            annex.merge_synced(repo)
-    finally:
-        if received and not git.is_ancestor(repo, received, new):  # it waits for its turn
-            git.update_ref(repo, synced, received, _value(repo, synced) or "", WHY)
+        annex.merge_commit(repo, new)
+    except ProgramFailed:
+        worktree.refuse_switched(repo, head.branch, new)
+        worktree.take_back(repo, new)
+        raise
+    worktree.refuse_switched(repo, head.branch, new)
+    atwork.forget_interrupted(repo)
 
 
 def _value(repo: Repository, ref: str) -> str | None:

@@ -59,13 +59,16 @@ def _named(node: Node, name: str) -> list[Remote]:
     remotes = node.settings.remotes
     if name in remotes:
         return [remotes[name]]
+    known = f"the remotes are: {', '.join(remotes) or 'none'}"
     if name in node.settings.groups:
-        return [remotes[member] for member in node.settings.groups[name] if member in remotes]
-    members = annex.groups(node.repo).get(name)
-    if members is None:
-        known = ", ".join(remotes) or "none"
-        raise UsageError(f"there is no remote or group {name!r}", f"the remotes are: {known}")
-    return [remote for remote in remotes.values() if remote.uuid in members]
+        found = [remotes[member] for member in node.settings.groups[name] if member in remotes]
+    elif (members := annex.groups(node.repo).get(name)) is not None:
+        found = [remote for remote in remotes.values() if remote.uuid in members]
+    else:
+        raise UsageError(f"there is no remote or group {name!r}", known)
+    if not found:
+        raise UsageError(f"the group {name!r} has no remote here", known)
+    return found
 
 
 def _left_out(node: Node, remote: Remote) -> str:

@@ -25,18 +25,25 @@ def recorded(node: Node, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
     An outbox that cannot be written stops nothing.
     """
     succeeded: dict[tuple[str, str], float] = {}
+    failed: set[tuple[str, str]] = set()
     try:
         for outcome in outcomes:
+            what = (outcome.remote, outcome.event)
             if outcome.result is Result.FAILED:
-                succeeded.pop((outcome.remote, outcome.event), None)
-                with _tolerant(node):
-                    node.outbox.record_failure(outcome.remote, outcome.event, outcome.reason)
+                succeeded.pop(what, None)
+                if what not in failed:  # a run is one try
+                    with _tolerant(node):
+                        node.outbox.record_failure(*what, outcome.reason)
+                failed.add(what)
             elif outcome.result in SUCCEEDED:
-                succeeded[outcome.remote, outcome.event] = time.time()
+                succeeded[what] = time.time()
             yield outcome
     finally:
+        # Where a phase came as far as a remote, nothing of our own stands in its way any more.
+        own = {("", event): when for (_, event), when in succeeded.items() if ("", event) not in failed}
         with _tolerant(node):
-            node.outbox.record_successes(succeeded)
+            node.outbox.record_successes(own | succeeded)
+            node.outbox.forget_others(node.settings.remotes)
 
 
 @contextlib.contextmanager

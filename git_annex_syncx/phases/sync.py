@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import annex, transport, worktree
+from git_annex_syncx.gateway import annex, git, transport, worktree
 from git_annex_syncx.gateway.settings import is_false, read_settings
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network import survey
@@ -16,9 +16,10 @@ from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
 from git_annex_syncx.phases.node import Node, says_yes
 from git_annex_syncx.phases.parallel import failure, one_remote
-from git_annex_syncx.phases.push import push
+from git_annex_syncx.phases.push import ANNEX, push
 
 UNREACHED = (Result.FAILED, Result.AWAY)
+ARRIVED = (Result.DONE, Result.CURRENT)
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,15 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish) -> Iterator[Outcome]
         yield outcome
     reached = tuple(remote for remote in remotes if remote.name not in unreached)
     yield from _tell_links(node)
-    yield from push(node, (remote for remote in reached if not remote.special))
+    pushed: set[str] = set()
+    for outcome in push(node, (remote for remote in reached if not remote.special)):
+        (pushed.add if outcome.result in ARRIVED else pushed.discard)(outcome.remote)
+        yield outcome
     if _wants_content(node, wish):
         yield from _content(node, reached)
         yield from _tell_links(node)  # git-annex has asked new remotes who they are
-        yield from (o for o in push(node, (r for r in reached if not r.special)) if o.result is not Result.CURRENT)
+        again = push(node, (remote for remote in reached if remote.name in pushed))
+        yield from (outcome for outcome in again if outcome.result is not Result.CURRENT)
 
 
 def _tell_links(node: Node) -> Iterator[Outcome]:
@@ -131,7 +136,9 @@ def _content(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
 
 def _satisfy(node: Node, remote: Remote) -> Outcome:
     transport.require_present(node.repo, remote)
-    annex.satisfy(
-        node.repo, node.annex_version, remote.name, transport.annex_connection(node.repo, node.settings, remote)
-    )
-    return Outcome("content", Result.DONE, remote.name, remote.uuid)
+    connection = transport.annex_connection(node.repo, node.settings, remote)
+    before = git.refs(node.repo, ANNEX)
+    annex.satisfy(node.repo, node.annex_version, remote.name, connection)
+    # What moved is noted on the git-annex branch.
+    result = Result.CURRENT if git.refs(node.repo, ANNEX) == before else Result.DONE
+    return Outcome("content", result, remote.name, remote.uuid)

@@ -1,0 +1,214 @@
+"""What goes wrong half way: a full disk, a lock of somebody else, a switched branch, a push at the worst moment."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from network import Network, Node
+from test_merge import parents, snapshot
+
+Pair = tuple[Node, Node]
+
+# In a snapshot: the index holds times, and git-annex has a ref for its own index.
+MOVING = {"index": "", "refs": ""}
+
+
+def with_full_disk(node: Node, *args: str) -> str:
+    """Run syncx where no file can grow beyond 100 kB; its error."""
+    script = "trap '' XFSZ; ulimit -f 200; exec git-annex-syncx --json \"$@\""
+    return str(node.run("sh", "-c", script, "sh", *args, ok=1).event("merge")["error"])
+
+
+def before_git_does(node: Node, words: str, script: str) -> None:
+    """Let something happen once, just before git is called with these words. `$git` is git itself."""
+    tools = node.net.root / "tools"
+    tools.mkdir(exist_ok=True)
+    (tools / "git").write_text(
+        f"#!/bin/sh\ngit={shutil.which('git')}\n"
+        f'case " $* " in *" {words} "*) if mkdir {tools}/once 2>/dev/null; then (\n{script}\n) >&2; fi;; esac\n'
+        'exec $git "$@"\n'
+    )
+    (tools / "git").chmod(0o755)
+    node.net.programs.insert(0, tools)
+
+
+def fetched(pair: Pair, files: dict[str, str | bytes]) -> str:
+    laptop, desktop = pair
+    theirs = desktop.commit(files)
+    laptop.git("fetch", "--quiet", "desktop")
+    return theirs
+
+
+# A fast-forward that fails
+
+
+def test_full_disk_leaves_nothing_half_done(pair: Pair) -> None:
+    laptop, desktop = pair
+    desktop.commit({"big.txt": "old\n", "gone.txt": "gone\n", "same.txt": "old\n"})
+    laptop.syncx("pull")
+    desktop.git("rm", "--quiet", "gone.txt")
+    theirs = fetched(
+        pair, {"a.txt": "theirs\n", "big.txt": "big\n" * 100_000, "new/n.txt": "n\n", "same.txt": "same\n"}
+    )
+    laptop.write("same.txt", "same\n")
+    laptop.write("mine.txt", "mine\n")
+    status, before = laptop.git("status", "--porcelain").out, snapshot(laptop) | MOVING
+    error = with_full_disk(laptop, "merge")
+    assert "big.txt" in error
+    assert "local changes" not in error
+    assert laptop.git("status", "--porcelain").out == status
+    assert snapshot(laptop) | MOVING == before
+    assert not (laptop.path / ".git/syncx-fast-forward").exists()
+    laptop.syncx("merge")
+    assert laptop.head() == theirs
+    assert laptop.git("status", "--porcelain").out == "?? mine.txt\n"
+
+
+def test_full_disk_before_the_first_commit(net: Network, pair: Pair) -> None:
+    laptop, _ = pair
+    laptop.commit({"big.txt": "big\n" * 100_000})
+    usb = net.create("usb")
+    usb.git("fetch", "--quiet", str(laptop.path), "main:refs/heads/synced/main")
+    assert "big.txt" in with_full_disk(usb, "merge")
+    assert [entry.name for entry in usb.path.iterdir()] == [".git"]
+    usb.syncx("merge")
+    assert usb.head() == laptop.head()
+
+
+def test_full_disk_on_an_adjusted_branch(pair: Pair) -> None:
+    laptop, _ = pair
+    laptop.annex("adjust", "--unlock", "--quiet")
+    theirs = fetched(pair, {"a.txt": "theirs\n", "big.txt": "big\n" * 100_000})
+    with_full_disk(laptop, "merge")
+    assert laptop.git("status", "--porcelain").out == ""
+    laptop.syncx("merge")
+    assert laptop.head("main") == theirs
+    assert laptop.git("status", "--porcelain").out == ""
+
+
+# What is behind a symlink is the user's
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_nothing_is_touched_behind_a_symlink(pair: Pair, tmp_path: Path, interrupted: bool) -> None:
+    laptop, desktop = pair
+    desktop.commit({"old/e.txt": "old\n"})
+    laptop.syncx("pull")
+    theirs = fetched(pair, {"d/f.txt": "shared\n", "old/e.txt": "new\n"})
+    for name, content in (("f.txt", "shared\n"), ("e.txt", "new\n")):
+        (tmp_path / name).write_text(content)
+    shutil.rmtree(laptop.path / "old")
+    for name in ("d", "old"):
+        (laptop.path / name).symlink_to(tmp_path)
+    if interrupted:
+        (laptop.path / ".git/syncx-fast-forward").write_text(theirs + "\n")
+    error = laptop.syncx("merge", ok=1).event("merge")["error"]
+    assert "d/f.txt" in error
+    assert "old/e.txt" in error
+    assert (tmp_path / "f.txt").read_text() == "shared\n"
+    assert (tmp_path / "e.txt").read_text() == "new\n"
+    assert (laptop.path / "old").is_symlink()
+
+
+def test_pipe_in_the_way_is_not_read(pair: Pair) -> None:
+    laptop, _ = pair
+    theirs = fetched(pair, {"pipe": "theirs\n"})
+    os.mkfifo(laptop.path / "pipe")
+    (laptop.path / ".git/syncx-fast-forward").write_text(theirs + "\n")
+    assert "pipe" in laptop.syncx("merge", ok=1).event("merge")["error"]
+    assert (laptop.path / "pipe").is_fifo()
+
+
+# Locks
+
+
+def old_lock(node: Node, theirs: str) -> Path:
+    """An old lock, younger than the note of a killed run."""
+    lock, note = node.path / ".git/index.lock", node.path / ".git/syncx-fast-forward"
+    note.write_text(theirs + "\n")
+    lock.write_bytes(b"DIRC")
+    for path, seconds in ((note, 3600), (lock, 3599)):
+        os.utime(path, (time.time() - seconds, time.time() - seconds))
+    return lock
+
+
+def test_lock_that_any_program_has_open_is_held(pair: Pair) -> None:
+    laptop, _ = pair
+    theirs = fetched(pair, {"b.txt": "b\n"})
+    lock = old_lock(laptop, theirs)
+    with lock.open("rb"):  # this test is not called git
+        said = laptop.syncx("merge").event("merge")
+        assert said["result"] == "busy"
+        assert f"remove {lock}" in said["advice"]
+        assert lock.exists()
+    laptop.syncx("merge")
+    assert laptop.head() == theirs
+
+
+def test_lock_of_a_git_that_runs_elsewhere_is_held(pair: Pair) -> None:
+    """A git that has closed its lock, as `git commit` does for the editor, and was started in another directory."""
+    laptop, desktop = pair
+    lock = old_lock(laptop, fetched(pair, {"b.txt": "b\n"}))
+    words = ("git", f"--git-dir={laptop.path}/.git", "cat-file", "--batch")
+    git_dir = desktop.net.home
+    with subprocess.Popen(words, cwd=git_dir, env=laptop.net.env(), stdin=subprocess.PIPE) as running:
+        assert laptop.syncx("merge").event("merge")["result"] == "busy"
+        assert lock.exists()
+        assert running.stdin
+        running.stdin.close()
+
+
+def test_git_that_started_us_holds_no_lock(pair: Pair) -> None:
+    laptop, _ = pair
+    theirs = fetched(pair, {"b.txt": "b\n"})
+    old_lock(laptop, theirs)
+    laptop.git("annex-syncx", "merge")
+    assert laptop.head() == theirs
+
+
+# At the worst moment
+
+
+@pytest.mark.parametrize("moment", ["merge-tree", "merge --ff-only"])
+def test_branch_switched_while_we_merge(pair: Pair, moment: str) -> None:
+    laptop, _ = pair
+    ours, theirs = laptop.commit({"ours.txt": "ours\n"}), fetched(pair, {"b.txt": "b\n"})
+    before_git_does(
+        laptop, moment, f"cd {laptop.path}; env -u GIT_DIR -u GIT_OBJECT_DIRECTORY $git switch -qc feature"
+    )
+    said = laptop.syncx("merge", ok=None).event("merge")
+    assert laptop.head("main") == ours
+    assert laptop.git("status", "--porcelain").out == ""
+    if moment == "merge-tree":
+        assert said["result"] == "busy"
+        assert laptop.head("feature") == ours
+    else:
+        assert "feature meanwhile" in said["error"]
+        laptop.run("sh", "-c", said["advice"].rpartition(": ")[2])
+        assert laptop.head("feature") == ours
+    laptop.git("switch", "--quiet", "main")
+    laptop.syncx("merge")
+    assert parents(laptop) == sorted([ours, theirs])
+
+
+def test_push_received_while_git_annex_merges(pair: Pair) -> None:
+    laptop, desktop = pair
+    laptop.git("update-ref", "refs/heads/synced/main", "main")
+    laptop.annex("adjust", "--unlock", "--quiet")
+    first = fetched(pair, {"first.txt": "1\n"})
+    base = laptop.head("main")
+    desktop.git("switch", "--quiet", "--create", "late", base)
+    late = desktop.commit({"late.txt": "late\n"})
+    push = f"env -C {desktop.path} $git push --quiet --force laptop late:synced/main"
+    before_git_does(laptop, "annex merge --quiet " + first, push)
+    laptop.syncx("merge")
+    assert (laptop.net.root / "tools/once").is_dir(), "it was pushed"
+    assert laptop.head("main") == first
+    assert laptop.head("synced/main") == late
+    laptop.syncx("merge")
+    assert parents(laptop, "main") == sorted([first, late])
