@@ -92,6 +92,8 @@ def option(parameter: click.Option) -> Option:
 
 def kind(metavar: str) -> str:
     """`[REMOTE...]` -> `remote`."""
+    if metavar == "[PATH...]":  # of files in the repository, while -C PATH is a directory
+        return "file"
     return KINDS.get(re.sub(r"[^A-Z]", "", metavar), "text")
 
 

@@ -36,7 +36,7 @@ function __git_annex_syncx_command
     for word in $words
         if test $value = yes
             set value no
-        else if contains -- $word -C --except -m --message
+        else if contains -- $word -C --except -m --message --svg --png --map --from --to --objective
             set value yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -77,6 +77,8 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n __git_annex_syncx_needs_command -f -a sync -d 'Commit, fetch, merge, push, transfer content, push'
     complete -c $program -n __git_annex_syncx_needs_command -f -a status -d 'Show who is ahead or behind, and what waits to be tried again'
     complete -c $program -n __git_annex_syncx_needs_command -f -a merge-driver -d 'Let git itself unite texts in its merges'
+    complete -c $program -n __git_annex_syncx_needs_command -f -a map -d 'Show the network: who has whom as a remote, and what that costs'
+    complete -c $program -n __git_annex_syncx_needs_command -f -a plan -d 'Show the cheapest tree and who carries what to whom'
     complete -c $program -n __git_annex_syncx_needs_command -f -a help -d 'Show the manual page of a command'
     complete -c $program -n __git_annex_syncx_needs_command -l version -f -d 'Show the version and exit'
     complete -c $program -n __git_annex_syncx_needs_command -s C -x -a '(__fish_complete_directories)' -d 'Work in this repository'
@@ -84,12 +86,12 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n __git_annex_syncx_needs_command -s q -l quiet -f -d 'Nothing but failures'
     complete -c $program -n __git_annex_syncx_needs_command -s v -l verbose -f -d 'Say what is done; twice: say everything'
     complete -c $program -n __git_annex_syncx_needs_command -s h -l help -f -d 'Show this message and exit'
-    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver help' -s C -x -a '(__fish_complete_directories)' -d 'Work in this repository'
-    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver help' -l json -f -d 'One JSON object a line on standard output'
-    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver help' -s q -l quiet -f -d 'Nothing but failures'
-    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver help' -s v -l verbose -f -d 'Say what is done; twice: say everything'
+    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver map plan help' -s C -x -a '(__fish_complete_directories)' -d 'Work in this repository'
+    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver map plan help' -l json -f -d 'One JSON object a line on standard output'
+    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver map plan help' -s q -l quiet -f -d 'Nothing but failures'
+    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver map plan help' -s v -l verbose -f -d 'Say what is done; twice: say everything'
     complete -c $program -n '__git_annex_syncx_using push pull sync status' -l except -x -a '(__git_annex_syncx_remotes)' -d 'Leave out this remote or group; repeats'
-    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver help' -s h -l help -f -d 'Show this message and exit'
+    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver map plan help' -s h -l help -f -d 'Show this message and exit'
     complete -c $program -n '__git_annex_syncx_using pull merge sync' -l allow-unrelated-histories -f -d 'Join histories that share no commit'
     complete -c $program -n '__git_annex_syncx_using merge' -l forward -f -d 'Push the result onward'
     complete -c $program -n '__git_annex_syncx_using sync' -l commit -l no-commit -f -d 'Commit local changes first (default: annex.autocommit)'
@@ -97,6 +99,16 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n '__git_annex_syncx_using sync' -l content -l no-content -f -d 'Transfer content (default: annex.synccontent, else yes)'
     complete -c $program -n '__git_annex_syncx_using merge-driver' -l global -f -d 'In all repositories of this user'
     complete -c $program -n '__git_annex_syncx_using merge-driver' -l force -f -d 'Take the place of another merge.default'
+    complete -c $program -n '__git_annex_syncx_using map' -l refresh -f -d 'Ask the repositories that can be reached (git annex map)'
+    complete -c $program -n '__git_annex_syncx_using map' -l publish -f -d 'Tell the others the links of this repository'
+    complete -c $program -n '__git_annex_syncx_using map plan' -l dot -f -d 'Print the graph in Graphviz\'s language'
+    complete -c $program -n '__git_annex_syncx_using map plan' -l svg -r -d 'Write a picture; needs Graphviz'
+    complete -c $program -n '__git_annex_syncx_using map plan' -l png -r -d 'Write a picture; needs Graphviz'
+    complete -c $program -n '__git_annex_syncx_using plan' -l map -r -d 'Plan for the network in this file; - is standard input'
+    complete -c $program -n '__git_annex_syncx_using plan' -l from -x -d 'Who holds the content; repeats'
+    complete -c $program -n '__git_annex_syncx_using plan' -l to -x -d 'Who wants the content; repeats'
+    complete -c $program -n '__git_annex_syncx_using plan' -l objective -x -d 'What is to be least'
+    complete -c $program -n '__git_annex_syncx_using plan' -l relays -l no-relays -f -d 'Whether content may pass through relays'
     complete -c $program -n '__git_annex_syncx_using push pull sync status' -f -a '(__git_annex_syncx_remotes)'
-    complete -c $program -n '__git_annex_syncx_using help' -f -a 'push pull merge sync status merge-driver help'
+    complete -c $program -n '__git_annex_syncx_using help' -f -a 'push pull merge sync status merge-driver map plan help'
 end

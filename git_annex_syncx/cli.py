@@ -207,13 +207,82 @@ def merge_driver(options: Globals, action: str, everywhere: bool, force: bool) -
     from git_annex_syncx.conflicts import driver
     from git_annex_syncx.gateway.git import open_repository
 
-    repo = None if everywhere else open_repository(Path(options.path or "."))
+    repo = None if everywhere else open_repository(Path(options.path) if options.path else None)
     if action == "install":
         view.show_driver(driver.install(repo, everywhere, force), options.as_json, driver.EFFECT)
     elif action == "uninstall":
         view.show_driver(driver.uninstall(repo, everywhere), options.as_json)
     else:
         view.show_driver(driver.status(repo, everywhere), options.as_json)
+
+
+def picture_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The forms that a map and a plan can be shown in."""
+    for option in (
+        click.option("--png", metavar="FILE", help="Write a picture; needs Graphviz."),
+        click.option("--svg", metavar="FILE", help="Write a picture; needs Graphviz."),
+        click.option("--dot", is_flag=True, help="Print the graph in Graphviz's language."),
+    ):
+        function = option(function)
+    return function
+
+
+@command("map")
+@click.option("--refresh", is_flag=True, help="Ask the repositories that can be reached (git annex map).")
+@click.option("--publish", is_flag=True, help="Tell the others the links of this repository.")
+@picture_options
+def map_command(options: Globals, refresh: bool, publish: bool, **pictures: Any) -> None:
+    """Show the network: who has whom as a remote, and what that costs."""
+    from git_annex_syncx import view_network
+    from git_annex_syncx.phases import planning
+
+    node = options.node()
+    if publish:
+        view_network.published(planning.publish(node), node.settings.private)
+    found = planning.see_map(node, refresh)
+    view_network.warn(found)
+    if not _pictures(lambda: view_network.map_dot(found), **pictures):
+        view_network.show_map(found, options.as_json)
+
+
+@command("plan")
+@click.argument("paths", metavar="[PATH...]", nargs=-1)
+@click.option("--map", "map_name", metavar="FILE", help="Plan for the network in this file; - is standard input.")
+@click.option("--from", "holders", metavar="NAME", multiple=True, help="Who holds the content; repeats.")
+@click.option("--to", "targets", metavar="NAME", multiple=True, help="Who wants the content; repeats.")
+@click.option("--objective", type=click.Choice(["cost", "time"]), default="cost", help="What is to be least.")
+@click.option("--relays/--no-relays", default=True, help="Whether content may pass through relays.")
+@picture_options
+def plan(
+    options: Globals, paths: tuple[str, ...], map_name: str | None, objective: str, dot: bool, svg: str | None,
+    png: str | None, **wish: Any,
+) -> None:  # fmt: skip
+    """Show the cheapest tree and who carries what to whom."""
+    from git_annex_syncx import view, view_network
+    from git_annex_syncx.phases import planning
+
+    paths = tuple(str((Path(options.path or ".") / path).absolute()) for path in paths)
+    wanted = planning.Wanted(paths, by_time=objective == "time", **wish)
+    if map_name is None:
+        planned = planning.plan_here(options.node(), wanted)
+    else:
+        view.talk(options.quiet, options.verbose)
+        planned = planning.plan_map(planning.map_file(map_name), wanted)
+    view_network.warn(planned.survey)
+    if not _pictures(lambda: view_network.plan_dot(planned), dot, svg, png):
+        view_network.show_plans(planned, options.as_json)
+
+
+def _pictures(drawn: Callable[[], str], dot: bool, svg: str | None, png: str | None) -> bool:
+    """Print or write a graph where one was asked for."""
+    from git_annex_syncx import view
+    from git_annex_syncx.phases import planning
+
+    if dot:
+        view.data(drawn())
+    for name in planning.draw(drawn(), svg, png) if svg or png else ():
+        view.say(f"{name} is written")
+    return bool(dot or svg or png)
 
 
 @command("help")

@@ -79,6 +79,12 @@ class Remote:
     sync_command: str = ""
     ignore_command: str = ""
     ssh_options: str = ""
+    cost: float | None = None  # annex-cost, where the user set it
+    cost_command: str = ""
+    directory: str = ""  # of a special remote of type directory
+    removable: bool | None = None  # syncx-removable, where the user set it
+    private: bool = False
+    unverified: bool = False  # git-annex does not use it before the user has verified it
 
     @property
     def special(self) -> bool:

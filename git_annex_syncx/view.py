@@ -314,6 +314,12 @@ def _ago(when: float | None) -> str:
     return "just now"
 
 
+def data(text: str) -> None:
+    """Text for programs, on stdout."""
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.flush()
+
+
 def _console(stream: Any) -> Console:
     from rich.console import Console
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "completions"
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
-COMMANDS = {"push", "pull", "merge", "sync", "status", "merge-driver", "help"}
+COMMANDS = {"push", "pull", "merge", "sync", "status", "merge-driver", "map", "plan", "help"}
 NAMES = {"desktop", "nas", "mobile"}
 WAYS = ["git-annex-syncx", "git annex-syncx", "git annex syncx"]
 # What is typed behind the program's name -> what TAB offers there.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from git_annex_syncx.errors import Carried, SyncxError, UsageError
 from git_annex_syncx.gateway import run
@@ -33,13 +35,13 @@ def annex(
     env: Mapping[str, str] | None = None,
     ok: Container[int] = (0,),
     asks: bool = False,
+    stall: float | None = None,
 ) -> run.Done:
     """Run git-annex in the repository; for the verbs of this module only. It may connect to `remote` alone."""
     settings = (word for setting in ("annex.merge-annex-branches=true", *config) for word in ("-c", setting))
     words = (*without_probing(repo, remote), *settings, "annex", *args)
-    return run.run(
-        "git", *words, cwd=repo.home, env={**run.environment(), **repo.named, **(env or {})}, ok=ok, asks=asks
-    )
+    environment = {**run.environment(), **repo.named, **(env or {})}
+    return run.run("git", *words, cwd=repo.home, env=environment, ok=ok, asks=asks, stall=stall)
 
 
 def program() -> Path:
@@ -125,6 +127,34 @@ def content_error(out: str, err: str) -> SyncxError:
     if reasons and all(IN_PROGRESS.search(reason) for reason in telling):
         return Carried(what)
     return SyncxError(what, "the next sync tries again")
+
+
+def ask_cost(repo: Repository, remote: str) -> str:
+    """The cost of a remote as git-annex prints it, such as 100.0."""
+    answer = json.loads(annex(repo, "info", "--fast", "--json", "--", remote).out)
+    return str(answer.get("cost", ""))
+
+
+def ask_map(repo: Repository, patience: float) -> tuple[bytes, list[str]]:
+    """What `git annex map` prints (JSON, else DOT), and what it says of repositories that do not answer.
+
+    Raises Stalled when that takes longer than `patience` seconds without a word.
+    """
+    done = annex(repo, "map", "--json", stall=patience, ok=range(256))
+    if done.out.startswith(b"{"):
+        return done.out, _complaints(done.err)
+    done = annex(repo, "map", "--fast", stall=patience)  # an older version
+    return (repo.git_dir / "annex" / "map.dot").read_bytes(), _complaints(done.err)
+
+
+def _complaints(stderr: bytes) -> list[str]:
+    return [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
+
+
+def whereis(repo: Repository, paths: Iterable[str]) -> list[dict[str, Any]]:
+    """For each annexed file below the paths: `key`, `file` and `whereis`, a list with a `uuid` each."""
+    out = annex(repo, "whereis", "--json", "--", *paths, ok=(0, 1)).out
+    return [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
 
 
 def groups(repo: Repository) -> dict[str, set[str]]:

@@ -44,6 +44,7 @@ class Settings:
     patience: float
     relay: bool
     bwlimit: tuple[tuple[int, int | None], ...]  # (minute of the day, bytes a second or None)
+    private: bool  # nothing of this repository is recorded where others see it
     autocommit: bool
     sync_content: bool
     own_ssh_command: bool  # the user has a say in how ssh is run
@@ -80,7 +81,6 @@ def parse(values: list[Value]) -> Settings:
     }
     for name in sorted(names):
         get(f"remote.{name}.syncx-bwlimit", OFF, _timetable, "08:00,512k 23:00,off")
-        get(f"remote.{name}.syncx-removable", False, _boolean, "true")
     return Settings(
         jobs=get("syncx.jobs", 16, _count, "16"),
         transfer_jobs=get("syncx.transferjobs", 2, _count, "2"),
@@ -93,6 +93,7 @@ def parse(values: list[Value]) -> Settings:
         patience=get("syncx.patience", 3600.0, _duration_or_zero, "1h"),
         relay=get("syncx.relay", False, _boolean, "false"),
         bwlimit=get("syncx.bwlimit", OFF, _timetable, "08:00,512k 19:00,10M 23:00,off"),
+        private=get("annex.private", False, _boolean, "false"),
         autocommit=get("annex.autocommit", True, _boolean, "true"),
         sync_content=get("annex.synccontent", True, _boolean, "true"),
         own_ssh_command=any(key in last for key in ("core.sshcommand", "ssh.variant")),
@@ -137,6 +138,12 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
         tracks_all=f"+refs/heads/*:refs/remotes/{name}/*" in fetched,
         push_addresses=len(push_urls) or sum(v.key == key + "url" for v in values),
         sync_command=get_text("annex-sync-command"),
+        cost=_convert(last[key + "annex-cost"], _cost, "175") if key + "annex-cost" in last else None,
+        cost_command=get_text("annex-cost-command"),
+        directory=get_text("annex-directory"),
+        removable=flag("syncx-removable", False) if key + "syncx-removable" in last else None,
+        private=flag("annex-private", False),
+        unverified=get_text("annex-verified") not in ("", "verified"),
         ignore_command=get_text("annex-ignore-command"),
         ssh_options=_convert(last[key + "annex-ssh-options"], _words, "-p 2222")
         if key + "annex-ssh-options" in last
@@ -194,6 +201,13 @@ def _natural(text: str) -> int:
     if not 0 <= number <= 1000:
         raise ValueError(text)
     return number
+
+
+def _cost(text: str) -> float:
+    cost = float(text)
+    if not 0 <= cost <= 1e9:  # nan fails too
+        raise ValueError(text)
+    return cost
 
 
 def _count(text: str) -> int:

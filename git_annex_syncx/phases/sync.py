@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.gateway import annex, git, transport, worktree
-from git_annex_syncx.gateway.settings import is_false
+from git_annex_syncx.gateway.settings import is_false, read_settings
 from git_annex_syncx.model import Outcome, Remote, Result
+from git_annex_syncx.network import survey
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
 from git_annex_syncx.phases.node import Node, says_yes
@@ -63,14 +64,28 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish) -> Iterator[Outcome]
             unreached.add(outcome.remote)
         yield outcome
     reached = tuple(remote for remote in remotes if remote.name not in unreached)
+    yield from _tell_links(node)
     pushed: set[str] = set()
     for outcome in push(node, (remote for remote in reached if not remote.special)):
         (pushed.add if outcome.result in ARRIVED else pushed.discard)(outcome.remote)
         yield outcome
     if _wants_content(node, wish):
         yield from _content(node, reached)
+        yield from _tell_links(node)  # git-annex has asked new remotes who they are
         again = push(node, (remote for remote in reached if remote.name in pushed))
         yield from (outcome for outcome in again if outcome.result is not Result.CURRENT)
+
+
+def _tell_links(node: Node) -> Iterator[Outcome]:
+    """Tell the others the links of this repository, where that is news: plans are made from what all know."""
+    begun = time.monotonic()
+    try:
+        if survey.publish(node.repo, read_settings(node.repo), node.outbox):
+            yield Outcome("publish", Result.DONE, reason="links told", seconds=time.monotonic() - begun)
+    except SyncxError as error:
+        if error.exit_code != 1:
+            raise
+        yield failure("publish", error)
 
 
 def _wants_commit(node: Node, wish: Wish) -> bool:

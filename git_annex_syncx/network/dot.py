@@ -1,0 +1,189 @@
+"""The part of Graphviz's language that maps are written in: read without trust, in time linear in the text. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+# git-annex takes quotes out of names and escapes nothing: there a backslash is a backslash.
+UNESCAPED = re.compile(r"\s*digraph\s+map\s*\{")
+WORD = r"[A-Za-z_\u0080-\U0010ffff][A-Za-z0-9_\u0080-\U0010ffff]*|-?(?:\.\d+|\d+(?:\.\d*)?)"
+SPACE = r"\s+|//[^\n]*|\#[^\n]*|/\*(?:[^*]|\*(?!/))*\*/"
+TOKEN = rf'(?P<space>{SPACE})|(?P<text>"%s")|(?P<mark>->|--|[{{}}\[\]=;,])|(?P<word>{WORD})'
+TOKENS = re.compile(TOKEN % r'(?:[^"\\]|\\.)*', re.DOTALL)
+ANNEX_TOKENS = re.compile(TOKEN % r'[^"]*', re.DOTALL)
+DEEPEST = 100
+
+
+class BadDot(ValueError):
+    """What is wrong, and in which line."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word, a text or a mark, and where it begins."""
+
+    kind: str
+    text: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Arc:
+    """source -> target [attributes]."""
+
+    source: str
+    target: str
+    where: str
+    attributes: dict[str, str]
+
+
+@dataclass
+class Graph:
+    """Nodes with their attributes, arcs, and the innermost cluster that each node stands in."""
+
+    nodes: dict[str, dict[str, str]] = field(default_factory=dict)
+    arcs: list[Arc] = field(default_factory=list)
+    clusters: dict[str, str] = field(default_factory=dict)
+
+
+def looks_like(text: str) -> bool:
+    """Whether this is meant to be DOT."""
+    try:
+        return next(_tokens(text)).text.lower() in ("strict", "digraph", "graph")
+    except BadDot:
+        return False
+
+
+def parse(text: str) -> Graph:
+    """A directed graph. Raises BadDot."""
+    return _Parser(text).graph()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.rest = _tokens(text)
+        self.last = self.ahead = next(self.rest)
+        self.found = Graph()
+
+    def graph(self) -> Graph:
+        if self.peek().text.lower() == "strict":
+            self.next()
+        if self.next().text.lower() != "digraph":
+            raise self.wrong(self.last, "not a directed graph")
+        if self.peek().text != "{":
+            self.name()
+        self.expect("{")
+        around = [""]
+        while around:
+            if len(around) > DEEPEST:
+                raise self.wrong(self.peek(), "nested too deeply")
+            self.statement(around)
+        if self.peek().kind != "end":
+            raise self.wrong(self.peek(), "something follows the graph")
+        return self.found
+
+    def statement(self, around: list[str]) -> None:
+        """One statement; a brace opens or closes a group in `around`."""
+        token = self.peek()
+        if token.kind == "mark" and token.text in ";{}":
+            self.next()
+            if token.text == "{":
+                around.append(around[-1])
+            elif token.text == "}":
+                around.pop()
+        elif token.kind == "word" and token.text.lower() == "subgraph":
+            self.next()
+            name = around[-1] if self.peek().text == "{" else self.name()
+            self.expect("{")
+            around.append(name if name.startswith("cluster") else around[-1])
+        elif token.kind == "word" and token.text.lower() in ("node", "edge", "graph"):
+            self.next()
+            self.attributes()
+        else:
+            self.nodes(around[-1])
+
+    def nodes(self, cluster: str) -> None:
+        """`a`, `a -> b -> c`, with attributes, or `name = value`."""
+        where = self.where(self.peek())
+        chain = [self.name()]
+        if self.peek().text == "=" and self.peek().kind == "mark":
+            self.next()
+            self.name()
+            return
+        while self.peek().kind == "mark" and self.peek().text in ("->", "--"):
+            if self.next().text == "--":
+                raise self.wrong(self.last, "-- in a directed graph")
+            chain.append(self.name())
+        attributes = self.attributes()
+        for node in chain:
+            self.found.nodes.setdefault(node, {})
+            if cluster and len(chain) == 1:
+                self.found.clusters.setdefault(node, cluster)
+        if len(chain) == 1:
+            self.found.nodes[chain[0]].update(attributes)
+        self.found.arcs += [Arc(a, b, where, attributes) for a, b in itertools.pairwise(chain)]
+
+    def attributes(self) -> dict[str, str]:
+        found = {}
+        while self.peek().kind == "mark" and self.peek().text == "[":
+            self.next()
+            while self.peek().text not in ("]", "") or self.peek().kind == "text":
+                key = self.name()
+                self.expect("=")
+                found[key] = self.name()
+                if self.peek().kind == "mark" and self.peek().text in ",;":
+                    self.next()
+            self.expect("]")
+        return found
+
+    def name(self) -> str:
+        token = self.next()
+        if token.kind not in ("word", "text"):
+            raise self.wrong(token, f"a name is missing before {token.text or 'the end'!r}")
+        return token.text
+
+    def expect(self, mark: str) -> None:
+        token = self.next()
+        if token.kind != "mark" or token.text != mark:
+            raise self.wrong(token, f"{mark!r} is missing before {token.text[:40] or 'the end'!r}")
+
+    def peek(self) -> Token:
+        return self.ahead
+
+    def next(self) -> Token:
+        if self.ahead.kind == "end":
+            raise self.wrong(self.ahead, "the end is missing")
+        self.last, self.ahead = self.ahead, next(self.rest)
+        return self.last
+
+    def where(self, token: Token) -> str:
+        return _where(self.text, token.at)
+
+    def wrong(self, token: Token, why: str) -> BadDot:
+        return BadDot(f"{self.where(token)}: not DOT: {why}")
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    annex = UNESCAPED.match(text) is not None
+    pattern, at = ANNEX_TOKENS if annex else TOKENS, 0
+    while at < len(text):
+        match = pattern.match(text, at)
+        if match is None:
+            raise BadDot(f"{_where(text, at)}: not DOT: {text[at : at + 20]!r}")
+        kind = match.lastgroup or ""
+        if kind == "text":
+            inner = match[0][1:-1]
+            yield Token(kind, inner if annex else inner.replace('\\"', '"').replace("\\\\", "\\"), at)
+        elif kind != "space":
+            yield Token(kind, match[0], at)
+        at = match.end()
+    yield Token("end", "", len(text))
+
+
+def _where(text: str, at: int) -> str:
+    line = text.count("\n", 0, at) + 1
+    return f"line {line} column {at - (text.rfind(chr(10), 0, at) + 1) + 1}"

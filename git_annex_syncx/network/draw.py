@@ -1,0 +1,91 @@
+"""Networks and plans in Graphviz's language: names, not uuids; costs on arcs; the own repository marked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from git_annex_syncx.network.graph import Link, Network, Place
+from git_annex_syncx.network.plan import Plan, Step
+
+FRAME = """digraph syncx {
+\tgraph [overlap=false, splines=true, pad=0.3, nodesep=0.5, ranksep=0.8, bgcolor=white]
+\tnode [shape=box, style="rounded,filled", fillcolor="#eef3f8", color="#5b7a99", fontname="Helvetica", fontsize=12]
+\tedge [color="#5b7a99", fontname="Helvetica", fontsize=10, arrowsize=0.7]
+"""
+HERE = 'penwidth=2.5, fillcolor="#dcebd3", color="#4a7a2c"'
+HOLDER = 'fillcolor="#dcebd3", color="#4a7a2c"'
+TARGET = 'fillcolor="#fbeecb", color="#b07d12"'
+ASIDE = 'fillcolor="#f7f7f7", color="#c0c0c0", fontcolor="#909090"'
+CUT_OFF = 'fillcolor="#f9dcdc", color="#b03030"'
+GREY = 'color="#d4d4d4", fontcolor="#b0b0b0"'
+TRAVELLED = 'color="#b0500c", fontcolor="#803808", penwidth=2'
+
+
+def network_dot(net: Network) -> str:
+    """The network. An arc leads from a repository to its remote; its heads show where content can go."""
+    return _graph([*(_node(net, place) for place in net.places), *(_link(link) for link in net.links)])
+
+
+def plan_dot(net: Network, plans: Iterable[Plan]) -> str:
+    """The network in grey and the plan drawn in: arcs lead where content travels, numbered in order."""
+    plans = list(plans)
+    styles: dict[str, str] = {}
+    for found in plans:
+        styles |= dict.fromkeys(found.question.targets, TARGET)
+        styles |= dict.fromkeys((step.target for step in found.steps if step.relay), "")
+        styles |= dict.fromkeys((uuid for uuid, _ in found.unreachable), CUT_OFF)
+        styles |= dict.fromkeys(found.question.holders, HOLDER)
+    steps = list(dict.fromkeys(step for found in plans for step in found.steps))
+    pairs = {frozenset((step.source, step.target)) for step in steps}
+    lines = [_node(net, place, styles.get(place.uuid, ASIDE)) for place in net.places]
+    lines += [_link(link, GREY) for link in net.links if frozenset((link.owner, link.remote)) not in pairs]
+    lines += [_step(number, step) for number, step in enumerate(steps, start=1)]
+    return _graph(lines)
+
+
+def _graph(lines: Iterable[str]) -> str:
+    return FRAME + "".join(f"\t{line}\n" for line in lines) + "}\n"
+
+
+def _node(net: Network, place: Place, style: str = "") -> str:
+    marks = [style, HERE if place.uuid == net.here and not style else ""]
+    marks += ["penwidth=2.5" if place.uuid == net.here and style else ""]
+    marks += ["shape=cylinder" if place.special else "shape=component" if place.removable else ""]
+    marks += ['style="rounded,filled,dashed"' if place.dead else ""]
+    below = [("you are here" if place.uuid == net.here else ""), "relay" if place.relay else ""]
+    below += ["drive" if place.removable else "", "dead" if place.dead else ""]
+    label = "\n".join([place.name or place.uuid, ", ".join(filter(None, below))]).rstrip("\n")
+    return f"{quoted(place.uuid)} [{', '.join(filter(None, [f'label={quoted(label)}', *marks]))}]"
+
+
+def _link(link: Link, style: str = "") -> str:
+    ends = "dir=both" if link.push and link.pull else "dir=forward" if link.push else "dir=back"
+    marks = [f"label={quoted(f'{link.cost:g}')}", f"cost={quoted(f'{link.cost:g}')}", ends, style]
+    return f"{quoted(link.owner)} -> {quoted(link.remote)} [{', '.join(filter(None, marks))}]"
+
+
+def _step(number: int, step: Step) -> str:
+    label = f"{number}. {step.operation} {step.cost:g}"
+    return f"{quoted(step.source)} -> {quoted(step.target)} [label={quoted(label)}, {TRAVELLED}]"
+
+
+def quoted(text: str) -> str:
+    """A string that Graphviz shows as it is."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return '"' + "".join(c if c.isprintable() else " " for c in escaped) + '"'
+
+
+# The tree of a plan, for text
+
+
+def tree(plan: Plan) -> Iterator[tuple[int, Step]]:
+    """The steps with their depth, each below the one that it waits for."""
+    onward: dict[str, list[Step]] = {}
+    for step in plan.steps:
+        onward.setdefault(step.source, []).append(step)
+    starts = [step for step in plan.steps if step.source in plan.question.holders]
+    waiting = [(0, step) for step in reversed(starts)]
+    while waiting:
+        depth, step = waiting.pop()
+        yield depth, step
+        waiting += [(depth + 1, later) for later in reversed(onward.get(step.target, []))]

@@ -1,0 +1,133 @@
+"""What this repository tells the others of itself: its links, as its configuration and git-annex have them."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import math
+import os
+from collections.abc import Collection, Mapping
+
+from git_annex_syncx.errors import ProgramFailed, SyncxError
+from git_annex_syncx.gateway import annex, run
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.model import Remote, local_path
+from git_annex_syncx.network import links
+from git_annex_syncx.network.graph import HIGHEST_COST, Link, Place, network
+from git_annex_syncx.network.read import LOCAL_COST, REMOTE_COST, host
+
+DRIVES = ("/media/", "/run/media/", "/Volumes/")
+LOCAL_MS, NEAR_MS, FAR_MS, CLOUD_MS = 1.0, 10.0, 100.0, 200.0
+COMMAND_PATIENCE = 10.0  # seconds
+NEAR_NAMES = (".local", ".lan", ".home", ".internal", ".localdomain")
+
+
+def remember_speed(outbox: Outbox, uuid: str, bytes_per_second: float | None, latency_ms: float | None) -> None:
+    """Keep what was measured of the link to a repository; published when it is news."""
+    outbox.remember(f"speed {uuid}", json.dumps({"bytes_per_second": bytes_per_second, "latency_ms": latency_ms}))
+
+
+def own_line(repo: Repository, settings: Settings, outbox: Outbox, takers: Collection[str]) -> links.Line:
+    """The links of this repository to `takers`: places that are known, not dead, and take copies."""
+    usable = [remote for remote in settings.remotes.values() if _usable(remote, settings, takers)]
+    found = network(
+        [Place(uuid) for uuid in {settings.annex_uuid, *(remote.uuid or "" for remote in usable)}],
+        [_own_link(repo, settings, outbox, remote) for remote in usable],
+    ).links
+    drives = frozenset(remote.uuid or "" for remote in usable if _removable(repo, remote))
+    return links.Line(settings.annex_uuid, found, settings.relay, drives)
+
+
+def _usable(remote: Remote, settings: Settings, takers: Collection[str]) -> bool:
+    """Whether content can travel to or from a remote, and others may know of it."""
+    uuid = remote.uuid or ""
+    return (
+        uuid in takers
+        and uuid != settings.annex_uuid
+        and remote.sync
+        and not (remote.ignore or remote.private or remote.unverified)
+    )
+
+
+def _own_link(repo: Repository, settings: Settings, outbox: Outbox, remote: Remote) -> Link:
+    speed, latency = links.bounded(_measured(outbox, remote.uuid or ""))
+    read_only = remote.readonly or remote.url.startswith(("http://", "https://", "git://"))
+    return Link(
+        owner=settings.annex_uuid,
+        remote=remote.uuid or "",
+        cost=_cost(repo, outbox, remote),
+        push=remote.push and not read_only,
+        pull=remote.pull,
+        bytes_per_second=speed,
+        latency_ms=latency or _latency(remote),
+    )
+
+
+def _measured(outbox: Outbox, uuid: str) -> Mapping[str, float | None]:
+    try:
+        found = json.loads(outbox.fact(f"speed {uuid}") or "{}")
+    except (ValueError, SyncxError):
+        return {}
+    usable = isinstance(found, dict) and all(
+        value is None or isinstance(value, int | float) for value in found.values()
+    )
+    return found if usable else {}
+
+
+def _cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
+    """As git-annex has it: a command, a setting, or the default of the kind of remote."""
+    if remote.cost_command:
+        with_command = _cost_by_command(repo, remote)
+        if with_command is not None:
+            return with_command
+    if remote.cost is not None:
+        return remote.cost
+    if remote.special:
+        return _special_cost(repo, outbox, remote)
+    return LOCAL_COST if local_path(remote.url) is not None else REMOTE_COST
+
+
+def _cost_by_command(repo: Repository, remote: Remote) -> float | None:
+    try:
+        done = run.run("sh", "-c", remote.cost_command, cwd=repo.home, env=run.environment(), stall=COMMAND_PATIENCE)
+        cost = float(done.out.decode())
+    except (ProgramFailed, ValueError):
+        return None
+    return cost if math.isfinite(cost) and 0 <= cost <= HIGHEST_COST else None
+
+
+def _special_cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
+    """Git-annex is asked once; the answer does not change."""
+    key = f"cost {remote.uuid}"
+    try:
+        saved = outbox.fact(key)
+        if saved is None:
+            saved = annex.ask_cost(repo, remote.name)
+            outbox.remember(key, saved)
+        cost = float(saved)
+    except (SyncxError, ValueError):
+        return LOCAL_COST if remote.directory else REMOTE_COST
+    return cost if 0 <= cost <= HIGHEST_COST else REMOTE_COST
+
+
+def _latency(remote: Remote) -> float:
+    """What a link of this kind takes, in milliseconds, until it is measured."""
+    if remote.special:
+        return LOCAL_MS if remote.directory else CLOUD_MS
+    if local_path(remote.url) is not None:
+        return LOCAL_MS
+    name = host(remote.url)
+    try:
+        return NEAR_MS if ipaddress.ip_address(name).is_private else FAR_MS
+    except ValueError:
+        return NEAR_MS if "." not in name or name.endswith(NEAR_NAMES) else FAR_MS
+
+
+def _removable(repo: Repository, remote: Remote) -> bool:
+    """Whether a remote is a drive: the user says so, or it lies where desktops mount drives."""
+    if remote.removable is not None:
+        return remote.removable
+    place = remote.directory or (str(remote.path) if remote.path else "")
+    return os.path.normpath(repo.home / place).startswith(DRIVES) if place else False

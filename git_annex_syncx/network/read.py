@@ -1,0 +1,275 @@
+"""Maps from files, in three forms: ours, git-annex's JSON, git-annex's DOT. All of them are other people's input."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from git_annex_syncx.errors import UsageError
+from git_annex_syncx.network import dot
+from git_annex_syncx.network.graph import (
+    HIGHEST_COST,
+    HIGHEST_LATENCY,
+    HIGHEST_SPEED,
+    VERSION,
+    Link,
+    Network,
+    Place,
+    network,
+)
+
+T = TypeVar("T")
+
+LARGEST = 256 * 1024 * 1024
+LONGEST_NAME = 4096
+LOCAL_COST, REMOTE_COST = 100.0, 200.0  # git-annex's own defaults
+ADVICE = "it must be what 'git annex-syncx map --json' or 'git annex map --json' prints, or git-annex's map.dot"
+
+
+class BadMap(ValueError):
+    """What is wrong, and where in the file."""
+
+    def __init__(self, where: str, why: str) -> None:
+        """`where`: a place in the JSON value such as `links[3].cost`, or a line and column."""
+        super().__init__(f"{where}: {why}" if where else why)
+
+
+def read_map(raw: bytes, name: str) -> Network:
+    """The network in a file called `name`. Raises UsageError with file, position and reason."""
+    try:
+        return _parse(raw)
+    except (BadMap, dot.BadDot) as error:
+        raise UsageError(f"{name}: {error}", ADVICE) from None
+
+
+def _parse(raw: bytes) -> Network:
+    if len(raw) > LARGEST:
+        raise BadMap("", f"larger than {LARGEST >> 20} MB")
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise BadMap(f"byte {error.start}", "is not UTF-8") from None
+    if text.lstrip()[:1] in ("{", "["):
+        return _from_json(_loaded(text))
+    if dot.looks_like(text):
+        return _from_dot(dot.parse(text))
+    raise BadMap("line 1", "neither JSON nor a DOT graph" if text.strip() else "the file is empty")
+
+
+def _loaded(text: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise BadMap(f"line {error.lineno} column {error.colno}", f"not JSON: {error.msg}") from None
+    except RecursionError:
+        raise BadMap("", "not a map: nested too deeply") from None
+    except ValueError as error:  # a number with thousands of digits
+        raise BadMap("", f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadMap("", "not a map: the outermost value is no object")
+    return value
+
+
+def _from_json(value: Mapping[str, Any]) -> Network:
+    if "repositories" in value:
+        return _from_ours(value)
+    if "nodes" in value:
+        return from_annex_json(value)
+    raise BadMap("", "not a map: there is neither 'repositories' nor 'nodes'")
+
+
+# Our own form
+
+
+def _from_ours(value: Mapping[str, Any]) -> Network:
+    version = value.get("version", VERSION)
+    if isinstance(version, bool) or version != VERSION:
+        raise BadMap("version", f"{json.dumps(version)[:40]} is unknown, {VERSION} is known")
+    places: dict[str, Place] = {}
+    for n, item in enumerate(_list(value, "repositories")):
+        place = _place(_object(item, f"repositories[{n}]"), f"repositories[{n}]")
+        if place.uuid in places:
+            raise BadMap(f"repositories[{n}].uuid", f"{place.uuid} stands here twice")
+        places[place.uuid] = place
+    links = [
+        _link(_object(item, f"links[{n}]"), f"links[{n}]", places) for n, item in enumerate(_list(value, "links"))
+    ]
+    here = value.get("here")
+    if here is not None and _text(here, "here") not in places:
+        raise BadMap("here", "is none of the repositories")
+    return network(places.values(), links, _text(here, "here") if here is not None else None)
+
+
+def _place(item: Mapping[str, Any], where: str) -> Place:
+    uuid = _get(item, "uuid", where, _text)
+    return Place(
+        uuid=uuid,
+        name=_get(item, "name", where, _name, ""),
+        **{name: _get(item, name, where, _flag, False) for name in ("special", "relay", "removable", "dead")},
+    )
+
+
+def _link(item: Mapping[str, Any], where: str, places: Mapping[str, Place]) -> Link:
+    owner, remote = (_get(item, name, where, _text) for name in ("owner", "remote"))
+    for name, uuid in (("owner", owner), ("remote", remote)):
+        if uuid not in places:
+            raise BadMap(f"{where}.{name}", f"{uuid} is none of the repositories")
+    if owner == remote:
+        raise BadMap(where, f"{owner} is linked to itself")
+    return link_of(owner, remote, item, where, str(item.get("source") or "config"))
+
+
+def link_of(owner: str, remote: str, item: Mapping[str, Any], where: str, source: str) -> Link:
+    """A link from what a JSON object says of it. Raises BadMap."""
+    speed, latency = number(HIGHEST_SPEED, 1e-9), number(HIGHEST_LATENCY, 1e-9)
+    return Link(
+        owner=owner,
+        remote=remote,
+        cost=_get(item, "cost", where, number(HIGHEST_COST)),
+        push=_get(item, "push", where, _flag, True),
+        pull=_get(item, "pull", where, _flag, True),
+        bytes_per_second=_get(item, "bytes_per_second", where, _optional(speed), None),
+        latency_ms=_get(item, "latency_ms", where, _optional(latency), None),
+        source=source if source in ("config", "links-log", "map") else "config",
+    )
+
+
+MISSING: Any = object()
+
+
+def _get(item: Mapping[str, Any], key: str, where: str, read: Callable[[Any, str], T], default: T = MISSING) -> T:
+    if key in item:
+        return read(item[key], f"{where}.{key}")
+    if default is MISSING:
+        raise BadMap(where, f"has no {key!r}")
+    return default
+
+
+def _list(value: Mapping[str, Any], key: str) -> list[Any]:
+    found = value.get(key, [])
+    if not isinstance(found, list):
+        raise BadMap(key, "is no list")
+    return found
+
+
+def _object(item: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(item, dict):
+        raise BadMap(where, "is no object")
+    return item
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
+        raise BadMap(where, "is no text" if not isinstance(value, str) else "is empty or too long")
+    return clean(value)
+
+
+def _name(value: Any, where: str) -> str:
+    return _text(value, where) if value else ""
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise BadMap(where, f"{_shown(value)} is neither true nor false")
+    return value
+
+
+def number(highest: float, lowest: float = 0.0) -> Callable[[Any, str], float]:
+    """A reader of numbers in a range."""
+
+    def read(value: Any, where: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise BadMap(where, f"{_shown(value)} is no number")
+        if not math.isfinite(value if abs(value) < 1e300 else math.inf) or not lowest <= value <= highest:
+            raise BadMap(where, f"{_shown(value)} is not between {lowest:g} and {highest:g}")
+        return float(value)
+
+    return read
+
+
+def _optional(read: Callable[[Any, str], T]) -> Callable[[Any, str], T | None]:
+    return lambda value, where: None if value is None else read(value, where)
+
+
+def _shown(value: Any) -> str:
+    return "an object" if isinstance(value, dict) else "a list" if isinstance(value, list) else json.dumps(value)[:40]
+
+
+def clean(text: str) -> str:
+    """Text that can be written as UTF-8, whatever JSON's escapes made of it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+# git-annex's forms
+
+
+def from_annex_json(value: Mapping[str, Any]) -> Network:
+    """What `git annex map --json` prints: remotes without a uuid are joined by their url. Raises BadMap."""
+    nodes = [_object(item, f"nodes[{n}]") for n, item in enumerate(_list(value, "nodes"))]
+    urls = {node["url"]: node["uuid"] for node in nodes if isinstance(node.get("url"), str) and node.get("uuid")}
+    places: dict[str, Place] = {}
+    for n, node in enumerate(nodes):
+        uuid = _identity(node, urls, f"nodes[{n}]")
+        name = _get(node, "description", f"nodes[{n}]", _optional(_name), None) or ""
+        if uuid not in places or not places[uuid].name:
+            places[uuid] = Place(uuid, name)
+    links = []
+    for n, node in enumerate(nodes):
+        uuid = _identity(node, urls, f"nodes[{n}]")
+        for k, item in enumerate(_list(node, "remotes")):
+            where = f"nodes[{n}].remotes[{k}]"
+            remote = _object(item, where)
+            other = _identity(remote, urls, where)
+            places.setdefault(other, Place(other, _get(remote, "remote", where, _optional(_name), None) or ""))
+            url = str(remote.get("url") or "")
+            cost = LOCAL_COST if host(url) == host(str(node.get("url") or "")) else REMOTE_COST
+            links.append(Link(uuid, other, cost, push=not _read_only(url), source="map"))
+    return network(places.values(), links)
+
+
+def _identity(item: Mapping[str, Any], urls: Mapping[str, str], where: str) -> str:
+    """The uuid of a repository, where nobody knows it its url."""
+    known = item.get("uuid")
+    if known is None and item.get("url") is not None:
+        url = _text(item["url"], f"{where}.url")
+        known = urls.get(url, url)
+    if known is None:
+        raise BadMap(where, "has neither 'uuid' nor 'url'")
+    return _text(known, f"{where}.uuid")
+
+
+def host(url: str) -> str:
+    """The machine that a url names, empty for this one."""
+    if "://" in url:
+        try:
+            return urlsplit(url).hostname or ""
+        except ValueError:
+            return url
+    found = re.match(r"(?:[^/:@]+@)?([^/:]+):", url)
+    return found[1] if found else ""
+
+
+def _read_only(url: str) -> bool:
+    return url.startswith(("http://", "https://", "git://"))
+
+
+def _from_dot(graph: dot.Graph) -> Network:
+    """What git-annex writes as map.dot, or `map --dot`: an arc leads from a repository to its remote."""
+    places = [Place(clean(node), clean(attributes.get("label", ""))) for node, attributes in graph.nodes.items()]
+    links = []
+    for arc in graph.arcs:
+        if arc.source == arc.target:
+            raise BadMap(arc.where, f"{arc.source} is linked to itself")
+        hosts = graph.clusters.get(arc.source), graph.clusters.get(arc.target)
+        cost = LOCAL_COST if hosts[0] == hosts[1] else REMOTE_COST
+        if "cost" in arc.attributes:
+            try:
+                cost = number(HIGHEST_COST)(float(arc.attributes["cost"]), "cost")
+            except ValueError:
+                raise BadMap(arc.where, f"the cost {arc.attributes['cost'][:40]!r} is no number") from None
+        links.append(Link(clean(arc.source), clean(arc.target), cost, push=not _read_only(arc.target), source="map"))
+    return network(places, links)

@@ -1,0 +1,155 @@
+"""The ways that content can take, numbered, and what they weigh: exact integers, for a unique best tree. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from git_annex_syncx.network.graph import Network, Place
+
+if TYPE_CHECKING:
+    import networkx
+
+RELAY_PENALTY = 1_000  # thousandths of cost, for an arc into a relay that does not want the content
+REMOVABLE_PENALTY = 1_000_000  # for an arc out of a drive, so that nobody waits for a drawer
+HASH_BITS, TIME_BITS = 64, 50
+PRIME = 2**64 - 59
+LONGEST = (1 << TIME_BITS) - 1  # milliseconds
+# Where nothing was measured: up to this cost (milliseconds, milliseconds a byte).
+GUESSES = ((149.0, 1.0, 2e-5), (float("inf"), 100.0, 1e-3))
+
+
+class Road(NamedTuple):
+    """One way from a place to another: the source pushes, or the target pulls."""
+
+    cost: int  # in thousandths
+    latency: float  # milliseconds, measured or guessed
+    slowness: float  # milliseconds a byte
+    pull: bool
+    measured: bool
+
+    def milliseconds(self, size: int) -> int:
+        """How long content of so many bytes is expected to take."""
+        return max(1, min(int(self.latency + size * self.slowness), LONGEST))
+
+
+@dataclass(frozen=True)
+class Roads:
+    """Places by number, in order of their uuids, and the roads between them.
+
+    `incoming[v]` maps where a road into v comes from to its number in `kinds` (many roads are alike). `closed` are
+    pairs of places between which a link leads in the other direction only.
+    """
+
+    places: Sequence[Place]
+    number: Mapping[str, int]
+    kinds: Sequence[Road]
+    incoming: Sequence[Mapping[int, int]]
+    closed: Sequence[tuple[int, int]] = ()
+
+    def road(self, source: int, target: int) -> Road:
+        """The road from one place to another."""
+        return self.kinds[self.incoming[target][source]]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Several numbers in one integer that is compared in their order, sums of up to `count` of them included."""
+
+    count: int
+    by_time: bool
+
+    def pack(self, cost: int, milliseconds: int, hashed: int) -> int:
+        """One integer."""
+        first, second = (milliseconds, cost) if self.by_time else (cost, milliseconds)
+        spare = self.count.bit_length()
+        return (((first << (TIME_BITS + spare)) + second) << (HASH_BITS + spare)) + hashed
+
+    def first(self, packed: int) -> int:
+        """What is compared first: thousandths, or milliseconds."""
+        shift: int = TIME_BITS + HASH_BITS + 2 * self.count.bit_length()
+        return packed >> shift
+
+
+class _Kinds:
+    """Roads that are alike are kept once."""
+
+    def __init__(self) -> None:
+        self.kinds: list[Road] = []
+        self._known: dict[tuple[float, float | None, float | None, bool], int] = {}
+
+    def number(self, cost: float, latency: float | None, speed: float | None, pull: bool) -> int:
+        """The number of a road, with guesses for what was not measured."""
+        key = (cost, latency, speed, pull)
+        known = self._known.get(key)
+        if known is None:
+            _, guessed, slowness = GUESSES[cost > GUESSES[0][0]]
+            known = self._known[key] = len(self.kinds)
+            self.kinds.append(
+                Road(
+                    round(cost * 1000),
+                    guessed if latency is None else latency,
+                    slowness if speed is None else 1000.0 / speed,
+                    pull,
+                    latency is not None and speed is not None,
+                )
+            )
+        return known
+
+
+def roads(net: Network) -> Roads:
+    """All ways of a network. Special remotes execute nothing, and dead places have no roads."""
+    number = {place.uuid: n for n, place in enumerate(net.places)}
+    incoming: list[dict[int, int]] = [{} for _ in net.places]
+    closed, all_kinds = [], _Kinds()
+    kinds = all_kinds.kinds
+    for link in net.links:
+        owner, remote = number[link.owner], number[link.remote]
+        if net.places[owner].dead or net.places[remote].dead or net.places[owner].special:
+            continue
+        for source, target, is_open, pull in ((owner, remote, link.push, False), (remote, owner, link.pull, True)):
+            if not is_open:
+                closed.append((source, target))
+                continue
+            road = all_kinds.number(link.cost, link.latency_ms, link.bytes_per_second, pull)
+            known = incoming[target].setdefault(source, road)
+            if kinds[road] < kinds[known]:  # the cheaper one does it, else the faster, else who has the content
+                incoming[target][source] = road
+    return Roads(net.places, number, kinds, incoming, closed)
+
+
+def roads_of_graph(graph: networkx.DiGraph[str]) -> Roads:
+    """The same from a networkx graph as `graph.to_networkx` makes it; of an arc only `cost` must be there."""
+    nodes, all_kinds = graph.nodes, _Kinds()
+    uuids = sorted(nodes)
+    number = {uuid: n for n, uuid in enumerate(uuids)}
+    places = [
+        Place(uuid, **{name: nodes[uuid][name] for name in Place.__slots__ if name in nodes[uuid]}) for uuid in uuids
+    ]
+    dead = {place.uuid for place in places if place.dead}
+    kind = all_kinds.number
+    incoming: list[dict[int, int]] = [
+        {
+            number[source]: kind(
+                data["cost"], data.get("latency_ms"), data.get("bytes_per_second"), data.get("operation") == "pull"
+            )
+            for source, data in graph.pred[uuid].items()
+            if source not in dead
+        }
+        if uuid not in dead
+        else {}
+        for uuid in uuids
+    ]
+    return Roads(places, number, all_kinds.kinds, incoming)
+
+
+def hashes(uuids: Iterable[str], role: bytes) -> list[int]:
+    """A number for each place in a role; the product of two, modulo PRIME, tells one arc from another."""
+    return [
+        int.from_bytes(
+            hashlib.blake2b(uuid.encode("utf-8", "surrogateescape"), digest_size=8, person=role).digest(), "big"
+        )
+        for uuid in uuids
+    ]

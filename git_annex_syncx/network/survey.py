@@ -1,0 +1,176 @@
+"""From the git-annex branch, the own configuration and `git annex map` to a Network. Only this module has I/O."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
+from git_annex_syncx.gateway import annex, branch
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.network import links
+from git_annex_syncx.network.graph import Network, Place, network
+from git_annex_syncx.network.own import own_line
+from git_annex_syncx.network.read import read_map
+
+LINKS_LOG = "syncx-links.log"
+LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", LINKS_LOG)
+MAP_PATIENCE = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What the git-annex branch tells everyone: places by uuid, the links log, and who takes no copies."""
+
+    places: Mapping[str, Place]
+    log: links.LinksLog
+    no_copies: frozenset[str]  # export and import remotes, clusters
+
+    @property
+    def takers(self) -> frozenset[str]:
+        """Who can hold copies."""
+        return frozenset(u for u, place in self.places.items() if not place.dead) - self.no_copies
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A network and what is to be said about how it was found."""
+
+    network: Network
+    warnings: tuple[str, ...] = ()
+
+
+def shared(repo: Repository) -> Shared:
+    """Read the git-annex branch."""
+    raw = branch.logs(repo, LOGS)
+    named, remotes = branch.newest_lines(raw["uuid.log"]), branch.newest_lines(raw["remote.log"])
+    trust, groups = branch.newest_lines(raw["trust.log"]), branch.newest_lines(raw["group.log"])
+    clusters = set(branch.newest_lines(raw["cluster.log"]))
+    options = {
+        uuid: dict(word.split("=", 1) for word in line.split() if "=" in word) for uuid, line in remotes.items()
+    }
+    dead = {uuid for uuid, value in trust.items() if value == "X"}
+    no_copies = {
+        uuid for uuid, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree"))
+    } | clusters
+    everyone = named.keys() | remotes.keys()
+    log = links.parse(raw[LINKS_LOG], everyone - dead)
+    relays = {uuid for uuid, value in groups.items() if "transfer" in value.split()}
+    relays |= {uuid for uuid, line in log.lines.items() if line.relay}
+    removable = {uuid for line in log.lines.values() for uuid in line.removable}
+    places = {
+        uuid: Place(
+            uuid,
+            named.get(uuid) or options.get(uuid, {}).get("name", ""),
+            special=uuid in remotes,
+            relay=uuid in relays,
+            removable=uuid in removable,
+            dead=uuid in dead,
+        )
+        for uuid in sorted(everyone - clusters)
+    }
+    return Shared(places, log, frozenset(no_copies))
+
+
+def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
+    """The network that plans are made from: the links log alone, so that all nodes make the same plan.
+
+    Only where this repository has told nothing yet its own configuration stands in.
+    """
+    told = shared(repo)
+    ours = own_line(repo, settings, outbox, told.takers)
+    published = told.log.lines.get(settings.annex_uuid)
+    warnings = list(_complaints(told, settings))
+    if not settings.private and links.worth_telling(published, ours):
+        warnings.append(
+            "the others do not know the links of this repository as they are now: git annex-syncx map --publish"
+        )
+    lines = dict(told.log.lines)
+    if published is None:
+        lines[ours.uuid] = ours
+    return Survey(_network(told, lines.values(), settings), tuple(warnings))
+
+
+def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
+    """All that is known, for people to look at: links log, own configuration, the last `git annex map`."""
+    told = shared(repo)
+    ours = own_line(repo, settings, outbox, told.takers)
+    net = _network(told, (*(line for line in told.log.lines.values() if line.uuid != ours.uuid), ours), settings)
+    warnings = tuple(_complaints(told, settings))
+    saved = _saved_map(repo)
+    if not saved.exists():
+        return Survey(net, warnings)
+    try:
+        return Survey(_united(net, read_map(saved.read_bytes(), str(saved))), warnings)
+    except (UsageError, OSError) as error:
+        return Survey(net, (*warnings, str(error)))
+
+
+def _complaints(told: Shared, settings: Settings) -> Iterator[str]:
+    yield from (f"links log: {complaint}" for complaint in told.log.complaints)
+    for remote in settings.remotes.values():
+        if not (remote.uuid or remote.ignore or not remote.sync):
+            yield f"git-annex has not asked {remote.name} who it is, so it has no link: git annex info {remote.name}"
+
+
+def refresh(repo: Repository) -> tuple[str, ...]:
+    """Run `git annex map` and keep what it found; what did not answer."""
+    try:
+        raw, complaints = annex.ask_map(repo, MAP_PATIENCE)
+    except Stalled:
+        return (f"git annex map did not end in {MAP_PATIENCE:g} s; a repository that it asked does not answer",)
+    except ProgramFailed as error:
+        return (f"git annex map failed: {error.what}",)
+    read_map(raw, "what git annex map printed")
+    saved = _saved_map(repo)
+    fresh = saved.with_suffix(".new")
+    fresh.write_bytes(raw)
+    fresh.replace(saved)
+    return tuple(dict.fromkeys(complaints))
+
+
+def publish(repo: Repository, settings: Settings, outbox: Outbox) -> bool:
+    """Tell the others the links of this repository, where that is news to them. Raises SyncxError."""
+    if settings.private:
+        return False
+    told = shared(repo)
+    ours = own_line(repo, settings, outbox, told.takers)
+    if settings.annex_uuid not in told.places or told.places[settings.annex_uuid].dead:
+        return False
+    if not links.worth_telling(told.log.lines.get(settings.annex_uuid), ours):
+        return False
+    branch.write_log(repo, LINKS_LOG, links.compacted(told.log, ours, time.time()))
+    return True
+
+
+# Networks
+
+
+def _network(told: Shared, lines: Iterable[links.Line], settings: Settings) -> Network:
+    places, found = dict(told.places), []
+    lines = list(lines)
+    for line in lines:
+        for uuid in line.removable & places.keys():
+            places[uuid] = replace(places[uuid], removable=True)
+        if line.relay and line.uuid in places:
+            places[line.uuid] = replace(places[line.uuid], relay=True)
+        found += [link for link in line.links if link.remote not in told.no_copies]
+    if settings.annex_uuid not in places:  # a private repository
+        places[settings.annex_uuid] = Place(settings.annex_uuid, "here", relay=settings.relay)
+    return network(places.values(), found, settings.annex_uuid)
+
+
+def _united(net: Network, seen: Network) -> Network:
+    """What was seen by `git annex map` added to what is known better."""
+    places = {place.uuid: place for place in seen.places} | dict(net.by_uuid)
+    better = {(link.owner, link.remote) for link in net.links}
+    more = [link for link in seen.links if (link.owner, link.remote) not in better]
+    return network(places.values(), [*net.links, *more], net.here)
+
+
+def _saved_map(repo: Repository) -> Path:
+    return repo.state_dir / "map"

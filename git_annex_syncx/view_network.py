@@ -1,0 +1,159 @@
+"""Maps and plans for people and programs."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+
+from git_annex_syncx.network import draw, graph
+from git_annex_syncx.network.graph import Link, Network, Place
+from git_annex_syncx.network.plan import Plan, Step, as_json
+from git_annex_syncx.network.survey import Survey
+from git_annex_syncx.phases.planning import Planned
+from git_annex_syncx.view import _clean, _console, data, say
+
+log = logging.getLogger(__name__)
+
+REASONS = {
+    "no-path": "no way leads there",
+    "read-only": "the ways there only lead back (read-only remotes)",
+    "relay-forbidden": "only through a repository that does not want it and is no relay",
+    "dead": "it is declared dead",
+}
+WAYS = {(True, True): "push, pull", (True, False): "push", (False, True): "pull", (False, False): "nothing"}
+
+
+def published(news: bool, private: bool) -> None:
+    """What became of --publish."""
+    if private:
+        say("this repository is private (annex.private): nothing is published")
+    else:
+        say("published; the next sync carries it to the others" if news else "the others know all this already")
+
+
+def warn(found: Survey) -> None:
+    """What is to be said about the map."""
+    for warning in found.warnings:
+        log.warning("%s", warning)
+
+
+def map_dot(found: Survey) -> str:
+    """The map in Graphviz's language."""
+    return draw.network_dot(found.network)
+
+
+def plan_dot(planned: Planned) -> str:
+    """The plan drawn into the map, in Graphviz's language."""
+    return draw.plan_dot(planned.survey.network, planned.plans)
+
+
+def show_map(found: Survey, as_json_line: bool) -> None:
+    """A table of links, the own ones first, and who has none."""
+    net = found.network
+    if as_json_line:
+        return data(graph.dumps(net) + "\n")
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("repository", "remote", "cost", "can", "latency", "speed", "known from"):
+        table.add_column(name, overflow="fold", justify="right" if name in ("cost", "latency", "speed") else "left")
+    last = ""
+    for link in sorted(net.links, key=lambda link: (link.owner != net.here, net.name(link.owner), link.owner)):
+        owner = "" if link.owner == last else _called(net, link.owner)
+        last = link.owner
+        table.add_row(*map(Text, (owner, _called(net, link.remote), *_cells(link))))
+    if net.links:
+        _console(sys.stdout).print(table)
+    linked = {uuid for link in net.links for uuid in (link.owner, link.remote)}
+    for place in net.places:
+        if place.uuid not in linked:
+            data(f"{_called(net, place.uuid)}: no link is known\n")
+    if not net.places:
+        data("no repository is known\n")
+    return None
+
+
+def _cells(link: Link) -> Iterator[str]:
+    yield f"{link.cost:g}"
+    yield WAYS[link.push, link.pull]
+    yield "-" if link.latency_ms is None else f"{link.latency_ms:g} ms"
+    yield "-" if link.bytes_per_second is None else f"{_size(link.bytes_per_second)}/s"
+    yield link.source
+
+
+def _called(net: Network, uuid: str) -> str:
+    """A name with what is special about the place."""
+    place = net.by_uuid.get(uuid) or Place(uuid)
+    marks = [name for name in ("special", "relay", "dead") if getattr(place, name)]
+    marks = (["here"] if uuid == net.here else []) + marks + (["drive"] if place.removable else [])
+    return _clean(net.name(uuid)) + (f" ({', '.join(marks)})" if marks else "")
+
+
+def show_plans(planned: Planned, as_json_line: bool) -> None:
+    """Each plan as a tree, or all of them as one object."""
+    net = planned.survey.network
+    if as_json_line:
+        import json
+
+        value = as_json(net.digest, planned.plans, "time" if planned.by_time else "cost")
+        return data(json.dumps(value, ensure_ascii=True) + "\n")
+    for number, found in enumerate(planned.plans):
+        data("\n" if number else "")
+        _show_plan(net, found)
+    return None
+
+
+def _show_plan(net: Network, found: Plan) -> None:
+    from rich.text import Text
+    from rich.tree import Tree
+
+    asked = found.question
+    data(_clean(_headline(found)) + "\n")
+    roots = {uuid: Tree(Text(f"{_called(net, uuid)} has it")) for uuid in sorted(asked.holders & net.by_uuid.keys())}
+    above = dict(roots)
+    for _, step in draw.tree(found):
+        above[step.target] = above[step.source].add(Text(_told(net, step, bool(asked.bytes))))
+    sources = {step.source for step in found.steps}
+    for uuid, tree in roots.items():
+        if uuid in sources or not found.steps:
+            _console(sys.stdout).print(tree)
+    for uuid, reason in found.unreachable:
+        data(f"not reachable: {_called(net, uuid)}: {REASONS[reason]}\n")
+
+
+def _headline(found: Plan) -> str:
+    asked = found.question
+    what = f"{asked.keys} keys, {_size(asked.bytes)}: " if asked.bytes else ""
+    if not found.steps:
+        return what + ("nothing can be sent" if found.unreachable else "nothing is to be sent")
+    many = "1 transfer" if len(found.steps) == 1 else f"{len(found.steps)} transfers"
+    saved = f", {found.flood_cost:g} by flooding" if found.flood_cost != found.cost else ""
+    told = f"{what}{many} at a cost of {found.cost:g}{saved}"
+    if not found.exact:
+        told += f"; a better plan would cost at least {found.lower_bound:g}"
+        told += " (the time was up)" if found.late else ""
+    ends = [step.end for step in found.steps]
+    return told + (f"; done in {_time(max(e or 0 for e in ends))}" if asked.bytes and None not in ends else "")
+
+
+def _told(net: Network, step: Step, timed: bool) -> str:
+    cost = f"{step.operation} by {_clean(net.name(step.executor))}, {step.cost:g}"
+    when = f", {_time(step.start or 0)} to {_time(step.end)}" if timed and step.end is not None else ""
+    return f"-> {_called(net, step.target)}: {cost}{when}" + (", passes it on" if step.relay else "")
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,357 @@
+"""Plans: equal to trying all trees, the same whatever things are called, and never silly."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterable
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from git_annex_syncx.network.graph import Link, Network, Place, from_networkx, network, to_networkx
+from git_annex_syncx.network.plan import Plan, Question, plan
+from git_annex_syncx.network.roads import RELAY_PENALTY, REMOVABLE_PENALTY, roads, roads_of_graph
+
+relaxed = settings(deadline=None, max_examples=150)  # a busy machine is no failure
+
+
+def ask(net: Network, holders: Iterable[str], targets: Iterable[str], **more) -> Plan:
+    return plan(roads(net), Question(frozenset(holders), frozenset(targets), **more))
+
+
+def sends(found: Plan) -> list[tuple[str, str]]:
+    return [(step.source, step.target) for step in found.steps]
+
+
+def costs_of(net: Network) -> dict[tuple[str, str], int]:
+    """Arc -> thousandths, read from the links without any code of the planner."""
+    found: dict[tuple[str, str], int] = {}
+    for link in net.links:
+        places = net.by_uuid
+        if places[link.owner].dead or places[link.remote].dead or places[link.owner].special:
+            continue
+        for arc, is_open in (((link.owner, link.remote), link.push), ((link.remote, link.owner), link.pull)):
+            if is_open:
+                cost = round(link.cost * 1000) + REMOVABLE_PENALTY * places[arc[0]].removable
+                found[arc] = min(cost, found.get(arc, cost))
+    return found
+
+
+def brute_force(net: Network, holders: set[str], targets: set[str]) -> int | None:
+    """The least cost with penalties over all relay sets and all trees, None where a target cannot be reached."""
+    costs = costs_of(net)
+    relays = {p.uuid for p in net.places if p.relay and not p.dead} - holders - targets
+    best = None
+    for size in range(len(relays) + 1):
+        for used in itertools.combinations(sorted(relays), size):
+            nodes = sorted((targets - holders) | set(used))
+            choices = [
+                [
+                    (u, c + RELAY_PENALTY * (v in used))
+                    for (u, w), c in costs.items()
+                    if w == v and u in {*holders, *nodes}
+                ]
+                for v in nodes
+            ]
+            for picked in itertools.product(*choices):
+                parent = {v: u for v, (u, _) in zip(nodes, picked, strict=True)}
+                cost = sum(c for _, c in picked)
+                if (best is None or cost < best) and all(rooted(parent, v, holders) for v in nodes):
+                    best = cost
+    return best
+
+
+def rooted(parent: dict[str, str], v: str, holders: set[str]) -> bool:
+    for _ in range(len(parent) + 1):
+        if v in holders:
+            return True
+        v = parent[v]
+    return False
+
+
+def check(net: Network, found: Plan) -> None:
+    """At most one arc into a node, none into a holder, only real links, in an order that works, no idle relay."""
+    costs, have = costs_of(net), set(found.question.holders)
+    for step in found.steps:
+        assert step.source in have and step.target not in have
+        assert (step.source, step.target) in costs
+        assert step.executor == (step.source if step.operation == "push" else step.target)
+        assert not net.by_uuid[step.executor].special
+        have.add(step.target)
+    sources = {step.source for step in found.steps}
+    for step in found.steps:
+        assert step.relay == (step.target not in found.question.targets)
+        assert not step.relay or (net.by_uuid[step.target].relay and step.target in sources)
+    unreachable = {uuid for uuid, _ in found.unreachable}
+    assert found.question.targets <= have | unreachable
+    assert not have & unreachable
+    assert found.cost == pytest.approx(sum(step.cost for step in found.steps))
+    assert found.lower_bound <= found.cost
+    assert found.exact == (found.lower_bound == found.cost)
+
+
+@st.composite
+def networks(draw: st.DrawFn, most: int = 6) -> Network:
+    count = draw(st.integers(1, most))
+    names = [f"u{n}" for n in range(count)]
+    flag = st.sampled_from([False, False, False, True])
+    places = [Place(u, special=draw(flag), relay=draw(flag), removable=draw(flag), dead=draw(flag)) for u in names]
+    pairs = [(a, b) for a in names for b in names if a != b]
+    chosen = draw(st.lists(st.sampled_from(pairs), max_size=14)) if pairs else []
+    cost = st.sampled_from([50.0, 100.0, 175.0, 200.0, 250.0])
+    links = [Link(a, b, draw(cost), push=draw(st.booleans()), pull=draw(st.booleans())) for a, b in chosen]
+    return network(places, links)
+
+
+def some(net: Network, data: st.DataObject) -> tuple[frozenset[str], frozenset[str]]:
+    uuids = sorted(net.by_uuid)
+    holders = data.draw(st.sets(st.sampled_from(uuids), min_size=1, max_size=3))
+    return frozenset(holders), frozenset(data.draw(st.sets(st.sampled_from(uuids))))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_it_is_equal_to_trying_all_trees_and_relays(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(100):
+        count = rng.randint(2, 6)
+        names = [f"u{n}" for n in range(count)]
+        places = [Place(u, relay=rng.random() < 0.4, removable=rng.random() < 0.15) for u in names]
+        links = [
+            Link(a, b, rng.choice([100.0, 175.0, 200.0]), push=rng.random() < 0.6, pull=rng.random() < 0.3)
+            for a in names
+            for b in names
+            if a != b and rng.random() < 0.4
+        ]
+        net = network(places, links)
+        holders = set(rng.sample(names, rng.randint(1, 2)))
+        found = ask(net, holders, [p.uuid for p in places if not p.relay])
+        check(net, found)
+        reached = set(found.question.targets) - {uuid for uuid, _ in found.unreachable}
+        best = brute_force(net, holders, reached)
+        assert best is not None and found.exact
+        costs = costs_of(net)
+        paid = sum(costs[step.source, step.target] + RELAY_PENALTY * step.relay for step in found.steps)
+        assert paid == best
+        for uuid, _ in found.unreachable:
+            assert brute_force(net, holders, {uuid}) is None or net.by_uuid[uuid].dead
+
+
+@relaxed
+@given(networks(), st.data())
+def test_a_plan_is_a_tree_of_real_links(net: Network, data: st.DataObject) -> None:
+    check(net, ask(net, *some(net, data)))
+
+
+@relaxed
+@given(networks(), st.data())
+def test_the_order_of_input_does_not_matter(net: Network, data: st.DataObject) -> None:
+    question = some(net, data)
+    shuffled = network(data.draw(st.permutations(net.places)), data.draw(st.permutations(net.links)))
+    assert shuffled == net
+    assert shuffled.digest == net.digest
+    assert ask(shuffled, *question) == ask(net, *question)
+
+
+@relaxed
+@given(networks(), st.data())
+def test_names_of_nodes_do_not_change_the_cost(net: Network, data: st.DataObject) -> None:
+    holders, targets = some(net, data)
+    uuids = sorted(net.by_uuid)
+    new = dict(zip(uuids, data.draw(st.permutations([f"z{n}" for n in range(len(uuids))])), strict=True))
+    renamed = network(
+        [replace(p, uuid=new[p.uuid]) for p in net.places],
+        [replace(k, owner=new[k.owner], remote=new[k.remote]) for k in net.links],
+    )
+    one, two = ask(net, holders, targets), ask(renamed, {new[u] for u in holders}, {new[u] for u in targets})
+    assert sorted((new[u], reason) for u, reason in one.unreachable) == sorted(two.unreachable)
+    assert paid(net, one) == paid(renamed, two)
+    assert one.flood_cost == two.flood_cost
+
+
+def paid(net: Network, found: Plan) -> int:
+    costs = costs_of(net)
+    return sum(costs[step.source, step.target] + RELAY_PENALTY * step.relay for step in found.steps)
+
+
+@relaxed
+@given(networks(), st.data())
+def test_after_a_part_of_the_plan_the_rest_is_still_the_plan(net: Network, data: st.DataObject) -> None:
+    holders, targets = some(net, data)
+    found = ask(net, holders, targets)
+    done = data.draw(st.integers(0, len(found.steps)))
+    have = holders | {step.target for step in found.steps[:done]}
+    rest = ask(net, have, targets)
+    assert set(sends(rest)) == set(sends(found)[done:])
+
+
+@relaxed
+@given(networks(), st.data())
+def test_a_link_that_is_not_used_can_go(net: Network, data: st.DataObject) -> None:
+    holders, targets = some(net, data)
+    found = ask(net, holders, targets)
+    used = {(step.executor, step.target if step.operation == "push" else step.source) for step in found.steps}
+    kept = [link for link in net.links if (link.owner, link.remote) in used]
+    assert ask(network(net.places, kept), holders, targets).steps == found.steps
+
+
+@relaxed
+@given(networks(), st.data())
+def test_a_graph_of_networkx_gives_the_same_plan(net: Network, data: st.DataObject) -> None:
+    holders, targets = some(net, data)
+    executing = network([p for p in net.places if not p.special], net.links)
+    graph = to_networkx(executing)
+    question = Question(holders, targets)
+    theirs = plan(roads_of_graph(graph), question)
+    ours = plan(roads(executing), question)
+    assert theirs.steps == ours.steps
+    assert (theirs.cost, theirs.flood_cost, theirs.exact) == (ours.cost, ours.flood_cost, ours.exact)
+    assert sends(plan(roads(from_networkx(graph)), question)) == sends(ours)
+
+
+# Plans that a user would find silly
+
+
+def test_a_neighbour_is_fed_by_a_neighbour_not_by_the_far_server() -> None:
+    """All ssh remotes cost 200; what is near is known from the latency."""
+    net = network(
+        [Place("desk"), Place("nas"), Place("server")],
+        [
+            Link("desk", "nas", 200.0, latency_ms=10.0),
+            Link("desk", "server", 200.0, latency_ms=100.0),
+            Link("nas", "server", 200.0, latency_ms=100.0),
+        ],
+    )
+    assert sends(ask(net, {"nas", "server"}, {"desk"})) == [("nas", "desk")]
+    assert sends(ask(net, {"server"}, {"desk", "nas"}))[1] in (("nas", "desk"), ("desk", "nas"))
+
+
+def test_nothing_is_fetched_from_the_cloud_that_the_machine_beside_holds() -> None:
+    net = network(
+        [Place("laptop"), Place("desk"), Place("s3", special=True)],
+        [
+            Link("laptop", "s3", 200.0, latency_ms=200.0),
+            Link("desk", "s3", 200.0, latency_ms=200.0),
+            Link("laptop", "desk", 200.0, latency_ms=10.0),
+        ],
+    )
+    found = ask(net, {"desk", "s3"}, {"laptop"})
+    assert sends(found) == [("desk", "laptop")]
+    assert found.steps[0].executor == "laptop"
+
+
+def test_nobody_waits_for_a_drive_in_a_drawer() -> None:
+    net = network(
+        [Place("laptop"), Place("drive", removable=True), Place("server")],
+        [Link("laptop", "drive", 100.0), Link("laptop", "server", 250.0), Link("server", "drive", 50.0)],
+    )
+    assert sends(ask(net, {"drive", "server"}, {"laptop"})) == [("server", "laptop")]
+    assert sends(ask(net, {"laptop"}, {"drive", "server"})) == [("laptop", "server"), ("server", "drive")]
+    assert sends(ask(net, {"drive"}, {"server"})) == [("drive", "server")]  # nobody else has it
+
+
+def test_no_work_is_given_to_a_special_remote() -> None:
+    net = network(
+        [Place("a"), Place("b"), Place("cloud", special=True, relay=True)],
+        [Link("cloud", "b", 1.0), Link("a", "cloud", 200.0), Link("b", "cloud", 200.0)],
+    )
+    found = ask(net, {"a"}, {"b"})
+    assert [(s.source, s.target, s.executor, s.operation, s.relay) for s in found.steps] == [
+        ("a", "cloud", "a", "push", True),
+        ("cloud", "b", "b", "pull", False),
+    ]
+
+
+def test_content_goes_through_one_uplink_once() -> None:
+    net = network(
+        [Place(u) for u in ("laptop", "server", "x", "y", "z")],
+        [
+            Link("laptop", "server", 200.0),
+            *(Link("server", u, 100.0) for u in "xyz"),
+            *(Link("laptop", u, 250.0) for u in "xyz"),
+        ],
+    )
+    found = ask(net, {"laptop"}, {"server", "x", "y", "z"})
+    assert sends(found)[0] == ("laptop", "server")
+    assert (found.cost, found.flood_cost) == (500.0, 950.0)
+
+
+def test_a_relay_that_saves_nothing_is_left_out() -> None:
+    net = network(
+        [Place("a"), Place("b"), Place("r", relay=True)],
+        [Link("a", "r", 100.0), Link("r", "b", 100.0), Link("a", "b", 200.0)],
+    )
+    assert sends(ask(net, {"a"}, {"b"})) == [("a", "b")]
+
+
+# Reasons, objectives, times
+
+
+def test_reasons() -> None:
+    net = network(
+        [
+            Place("a"),
+            Place("b"),
+            Place("c"),
+            Place("d"),
+            Place("gone", dead=True),
+            Place("e"),
+            Place("r", relay=True),
+            Place("f"),
+        ],
+        [
+            Link("a", "b", 100.0, push=False),
+            Link("a", "c", 100.0),
+            Link("c", "d", 100.0),
+            Link("a", "gone", 100.0),
+            Link("a", "r", 100.0),
+            Link("r", "f", 100.0),
+        ],
+    )
+    found = ask(net, {"a"}, {"b", "d", "gone", "e", "f"})
+    assert dict(found.unreachable) == {"b": "read-only", "d": "relay-forbidden", "gone": "dead", "e": "no-path"}
+    assert sends(found) == [("a", "r"), ("r", "f")]
+    without = ask(net, {"a"}, {"f"}, relays=False)
+    assert dict(without.unreachable) == {"f": "relay-forbidden"}
+
+
+@pytest.mark.parametrize(
+    "net", [network([], []), network([Place("a")], []), network([Place("a"), Place("b")], [Link("a", "b", 1.0)])]
+)
+def test_nothing_to_do_is_a_plan(net: Network) -> None:
+    uuids = set(net.by_uuid)
+    found = ask(net, uuids, uuids)
+    assert (found.steps, found.cost, found.exact, found.unreachable) == ((), 0.0, True, ())
+
+
+def test_least_time_can_be_asked_for() -> None:
+    net = network(
+        [Place("a"), Place("b"), Place("c")],
+        [
+            Link("a", "b", 50.0, bytes_per_second=1e4, latency_ms=1.0),
+            Link("a", "c", 100.0, bytes_per_second=1e7, latency_ms=1.0),
+            Link("c", "b", 100.0, bytes_per_second=1e7, latency_ms=1.0),
+        ],
+    )
+    many = {"bytes": 10**7}
+    assert ("a", "b") in sends(ask(net, {"a"}, {"b", "c"}, **many))
+    quick = ask(net, {"a"}, {"b", "c"}, by_time=True, **many)
+    assert sends(quick) == [("a", "c"), ("c", "b")]
+    assert [(step.start, step.end) for step in quick.steps] == [(0.0, 1.001), (1.001, 2.002)]
+    assert quick.exact and quick.lower_bound == quick.cost == 200.0
+
+
+def test_no_time_is_told_where_no_speed_is_known() -> None:
+    net = network([Place("a"), Place("b")], [Link("a", "b", 100.0, latency_ms=1.0)])
+    assert ask(net, {"a"}, {"b"}, bytes=10).steps[0].end is None
+
+
+def test_two_ways_to_one_place_count_each_in_its_direction() -> None:
+    net = network(
+        [Place("a"), Place("b")], [Link("a", "b", 100.0, push=False), Link("a", "b", 200.0), Link("a", "b", 300.0)]
+    )
+    assert ask(net, {"a"}, {"b"}).cost == 200.0
+    assert ask(net, {"b"}, {"a"}).cost == 100.0
+    assert len(net.links) == 2
