@@ -135,3 +135,23 @@ def test_view_branch_is_left_alone(unlocked: Pair) -> None:
     laptop.syncx("sync", "--no-content", ok=None)
     assert laptop.git("symbolic-ref", "HEAD").out.strip() == view
     assert laptop.head() == before
+
+
+@pytest.mark.parametrize("conflict", [False, True])
+def test_a_push_straight_into_the_basis_meets_local_work(unlocked: Pair, conflict: bool) -> None:
+    laptop, desktop = unlocked
+    theirs = laptop.commit({"a.txt": "ONE\ntwo\nthree\n"})
+    laptop.syncx("sync", "--no-content")
+    assert desktop.head("main") == theirs, "the basis is not checked out"
+    mine = "1\ntwo\nthree\n" if conflict else "one\ntwo\nTHREE\n"
+    desktop.write("a.txt", mine)
+    ran = desktop.syncx("sync", "--no-content")
+    assert ran.event("merge")["result"] == "done"
+    assert on_adjusted(desktop)
+    assert desktop.contains(theirs, "main")
+    held = desktop.read("a.txt").split()
+    assert set(held) == ({b"ONE", b"1", b"two", b"three"} if conflict else {b"ONE", b"two", b"THREE"})
+    assert desktop.show("main:a.txt") == desktop.read("a.txt")
+    assert not desktop.git("for-each-ref", "refs/syncx").out
+    laptop.syncx("merge")
+    assert laptop.head() == desktop.head("main")

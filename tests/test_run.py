@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import pty
 import select
@@ -233,3 +235,24 @@ def test_version_is_quick_to_say(net: Network) -> None:
     node = Node(net, "home", net.home)
     ran = node.run(str(PROGRAMS / "git-annex-syncx"), "--version")
     assert ran.out.startswith("git-annex-syncx, version ")
+
+
+def test_an_interrupted_run_does_not_wait_for_anothers_merge(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "a"})
+    laptop.syncx("merge")
+    with (laptop.path / ".git" / "annex" / "syncx" / "merge.lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        running = laptop.start("merge")
+        wait_until(lambda: b"merge.lock" in b"".join(_open_files(running.pid)))
+        running.send_signal(signal.SIGINT)
+        assert running.wait(10) == 130
+
+
+def _open_files(pid: int) -> list[bytes]:
+    """What a process has open (Linux)."""
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(os.fsencode(link.readlink()))
+    return found

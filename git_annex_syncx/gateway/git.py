@@ -199,6 +199,11 @@ def update_ref(repo: Repository, ref: str, new: str, old: str, why: str) -> None
     git(repo, "update-ref", "-m", why, "--create-reflog", ref, new, old)
 
 
+def delete_ref(repo: Repository, ref: str, old: str) -> None:
+    """Delete a ref if it still has the value `old`. Raises ProgramFailed."""
+    git(repo, "update-ref", "-d", ref, old)
+
+
 def remember_pushed(repo: Repository, moved: Mapping[str, str]) -> None:
     """Set tracking refs after a push to a remote for which git itself does not."""
     lines = "".join(f"update {ref} {value}\n" for ref, value in moved.items())

@@ -110,6 +110,11 @@ def end_all() -> None:
         _end(running)
 
 
+def is_ending() -> bool:
+    """Whether this run is being ended; who waits for something should give up."""
+    return _ending.is_set()
+
+
 @functools.cache
 def interactive() -> bool:
     """Whether a person sits at a terminal and can be asked."""

@@ -103,7 +103,7 @@ def propagate(node: Node, head: Head) -> None:
     with worktree.merge_lock(node.repo):
         if behind_adjusted(node.repo, head):
             worktree.require_idle(node.repo)
-            annex.propagate_adjusted(node.repo)
+            move.propagate(node.repo, head)
 
 
 def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:
@@ -178,11 +178,13 @@ def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined |
         aside.update(_set_aside(node, head, ours, merging))
         target = _target(node, head, ours, merging, aside)
         if target is None:
+            move.forget_received(node.repo, head)
             return Joined(ours) if ours else None
         try:
             move.move(node.repo, head, ours, target.commit)
         except worktree.Moved:
             continue
+        move.forget_received(node.repo, head)
         return target
     raise Busy(f"{head.basis} moves faster than it can be merged")
 
@@ -217,16 +219,19 @@ def _heads(node: Node, head: Head, merging: Merging) -> dict[str, str]:
     for remote in merging.remotes:
         if remote.pull:
             names += [remote.tracking(head.basis), remote.tracking(f"synced/{head.basis}")]
-    return {name: known[name] for name in names if name in known}
+    received = {name: value for name, value in known.items() if name.startswith(move.received(head))}
+    return {name: known[name] for name in names if name in known} | received
 
 
 def _set_aside(node: Node, head: Head, ours: str | None, merging: Merging) -> Aside:
     """The heads that the user has amended away, and those of unrelated histories."""
     found: Aside = {}
     heads = _heads(node, head, merging)
+    # What was pushed straight into the basis is in its reflog, but was never taken back by the user.
+    received = {commit for ref, commit in heads.items() if ref.startswith(move.received(head))}
     for ref, commit in heads.items():
         name = _remote_of(ref, merging.remotes)
-        if amended(node.repo, head, ours, commit):
+        if commit not in received and amended(node.repo, head, ours, commit):
             same = (other for other, value in heads.items() if value == commit)
             held = [_branch_of(other, name) for other in same if _remote_of(other, merging.remotes) == name]
             found[commit, name] = amended_error(head, commit, name, held)

@@ -26,14 +26,37 @@ def move(repo: Repository, head: Head, ours: str | None, target: str) -> None:
 
 
 def propagate(repo: Repository, head: Head) -> None:
-    """Bring an adjusted branch and its basis together: the user's commits to the basis, or a merge cut short back."""
+    """Bring an adjusted branch and its basis together: the user's commits to the basis, or a merge cut short back.
+
+    Another node can push straight into the basis, which is not checked out. Where the user has commits too, what was
+    received is kept in a ref of our own and merged like any other head.
+    """
     if not head.adjusted or not behind_adjusted(repo, head):
         return
     basis, adjusted = position(repo, head) or "", _value(repo, f"refs/heads/{head.branch}") or ""
     if git.is_ancestor(repo, basis, adjusted):
         annex.propagate_adjusted(repo)
-    else:
-        _hand_over(repo, head, objects.merge_bases(repo, basis, adjusted)[0], basis)
+        return
+    before = objects.merge_bases(repo, basis, adjusted)[0]
+    if git.is_adjustment_of(repo, adjusted, before):
+        _hand_over(repo, head, before, basis)
+        return
+    git.update_ref(repo, f"{received(head)}{basis}", basis, _value(repo, f"{received(head)}{basis}") or "", WHY)
+    git.update_ref(repo, f"refs/heads/{head.basis}", before, basis, WHY)
+    annex.propagate_adjusted(repo)
+
+
+def received(head: Head) -> str:
+    """Below this stand the commits that were pushed into the basis of an adjusted branch and wait for their merge."""
+    return f"refs/syncx/received/{head.basis}/"
+
+
+def forget_received(repo: Repository, head: Head) -> None:
+    """Drop the refs of what the branch now contains."""
+    ours = position(repo, head)
+    for ref, commit in git.refs(repo, received(head)[:-1]).items() if head.adjusted else ():
+        if ours and git.is_ancestor(repo, commit, ours):
+            git.delete_ref(repo, ref, commit)
 
 
 def behind_adjusted(repo: Repository, head: Head) -> bool:
