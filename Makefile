@@ -18,6 +18,8 @@ check: $(VENV)/.tests-installed
 
 bench: $(VENV)/.tests-installed
 	$(BIN)/python benchmarks/git_phases.py
+	$(BIN)/python benchmarks/merge.py
+	$(BIN)/python benchmarks/plan.py
 
 man: $(VENV)/.tests-installed
 	$(BIN)/python man/generate.py
