@@ -313,7 +313,7 @@ def edited_lines(rng: random.Random, content: str, side: int) -> str:
     return "".join([*mine, *rest] if side == 0 else [*rest, *mine])
 
 
-MERGES = 300
+MERGES = 200
 
 
 def test_ordinary_merges_are_neither_refused_nor_done_again(

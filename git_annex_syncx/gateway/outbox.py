@@ -71,12 +71,18 @@ class Outbox:
 
         return self._do(write)
 
-    def record_successes(self, succeeded: Mapping[tuple[str, str], float]) -> None:
-        """(remote, phase) -> time: forget the failures, remember the times, in one wait for the disk."""
+    def record_successes(
+        self, succeeded: Mapping[tuple[str, str], float], cleared: Iterable[tuple[str, str]] = ()
+    ) -> None:
+        """(remote, phase) -> time: forget the failures, remember the times, in one wait for the disk.
+
+        The failures of `cleared` are forgotten too.
+        """
 
         def write(db: sqlite3.Connection) -> None:
             rows = [(_bound(remote), phase, when) for (remote, phase), when in succeeded.items()]
-            db.executemany("DELETE FROM failures WHERE remote = ? AND phase = ?", (row[:2] for row in rows))
+            over = [row[:2] for row in rows] + [(_bound(remote), phase) for remote, phase in cleared]
+            db.executemany("DELETE FROM failures WHERE remote = ? AND phase = ?", over)
             db.executemany("INSERT OR REPLACE INTO successes VALUES (?, ?, ?)", rows)
 
         if succeeded:

@@ -44,7 +44,7 @@ def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) ->
     """
     names, left_out = list(names), {remote.name for name in excepted for remote in _named(node, name)}
     everyone = node.settings.remotes.values()
-    asked = [remote for name in names for remote in _named(node, name)] if names else everyone
+    asked = [remote for name in names for remote in _some(node, name)] if names else everyone
     chosen, skipped = [], []
     for remote in dict.fromkeys(asked):
         reason = "--except" if remote.name in left_out else "" if names else _left_out(node, remote)
@@ -55,19 +55,28 @@ def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) ->
     return chosen, skipped
 
 
+def _some(node: Node, name: str) -> list[Remote]:
+    """Of a group without a remote here nothing could be done, and all is not what was asked."""
+    found = _named(node, name)
+    if not found:
+        raise UsageError(f"the group {name!r} has no remote here", _known(node))
+    return found
+
+
+def _known(node: Node) -> str:
+    return f"the remotes are: {', '.join(node.settings.remotes) or 'none'}"
+
+
 def _named(node: Node, name: str) -> list[Remote]:
     remotes = node.settings.remotes
     if name in remotes:
         return [remotes[name]]
-    known = f"the remotes are: {', '.join(remotes) or 'none'}"
     if name in node.settings.groups:
         found = [remotes[member] for member in node.settings.groups[name] if member in remotes]
     elif (members := annex.groups(node.repo).get(name)) is not None:
         found = [remote for remote in remotes.values() if remote.uuid in members]
     else:
-        raise UsageError(f"there is no remote or group {name!r}", known)
-    if not found:
-        raise UsageError(f"the group {name!r} has no remote here", known)
+        raise UsageError(f"there is no remote or group {name!r}", _known(node))
     return found
 
 

@@ -40,9 +40,9 @@ def recorded(node: Node, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
             yield outcome
     finally:
         # Where a phase came as far as a remote, nothing of our own stands in its way any more.
-        own = {("", event): when for (_, event), when in succeeded.items() if ("", event) not in failed}
+        own = {("", event) for _, event in succeeded if ("", event) not in failed}
         with _tolerant(node):
-            node.outbox.record_successes(own | succeeded)
+            node.outbox.record_successes(succeeded, own)
             node.outbox.forget_others(node.settings.remotes)
 
 
