@@ -26,15 +26,23 @@ KINDS = 4  # text, binary, annexed, changed/deleted
 
 def main() -> None:
     """Make the repository, measure, print."""
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as scratch:
+    with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch) / "repository"
         make(top)
         plain = best(lambda: git_merge(top, "calm-one", "calm-two"))
         ours = best(lambda: syncx_merge(top, "calm-one", "calm-two"))
         conflicts = best(lambda: syncx_merge(top, "one", "two"))
-    print(f"git merge, no conflict:    {plain:6.2f} s")
-    print(f"syncx merge, no conflict:  {ours:6.2f} s, {ours / plain:.2f} times git's (at most {MOST_TIMES})")
-    print(f"syncx merge, {CONFLICTS} conflicts: {conflicts:5.2f} s (at most {MOST_SECONDS})")
+    rows = [
+        ("git merge, no conflict", f"{plain:.2f} s", ""),
+        ("syncx merge, no conflict", f"{ours:.2f} s, {ours / plain:.2f} times git's", f"at most {MOST_TIMES} times"),
+        (f"syncx merge, {CONFLICTS} conflicts", f"{conflicts:.2f} s", f"at most {MOST_SECONDS:.0f} s"),
+    ]
+    table = ["| merge | is | wanted |", "| --- | --- | --- |", *(f"| {' | '.join(row)} |" for row in rows)]
+    print("\n".join(table))
+    if "--save" in sys.argv:
+        written = "Written by `benchmarks/merge.py --save`; the best of three runs each, side by side."
+        text = "\n".join(("# Merges", "", written, f"A tree of {FILES} files.", "", *table, ""))
+        (Path(__file__).parent / "results" / "merge.md").write_text(text)
     raise SystemExit(0 if ours <= MOST_TIMES * plain and conflicts < MOST_SECONDS else 1)
 
 

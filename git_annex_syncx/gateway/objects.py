@@ -246,6 +246,9 @@ def _git(
     ok: Iterable[int] = (0,),
 ) -> run.Done:
     private = _private(repo.git_dir, repo.common)
+    if not (private.path / "HEAD").exists():  # somebody cleared it away under a long run
+        _private.cache_clear()
+        private = _private(repo.git_dir, repo.common)
     hermetic = {
         "GIT_DIR": str(private.path),
         "GIT_OBJECT_DIRECTORY": str(repo.common / "objects"),
