@@ -346,3 +346,20 @@ def test_annex_locked_against_unlocked(two: tuple[Node, Node], locked_first: boo
         assert not (node.path / "conflictor").is_symlink()
         assert node.read("conflictor") == b"same content"
     assert first.annex("fsck", "--quiet").code == 0
+
+
+def test_renames_that_meet_are_told(pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    laptop.commit({"ren.txt": "one\ntwo\nthree\n", "del.txt": "four\nfive\nsix\n"})
+    desktop.syncx("pull")
+    laptop.git("mv", "ren.txt", "renA.txt")
+    laptop.git("mv", "del.txt", "delA.txt")
+    laptop.git("commit", "--quiet", "--message", "rename both")
+    desktop.git("mv", "ren.txt", "renB.txt")
+    desktop.git("rm", "--quiet", "del.txt")
+    desktop.git("commit", "--quiet", "--message", "rename one, delete the other")
+    resolved = desktop.syncx("pull").event("merge")["resolved"]
+    told = {one["path"]: (one["kind"], one["became"]) for one in resolved}
+    assert told == {path: ("renamed", [path]) for path in ("delA.txt", "renA.txt", "renB.txt")}
+    assert {"delA.txt", "renA.txt", "renB.txt"} <= set(desktop.files())
+    assert not {"ren.txt", "del.txt"} & set(desktop.files())

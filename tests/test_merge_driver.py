@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import stat
 import sys
 import time
 from pathlib import Path
@@ -260,3 +262,24 @@ def test_it_starts_fast(node: Node) -> None:
         sys.executable, "-I", "-X", "importtime", "-m", "git_annex_syncx.conflicts.driver", "o", "a", "b"
     ).err
     assert not any(heavy in modules for heavy in ("click", "rich", "networkx", "| sh\n"))
+
+
+def test_a_device_is_never_taken_for_a_configuration_file(net: Network) -> None:
+    laptop, device = net.create("laptop"), net.root / "null"
+    try:
+        os.mknod(device, stat.S_IFCHR | 0o666, os.makedev(1, 3))  # another /dev/null
+    except PermissionError:
+        pytest.skip("only root makes devices")
+    ran = laptop.syncx("merge-driver", "install", "--global", ok=2, GIT_CONFIG_GLOBAL=str(device))
+    assert "no regular file" in ran.err
+    assert device.is_char_device()
+
+
+def test_a_configuration_that_cannot_be_written_is_said(net: Network) -> None:
+    laptop = net.create("laptop")
+    lock = laptop.path / ".git" / "config.lock"
+    lock.touch()
+    assert str(lock) in laptop.syncx("merge-driver", "install", ok=2).err
+    lock.unlink()
+    ran = laptop.syncx("merge-driver", "install", "--global", ok=2, GIT_CONFIG_GLOBAL="/proc/none/gitconfig")
+    assert "cannot be written" in ran.err

@@ -72,10 +72,12 @@ def resolve(conflicts: Iterable[Conflict], others: Mapping[bytes, Entry], store:
 def _settle(conflict: Conflict, contents: Mapping[str, bytes], store: Store) -> _Settled:
     if conflict.one == conflict.two:
         return _Settled("same", conflict.one)
+    if conflict.base is None and (conflict.one is None or conflict.two is None):  # git named it: a rename met another
+        return _Settled("renamed", conflict.one or conflict.two)
     if conflict.base in (conflict.one, conflict.two):
         return _Settled("clean", conflict.two if conflict.one == conflict.base else conflict.one)
     if conflict.one is None or conflict.two is None:
-        return _Settled("changed/deleted" if conflict.base else "renamed", conflict.one or conflict.two)
+        return _Settled("changed/deleted", conflict.one or conflict.two)
     sides = sorted((version_of(e, contents) for e in (conflict.one, conflict.two)), key=lambda v: v.order)
     return _settle_pair(conflict, sides[0], sides[1], contents, store)
 
@@ -156,7 +158,9 @@ class _Placing:
         for path in sorted(self.files.keys() & self.directories):  # the directory stays
             moving.setdefault(path, []).append(self._version(self.files.pop(path)))
             kinds[path] = (
-                f"{kinds[path]}/directory" if kinds.get(path, "clean") not in ("clean", "same") else "directory"
+                f"{kinds[path]}/directory"
+                if kinds.get(path, "clean") not in ("clean", "same", "renamed")
+                else "directory"
             )
             self.changes[path] = None
         became = {path: [path] if path in self.files else [] for path in kinds}

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from git_annex_syncx.errors import Busy, UsageError
+from git_annex_syncx.errors import UsageError
 from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.git import Repository
 
@@ -120,15 +120,25 @@ class _Replace:
 
 @contextlib.contextmanager
 def _locked(file: Path) -> Iterator[tuple[bytes | None, _Replace]]:
-    """The content of a configuration file under git's own lock. Raises Busy."""
+    """The content of a configuration file under git's own lock. Raises UsageError where it cannot be written."""
     file = file.resolve()
+    if file.exists() and not file.is_file():  # a device such as /dev/null would be replaced
+        raise UsageError(f"{file} is no regular file", "name another configuration, or leave out --global")
     lock = file.with_name(file.name + ".lock")
-    file.parent.mkdir(parents=True, exist_ok=True)
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
     except FileExistsError as error:
-        raise Busy(f"{lock} exists: git is at work here", f"if no git is running, remove {lock}") from error
+        raise UsageError(f"{lock} exists: git is at work here", f"if no git is running, remove {lock}") from error
+    except OSError as error:
+        raise _unwritable(file, error) from error
     try:
         yield file.read_bytes() if file.exists() else None, _Replace(file, lock)
+    except OSError as error:
+        raise _unwritable(file, error) from error
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _unwritable(file: Path, error: OSError) -> UsageError:
+    return UsageError(f"{file} cannot be written: {error.strerror}", "check permissions and free space")

@@ -110,7 +110,7 @@ def _discover(start: Path) -> Repository | None:
     done = run.run("git", *asked, cwd=start, env=run.environment(), ok=(0, 128))
     lines = os.fsdecode(done.out).removesuffix("\n").split("\n")
     if len(lines) < 3:
-        _explain_unsafe(done.err, start)
+        _explain(done.err, start)
         return None
     if len(lines) > 4:
         raise UsageError(
@@ -121,11 +121,16 @@ def _discover(start: Path) -> Repository | None:
     return Repository(git_dir, common, top)
 
 
-def _explain_unsafe(stderr: bytes, start: Path) -> None:
+def _explain(stderr: bytes, start: Path) -> None:
+    """Raises UsageError where git has another reason than that there is no repository."""
     if b"safe.directory" in stderr:
         raise UsageError(
             f"git does not trust the repository in {start.absolute()}, which belongs to another user",
             f"git config --global --add safe.directory {start.absolute()}",
+        )
+    if stderr and b"not a git repository" not in stderr:
+        raise UsageError(
+            os.fsdecode(stderr).strip().replace("\n", "; "), f"mend it, then try again in {start.absolute()}"
         )
 
 
