@@ -12,8 +12,6 @@ from git_annex_syncx.conflicts.union import unite
 from git_annex_syncx.conflicts.version import Kind, Version, is_file, version_of
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
-ANNEXED = (Kind.LOCKED, Kind.UNLOCKED)
-
 
 class Store(Protocol):
     """Where the versions are."""

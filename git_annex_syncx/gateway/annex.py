@@ -11,7 +11,7 @@ from typing import Any
 
 from git_annex_syncx.errors import Carried, SyncxError, UsageError
 from git_annex_syncx.gateway import run
-from git_annex_syncx.gateway.git import Repository, blob_at, without_probing
+from git_annex_syncx.gateway.git import Repository, without_probing
 
 OLDEST = 20230126
 SATISFY_SINCE = 20230626
@@ -155,55 +155,3 @@ def whereis(repo: Repository, paths: Iterable[str]) -> list[dict[str, Any]]:
     """For each annexed file below the paths: `key`, `file` and `whereis`, a list with a `uuid` each."""
     out = annex(repo, "whereis", "--json", "--", *paths, ok=(0, 1)).out
     return [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
-
-
-def groups(repo: Repository) -> dict[str, set[str]]:
-    """Group -> uuids of its members, from the git-annex branch (newest line a uuid wins)."""
-    newest: dict[str, tuple[float, list[str]]] = {}
-    for line in _log_lines(repo, "group.log"):
-        words = line.split()
-        stamp = words[-1] if words and words[-1].startswith("timestamp=") else ""
-        when = _seconds(stamp)
-        if stamp and when >= newest.get(words[0], (-1.0, []))[0]:
-            newest[words[0]] = (when, words[1:-1])
-    found: dict[str, set[str]] = {}
-    for uuid, (_, names) in newest.items():
-        for name in names:
-            found.setdefault(name, set()).add(uuid)
-    return found
-
-
-def shared_config(repo: Repository) -> dict[str, str]:
-    """What `git annex config` has set for all repositories: key -> value."""
-    newest: dict[str, tuple[float, str]] = {}
-    for line in _log_lines(repo, "config.log"):
-        stamp, _, rest = line.partition(" ")
-        key, _, value = rest.partition(" ")
-        when = _seconds(stamp)
-        if when >= newest.get(key, (-1.0, ""))[0]:
-            newest[key] = (when, value)
-    return {key: value for key, (_, value) in newest.items()}
-
-
-def descriptions(repo: Repository) -> dict[str, str]:
-    """uuid -> description, from the git-annex branch."""
-    found: dict[str, tuple[float, str]] = {}
-    for line in _log_lines(repo, "uuid.log"):
-        uuid, _, rest = line.partition(" ")
-        described, _, stamp = rest.rpartition(" ")
-        when = _seconds(stamp)
-        if when >= found.get(uuid, (-1.0, ""))[0]:
-            found[uuid] = (when, described)
-    return {uuid: described for uuid, (_, described) in found.items()}
-
-
-def _log_lines(repo: Repository, name: str) -> list[str]:
-    content = blob_at(repo, f"refs/heads/git-annex:{name}")
-    return (content or b"").decode("utf-8", "replace").split("\n")
-
-
-def _seconds(stamp: str) -> float:
-    try:
-        return float(stamp.removeprefix("timestamp=").removesuffix("s"))
-    except ValueError:
-        return -1.0

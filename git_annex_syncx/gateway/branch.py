@@ -31,17 +31,53 @@ def logs(repo: Repository, names: Iterable[str]) -> dict[str, bytes]:
 
 def newest_lines(raw: bytes) -> dict[str, str]:
     """Of a log with `UUID ... timestamp=...s` lines: uuid -> what stands between, the newest line of each."""
-    newest: dict[str, tuple[float, str]] = {}
-    for line in raw.decode("utf-8", "replace").split("\n"):
+    rows = []
+    for line in _lines(raw):
         uuid, _, rest = line.partition(" ")
         value, _, stamp = rest.rpartition("timestamp=")
+        rows.append((uuid, value.strip(), stamp))
+    return _newest(rows)
+
+
+def groups(repo: Repository) -> dict[str, set[str]]:
+    """Group -> uuids of its members."""
+    found: dict[str, set[str]] = {}
+    for uuid, names in newest_lines(logs(repo, ["group.log"])["group.log"]).items():
+        for name in names.split():
+            found.setdefault(name, set()).add(uuid)
+    return found
+
+
+def descriptions(repo: Repository) -> dict[str, str]:
+    """uuid -> what `git annex describe` calls it."""
+    return newest_lines(logs(repo, ["uuid.log"])["uuid.log"])
+
+
+def shared_config(repo: Repository) -> dict[str, str]:
+    """What `git annex config` has set for all repositories: key -> value. Its lines are `...s KEY VALUE`."""
+    rows = []
+    for line in _lines(logs(repo, ["config.log"])["config.log"]):
+        stamp, _, rest = line.partition(" ")
+        key, _, value = rest.partition(" ")
+        rows.append((key, value, stamp))
+    return _newest(rows)
+
+
+def _lines(raw: bytes) -> list[str]:
+    return raw.decode("utf-8", "replace").split("\n")
+
+
+def _newest(rows: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+    """(key, value, time) -> the newest value of each key; a line without a time is the oldest."""
+    newest: dict[str, tuple[float, str]] = {}
+    for key, value, stamp in rows:
         try:
             when = float(stamp.removesuffix("s")) if stamp else -1.0
         except ValueError:
             continue
-        if uuid and when >= newest.get(uuid, (-2.0, ""))[0]:
-            newest[uuid] = when, value.strip()
-    return {uuid: value for uuid, (_, value) in newest.items()}
+        if key and when >= newest.get(key, (-2.0, ""))[0]:
+            newest[key] = when, value
+    return {key: value for key, (_, value) in newest.items()}
 
 
 def write_log(repo: Repository, name: str, content: bytes) -> None:

@@ -282,9 +282,3 @@ def was_ours(repo: Repository, branch: str, commit: str) -> bool:
 def paths(repo: Repository, rev: str) -> list[bytes]:
     """All paths of a commit."""
     return git(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", rev).out.split(b"\0")[:-1]
-
-
-def blob_at(repo: Repository, spec: str) -> bytes | None:
-    """The content of `REV:path`, None where there is none."""
-    done = git(repo, "cat-file", "blob", spec, ok=(0, 128))
-    return done.out if done.code == 0 else None

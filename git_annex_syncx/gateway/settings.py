@@ -45,8 +45,8 @@ class Settings:
     relay: bool
     bwlimit: tuple[tuple[int, int | None], ...]  # (minute of the day, bytes a second or None)
     private: bool  # nothing of this repository is recorded where others see it
-    autocommit: bool
-    sync_content: bool
+    autocommit: bool | None  # None: not configured here
+    sync_content: bool | None
     own_ssh_command: bool  # the user has a say in how ssh is run
     annex_uuid: str
     remotes: Mapping[str, Remote]
@@ -94,8 +94,8 @@ def parse(values: list[Value]) -> Settings:
         relay=get("syncx.relay", False, _boolean, "false"),
         bwlimit=get("syncx.bwlimit", OFF, _timetable, "08:00,512k 19:00,10M 23:00,off"),
         private=get("annex.private", False, _boolean, "false"),
-        autocommit=get("annex.autocommit", True, _boolean, "true"),
-        sync_content=get("annex.synccontent", True, _boolean, "true"),
+        autocommit=get("annex.autocommit", None, _boolean, "true"),
+        sync_content=get("annex.synccontent", None, _boolean, "true"),
         own_ssh_command=any(key in last for key in ("core.sshcommand", "ssh.variant")),
         annex_uuid=get("annex.uuid", "", str, ""),
         remotes={name: remote for name in sorted(names) if (remote := _remote(name, values, last))},

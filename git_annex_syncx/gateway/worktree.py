@@ -180,11 +180,6 @@ def commit(repo: Repository, message: str) -> bool:
     return _at(repo) != before
 
 
-def is_configured(repo: Repository, key: str) -> bool:
-    """Whether git's configuration says anything of a key, so that its default does not count."""
-    return git(repo, "config", "--get", key, ok=(0, 1)).code == 0
-
-
 def _undo_interrupted(repo: Repository) -> None:
     new, old = atwork.interrupted(repo), _at(repo)
     if new and new != old and git(repo, "cat-file", "-e", f"{new}^{{commit}}", ok=range(256)).code == 0:

@@ -13,7 +13,6 @@ from git_annex_syncx.network.steiner import Tree, cheapest_tree, useful
 
 VERSION = 1
 ROOT = 0
-OBJECTIVES = ("cost", "time")
 
 
 @dataclass(frozen=True)

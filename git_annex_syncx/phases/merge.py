@@ -18,7 +18,7 @@ from git_annex_syncx.model import Head, Outcome, Remote, Result
 from git_annex_syncx.phases import move, settle
 from git_annex_syncx.phases.move import behind_adjusted, position
 from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import failure
+from git_annex_syncx.phases.parallel import failure, own_failure
 
 HERE = "."  # the own repository, as git names it as a remote
 LOOKS = 5  # how often the branch may move under us before we call it busy
@@ -44,9 +44,7 @@ def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
             head = worktree.require_ready(node.repo)
             yield from _merge_head(node, head, merging, begun)
     except SyncxError as error:
-        if error.exit_code not in (0, 1):
-            raise
-        yield failure("merge", error)
+        yield own_failure("merge", error)
 
 
 def bring_together(node: Node, merging: Merging, remote: str = "") -> Joined | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import annex, git, run
+from git_annex_syncx.gateway import annex, branch, git, run
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox, OutboxError
 from git_annex_syncx.gateway.settings import Settings, read_settings
@@ -73,7 +73,7 @@ def _named(node: Node, name: str) -> list[Remote]:
         return [remotes[name]]
     if name in node.settings.groups:
         found = [remotes[member] for member in node.settings.groups[name] if member in remotes]
-    elif (members := annex.groups(node.repo).get(name)) is not None:
+    elif (members := branch.groups(node.repo).get(name)) is not None:
         found = [remote for remote in remotes.values() if remote.uuid in members]
     else:
         raise UsageError(f"there is no remote or group {name!r}", _known(node))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
-from git_annex_syncx.errors import Away, Busy, Carried, Level, ProgramFailed, SyncxError
+from git_annex_syncx.errors import EXIT_FAILED, Away, Busy, Carried, Level, ProgramFailed, SyncxError
 from git_annex_syncx.gateway import run
 from git_annex_syncx.model import Outcome, Remote, Result
 
@@ -44,6 +44,13 @@ def one_remote(event: str, remote: Remote, work: Callable[[Remote], Outcome]) ->
         log.exception("%s %s", event, remote.name)
         outcome = failure(event, SyncxError(f"{type(error).__name__}: {error}", BUG), remote)
     return replace(outcome, seconds=time.monotonic() - begun)
+
+
+def own_failure(event: str, error: SyncxError) -> Outcome:
+    """The outcome of the own repository that tells of an error; what ends the command is raised again."""
+    if error.exit_code != EXIT_FAILED:
+        raise error
+    return failure(event, error)
 
 
 def failure(event: str, error: SyncxError, remote: Remote | None = None) -> Outcome:

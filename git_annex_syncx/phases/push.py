@@ -6,20 +6,18 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from git_annex_syncx.errors import EXIT_FAILED, SyncxError
+from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, git, transport, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.phases import merge
 from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import each_remote, failure
+from git_annex_syncx.phases.parallel import each_remote, own_failure
 
 ARRIVED = (Fate.UPDATED, Fate.CURRENT)
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
 ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"
-
-
 POLICY = "the remote's own policy refuses it; ask who runs it, or look at its receive.* settings and hooks"
 FULL = "the remote could not store what was sent; look at its disk"
 
@@ -59,9 +57,7 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
         pushing = Pushing(worktree.require_head(node.repo), merge.Merging(remotes))
         known = _prepare(node, pushing)
     except SyncxError as error:
-        if error.exit_code != EXIT_FAILED:
-            raise
-        yield failure("push", error)
+        yield own_failure("push", error)
         return
     todo = remotes
     for _ in range(node.settings.retries + 1):

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import annex, git, transport, worktree
+from git_annex_syncx.gateway import annex, branch, git, transport, worktree
 from git_annex_syncx.gateway.settings import is_false, read_settings
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
 from git_annex_syncx.phases.node import Node, says_yes
-from git_annex_syncx.phases.parallel import failure, one_remote
+from git_annex_syncx.phases.parallel import one_remote, own_failure
 from git_annex_syncx.phases.push import ANNEX, push
 
 UNREACHED = (Result.FAILED, Result.AWAY)
@@ -83,27 +83,23 @@ def _tell_links(node: Node) -> Iterator[Outcome]:
         if survey.publish(node.repo, read_settings(node.repo), node.outbox):
             yield Outcome("publish", Result.DONE, reason="links told", seconds=time.monotonic() - begun)
     except SyncxError as error:
-        if error.exit_code != 1:
-            raise
-        yield failure("publish", error)
+        yield own_failure("publish", error)
 
 
 def _wants_commit(node: Node, wish: Wish) -> bool:
-    return _configured(node, "annex.autocommit", node.settings.autocommit) if wish.commit is None else wish.commit
+    return _decided(node, (wish.commit, node.settings.autocommit), "annex.autocommit")
 
 
 def _wants_content(node: Node, wish: Wish) -> bool:
-    return (
-        _configured(node, "annex.synccontent", node.settings.sync_content) if wish.content is None else wish.content
-    )
+    return _decided(node, (wish.content, node.settings.sync_content), "annex.synccontent")
 
 
-def _configured(node: Node, key: str, ours: bool) -> bool:
-    """What the own configuration says (`ours`), where it says nothing what `git annex config` says to all."""
-    shared = annex.shared_config(node.repo).get(key)
-    if shared is None or worktree.is_configured(node.repo, key):
-        return ours
-    return not is_false(shared)
+def _decided(node: Node, said: Iterable[bool | None], key: str) -> bool:
+    """The first that says anything: the command line, the own configuration, `git annex config` for all; else yes."""
+    for answer in said:
+        if answer is not None:
+            return answer
+    return not is_false(branch.shared_config(node.repo).get(key, "true"))
 
 
 def _commit(node: Node, message: str | None) -> Outcome:
@@ -113,9 +109,7 @@ def _commit(node: Node, message: str | None) -> Outcome:
             worktree.require_ready(node.repo)
             made = worktree.commit(node.repo, _usual_message(node) if message is None else message)
     except SyncxError as error:
-        if error.exit_code != 1:
-            raise
-        return failure("commit", error)
+        return own_failure("commit", error)
     result = Result.DONE if made else Result.CURRENT
     return Outcome(
         "commit", result, reason="local changes committed" if made else "", seconds=time.monotonic() - begun
@@ -123,7 +117,7 @@ def _commit(node: Node, message: str | None) -> Outcome:
 
 
 def _usual_message(node: Node) -> str:
-    described = annex.descriptions(node.repo).get(node.settings.annex_uuid) or node.repo.home.name
+    described = branch.descriptions(node.repo).get(node.settings.annex_uuid) or node.repo.home.name
     return f"git-annex in {described}"
 
 
