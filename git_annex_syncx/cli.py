@@ -19,6 +19,8 @@ from git_annex_syncx import __version__
 from git_annex_syncx.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, SyncxError
 
 if TYPE_CHECKING:
+    from git_annex_syncx.conflicts.driver import State
+    from git_annex_syncx.gateway.git import Repository
     from git_annex_syncx.model import Outcome, Remote
     from git_annex_syncx.phases.node import Node
 
@@ -190,11 +192,11 @@ def sync(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], 
 @except_option
 def status(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]) -> None:
     """Show who is ahead or behind, and what waits to be tried again."""
-    from git_annex_syncx import view
+    from git_annex_syncx import view_status
     from git_annex_syncx.phases.status import status as phase
 
     node, chosen, _ = _chosen(options, remotes, excepted)
-    view.show_status(phase(node, chosen), options.as_json)
+    view_status.show_status(phase(node, chosen), options.as_json)
 
 
 @command("merge-driver")
@@ -203,17 +205,18 @@ def status(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]
 @click.option("--force", is_flag=True, help="Take the place of another merge.default.")
 def merge_driver(options: Globals, action: str, everywhere: bool, force: bool) -> None:
     """Let git itself unite texts in its merges."""
-    from git_annex_syncx import view
+    from git_annex_syncx import view_status
     from git_annex_syncx.conflicts import driver
     from git_annex_syncx.gateway.git import open_repository
 
+    if force and action != "install":
+        raise click.UsageError("--force goes with install")
     repo = None if everywhere else open_repository(Path(options.path) if options.path else None)
-    if action == "install":
-        view.show_driver(driver.install(repo, everywhere, force), options.as_json, driver.EFFECT)
-    elif action == "uninstall":
-        view.show_driver(driver.uninstall(repo, everywhere), options.as_json)
-    else:
-        view.show_driver(driver.status(repo, everywhere), options.as_json)
+    verbs: dict[str, Callable[[Repository | None, bool], State]]
+    verbs = {"install": functools.partial(driver.install, force=force), "uninstall": driver.uninstall}
+    state = verbs.get(action, driver.status)(repo, everywhere)
+    if not (options.quiet and action != "status"):
+        view_status.show_driver(state, options.as_json, driver.EFFECT if action == "install" else ())
 
 
 def picture_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -236,9 +239,11 @@ def map_command(options: Globals, refresh: bool, publish: bool, **pictures: Any)
     from git_annex_syncx import view_network
     from git_annex_syncx.phases import planning
 
+    _one_form(options, pictures["dot"])
     node = options.node()
     if publish:
-        view_network.published(planning.publish(node), node.settings.private)
+        news = planning.publish(node)
+        view_network.published(news, node.settings.private, options.quiet)
     found = planning.see_map(node, refresh)
     view_network.warn(found)
     if not _pictures(lambda: view_network.map_dot(found), **pictures):
@@ -261,6 +266,7 @@ def plan(
     from git_annex_syncx import view, view_network
     from git_annex_syncx.phases import planning
 
+    _one_form(options, dot)
     paths = tuple(str((Path(options.path or ".") / path).absolute()) for path in paths)
     wanted = planning.Wanted(paths, by_time=objective == "time", **wish)
     if map_name is None:
@@ -271,6 +277,11 @@ def plan(
     view_network.warn(planned.survey)
     if not _pictures(lambda: view_network.plan_dot(planned), dot, svg, png):
         view_network.show_plans(planned, options.as_json)
+
+
+def _one_form(options: Globals, dot: bool) -> None:
+    if options.as_json and dot:
+        raise click.UsageError("--json and --dot exclude each other")
 
 
 def _pictures(drawn: Callable[[], str], dot: bool, svg: str | None, png: str | None) -> bool:

@@ -2,55 +2,49 @@
 
 from __future__ import annotations
 
-import dataclasses
+import abc
 import json
 import logging
 import os
 import sys
-import time
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases.record import Tally
-from git_annex_syncx.phases.status import RemoteStatus, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from rich.console import Console, RenderableType
     from rich.live import Live
     from rich.text import Text
-
-    from git_annex_syncx.conflicts.driver import State
 
 STYLES = {
     Result.DONE: "green", Result.CURRENT: "dim", Result.LEVEL: "cyan", Result.AWAY: "yellow",
     Result.BUSY: "yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim",
 }  # fmt: skip
-STATES = {"current": "green", "diverged": "yellow", "other": "bold red", "away": "yellow"}
-NAMED = 10  # how many variants are named
 TROUBLE = (Result.FAILED,)
 
 
-class View(Protocol):
-    """Shows the outcomes of one run."""
+class View(abc.ABC):
+    """Shows the outcomes of one run; nothing is to be begun or ended unless a view says so."""
 
     def __enter__(self) -> Self:
         """Begin."""
+        return self
 
-    def __exit__(
+    def __exit__(  # noqa: B027 (not every view has something to end)
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End, also after an error."""
 
+    @abc.abstractmethod
     def show(self, outcome: Outcome) -> None:
         """One more outcome."""
 
-    def summary(self, command: str, tally: Tally) -> None:
-        """The last word."""
+    def summary(self, command: str, tally: Tally) -> None:  # noqa: B027 (not every view has one)
+        """The last word, where there is one."""
 
 
 def for_run(as_json: bool, quiet: bool, verbose: int) -> View:
@@ -59,20 +53,11 @@ def for_run(as_json: bool, quiet: bool, verbose: int) -> View:
         return JsonView()
     if not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         return TableView(verbose)
-    return PlainView(verbose and not quiet)
+    return PlainView(all_of_it=verbose > 0 and not quiet)
 
 
-class JsonView:
+class JsonView(View):
     """One object a line on stdout."""
-
-    def __enter__(self) -> Self:
-        """Nothing to begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to end."""
 
     def show(self, outcome: Outcome) -> None:
         """The outcome as an event."""
@@ -89,28 +74,19 @@ class JsonView:
             event["reason"] = outcome.reason
         if outcome.advice:
             event["advice"] = outcome.advice
-        _json_line(event | dict(outcome.details))
+        json_line(event | dict(outcome.details))
 
     def summary(self, command: str, tally: Tally) -> None:
         """How many remotes ended how."""
-        _json_line({"event": "summary", "command": command, **tally.counts()})
+        json_line({"event": "summary", "command": command, **tally.counts()})
 
 
-class PlainView:
+class PlainView(View):
     """Nothing but failures, so that cron mails only trouble; everything with -v."""
 
-    def __init__(self, all_of_it: bool | int) -> None:
+    def __init__(self, all_of_it: bool) -> None:
         """`all_of_it`: show every outcome."""
-        self.all_of_it = bool(all_of_it)
-
-    def __enter__(self) -> Self:
-        """Nothing to begin."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to end."""
+        self.all_of_it = all_of_it
 
     def show(self, outcome: Outcome) -> None:
         """One line, when it is worth one."""
@@ -126,14 +102,14 @@ class PlainView:
             say(f"{command}: " + ", ".join(f"{n} {name}" for name, n in tally.counts().items() if n))
 
 
-class TableView:
+class TableView(View):
     """A table that fills as outcomes come in: a row a remote, a column a phase."""
 
     def __init__(self, verbose: int) -> None:
         """With -v also what was left out and what each remote did with each ref."""
         self.verbose = verbose
         self._last: dict[tuple[str, str], Outcome] = {}
-        self._console = _console(sys.stderr)
+        self._console = console_on(sys.stderr)
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
@@ -157,9 +133,6 @@ class TableView:
         if self._live:
             self._live.update(self._table(), refresh=True)
 
-    def summary(self, command: str, tally: Tally) -> None:
-        """Nothing: the table says it all."""
-
     def _table(self) -> RenderableType:
         from rich import box
         from rich.console import Group
@@ -173,7 +146,7 @@ class TableView:
             table.add_column(name, overflow="fold")
         for remote in sorted({outcome.remote for outcome in shown}):
             cells = (_cell(self._last.get((remote, phase))) for phase in phases)
-            table.add_row(Text(_clean(remote) or "here"), *cells)
+            table.add_row(Text(clean(remote) or "here"), *cells)
         return Group(table, *(note for outcome in shown for note in self._notes(outcome)))
 
     def _notes(self, outcome: Outcome) -> Iterator[Text]:
@@ -182,12 +155,12 @@ class TableView:
 
         where = f"{outcome.remote or 'here'}: {outcome.event}: "
         if outcome.reason:
-            yield Text(_clean(where + outcome.reason), style=STYLES[outcome.result])
+            yield Text(clean(where + outcome.reason), style=STYLES[outcome.result])
         if outcome.advice and outcome.result in (Result.FAILED, Result.BUSY):
-            yield Text(_clean(f"  {outcome.advice}"), style="yellow")
+            yield Text(clean(f"  {outcome.advice}"), style="yellow")
         if self.verbose and outcome.refs:
             refs = (f"{report.ref.removeprefix('refs/heads/')}: {report.fate}" for report in outcome.refs)
-            yield Text(_clean(where + ", ".join(refs)), style="dim")
+            yield Text(clean(where + ", ".join(refs)), style="dim")
 
 
 def _cell(outcome: Outcome | None) -> Text:
@@ -201,7 +174,7 @@ def _cell(outcome: Outcome | None) -> Text:
 
 def say(what: str, advice: str = "") -> None:
     """A line of talk on stderr, and what to do on the next."""
-    lines = [f"git-annex-syncx: {_clean(what)}"] + ([f"  {_clean(advice)}"] if advice else [])
+    lines = [f"git-annex-syncx: {clean(what)}"] + ([f"  {clean(advice)}"] if advice else [])
     sys.stderr.write("".join(line + "\n" for line in lines))
     sys.stderr.flush()
 
@@ -216,117 +189,21 @@ def talk(quiet: bool, verbose: int) -> None:
     logger.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
 
 
-def show_status(status: Status, as_json: bool) -> None:
-    """The status as a table, or as one JSON object a remote."""
-    if as_json:
-        for remote in status.remotes:
-            _json_line({"event": "status"} | dataclasses.asdict(remote))
-        own: dict[str, Any] = {"branch": status.branch, "commit": status.commit}
-        own |= {"settle_until": status.settle_until, "variants": status.variants}
-        _json_line(
-            {
-                "event": "summary",
-                "command": "status",
-                **own,
-                "failures": [dataclasses.asdict(f) for f in status.failures],
-            }
-        )
-        return
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    console = _console(sys.stdout)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("remote", "state", "ahead", "behind", "last success", "waiting"):
-        table.add_column(name, justify="right" if name in ("ahead", "behind") else "left", overflow="fold")
-    for remote in status.remotes:
-        table.add_row(
-            Text(_clean(remote.remote)),
-            Text(remote.state, style=STATES.get(remote.state, "")),
-            _number(remote.ahead),
-            _number(remote.behind),
-            _ago(remote.last_success),
-            Text(_clean(_waiting(remote))),
-        )
-    console.print(
-        f"branch {_clean(status.branch)} at {status.commit[:10] if status.commit else 'no commit yet'}",
-        markup=False,
-        highlight=False,
-    )
-    if status.settle_until:
-        console.print(
-            f"level with others; a merge is looked at again at {_clock(status.settle_until)}", highlight=False
-        )
-    console.print(table if status.remotes else "no remotes: git remote add NAME URL")
-    if status.variants:
-        shown = ", ".join(status.variants[:NAMED]) + (", ..." if len(status.variants) > NAMED else "")
-        console.print(_clean(f"{len(status.variants)} variants to choose from: {shown}"), markup=False)
-    for failure in status.failures:
-        console.print(
-            _clean(f"{failure.phase} failed {failure.tries} times: {failure.error}"),
-            style="red",
-            markup=False,
-            highlight=False,
-        )
-
-
-def show_driver(state: State, as_json: bool, effect: Iterable[str] = ()) -> None:
-    """How the merge driver stands, and what that changes for plain git."""
-    if as_json:
-        _json_line({"event": "merge-driver"} | dataclasses.asdict(state))
-        return
-    where = f"{state.scope} ({state.file})"
-    used = "in use" if state.selected == "syncx" else f"not in use: merge.default is {state.selected or 'unset'}"
-    gone = "" if state.runs else "; the program that it calls has changed: git annex-syncx merge-driver install"
-    console = _console(sys.stdout)
-    console.print(
-        _clean(f"{where}: " + (f"installed, {used}{gone}" if state.installed else "not installed")),
-        markup=False,
-    )
-    for line in effect:
-        console.print(f"  {line}", markup=False)
-
-
-def _waiting(remote: RemoteStatus) -> str:
-    return "; ".join(
-        f"{f.phase} failed {f.tries}x since {_clock(f.first)}: {f.error} (due again {_clock(f.next)})"
-        for f in remote.failures
-    )
-
-
-def _number(count: int | None) -> str:
-    return "?" if count is None else str(count)
-
-
-def _clock(when: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
-
-
-def _ago(when: float | None) -> str:
-    """`5 min ago`, or `never`."""
-    if when is None:
-        return "never"
-    seconds = max(0.0, time.time() - when)
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{int(seconds // size)} {unit} ago"
-    return "just now"
-
-
 def data(text: str) -> None:
     """Text for programs, on stdout."""
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.flush()
 
 
-def _console(stream: Any) -> Console:
+def console_on(stream: Any) -> Console:
+    """Where tables are drawn: colours and widths of a terminal only on one."""
     from rich.console import Console
 
     return Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
 
 
-def _json_line(value: dict[str, Any]) -> None:
+def json_line(value: dict[str, Any]) -> None:
+    """One JSON object for programs. Raises SyncxError where standard output cannot be written."""
     try:
         sys.stdout.write(json.dumps(value, ensure_ascii=True, default=str) + "\n")
         sys.stdout.flush()
@@ -336,7 +213,7 @@ def _json_line(value: dict[str, Any]) -> None:
         raise SyncxError(f"standard output cannot be written: {error.strerror}", "what was done stays") from error
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Text from outside without what could drive a terminal; bytes that are no UTF-8 are shown as escapes."""
     readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
@@ -344,4 +221,4 @@ def _clean(text: str) -> str:
 
 class _CleanFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return _clean(super().format(record))
+        return clean(super().format(record))

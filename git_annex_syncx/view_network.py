@@ -11,7 +11,7 @@ from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step, as_json
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.phases.planning import Planned
-from git_annex_syncx.view import _clean, _console, data, say
+from git_annex_syncx.view import clean, console_on, data, say
 
 log = logging.getLogger(__name__)
 
@@ -24,8 +24,10 @@ REASONS = {
 WAYS = {(True, True): "push, pull", (True, False): "push", (False, True): "pull", (False, False): "nothing"}
 
 
-def published(news: bool, private: bool) -> None:
+def published(news: bool, private: bool, quiet: bool) -> None:
     """What became of --publish."""
+    if quiet:
+        return
     if private:
         say("this repository is private (annex.private): nothing is published")
     else:
@@ -66,7 +68,7 @@ def show_map(found: Survey, as_json_line: bool) -> None:
         last = link.owner
         table.add_row(*map(Text, (owner, _called(net, link.remote), *_cells(link))))
     if net.links:
-        _console(sys.stdout).print(table)
+        console_on(sys.stdout).print(table)
     linked = {uuid for link in net.links for uuid in (link.owner, link.remote)}
     for place in net.places:
         if place.uuid not in linked:
@@ -89,7 +91,7 @@ def _called(net: Network, uuid: str) -> str:
     place = net.by_uuid.get(uuid) or Place(uuid)
     marks = [name for name in ("special", "relay", "dead") if getattr(place, name)]
     marks = (["here"] if uuid == net.here else []) + marks + (["drive"] if place.removable else [])
-    return _clean(net.name(uuid)) + (f" ({', '.join(marks)})" if marks else "")
+    return clean(net.name(uuid)) + (f" ({', '.join(marks)})" if marks else "")
 
 
 def show_plans(planned: Planned, as_json_line: bool) -> None:
@@ -102,16 +104,16 @@ def show_plans(planned: Planned, as_json_line: bool) -> None:
         return data(json.dumps(value, ensure_ascii=True) + "\n")
     for number, found in enumerate(planned.plans):
         data("\n" if number else "")
-        _show_plan(net, found)
+        _show_plan(net, found, planned.of_files)
     return None
 
 
-def _show_plan(net: Network, found: Plan) -> None:
+def _show_plan(net: Network, found: Plan, of_files: bool) -> None:
     from rich.text import Text
     from rich.tree import Tree
 
     asked = found.question
-    data(_clean(_headline(found)) + "\n")
+    data((_amount(found) if of_files else "") + _headline(found) + "\n")
     roots = {uuid: Tree(Text(f"{_called(net, uuid)} has it")) for uuid in sorted(asked.holders & net.by_uuid.keys())}
     above = dict(roots)
     for _, step in draw.tree(found):
@@ -119,19 +121,23 @@ def _show_plan(net: Network, found: Plan) -> None:
     sources = {step.source for step in found.steps}
     for uuid, tree in roots.items():
         if uuid in sources or not found.steps:
-            _console(sys.stdout).print(tree)
+            console_on(sys.stdout).print(tree)
     for uuid, reason in found.unreachable:
         data(f"not reachable: {_called(net, uuid)}: {REASONS[reason]}\n")
 
 
+def _amount(found: Plan) -> str:
+    keys = "1 key" if found.question.keys == 1 else f"{found.question.keys} keys"
+    return f"{keys}, {_size(found.question.bytes)}: "
+
+
 def _headline(found: Plan) -> str:
     asked = found.question
-    what = f"{asked.keys} keys, {_size(asked.bytes)}: " if asked.bytes else ""
     if not found.steps:
-        return what + ("nothing can be sent" if found.unreachable else "nothing is to be sent")
+        return "nothing can be sent" if found.unreachable else "nothing is to be sent"
     many = "1 transfer" if len(found.steps) == 1 else f"{len(found.steps)} transfers"
     saved = f", {found.flood_cost:g} by flooding" if found.flood_cost != found.cost else ""
-    told = f"{what}{many} at a cost of {found.cost:g}{saved}"
+    told = f"{many} at a cost of {found.cost:g}{saved}"
     if not found.exact:
         told += f"; a better plan would cost at least {found.lower_bound:g}"
         told += " (the time was up)" if found.late else ""
@@ -140,7 +146,7 @@ def _headline(found: Plan) -> str:
 
 
 def _told(net: Network, step: Step, timed: bool) -> str:
-    cost = f"{step.operation} by {_clean(net.name(step.executor))}, {step.cost:g}"
+    cost = f"{step.operation} by {clean(net.name(step.executor))}, {step.cost:g}"
     when = f", {_time(step.start or 0)} to {_time(step.end)}" if timed and step.end is not None else ""
     return f"-> {_called(net, step.target)}: {cost}{when}" + (", passes it on" if step.relay else "")
 

@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parent.parent / "git_annex_syncx"
 FLOORS = [
     "cli",
     "triggers",
-    "view view_network",
+    "view_network view_status",
+    "view",
     "phases",
     "network conflicts",
     "gateway manual",
@@ -49,7 +50,7 @@ def test_imports_run_downward(path: Path) -> None:
 
 DOORS = {
     "sh": {"gateway/run.py"},
-    "rich": {"view.py", "view_network.py"},
+    "rich": {"view.py", "view_network.py", "view_status.py"},
     "click": {"cli.py"},
     "sqlite3": {"gateway/outbox.py", "phases/node.py", "phases/record.py"},  # the latter two for its errors
     "subprocess": set(),

@@ -255,3 +255,8 @@ def test_a_picture_without_graphviz_names_the_package(net: Repositories) -> None
     else:
         assert drawn.code == 2
         assert "graphviz" in drawn.err
+
+
+def test_places_of_one_name_are_told_apart() -> None:
+    net = network([Place("11111111-a", "same"), Place("22222222-b", "same"), Place("33333333-c", "other")], [])
+    assert [net.name(place.uuid) for place in net.places] == ["same 11111111", "same 22222222", "other"]

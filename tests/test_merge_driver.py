@@ -283,3 +283,39 @@ def test_a_configuration_that_cannot_be_written_is_said(net: Network) -> None:
     lock.unlink()
     ran = laptop.syncx("merge-driver", "install", "--global", ok=2, GIT_CONFIG_GLOBAL="/proc/none/gitconfig")
     assert "cannot be written" in ran.err
+
+
+def test_status_and_uninstall_name_the_configuration_it_is_in(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.syncx("merge-driver", "install", "--global")
+    for action in ("status", "uninstall"):
+        (told,) = laptop.syncx("merge-driver", action).events
+        assert (told["scope"], told["installed"]) == ("global", True), action
+        assert told["file"] == str(net.home / ".gitconfig")
+    (told,) = laptop.syncx("merge-driver", "uninstall", "--global").events
+    assert not told["installed"]
+
+
+def test_a_block_that_was_edited_is_not_said_to_be_gone(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.syncx("merge-driver", "install")
+    config = laptop.path / ".git" / "config"
+    config.write_text(config.read_text().replace("# git-annex-syncx: end\n", ""))
+    before = config.read_bytes()
+    ran = laptop.syncx("merge-driver", "uninstall", ok=2)
+    assert "has been changed since" in ran.err
+    assert config.read_bytes() == before
+
+
+def test_a_choice_of_a_driver_that_is_not_there_is_said(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.config("merge.default", "syncx")
+    ran = laptop.run("git-annex-syncx", "merge-driver", "status")
+    assert "not installed, but merge.default is syncx" in ran.out
+
+
+def test_quiet_is_quiet_and_force_goes_with_install(net: Network) -> None:
+    laptop = net.create("laptop")
+    ran = laptop.run("git-annex-syncx", "-q", "merge-driver", "install")
+    assert not ran.out + ran.err
+    laptop.syncx("merge-driver", "--force", "status", ok=2)

@@ -45,9 +45,12 @@ EFFECT = (
 
 @dataclass(frozen=True)
 class State:
-    """How the driver stands in a configuration: `selected` is the value of merge.default that git uses."""
+    """How the driver stands: `selected` is the value of merge.default that git uses.
 
-    scope: str
+    `scope` and `file` say where it is installed, or where it was looked for.
+    """
+
+    scope: str  # "repository", "global" or another of git's scopes
     file: Path
     installed: bool
     selected: str | None
@@ -87,10 +90,10 @@ def install(repo: Repository | None, everywhere: bool, force: bool) -> State:
     from git_annex_syncx.errors import UsageError
     from git_annex_syncx.gateway import configfile
 
-    other = configfile.get(repo, "merge.default", everywhere)
-    if other not in (None, NAME) and not force:
+    other = configfile.find(repo, "merge.default", everywhere)
+    if other and other.value != NAME and not force:
         raise UsageError(
-            f"merge.default is {other!r} already: another merge driver is in use",
+            f"merge.default is {other.value!r} already: another merge driver is in use",
             "to use this one instead: git annex-syncx merge-driver install --force",
         )
     file = configfile.place(repo, everywhere)
@@ -100,24 +103,37 @@ def install(repo: Repository | None, everywhere: bool, force: bool) -> State:
 
 
 def uninstall(repo: Repository | None, everywhere: bool) -> State:
-    """Take the driver out again; what was there before and what was changed since stays as it is."""
+    """Take the driver out again; what was there before and what was changed since stays as it is.
+
+    Raises UsageError where the block has been changed so that it is not known any more.
+    """
+    from git_annex_syncx.errors import UsageError
     from git_annex_syncx.gateway import configfile
 
-    configfile.remove_block(configfile.place(repo, everywhere), settings())
-    return status(repo, everywhere)
+    file = configfile.place(repo, everywhere)
+    configfile.remove_block(file, settings())
+    left = status(repo, everywhere)
+    if left.installed and left.file.resolve() == file.resolve():
+        raise UsageError(
+            f"what git annex-syncx wrote into {file} has been changed since",
+            f'take the section merge "{NAME}" and merge.default out by hand: git config --edit',
+        )
+    return left
 
 
 def status(repo: Repository | None, everywhere: bool) -> State:
     """Whether the driver is installed, and whether git would use it."""
     from git_annex_syncx.gateway import configfile
 
-    driver = configfile.get(repo, f"merge.{NAME}.driver", everywhere)
+    driver = configfile.find(repo, f"merge.{NAME}.driver", everywhere)
+    selected = configfile.find(repo, "merge.default", everywhere)
+    scope = driver.scope if driver else "global" if everywhere else "local"
     return State(
-        scope="global" if everywhere else "repository",
-        file=configfile.place(repo, everywhere),
+        scope="repository" if scope == "local" else scope,
+        file=driver.file if driver else configfile.place(repo, everywhere),
         installed=driver is not None,
-        selected=configfile.get(repo, "merge.default", everywhere),
-        runs=driver == command(),
+        selected=selected.value if selected else None,
+        runs=driver is not None and driver.value == command(),
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
@@ -37,13 +38,25 @@ def place(repo: Repository | None, everywhere: bool) -> Path:
     return other if other.is_file() and not own.exists() else own
 
 
-def get(repo: Repository | None, key: str, everywhere: bool) -> str | None:
+@dataclass(frozen=True)
+class Setting:
+    """A value that git uses, the scope (`local`, `global`, ...) and the file that it comes from."""
+
+    value: str
+    scope: str
+    file: Path
+
+
+def find(repo: Repository | None, key: str, everywhere: bool) -> Setting | None:
     """The value that git uses; of the user's own configuration alone with `everywhere`."""
     scope = ("--global",) if everywhere else ()
     home = repo.home if repo else Path("/")
-    words = ("config", *scope, "--includes", "--null", "--get", key)
+    words = ("config", *scope, "--includes", "--null", "--show-scope", "--show-origin", "--get", key)
     done = run.run("git", *words, cwd=home, env=run.environment(), ok=(0, 1))
-    return os.fsdecode(done.out).removesuffix("\0") if done.code == 0 else None
+    if done.code != 0:
+        return None
+    found, origin, value, _ = os.fsdecode(done.out).split("\0")
+    return Setting(value, found, home / origin.removeprefix("file:"))
 
 
 def add_block(file: Path, settings: Iterable[tuple[str, str]]) -> None:
@@ -112,7 +125,10 @@ class _Replace:
         if content is None:
             self.file.unlink()
             return
-        self.lock.write_bytes(content)
+        with self.lock.open("wb") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())  # or a power failure leaves an empty configuration
         if self.file.exists():
             self.lock.chmod(self.file.stat().st_mode & 0o7777)
         self.lock.rename(self.file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -66,9 +67,15 @@ class Network:
         return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def name(self, uuid: str) -> str:
-        """What people call a place."""
+        """What people call a place; with the beginning of its uuid where several are called so."""
         place = self.by_uuid.get(uuid)
-        return (place.name if place else "") or uuid
+        if place is None or not place.name:
+            return uuid
+        return place.name if self._named[place.name] == 1 else f"{place.name} {uuid[:8]}"
+
+    @cached_property
+    def _named(self) -> Counter[str]:
+        return Counter(place.name for place in self.places)
 
 
 def network(places: Iterable[Place], links: Iterable[Link], here: str | None = None) -> Network:

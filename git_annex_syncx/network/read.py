@@ -67,8 +67,8 @@ def _loaded(text: str) -> Mapping[str, Any]:
         raise BadMap(f"line {error.lineno} column {error.colno}", f"not JSON: {error.msg}") from None
     except RecursionError:
         raise BadMap("", "not a map: nested too deeply") from None
-    except ValueError as error:  # a number with thousands of digits
-        raise BadMap("", f"not JSON: {error}") from None
+    except ValueError:
+        raise BadMap("", "not JSON: a number has thousands of digits") from None
     if not isinstance(value, dict):
         raise BadMap("", "not a map: the outermost value is no object")
     return value

@@ -114,7 +114,10 @@ def _complaints(told: Shared, settings: Settings) -> Iterator[str]:
     yield from (f"links log: {complaint}" for complaint in told.log.complaints)
     for remote in settings.remotes.values():
         if not (remote.uuid or remote.ignore or not remote.sync):
-            yield f"git-annex has not asked {remote.name} who it is, so it has no link: git annex info {remote.name}"
+            yield (
+                f"the uuid of {remote.name} is not known yet, so no plan can use it; git annex info {remote.name} "
+                f"asks for it, git config remote.{remote.name}.annex-ignore true says that it has none"
+            )
 
 
 def refresh(repo: Repository) -> tuple[str, ...]:

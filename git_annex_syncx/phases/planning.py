@@ -38,6 +38,7 @@ class Planned:
     survey: Survey
     plans: tuple[Plan, ...]
     by_time: bool = False
+    of_files: bool = False  # for keys that there are, else for an imagined one
 
 
 def see_map(node: Node, refresh: bool) -> Survey:
@@ -59,7 +60,9 @@ def map_file(name: str) -> Network:
     try:
         return read_map(Path(name).read_bytes(), name)
     except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}") from error
+        raise UsageError(
+            f"{name!r} cannot be read: {error.strerror}", "name a file, or - for standard input"
+        ) from error
 
 
 def draw(dot: str, svg: str | None, png: str | None) -> list[str]:
@@ -74,7 +77,7 @@ def plan_here(node: Node, wanted: Wanted) -> Planned:
     """Plans for this repository's network: for paths as git-annex knows them, else for one imagined key."""
     found = survey.planned(node.repo, node.settings, node.outbox)
     questions = _of_paths(node, found.network, wanted) if wanted.paths else [_imagined(found.network, wanted)]
-    return Planned(found, _answered(found.network, questions), wanted.by_time)
+    return Planned(found, _answered(found.network, questions), wanted.by_time, of_files=bool(wanted.paths))
 
 
 def plan_map(net: Network, wanted: Wanted) -> Planned:
@@ -152,4 +155,7 @@ def _uuid(net: Network, name: str) -> str:
     if found:
         raise UsageError(f"several repositories are called {name!r}", f"name one by its uuid: {', '.join(found)}")
     known = ", ".join(sorted(filter(None, called))) or "none"
-    raise UsageError(f"there is no repository {name!r} in the network", f"the repositories are: {known}")
+    raise UsageError(
+        f"there is no repository {name!r} in the network",
+        f"the repositories whose uuid is known are: {known}",
+    )

@@ -1,0 +1,115 @@
+"""What people and programs see of a repository at rest: its status, and how the merge driver stands."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from git_annex_syncx.phases.status import RemoteStatus, Status
+from git_annex_syncx.view import clean, console_on, json_line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from git_annex_syncx.conflicts.driver import State
+
+STATES = {"current": "green", "diverged": "yellow", "other": "bold red", "away": "yellow"}
+NAMED = 10  # how many variants are named
+
+
+def show_status(status: Status, as_json: bool) -> None:
+    """The status as a table, or as one JSON object a remote."""
+    if as_json:
+        _print_json(status)
+        return
+    console = console_on(sys.stdout)
+
+    def tell(line: str, style: str = "") -> None:
+        console.print(clean(line), style=style, markup=False)
+
+    tell(f"branch {status.branch} at {status.commit[:10] if status.commit else 'no commit yet'}")
+    if status.settle_until:
+        tell(f"level with others; a merge is looked at again at {_clock(status.settle_until)}")
+    if status.remotes:
+        console.print(_table(status.remotes))
+    else:
+        tell("no remotes: git remote add NAME URL")
+    if status.variants:
+        shown = ", ".join(status.variants[:NAMED]) + (", ..." if len(status.variants) > NAMED else "")
+        tell(f"{len(status.variants)} variants to choose from: {shown}")
+    for failure in status.failures:
+        tell(f"{failure.phase} failed {failure.tries} times: {failure.error}", style="red")
+
+
+def _print_json(status: Status) -> None:
+    for remote in status.remotes:
+        json_line({"event": "status"} | dataclasses.asdict(remote))
+    own: dict[str, Any] = {"branch": status.branch, "commit": status.commit}
+    own |= {"settle_until": status.settle_until, "variants": status.variants}
+    own |= {"failures": [dataclasses.asdict(failure) for failure in status.failures]}
+    json_line({"event": "summary", "command": "status"} | own)
+
+
+def _table(remotes: Iterable[RemoteStatus]) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("remote", "state", "ahead", "behind", "last success", "waiting"):
+        table.add_column(name, justify="right" if name in ("ahead", "behind") else "left", overflow="fold")
+    for remote in remotes:
+        table.add_row(
+            Text(clean(remote.remote)),
+            Text(remote.state, style=STATES.get(remote.state, "")),
+            _number(remote.ahead),
+            _number(remote.behind),
+            _ago(remote.last_success),
+            Text(clean(_waiting(remote))),
+        )
+    return table
+
+
+def show_driver(state: State, as_json: bool, effect: Iterable[str] = ()) -> None:
+    """How the merge driver stands, and what that changes for plain git."""
+    if as_json:
+        json_line({"event": "merge-driver"} | dataclasses.asdict(state))
+        return
+    chosen = state.selected == "syncx"
+    used = "in use" if chosen else f"not in use: merge.default is {state.selected or 'unset'}"
+    gone = "" if state.runs else "; the program that it calls has changed: git annex-syncx merge-driver install"
+    absent = "not installed" + (", but merge.default is syncx: git config --unset merge.default" if chosen else "")
+    console = console_on(sys.stdout)
+    told = f"installed, {used}{gone}" if state.installed else absent
+    console.print(clean(f"{state.scope} ({state.file}): {told}"), markup=False)
+    for line in effect:
+        console.print(f"  {line}", markup=False)
+
+
+def _waiting(remote: RemoteStatus) -> str:
+    return "; ".join(
+        f"{f.phase} failed {f.tries}x since {_clock(f.first)}: {f.error} (due again {_clock(f.next)})"
+        for f in remote.failures
+    )
+
+
+def _number(count: int | None) -> str:
+    return "?" if count is None else str(count)
+
+
+def _clock(when: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
+
+
+def _ago(when: float | None) -> str:
+    """`5 min ago`, or `never`."""
+    if when is None:
+        return "never"
+    seconds = max(0.0, time.time() - when)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "just now"
