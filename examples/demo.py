@@ -119,7 +119,7 @@ def end_state(places: dict[str, Place]) -> None:
 
 
 def story(root: Path) -> None:
-    """Edits in two places, a drive that is away, one command each."""
+    """Edits in two places, a drive that is away, a conflict, a plan; one command each."""
     chapter(
         "1. Five repositories",
         "A laptop, a desktop, a bare NAS, a bare server and a USB drive, each a git-annex repository.",
@@ -147,15 +147,36 @@ def story(root: Path) -> None:
     (root / "unplugged").rename(places["usb"].path)
     laptop.shown("git", "annex-syncx", "-v", "sync")
     laptop.shown("git", "annex-syncx", "-v", "push")
-    desktop.run("git", "annex-syncx", "sync")
-    places["usb"].run("git", "annex-syncx", "sync")
-    for name in ("nas", "server"):
-        places[name].run("git", "annex-syncx", "merge")
-    laptop.run("git", "annex-syncx", "sync")
+    all_around(places)
     laptop.shown("git", "annex-syncx", "status")
 
-    chapter("4. The end", "Everybody holds the same commit and the photo.")
+    chapter(
+        "4. The same line in two places",
+        "Both change the last line of the notes. No sync stops at that, and no line is lost.",
+    )
+    desktop.write("notes.txt", "Milk\nBread\nCoffee, ground\n")
+    laptop.write("notes.txt", "Milk\nBread\nCoffee, beans\n")
+    desktop.run("git", "annex-syncx", "sync")
+    laptop.shown("git", "annex-syncx", "-v", "sync", "nas")
+    laptop.shown("cat", "notes.txt")
+
+    chapter(
+        "5. Who would carry what", "What it would cost to bring the photo to the others, along the cheapest tree."
+    )
+    laptop.shown("git", "annex-syncx", "plan", "photo.jpg", "--from", "desktop")
+
+    chapter("6. The end", "Everybody holds the same commit and the photo.")
+    all_around(places)
     end_state(places)
+
+
+def all_around(places: dict[str, Place]) -> None:
+    """One command at each place, none of them shown."""
+    for name in ("laptop", "desktop", "usb"):
+        places[name].run("git", "annex-syncx", "sync")
+    for name in ("nas", "server"):
+        places[name].run("git", "annex-syncx", "merge")
+    places["laptop"].run("git", "annex-syncx", "sync")
 
 
 def main() -> None:

@@ -218,3 +218,9 @@ def test_bare_repository_syncs(net: Network, pair: Pair) -> None:
     theirs = laptop.commit_annexed({"l.bin": "content"})
     hub.syncx("sync")
     assert hub.head("main") == theirs
+
+
+def test_a_repository_without_a_commit_is_told_what_comes_first(net: Network) -> None:
+    told = net.create("laptop").syncx("sync").event("merge")
+    assert (told["result"], told["commits"]) == ("current", 0)
+    assert "no commit yet" in told["reason"]

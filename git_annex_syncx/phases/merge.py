@@ -141,10 +141,11 @@ def _healed(node: Node, aside: Aside, merging: Merging) -> Iterator[Outcome]:
 def _advanced(node: Node, head: Head, old: str | None, joined: Joined | None, begun: float) -> Outcome:
     new = joined.commit if joined else None
     commits = git.count(node.repo, [new], [old] if old else []) if new and new != old else 0
+    told = f"{commits} commit{'s' * (commits != 1)} into {head.basis}{told_of(joined)}" if commits else ""
     return Outcome(
         "merge",
         Result.DONE if commits else Result.CURRENT,
-        reason=f"{commits} commit{'s' * (commits != 1)} into {head.basis}{told_of(joined)}" if commits else "",
+        reason=told if new else f"{head.basis} has no commit yet: git annex add FILES, then git commit",
         details={"branch": head.basis, "old": old, "new": new, "commits": commits} | resolved(joined),
         seconds=time.monotonic() - begun,
     )
