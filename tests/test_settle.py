@@ -21,6 +21,7 @@ from git_annex_syncx.phases import node as nodes
 from git_annex_syncx.phases import settle
 
 Pair = tuple[Node, Node]
+NEVER = "365d"  # the wait is random: so long that no run comes near its end
 
 
 def merge_by_syncx(node: Node, *of: str, at: int) -> str:
@@ -46,7 +47,7 @@ def level(pair: Pair) -> tuple[Node, str, str]:
 
 def test_redundant_merge_is_put_off(level: tuple[Node, str, str]) -> None:
     laptop, ours, _ = level
-    laptop.config("syncx.settleTime", "1h")
+    laptop.config("syncx.settleTime", NEVER)
     said = laptop.syncx("merge").event("merge")
     assert said["result"] == "level"
     assert laptop.head() == ours
@@ -72,7 +73,7 @@ def test_settle_time_zero_merges_at_once(level: tuple[Node, str, str]) -> None:
 
 def test_person_at_a_terminal_does_not_wait(level: tuple[Node, str, str]) -> None:
     laptop, ours, theirs = level
-    laptop.config("syncx.settleTime", "1h")
+    laptop.config("syncx.settleTime", NEVER)
     laptop.syncx("merge")
     master, terminal = pty.openpty()
     try:
@@ -89,7 +90,7 @@ def test_person_at_a_terminal_does_not_wait(level: tuple[Node, str, str]) -> Non
 
 def test_commit_of_a_user_is_never_put_off(level: tuple[Node, str, str]) -> None:
     laptop, ours, theirs = level
-    laptop.config("syncx.settleTime", "1h")
+    laptop.config("syncx.settleTime", NEVER)
     users = laptop.git("commit-tree", "-p", theirs, "-m", "by a user", f"{theirs}^{{tree}}").out.strip()
     laptop.git("update-ref", "refs/heads/synced/main", users)
     assert laptop.syncx("merge").event("merge")["result"] == "done"
@@ -98,7 +99,7 @@ def test_commit_of_a_user_is_never_put_off(level: tuple[Node, str, str]) -> None
 
 def test_merge_made_by_a_user_is_never_put_off(level: tuple[Node, str, str]) -> None:
     laptop, ours, theirs = level
-    laptop.config("syncx.settleTime", "1h")
+    laptop.config("syncx.settleTime", NEVER)
     users = laptop.git("commit-tree", "-p", theirs, "-p", ours + "^1", "-m", "x", f"{theirs}^{{tree}}").out.strip()
     laptop.git("update-ref", "refs/heads/synced/main", users)
     assert laptop.syncx("merge").event("merge")["result"] == "done"
@@ -107,7 +108,7 @@ def test_merge_made_by_a_user_is_never_put_off(level: tuple[Node, str, str]) -> 
 def test_fast_forward_comes_before_the_wait(net: Network, level: tuple[Node, str, str]) -> None:
     """A node behind two level heads takes one of them at once, and puts off only what is redundant."""
     laptop, ours, theirs = level
-    laptop.config("syncx.settleTime", "1h")
+    laptop.config("syncx.settleTime", NEVER)
     laptop.git("reset", "--quiet", "--hard", f"{ours}^1^")
     laptop.git("reflog", "expire", "--expire=all", "--all")
     laptop.git("remote", "add", "usb", str(net.root / "usb"))
@@ -123,7 +124,7 @@ def test_nothing_is_pushed_to_a_level_remote(net: Network, level: tuple[Node, st
     hub.git("update-ref", "refs/heads/main", theirs)
     net.connect((laptop, hub))
     laptop.git("update-ref", "-d", "refs/heads/synced/main")
-    laptop.config("syncx.settleTime", "1h")
+    laptop.config("syncx.settleTime", NEVER)
     ran = laptop.syncx("sync", "--no-content", "hub")
     assert ran.event("push", "hub")["result"] == "level"
     assert (laptop.head(), hub.head("main")) == (ours, theirs)
