@@ -20,6 +20,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import tracemalloc
 from dataclasses import dataclass
@@ -30,10 +31,14 @@ import networkx
 from git_annex_syncx.network.plan import Plan, Question, plan
 from git_annex_syncx.network.roads import roads_of_graph
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
+import demo
+
 COSTS = (100.0, 150.0, 175.0, 200.0, 250.0)
 RESULTS = Path(__file__).parent / "results" / "plan.md"
 RUNS = 5
 MEGABYTES = 1e6
+REAL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,28 @@ def main() -> int:
         missed += failed
         lines.append(line)
         print(line, flush=True)
+    seconds = real_network()
+    missed += seconds > REAL_SECONDS
+    told = f"`plan` in a real network of five repositories: {seconds:.2f} s, at most {REAL_SECONDS:g} s wanted."
+    print(told)
     if options.save:
         RESULTS.parent.mkdir(exist_ok=True)
-        RESULTS.write_text(report(lines))
+        RESULTS.write_text(report(lines, told))
     return 1 if missed else 0
+
+
+def real_network() -> float:
+    """Median seconds, by the clock, of `plan` in the network of the demo, whose links are published."""
+    with tempfile.TemporaryDirectory() as scratch:
+        laptop = demo.build(Path(scratch))["laptop"]
+        laptop.run("git", "annex-syncx", "sync")
+        runs = []
+        for _ in range(RUNS):
+            begun = time.perf_counter()
+            laptop.run("git", "annex-syncx", "plan")
+            runs.append(time.perf_counter() - begun)
+        subprocess.run(("chmod", "-R", "u+w", scratch), check=True)  # git-annex write-protects its objects
+    return statistics.median(runs)
 
 
 def row(number: int, case: Case, limit: float) -> tuple[str, int]:
@@ -165,7 +188,7 @@ def by_networkx(graph: networkx.DiGraph[str]) -> dict[str, float]:
     return {"seconds": seconds, "megabytes": memory, "cost": tree.size(weight="cost")}
 
 
-def report(lines: list[str]) -> str:
+def report(lines: list[str], told: str) -> str:
     """The page that is saved."""
     return "\n".join([
         "# Plans",
@@ -179,6 +202,8 @@ def report(lines: list[str]) -> str:
         "| nodes | arcs | relays | wall | cpu | target | memory | cost | gap | networkx | |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
         *lines,
+        "",
+        told,
         "",
     ])  # fmt: skip
 

@@ -106,6 +106,39 @@ class Remote:
         return f"refs/remotes/{self.name}/{branch}"
 
 
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A key and the uuids it concerns: who holds it, who wants and lacks it, who holds it and does not want it."""
+
+    key: str
+    holders: frozenset[str]
+    targets: frozenset[str]
+    unwanted: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What becomes of one file in the run of a transfer; `bytes` of `size` have moved (size 0: not known).
+
+    `run_bytes` of `run_size` have moved in the whole run, each key counted once; speed in bytes a second.
+    """
+
+    state: str  # "start", "progress", "done", "failed", "skipped"
+    remote: str
+    operation: str  # "push", "pull", "drop"
+    key: str
+    file: str
+    bytes: int
+    size: int
+    run_bytes: int
+    run_size: int
+    run_files: int
+    run_done: int
+    speed: float | None = None
+    seconds_left: float | None = None
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class Head:
     """What is checked out: `branch` as HEAD names it, `basis` the branch that travels."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 PROGRAMS = Path(sys.executable).parent
+THOROUGH = int(os.environ.get("SYNCX_THOROUGH", "1"))  # times as many random cases as in an ordinary run
 
 
 @dataclass(frozen=True)

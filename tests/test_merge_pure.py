@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from network import Network, Node
+from network import THOROUGH, Network, Node
 from test_merge import parents
 
 from git_annex_syncx.conflicts.join import join
@@ -313,7 +313,8 @@ def edited_lines(rng: random.Random, content: str, side: int) -> str:
     return "".join([*mine, *rest] if side == 0 else [*rest, *mine])
 
 
-MERGES = 200
+MERGES = 50 * THOROUGH
+WILD = 40 * THOROUGH
 
 
 def test_ordinary_merges_are_neither_refused_nor_done_again(
@@ -362,7 +363,7 @@ def test_random_wild_merges_lose_nothing(forest: Node, monkeypatch: pytest.Monke
     names = ["f", "f.variant-1111", "g", "d/f"]
     contents = [f"{letter}\n" * 5 for letter in "ABCDE"]
     fast, triples = Fast(), []
-    for _ in range(150):
+    for _ in range(WILD):
         base = {name: ("100644", rng.choice(contents)) for name in names if rng.random() < 0.6}
         base["always"] = ("100644", "always\n")
         trees = [base, wild(rng, base, names, contents), wild(rng, base, names, contents)]
@@ -385,4 +386,4 @@ def test_random_wild_merges_lose_nothing(forest: Node, monkeypatch: pytest.Monke
             base, held = ({line for content in part for line in content.split("\n")} for part in (base, held))
             sides = [{line for content in side for line in content.split("\n")} for side in sides]
         assert (sides[0] | sides[1]) - base <= held, (trees, held)
-    assert made > 20
+    assert made > WILD / 8

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from network import Network, Node
+from network import THOROUGH, Network, Node
 from test_merge import parents, snapshot
 
 Pair = tuple[Node, Node]
@@ -529,7 +529,7 @@ def age_locks(node: Node) -> None:
             os.utime(lock, (time.time() - 60, time.time() - 60))
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2 * THOROUGH))
 def test_killed_at_random_moments(net: Network, pair: Pair, seed: int) -> None:
     laptop, desktop = pair
     rng = random.Random(seed)

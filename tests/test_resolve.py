@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from network import Network
+from network import THOROUGH, Network
 from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, pointer, sound, text, trees
 
 from git_annex_syncx.conflicts.by_path import merge_by_path
@@ -289,7 +289,6 @@ def joined(repo: Repository, one: str, two: str) -> str:
 
 
 MARKER = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})", re.MULTILINE)
-THOROUGH = int(os.environ.get("SYNCX_THOROUGH", "1"))  # times as many examples
 IN_GIT = settings(
     max_examples=12 * THOROUGH, suppress_health_check=list(HealthCheck), deadline=None, derandomize=THOROUGH == 1
 )

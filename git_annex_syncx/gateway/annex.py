@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def annex(
 ) -> run.Done:
     """Run git-annex in the repository; for the verbs of this module only. It may connect to `remote` alone."""
     settings = (word for setting in ("annex.merge-annex-branches=true", *config) for word in ("-c", setting))
-    words = (*without_probing(repo, remote), *settings, "annex", *args)
+    words = (*without_probing(repo, (remote,)), *settings, "annex", *args)
     environment = {**run.environment(), **repo.named, **(env or {})}
     return run.run("git", *words, cwd=repo.home, env=environment, ok=ok, asks=asks, stall=stall)
 
@@ -155,3 +156,13 @@ def whereis(repo: Repository, paths: Iterable[str]) -> list[dict[str, Any]]:
     """For each annexed file below the paths: `key`, `file` and `whereis`, a list with a `uuid` each."""
     out = annex(repo, "whereis", "--json", "--", *paths, ok=(0, 1)).out
     return [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
+
+
+def matching(repo: Repository, tree: str, condition: str, uuid: str) -> Counter[str]:
+    """key -> at how many paths of a tree a repository wants to get (`--want-get-by`) or drop it (`--want-drop-by`).
+
+    Presence does not matter, and the repository need not be a remote. For one without an expression the answer is
+    wrong: it would get nothing and drop everything.
+    """
+    words = ("find", f"--branch={tree}", f"{condition}={uuid}", "--format=${key}\\000")
+    return Counter(os.fsdecode(key) for key in annex(repo, *words).out.split(b"\0") if key)

@@ -69,9 +69,9 @@ def git(
     return run.run("git", *args, cwd=repo.home, env=environment, stdin=stdin, ok=ok, stall=stall, asks=asks)
 
 
-def without_probing(repo: Repository, but: str = "") -> list[str]:
-    """Options for git that keep git-annex, in a hook too, from asking remotes (`but` one) who they are."""
-    ignored = [f"--config-env=remote.{name}.annex-ignore={run.YES}" for name in repo.strangers if name != but]
+def without_probing(repo: Repository, but: Container[str] = ()) -> list[str]:
+    """Options for git that keep git-annex, in a hook too, from asking remotes (`but` some) who they are."""
+    ignored = [f"--config-env=remote.{name}.annex-ignore={run.YES}" for name in repo.strangers if name not in but]
     return ignored + [f"--config-env=remote.{name}.annex-checkuuid={run.NO}" for name in repo.drives]
 
 

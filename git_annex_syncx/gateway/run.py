@@ -6,12 +6,14 @@ import contextlib
 import functools
 import logging
 import os
+import queue
 import shlex
 import shutil
 import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,7 @@ YES, NO = "SYNCX_YES", "SYNCX_NO"
 
 # Latin-1 carries any bytes unchanged through sh, which encodes arguments strictly.
 ENCODING = "latin-1"
+LAST_CHUNKS = 200  # of the stderr of a program that runs for long
 
 _alive: dict[int, Any] = {}
 _alive_lock = threading.Lock()
@@ -87,7 +90,8 @@ def run(
         seen[0] = time.monotonic()
         heard.append(chunk.encode(ENCODING) if isinstance(chunk, str) else chunk)
 
-    running = _start(program, args, cwd, env, stdin, listen, foreground=asks and interactive())
+    streams = {"_in": stdin, "_err": listen, "_out_bufsize": 65536}
+    running = _start(program, args, cwd, env, streams, foreground=asks and interactive())
     try:
         with _watched(running, seen, stall) as stalled, contextlib.suppress(sh.ErrorReturnCode):
             running.wait()  # the exit code is judged below
@@ -99,6 +103,48 @@ def run(
     if code not in ok:
         raise ProgramFailed(_shown(program, args), code, os.fsdecode(b"".join(heard)), cwd)
     return Done(code, running.process.stdout, b"".join(heard))
+
+
+class Talk:
+    """A program that is told lines and heard line by line while it runs, each line with its end."""
+
+    def __init__(
+        self,
+        program: str,
+        *args: str | bytes,
+        cwd: Path,
+        env: Mapping[str, str],
+        heard: Callable[[bytes], None],
+        ended: Callable[[int, bytes], None],
+    ) -> None:
+        """Start it. `heard` takes each line, `ended` the exit code and stderr, both in threads of their own."""
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._said: deque[str] = deque(maxlen=LAST_CHUNKS)
+
+        def complain(chunk: str) -> None:
+            self._said.append(chunk)
+
+        def wait() -> None:
+            with contextlib.suppress(sh.ErrorReturnCode):
+                self._running.wait()
+            _forget(self._running)
+            ended(self._running.exit_code, "".join(self._said).encode(ENCODING))
+
+        streams = {"_in": self._lines, "_out": lambda line: heard(line.encode(ENCODING)), "_err": complain}
+        self._running = _start(program, args, cwd, env, {**streams, "_out_bufsize": 1, "_no_out": True})
+        threading.Thread(target=wait, daemon=True).start()
+
+    def say(self, line: bytes) -> None:
+        """Tell it a line."""
+        self._lines.put(line.decode(ENCODING))
+
+    def finish(self) -> None:
+        """There is no more to tell; it may end."""
+        self._lines.put(None)
+
+    def end(self) -> None:
+        """End it with all that it started."""
+        _end(self._running)
 
 
 def end_all() -> None:
@@ -157,9 +203,8 @@ def _start(
     args: tuple[str | bytes, ...],
     cwd: Path,
     env: Mapping[str, str],
-    stdin: bytes | None,
-    listen: Callable[[str | bytes], None],
-    foreground: bool,
+    streams: Mapping[str, Any],
+    foreground: bool = False,
 ) -> Any:
     log.debug("%s", _shown(program, args))
     words = [os.fsencode(arg).decode(ENCODING) for arg in args]
@@ -168,9 +213,9 @@ def _start(
             raise KeyboardInterrupt
         try:
             running = sh.Command(find(program))(
-                *words, _cwd=str(cwd), _env=dict(env), _in=stdin, _err=listen, _bg=True, _bg_exc=False,
-                _return_cmd=True, _tty_out=False, _encoding=ENCODING, _decode_errors="surrogateescape",
-                _out_bufsize=65536, _err_bufsize=0, _new_session=not foreground,
+                *words, _cwd=str(cwd), _env=dict(env), _bg=True, _bg_exc=False, _return_cmd=True, _tty_out=False,
+                _encoding=ENCODING, _decode_errors="surrogateescape", _err_bufsize=0, _new_session=not foreground,
+                **streams,
             )  # fmt: skip
         except sh.ForkException as error:
             raise ProgramFailed(_shown(program, args), 127, str(error).strip().splitlines()[-1], cwd) from error

@@ -87,7 +87,7 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
 def _push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -> run.Done:
     leases = [f"--force-with-lease={ref}:{value}" for ref, value in spec.leases.items()]
     return git(
-        repo, *_options(settings), *without_probing(repo, remote.name),
+        repo, *_options(settings), *without_probing(repo, (remote.name,)),
         "push", "--porcelain", "--progress", *leases, "--", remote.name, *spec.refspecs(remote.push_url),
         env=_with_annex(_connection(repo, settings, remote, remote.push_url)),
         stall=settings.stall_timeout, ok=range(256), asks=True,
