@@ -21,7 +21,7 @@ from git_annex_syncx.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, Syncx
 if TYPE_CHECKING:
     from git_annex_syncx.conflicts.driver import State
     from git_annex_syncx.gateway.git import Repository
-    from git_annex_syncx.model import Outcome, Remote
+    from git_annex_syncx.model import Event, Outcome, Remote
     from git_annex_syncx.phases.node import Node
 
 REPORT = "this is a bug in git-annex-syncx; please report it with what is printed above"
@@ -44,22 +44,24 @@ class Globals:
         view.talk(self.quiet, self.verbose)
         return open_node(Path(self.path) if self.path else None)
 
-    def run(
-        self, command: str, node: Node, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Outcome]]
-    ) -> None:
+    def run(self, command: str, node: Node, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Event]]) -> None:
         """Show and record what a phase yields; the exit code says whether anything failed."""
-        from git_annex_syncx import view
+        from git_annex_syncx import view_run
+        from git_annex_syncx.model import Outcome
         from git_annex_syncx.phases.record import Tally, recorded
         from git_annex_syncx.phases.settle import look_again
 
         tally = Tally()
-        with view.for_run(self.as_json, self.quiet, self.verbose) as shown:
+        with view_run.for_run(self.as_json, self.quiet, self.verbose) as shown:
             for outcome in skipped:
                 tally.add(outcome)
                 shown.show(outcome)
-            for outcome in recorded(node, look_again(node, phase)):
-                tally.add(outcome)
-                shown.show(outcome)
+            for event in recorded(node, look_again(node, phase)):
+                if isinstance(event, Outcome):
+                    tally.add(event)
+                    shown.show(event)
+                else:
+                    shown.progress(event)
         shown.summary(command, tally)
         click.get_current_context().exit(1 if tally.failed() else 0)
 
@@ -167,6 +169,62 @@ def merge(options: Globals, forward: bool, unrelated: bool) -> None:
     options.run("merge", node, (), lambda: phase(node, chosen, unrelated))
 
 
+def _paths_after(
+    options: Globals, words: Iterable[str], excepted: Iterable[str]
+) -> tuple[Node, list[Remote], list[Outcome], tuple[bytes, ...]]:
+    """Remotes and groups among the words, and the others as paths from the top of the tree."""
+    from git_annex_syncx.phases.node import choose_remotes, is_named
+    from git_annex_syncx.phases.transfer import tree_path
+
+    node, words = options.node(), list(words)
+    names = [word for word in words if is_named(node, word)]
+    paths = tuple(tree_path(node, options.path, word) for word in words if word not in names)
+    return node, *choose_remotes(node, names, excepted), paths
+
+
+def _rates(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
+    from git_annex_syncx.gateway.settings import timetable
+
+    try:
+        return None if value is None else timetable(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no rate; right are 512k, off, or 08:00,512k 23:00,off") from None
+
+
+def transfer_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What `transfer` and `sync` can be told about content."""
+    for option in (
+        click.option(
+            "--bwlimit", metavar="RATE", callback=_rates, help="Limit of all transfers together (syncx.bwlimit)."
+        ),
+        click.option("--drop/--no-drop", default=True, help="Whether to drop what is not wanted (default: yes)."),
+        click.option("--all", "all_keys", is_flag=True, help="Also keys that no file of the tree uses."),
+    ):
+        function = option(function)
+    return function
+
+
+@command("transfer")
+@click.argument("words", metavar="[REMOTE...] [PATH...]", nargs=-1)
+@except_option
+@transfer_options
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would go where; change nothing.")
+def transfer(
+    options: Globals, words: tuple[str, ...], excepted: tuple[str, ...], dry_run: bool, **order: Any
+) -> None:
+    """Send and get content as the plan says, and drop what is not wanted."""
+    from git_annex_syncx import view_transfer
+    from git_annex_syncx.phases.transfer import Order, preview
+    from git_annex_syncx.phases.transfer import transfer as phase
+
+    node, chosen, skipped, paths = _paths_after(options, words, excepted)
+    asked = Order(paths, **order)
+    if dry_run:
+        view_transfer.show_loads(preview(node, chosen, asked), options.as_json)
+    else:
+        options.run("transfer", node, skipped, lambda: phase(node, chosen, asked))
+
+
 @command("sync")
 @remotes_argument
 @except_option
@@ -178,13 +236,19 @@ def merge(options: Globals, forward: bool, unrelated: bool) -> None:
 @click.option(
     "--content/--no-content", "content", default=None, help="Transfer content (default: annex.synccontent, else yes)."
 )
-def sync(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], **wish: Any) -> None:
+@transfer_options
+def sync(
+    options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], bwlimit: Any, drop: bool, all_keys: bool,
+    **wish: Any,
+) -> None:  # fmt: skip
     """Commit, fetch, merge, push, transfer content, push."""
     from git_annex_syncx.phases.sync import Wish
     from git_annex_syncx.phases.sync import sync as phase
+    from git_annex_syncx.phases.transfer import Order
 
     node, chosen, skipped = _chosen(options, remotes, excepted)
-    options.run("sync", node, skipped, lambda: phase(node, chosen, Wish(**wish)))
+    order = Order(all_keys=all_keys, drop=drop, bwlimit=bwlimit)
+    options.run("sync", node, skipped, lambda: phase(node, chosen, Wish(**wish), order))
 
 
 @command("status")

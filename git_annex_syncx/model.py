@@ -8,6 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import unquote
 
+# Rates by the minute of the day from which they hold, in bytes a second (None: no limit); empty: never a limit.
+Timetable = tuple[tuple[int, int | None], ...]
+
 GITLINK = 0o160000
 SYMLINK = 0o120000
 EXECUTABLE = 0o100755
@@ -83,6 +86,8 @@ class Remote:
     cost_command: str = ""
     directory: str = ""  # of a special remote of type directory
     removable: bool | None = None  # syncx-removable, where the user set it
+    bwlimit: Timetable = ()
+    tracking_branch: str = ""  # annex-tracking-branch: what an export or import remote follows
     private: bool = False
     unverified: bool = False  # git-annex does not use it before the user has verified it
 
@@ -137,6 +142,9 @@ class Progress:
     speed: float | None = None
     seconds_left: float | None = None
     reason: str = ""
+
+
+Event = Outcome | Progress  # what a phase yields
 
 
 @dataclass(frozen=True)

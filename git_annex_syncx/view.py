@@ -1,175 +1,16 @@
-"""What people and programs see: data on stdout, talk on stderr, a live table on a terminal, JSON lines on request."""
+"""What every view is made of: stdout is data, stderr is talk; text from outside cannot drive the terminal."""
 
 from __future__ import annotations
 
-import abc
 import json
 import logging
-import os
 import sys
-from collections.abc import Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.model import Outcome, Result
-from git_annex_syncx.phases.record import Tally
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.live import Live
-    from rich.text import Text
-
-STYLES = {
-    Result.DONE: "green", Result.CURRENT: "dim", Result.LEVEL: "cyan", Result.AWAY: "yellow",
-    Result.BUSY: "yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim",
-}  # fmt: skip
-TROUBLE = (Result.FAILED,)
-
-
-class View(abc.ABC):
-    """Shows the outcomes of one run; nothing is to be begun or ended unless a view says so."""
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(  # noqa: B027 (not every view has something to end)
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End, also after an error."""
-
-    @abc.abstractmethod
-    def show(self, outcome: Outcome) -> None:
-        """One more outcome."""
-
-    def summary(self, command: str, tally: Tally) -> None:  # noqa: B027 (not every view has one)
-        """The last word, where there is one."""
-
-
-def for_run(as_json: bool, quiet: bool, verbose: int) -> View:
-    """The view that fits the options and the place that we write to."""
-    if as_json:
-        return JsonView()
-    if not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return TableView(verbose)
-    return PlainView(all_of_it=verbose > 0 and not quiet)
-
-
-class JsonView(View):
-    """One object a line on stdout."""
-
-    def show(self, outcome: Outcome) -> None:
-        """The outcome as an event."""
-        event: dict[str, Any] = {
-            "event": outcome.event,
-            "remote": outcome.remote or None,
-            "uuid": outcome.uuid,
-            "result": outcome.result.value,
-            "refs": [{"ref": r.ref, "fate": r.fate.value, "reason": r.reason or None} for r in outcome.refs],
-            "seconds": round(outcome.seconds, 3),
-            "error": outcome.reason if outcome.result in TROUBLE else None,
-        }
-        if outcome.reason and outcome.result not in TROUBLE:
-            event["reason"] = outcome.reason
-        if outcome.advice:
-            event["advice"] = outcome.advice
-        json_line(event | dict(outcome.details))
-
-    def summary(self, command: str, tally: Tally) -> None:
-        """How many remotes ended how."""
-        json_line({"event": "summary", "command": command, **tally.counts()})
-
-
-class PlainView(View):
-    """Nothing but failures, so that cron mails only trouble; everything with -v."""
-
-    def __init__(self, all_of_it: bool) -> None:
-        """`all_of_it`: show every outcome."""
-        self.all_of_it = all_of_it
-
-    def show(self, outcome: Outcome) -> None:
-        """One line, when it is worth one."""
-        if not (self.all_of_it or outcome.result in TROUBLE):
-            return
-        where = f" {outcome.remote}" if outcome.remote else ""
-        told = f"{outcome.event}{where}: {outcome.result.value}" + (f": {outcome.reason}" if outcome.reason else "")
-        say(told, outcome.advice)
-
-    def summary(self, command: str, tally: Tally) -> None:
-        """A line of counts, with -v."""
-        if self.all_of_it:
-            say(f"{command}: " + ", ".join(f"{n} {name}" for name, n in tally.counts().items() if n))
-
-
-class TableView(View):
-    """A table that fills as outcomes come in: a row a remote, a column a phase."""
-
-    def __init__(self, verbose: int) -> None:
-        """With -v also what was left out and what each remote did with each ref."""
-        self.verbose = verbose
-        self._last: dict[tuple[str, str], Outcome] = {}
-        self._console = console_on(sys.stderr)
-        self._live: Live | None = None
-
-    def __enter__(self) -> Self:
-        """Begin to draw."""
-        from rich.live import Live
-
-        self._live = Live(console=self._console, refresh_per_second=8, transient=False)
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the table as it is."""
-        if self._live:
-            self._live.stop()
-
-    def show(self, outcome: Outcome) -> None:
-        """Fill the cell of this remote and phase."""
-        self._last[outcome.remote, outcome.event] = outcome
-        if self._live:
-            self._live.update(self._table(), refresh=True)
-
-    def _table(self) -> RenderableType:
-        from rich import box
-        from rich.console import Group
-        from rich.table import Table
-        from rich.text import Text
-
-        shown = [o for o in self._last.values() if self.verbose or o.result is not Result.SKIPPED]
-        phases = list(dict.fromkeys(outcome.event for outcome in shown))
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("remote", *phases):
-            table.add_column(name, overflow="fold")
-        for remote in sorted({outcome.remote for outcome in shown}):
-            cells = (_cell(self._last.get((remote, phase))) for phase in phases)
-            table.add_row(Text(clean(remote) or "here"), *cells)
-        return Group(table, *(note for outcome in shown for note in self._notes(outcome)))
-
-    def _notes(self, outcome: Outcome) -> Iterator[Text]:
-        """What is to be said of an outcome, below the table."""
-        from rich.text import Text
-
-        where = f"{outcome.remote or 'here'}: {outcome.event}: "
-        if outcome.reason:
-            yield Text(clean(where + outcome.reason), style=STYLES[outcome.result])
-        if outcome.advice and outcome.result in (Result.FAILED, Result.BUSY):
-            yield Text(clean(f"  {outcome.advice}"), style="yellow")
-        if self.verbose and outcome.refs:
-            refs = (f"{report.ref.removeprefix('refs/heads/')}: {report.fate}" for report in outcome.refs)
-            yield Text(clean(where + ", ".join(refs)), style="dim")
-
-
-def _cell(outcome: Outcome | None) -> Text:
-    from rich.text import Text
-
-    if outcome is None:
-        return Text("")
-    timed = f" {outcome.seconds:.1f}s" if outcome.seconds >= 0.1 else ""
-    return Text.assemble((outcome.result.value, STYLES[outcome.result]), (timed, "dim"))
+    from rich.console import Console
 
 
 def say(what: str, advice: str = "") -> None:
@@ -217,6 +58,22 @@ def clean(text: str) -> str:
     """Text from outside without what could drive a terminal; bytes that are no UTF-8 are shown as escapes."""
     readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
+
+
+def amount(count: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people."""
+    if seconds < 120:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 class _CleanFormatter(logging.Formatter):

@@ -11,7 +11,7 @@ from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step, as_json
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.phases.planning import Planned
-from git_annex_syncx.view import clean, console_on, data, say
+from git_annex_syncx.view import amount, clean, console_on, data, duration, say
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ def _cells(link: Link) -> Iterator[str]:
     yield f"{link.cost:g}"
     yield WAYS[link.push, link.pull]
     yield "-" if link.latency_ms is None else f"{link.latency_ms:g} ms"
-    yield "-" if link.bytes_per_second is None else f"{_size(link.bytes_per_second)}/s"
+    yield "-" if link.bytes_per_second is None else f"{amount(link.bytes_per_second)}/s"
     yield link.source
 
 
@@ -128,7 +128,7 @@ def _show_plan(net: Network, found: Plan, of_files: bool) -> None:
 
 def _amount(found: Plan) -> str:
     keys = "1 key" if found.question.keys == 1 else f"{found.question.keys} keys"
-    return f"{keys}, {_size(found.question.bytes)}: "
+    return f"{keys}, {amount(found.question.bytes)}: "
 
 
 def _headline(found: Plan) -> str:
@@ -142,24 +142,10 @@ def _headline(found: Plan) -> str:
         told += f"; a better plan would cost at least {found.lower_bound:g}"
         told += " (the time was up)" if found.late else ""
     ends = [step.end for step in found.steps]
-    return told + (f"; done in {_time(max(e or 0 for e in ends))}" if asked.bytes and None not in ends else "")
+    return told + (f"; done in {duration(max(e or 0 for e in ends))}" if asked.bytes and None not in ends else "")
 
 
 def _told(net: Network, step: Step, timed: bool) -> str:
     cost = f"{step.operation} by {clean(net.name(step.executor))}, {step.cost:g}"
-    when = f", {_time(step.start or 0)} to {_time(step.end)}" if timed and step.end is not None else ""
+    when = f", {duration(step.start or 0)} to {duration(step.end)}" if timed and step.end is not None else ""
     return f"-> {_called(net, step.target)}: {cost}{when}" + (", passes it on" if step.relay else "")
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
-
-
-def _time(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.3g} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

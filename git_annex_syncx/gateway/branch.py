@@ -53,6 +53,13 @@ def descriptions(repo: Repository) -> dict[str, str]:
     return newest_lines(logs(repo, ["uuid.log"])["uuid.log"])
 
 
+def remote_types(repo: Repository) -> dict[str, str]:
+    """uuid -> type of each special remote, of an external one `external`."""
+    lines = newest_lines(logs(repo, ["remote.log"])["remote.log"])
+    options = {uuid: dict(word.split("=", 1) for word in line.split() if "=" in word) for uuid, line in lines.items()}
+    return {uuid: told.get("type", "") for uuid, told in options.items()}
+
+
 def shared_config(repo: Repository) -> dict[str, str]:
     """What `git annex config` has set for all repositories: key -> value. Its lines are `...s KEY VALUE`."""
     rows = []

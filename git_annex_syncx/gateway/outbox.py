@@ -111,6 +111,12 @@ class Outbox:
         row = self._do(lambda db: db.execute("SELECT value FROM facts WHERE key = ?", (_bound(key),)).fetchone())
         return row[0] if row else None
 
+    def facts(self, prefix: str) -> dict[str, str]:
+        """All that is remembered under keys that begin so."""
+        asked = "SELECT key, value FROM facts WHERE substr(key, 1, ?) = ?"
+        rows = self._do(lambda db: db.execute(asked, (len(prefix), prefix)).fetchall())
+        return {os.fsdecode(key): value for key, value in rows}
+
     def remember(self, key: str, value: str) -> None:
         """Remember a small thing."""
         row = (_bound(key), _storable(value))

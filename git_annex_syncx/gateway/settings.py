@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.gateway.git import Repository, git
-from git_annex_syncx.model import Remote
+from git_annex_syncx.model import Remote, Timetable
 
 T = TypeVar("T")
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
-OFF: tuple[tuple[int, int | None], ...] = ()
+OFF: Timetable = ()
 RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE)
 
 
@@ -43,7 +43,7 @@ class Settings:
     retry_interval: float
     patience: float
     relay: bool
-    bwlimit: tuple[tuple[int, int | None], ...]  # (minute of the day, bytes a second or None)
+    bwlimit: Timetable
     private: bool  # nothing of this repository is recorded where others see it
     autocommit: bool | None  # None: not configured here
     sync_content: bool | None
@@ -79,8 +79,6 @@ def parse(values: list[Value]) -> Settings:
         for v in values
         if v.key.startswith("remote.") and v.key.count(".") > 1
     }
-    for name in sorted(names):
-        get(f"remote.{name}.syncx-bwlimit", OFF, _timetable, "08:00,512k 23:00,off")
     return Settings(
         jobs=get("syncx.jobs", 16, _count, "16"),
         transfer_jobs=get("syncx.transferjobs", 2, _count, "2"),
@@ -92,7 +90,7 @@ def parse(values: list[Value]) -> Settings:
         retry_interval=get("syncx.retryinterval", 1800.0, _duration, "30m"),
         patience=get("syncx.patience", 3600.0, _duration_or_zero, "1h"),
         relay=get("syncx.relay", False, _boolean, "false"),
-        bwlimit=get("syncx.bwlimit", OFF, _timetable, "08:00,512k 19:00,10M 23:00,off"),
+        bwlimit=get("syncx.bwlimit", OFF, timetable, "08:00,512k 19:00,10M 23:00,off"),
         private=get("annex.private", False, _boolean, "false"),
         autocommit=get("annex.autocommit", None, _boolean, "true"),
         sync_content=get("annex.synccontent", None, _boolean, "true"),
@@ -142,6 +140,10 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
         cost_command=get_text("annex-cost-command"),
         directory=get_text("annex-directory"),
         removable=flag("syncx-removable", False) if key + "syncx-removable" in last else None,
+        bwlimit=_convert(last[key + "syncx-bwlimit"], timetable, "08:00,512k 23:00,off")
+        if key + "syncx-bwlimit" in last
+        else OFF,
+        tracking_branch=get_text("annex-tracking-branch"),
         private=flag("annex-private", False),
         unverified=get_text("annex-verified") not in ("", "verified"),
         ignore_command=get_text("annex-ignore-command"),
@@ -242,7 +244,7 @@ def _rate(text: str) -> int | None:
     return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
 
 
-def _timetable(text: str) -> tuple[tuple[int, int | None], ...]:
+def timetable(text: str) -> Timetable:
     """`08:00,512k 23:00,off` -> ((480, 524288), (1380, None)); one rate holds all day."""
     entries = text.split()
     if len(entries) == 1 and "," not in text:

@@ -57,7 +57,7 @@ def _own_link(repo: Repository, settings: Settings, outbox: Outbox, remote: Remo
     return Link(
         owner=settings.annex_uuid,
         remote=remote.uuid or "",
-        cost=_cost(repo, outbox, remote),
+        cost=link_cost(repo, outbox, remote),
         push=remote.push and not read_only,
         pull=remote.pull,
         bytes_per_second=speed,
@@ -76,7 +76,7 @@ def _measured(outbox: Outbox, uuid: str) -> Mapping[str, float | None]:
     return found if usable else {}
 
 
-def _cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
+def link_cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
     """As git-annex has it: a command, a setting, or the default of the kind of remote."""
     if remote.cost_command:
         with_command = _cost_by_command(repo, remote)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Any
 
@@ -92,6 +92,17 @@ def plan(roads: Roads, question: Question) -> Plan:
         flood_cost=_flood(table, {n for n, v in enumerate(table.nodes) if v in targets}) / 1000,
         late=tree.late and paid > bound,
     )
+
+
+def alternatives(roads: Roads, question: Question, target: str) -> list[tuple[str, str]]:
+    """Source and executor of each road from a holder straight to the target, the best one first."""
+    v = roads.number[target]
+    table = _table(
+        roads, replace(question, holders=frozenset(), targets=frozenset([target])), set(), range(len(roads.places))
+    )
+    found = sorted((weight, u - 1) for u, weight in table.incoming[v + 1].items())
+    near = [u for _, u in found if roads.places[u].uuid in question.holders]
+    return [(roads.places[u].uuid, roads.places[v if roads.road(u, v).pull else u].uuid) for u in near]
 
 
 def _lower_bound(cost: int, paid: int, bound: int, by_time: bool) -> float:

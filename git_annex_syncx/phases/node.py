@@ -55,6 +55,12 @@ def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) ->
     return chosen, skipped
 
 
+def is_named(node: Node, name: str) -> bool:
+    """Whether it is a remote's or a group's name."""
+    settings = node.settings
+    return name in settings.remotes or name in settings.groups or name in branch.groups(node.repo)
+
+
 def _some(node: Node, name: str) -> list[Remote]:
     """Of a group without a remote here nothing could be done, and all is not what was asked."""
     found = _named(node, name)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from git_annex_syncx.errors import UsageError
+from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import annex, graphviz
+from git_annex_syncx.gateway.settings import read_settings
+from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.plan import Plan, Question, plan
@@ -16,6 +19,7 @@ from git_annex_syncx.network.read import read_map
 from git_annex_syncx.network.roads import roads
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.parallel import own_failure
 
 SECONDS = 60.0  # the longest that a plan may take
 
@@ -51,6 +55,16 @@ def see_map(node: Node, refresh: bool) -> Survey:
 def publish(node: Node) -> bool:
     """Tell the others the links of this repository; whether that was news."""
     return survey.publish(node.repo, node.settings, node.outbox)
+
+
+def tell_links(node: Node) -> Iterator[Outcome]:
+    """The same with the settings as they are by now, in a run: plans are made from what all know."""
+    begun = time.monotonic()
+    try:
+        if survey.publish(node.repo, read_settings(node.repo), node.outbox):
+            yield Outcome("publish", Result.DONE, reason="links told", seconds=time.monotonic() - begun)
+    except SyncxError as error:
+        yield own_failure("publish", error)
 
 
 def map_file(name: str) -> Network:

@@ -74,6 +74,24 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
             return
 
 
+def push_records(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
+    """Push the git-annex branch alone: it tells where content is, and starts what others do with it."""
+    remotes = tuple(remotes)
+    try:
+        head = worktree.require_head(node.repo)
+        pushing = Pushing(head, merge.Merging(remotes))
+        if annex.journal_waits(node.repo):
+            annex.bring_branch_up(node.repo)
+        known = {ref: value for ref, value in _look(node, pushing).items() if ref != f"refs/heads/{head.basis}"}
+    except SyncxError as error:
+        yield own_failure("push", error)
+        return
+    work = functools.partial(_push_one, node, pushing, known)
+    for outcome in each_remote("push", remotes, work, node.settings.jobs):
+        if outcome.result is not Result.CURRENT:
+            yield outcome
+
+
 def _prepare(node: Node, pushing: Pushing) -> Mapping[str, str]:
     """Bring what waits elsewhere onto the two branches that are pushed; all refs then."""
     if pushing.head.adjusted:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from git_annex_syncx.gateway.outbox import OutboxError
-from git_annex_syncx.model import Outcome, Result
+from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.phases.node import Node
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ GRAVITY = (Result.SKIPPED, Result.CURRENT, Result.DONE, Result.LEVEL, Result.BUS
 SUCCEEDED = (Result.DONE, Result.CURRENT, Result.LEVEL)
 
 
-def recorded(node: Node, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+def recorded(node: Node, events: Iterable[Event]) -> Iterator[Event]:
     """Pass outcomes on and keep what must outlive the run: a failure at once, successes together at the end.
 
     An outbox that cannot be written stops nothing.
@@ -27,7 +27,10 @@ def recorded(node: Node, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
     succeeded: dict[tuple[str, str], float] = {}
     failed: set[tuple[str, str]] = set()
     try:
-        for outcome in outcomes:
+        for outcome in events:
+            if not isinstance(outcome, Outcome):
+                yield outcome
+                continue
             what = (outcome.remote, outcome.event)
             if outcome.result is Result.FAILED:
                 succeeded.pop(what, None)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from git_annex_syncx.gateway import git, run
-from git_annex_syncx.model import Outcome, Result
+from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.phases.node import Node
 
 MOST_DOUBLINGS = 6
@@ -70,13 +70,13 @@ def _key(branch: str) -> str:
     return f"settle {branch}"
 
 
-def look_again(node: Node, phase: Callable[[], Iterator[Outcome]]) -> Iterator[Outcome]:
+def look_again(node: Node, phase: Callable[[], Iterator[Event]]) -> Iterator[Event]:
     """Run a phase, and once more when a redundant merge that it put off is due, for a minute at most."""
     left = min(node.settings.settle_time, LONGEST_STAY)
     while True:
         put_off_now = False
         for outcome in phase():
-            put_off_now = put_off_now or outcome.result is Result.LEVEL
+            put_off_now = put_off_now or (isinstance(outcome, Outcome) and outcome.result is Result.LEVEL)
             yield outcome
         head = git.head(node.repo) if put_off_now else None
         if head is None:

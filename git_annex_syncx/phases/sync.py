@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import annex, branch, git, transport, worktree
-from git_annex_syncx.gateway.settings import is_false, read_settings
-from git_annex_syncx.model import Outcome, Remote, Result
-from git_annex_syncx.network import survey
+from git_annex_syncx.gateway import branch, worktree
+from git_annex_syncx.gateway.settings import is_false
+from git_annex_syncx.model import Event, Outcome, Remote, Result
+from git_annex_syncx.phases import planning
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
-from git_annex_syncx.phases.node import Node, says_yes
-from git_annex_syncx.phases.parallel import one_remote, own_failure
-from git_annex_syncx.phases.push import ANNEX, push
+from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.parallel import own_failure
+from git_annex_syncx.phases.push import push
+from git_annex_syncx.phases.transfer import Order, transfer
 
 UNREACHED = (Result.FAILED, Result.AWAY)
 ARRIVED = (Result.DONE, Result.CURRENT)
@@ -53,7 +54,7 @@ def forward(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> I
     yield from push(node, (remote for remote in remotes if not remote.special))
 
 
-def sync(node: Node, remotes: Iterable[Remote], wish: Wish) -> Iterator[Outcome]:
+def sync(node: Node, remotes: Iterable[Remote], wish: Wish, order: Order | None = None) -> Iterator[Event]:
     """Bring this repository and the remotes together. Remotes that cannot be reached are left alone at once."""
     remotes = tuple(remotes)
     unreached = set()
@@ -64,26 +65,16 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish) -> Iterator[Outcome]
             unreached.add(outcome.remote)
         yield outcome
     reached = tuple(remote for remote in remotes if remote.name not in unreached)
-    yield from _tell_links(node)
+    yield from planning.tell_links(node)
     pushed: set[str] = set()
     for outcome in push(node, (remote for remote in reached if not remote.special)):
         (pushed.add if outcome.result in ARRIVED else pushed.discard)(outcome.remote)
         yield outcome
     if _wants_content(node, wish):
-        yield from _content(node, reached)
-        yield from _tell_links(node)  # git-annex has asked new remotes who they are
+        yield from transfer(node, reached, order)
+        yield from planning.tell_links(node)  # git-annex has asked new remotes who they are, speeds were measured
         again = push(node, (remote for remote in reached if remote.name in pushed))
         yield from (outcome for outcome in again if outcome.result is not Result.CURRENT)
-
-
-def _tell_links(node: Node) -> Iterator[Outcome]:
-    """Tell the others the links of this repository, where that is news: plans are made from what all know."""
-    begun = time.monotonic()
-    try:
-        if survey.publish(node.repo, read_settings(node.repo), node.outbox):
-            yield Outcome("publish", Result.DONE, reason="links told", seconds=time.monotonic() - begun)
-    except SyncxError as error:
-        yield own_failure("publish", error)
 
 
 def _wants_commit(node: Node, wish: Wish) -> bool:
@@ -119,20 +110,3 @@ def _commit(node: Node, message: str | None) -> Outcome:
 def _usual_message(node: Node) -> str:
     described = branch.descriptions(node.repo).get(node.settings.annex_uuid) or node.repo.home.name
     return f"git-annex in {described}"
-
-
-def _content(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
-    """One call of git-annex a remote, one after another: two would fetch the same file twice at once."""
-    for remote in remotes:
-        if not remote.ignore and not says_yes(node, remote.ignore_command):
-            yield one_remote("content", remote, lambda remote: _satisfy(node, remote))
-
-
-def _satisfy(node: Node, remote: Remote) -> Outcome:
-    transport.require_present(node.repo, remote)
-    connection = transport.annex_connection(node.repo, node.settings, remote)
-    before = git.refs(node.repo, ANNEX)
-    annex.satisfy(node.repo, node.annex_version, remote.name, connection)
-    # What moved is noted on the git-annex branch.
-    result = Result.CURRENT if git.refs(node.repo, ANNEX) == before else Result.DONE
-    return Outcome("content", result, remote.name, remote.uuid)

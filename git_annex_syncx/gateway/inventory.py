@@ -1,0 +1,239 @@
+"""What the last look at the git-annex branch and the tree found, so that the next one reads only what has changed.
+
+A database of its own: all in it can be found again, so it may be deleted at any time, unlike the outbox.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway.locations import Name
+from git_annex_syncx.model import Entry, Need
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+REFUSED_FOR = 6 * 3600.0  # seconds; a copy that could not be verified may be there again then
+AT_ONCE = 500  # values in one question
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS cursor (annex TEXT NOT NULL, tree TEXT NOT NULL, world TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS names (
+    path BLOB PRIMARY KEY, key BLOB NOT NULL, mode INTEGER NOT NULL, oid BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS names_of_key ON names (key);
+CREATE TABLE IF NOT EXISTS sets (id INTEGER PRIMARY KEY, uuids TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS needs (
+    key BLOB PRIMARY KEY, holders INTEGER NOT NULL, targets INTEGER NOT NULL, unwanted INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS arrivals (key BLOB, uuid TEXT, times INTEGER NOT NULL, PRIMARY KEY (key, uuid));
+CREATE TABLE IF NOT EXISTS refusals (
+    key BLOB, uuid TEXT, holders TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (key, uuid));
+"""
+
+
+class InventoryError(SyncxError):
+    """What the last look found can be neither read nor written."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What the inventory was made from: commits of the git-annex branch and tree, and a digest of all else."""
+
+    annex: str
+    tree: str
+    world: str
+
+
+class Inventory:
+    """The database of one repository."""
+
+    def __init__(self, path: Path) -> None:
+        """Opened for each operation; a damaged one is begun anew."""
+        self.path = path
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from looking at the same time."""
+        try:
+            with self.path.with_suffix(".lock").open("w") as handle:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            raise InventoryError(
+                f"{self.path} cannot be used: {error}", "check permissions and free space"
+            ) from error
+
+    def cursor(self) -> Cursor | None:
+        """What it was made from; None where a full pass is needed."""
+        row = self._do(lambda db: db.execute("SELECT annex, tree, world FROM cursor").fetchone())
+        return Cursor(*row) if row else None
+
+    def replace(
+        self, cursor: Cursor, names: Iterable[tuple[bytes, Name]], needs: Callable[[], Iterable[Need]]
+    ) -> None:
+        """Take the findings of a full pass; `needs` is called when all names are in."""
+
+        def write(db: sqlite3.Connection) -> None:
+            same_world = db.execute("SELECT 1 FROM cursor WHERE world = ?", (cursor.world,)).fetchone()
+            for table in ("cursor", "names", "sets", "needs", *(() if same_world else ("arrivals", "refusals"))):
+                db.execute(f"DELETE FROM {table}")
+            db.execute("DROP INDEX IF EXISTS names_of_key")
+            _put_names(db, names)
+            db.execute("CREATE INDEX names_of_key ON names (key)")
+            _put_needs(db, needs())
+            _put_cursor(db, cursor)
+
+        self._do(write)
+
+    def update(
+        self, cursor: Cursor, names: Mapping[bytes, Name | None], keys: Iterable[str], needs: Iterable[Need]
+    ) -> None:
+        """Take what has changed: paths (None: gone), and the needs of `keys` in place of what was known of them."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.executemany("DELETE FROM names WHERE path = ?", ((path,) for path in names))
+            _put_names(db, ((path, name) for path, name in names.items() if name))
+            # A key with other files can be wanted otherwise: it may come and go again.
+            renamed = [(os.fsencode(name.key),) for name in names.values() if name]
+            db.executemany("DELETE FROM arrivals WHERE key = ?", renamed)
+            db.executemany("DELETE FROM needs WHERE key = ?", ((os.fsencode(key),) for key in keys))
+            _put_needs(db, needs)
+            _put_cursor(db, cursor)
+
+        self._do(write)
+
+    def needs(self) -> list[Need]:
+        """All keys with which something is to be done somewhere."""
+
+        def read(db: sqlite3.Connection) -> list[Need]:
+            sets = {n: frozenset(uuids.split()) for n, uuids in db.execute("SELECT id, uuids FROM sets")}
+            rows = db.execute("SELECT key, holders, targets, unwanted FROM needs")
+            return [Need(os.fsdecode(key), sets[a], sets[b], sets[c]) for key, a, b, c in rows]
+
+        return self._do(read)
+
+    def files(self, keys: Iterable[str]) -> dict[str, dict[bytes, Entry]]:
+        """The paths of keys and what stands there, in order; a key without a file is missing."""
+        found: dict[str, dict[bytes, Entry]] = {}
+        asked = "SELECT key, path, mode, oid FROM names WHERE key IN ({}) ORDER BY path"
+        for key, path, mode, oid in self._of_many(asked, map(os.fsencode, keys)):
+            found.setdefault(os.fsdecode(key), {})[path] = Entry(mode, oid.hex())
+        return found
+
+    def keys_at(self, path: bytes) -> set[str]:
+        """The keys of a file, or of all files below a directory (empty: the root)."""
+        below = (path, path + b"/", path + b"0")  # `0` is what follows `/`
+        where = "WHERE path = ? OR (path >= ? AND path < ?)" if path else ""
+        return {
+            os.fsdecode(k) for (k,) in self._all(f"SELECT DISTINCT key FROM names {where}", below if path else ())
+        }
+
+    def keys_of(self, paths: Iterable[bytes]) -> set[str]:
+        """The keys of files."""
+        return {os.fsdecode(key) for (key,) in self._of_many("SELECT key FROM names WHERE path IN ({})", paths)}
+
+    def count_arrivals(self, arrived: Iterable[tuple[str, str]]) -> None:
+        """Note that keys came to repositories: pairs of key and uuid."""
+        rows = [(os.fsencode(key), uuid) for key, uuid in arrived]
+        more = "INSERT INTO arrivals VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
+        self._do(lambda db: db.executemany(more, rows) and None)
+
+    def arrivals(self, times: int) -> set[tuple[str, str]]:
+        """What came so often to the same repository since the world last changed."""
+        rows = self._all("SELECT key, uuid FROM arrivals WHERE times >= ?", (times,))
+        return {(os.fsdecode(key), uuid) for key, uuid in rows}
+
+    def note_refusals(self, refused: Mapping[tuple[str, str], Iterable[str]]) -> None:
+        """Note that git-annex would not drop: (key, uuid) -> who held it."""
+        now = time.time()
+        rows = [(os.fsencode(key), uuid, " ".join(sorted(held)), now) for (key, uuid), held in refused.items()]
+        self._do(lambda db: db.executemany("INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)", rows) and None)
+
+    def refusals(self) -> dict[tuple[str, str], frozenset[str]]:
+        """(key, uuid) -> who held it when git-annex would not drop, not long ago."""
+        now = time.time()
+        rows = self._all("SELECT key, uuid, holders FROM refusals WHERE at BETWEEN ? AND ?", (now - REFUSED_FOR, now))
+        return {(os.fsdecode(key), uuid): frozenset(held.split()) for key, uuid, held in rows}
+
+    def _of_many(self, question: str, values: Iterable[bytes]) -> list[tuple[Any, ...]]:
+        rest, found = iter(values), []
+        while some := list(islice(rest, AT_ONCE)):
+            found += self._all(question.format(",".join("?" * len(some))), some)
+        return found
+
+    def _all(self, question: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
+        return self._do(lambda db: db.execute(question, tuple(values)).fetchall())
+
+    def _do(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Run it in a transaction; what is damaged is thrown away, once. Raises InventoryError."""
+        try:
+            try:
+                return self._in_transaction(action)
+            except sqlite3.OperationalError:
+                raise  # locked, read-only, full
+            except sqlite3.DatabaseError as error:
+                log.warning("%s is damaged (%s) and begun anew", self.path, error)
+                self.path.unlink(missing_ok=True)
+                return self._in_transaction(action)
+        except (sqlite3.Error, OSError) as error:
+            raise InventoryError(
+                f"{self.path} cannot be used: {error}", "check permissions and free space"
+            ) from error
+
+    def _in_transaction(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        with contextlib.closing(sqlite3.connect(self.path, timeout=60, isolation_level=None)) as db:
+            if db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+                _begin_anew(db)
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                result = action(db)
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+            return result
+
+
+def _begin_anew(db: sqlite3.Connection) -> None:
+    """Make the tables; those of another version held nothing that cannot be found again."""
+    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+        db.execute(f"DROP TABLE IF EXISTS {name}")
+    db.executescript(SCHEMA + f"PRAGMA user_version = {FORMAT};")
+
+
+def _put_cursor(db: sqlite3.Connection, cursor: Cursor) -> None:
+    db.execute("DELETE FROM cursor")
+    db.execute("INSERT INTO cursor VALUES (?, ?, ?)", (cursor.annex, cursor.tree, cursor.world))
+
+
+def _put_names(db: sqlite3.Connection, names: Iterable[tuple[bytes, Name]]) -> None:
+    rows = ((path, os.fsencode(key), entry.mode, bytes.fromhex(entry.oid)) for path, (key, entry) in names)
+    db.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)", rows)
+
+
+def _put_needs(db: sqlite3.Connection, needs: Iterable[Need]) -> None:
+    known: dict[frozenset[str], int] = {
+        frozenset(uuids.split()): n for n, uuids in db.execute("SELECT id, uuids FROM sets")
+    }
+
+    def number(uuids: frozenset[str]) -> int:
+        if uuids not in known:
+            db.execute("INSERT INTO sets (uuids) VALUES (?)", (" ".join(sorted(uuids)),))
+            known[uuids] = int(db.execute("SELECT last_insert_rowid()").fetchone()[0])
+        return known[uuids]
+
+    rows = (
+        (os.fsencode(need.key), number(need.holders), number(need.targets), number(need.unwanted)) for need in needs
+    )
+    db.executemany("INSERT OR REPLACE INTO needs VALUES (?, ?, ?, ?)", rows)

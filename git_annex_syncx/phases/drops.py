@@ -1,0 +1,119 @@
+"""After content has moved: drop what a repository does not want, and empty the relays. git-annex judges each drop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import transport
+from git_annex_syncx.gateway.batch import Answer, Batch, State, dropping, is_key
+from git_annex_syncx.model import Need, Outcome, Remote, Result
+from git_annex_syncx.phases import needs
+from git_annex_syncx.phases.needs import Look
+from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.parallel import failure, own_failure
+
+log = logging.getLogger(__name__)
+
+
+def drop(node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collection[str]) -> Iterator[Outcome]:
+    """Drop from here and from the remotes what they hold and do not want; one outcome for each that holds such.
+
+    Only keys that were looked at in this run, or that changed since the last. A drop that git-annex has refused is
+    tried again when somebody else holds the key, or has it no more.
+    """
+    inventory = needs.inventory(node)
+    unstable, refused = inventory.arrivals(needs.TOO_OFTEN), inventory.refusals()
+    todo: dict[str, list[str]] = {}
+    going_round = []
+    for need in look.needs:
+        if need.key not in looked_at:
+            continue
+        for uuid in need.unwanted | (_emptied(look, need)):
+            if (need.key, uuid) in unstable:
+                going_round.append((need.key, uuid))
+            elif refused.get((need.key, uuid)) != need.holders:
+                todo.setdefault(uuid, []).append(need.key)
+    held = {need.key: need.holders for need in look.needs}
+    own = look.world.own
+    places: list[tuple[str, Remote | None]] = [(own, None)] if own in todo else []
+    places += [(remote.uuid or "", remote) for remote in _one_each(remotes) if remote.uuid in todo]
+    for uuid, remote in places:
+        yield _drop_from(node, remote, todo[uuid], held)
+    if going_round:
+        yield _contradiction(node, look, going_round)
+
+
+def _emptied(look: Look, need: Need) -> frozenset[str]:
+    """Relays that need not hold the key any more: every target has it."""
+    return frozenset() if need.targets else need.holders & look.world.emptied
+
+
+def _one_each(remotes: Iterable[Remote]) -> Iterator[Remote]:
+    seen = set()
+    for remote in remotes:
+        if remote.uuid not in seen and remote.push and not remote.readonly:
+            seen.add(remote.uuid)
+            yield remote
+
+
+def _drop_from(node: Node, remote: Remote | None, keys: list[str], held: Mapping[str, frozenset[str]]) -> Outcome:
+    begun = time.monotonic()
+    name, uuid = (remote.name, remote.uuid) if remote else ("", node.settings.annex_uuid)
+    try:
+        env = {}
+        if remote:
+            transport.require_present(node.repo, remote)
+            env = transport.annex_connection(node.repo, node.settings, remote)
+        answers, last_words = _answers(node, remote, keys, env)
+    except SyncxError as error:
+        return failure("drop", error, remote) if remote else own_failure("drop", error)
+    kept = {a.key: a.reason for a in answers if a.state in (State.FAILED, State.CARRIED)}
+    done = sum(a.state is State.DONE for a in answers)
+    needs.inventory(node).note_refusals({(key, uuid or ""): held.get(key, frozenset()) for key in kept})
+    for key, reason in kept.items():
+        log.info("not dropped %s%s: %s", key, f" from {name}" if name else "", reason)
+    reason = f"{done} dropped" if done else ""
+    if kept:
+        reason += (", " if reason else "") + f"{len(kept)} kept: {next(iter(kept.values()))}"
+    if not answers and last_words:
+        return Outcome("drop", Result.FAILED, name, uuid, reason=last_words, seconds=time.monotonic() - begun)
+    result = Result.DONE if done else Result.SKIPPED if kept else Result.CURRENT
+    details = {"dropped": done, "kept": len(kept)}
+    return Outcome("drop", result, name, uuid, reason=reason, details=details, seconds=time.monotonic() - begun)
+
+
+def _answers(node: Node, remote: Remote | None, keys: list[str], env: Mapping[str, str]) -> tuple[list[Answer], str]:
+    """What git-annex says of each key, and its last words."""
+    said: queue.Queue[Answer | str] = queue.Queue()
+    heard: Callable[[Batch, Answer | str], None] = lambda _, answer: said.put(answer)  # noqa: E731
+    name = remote.name if remote else ""
+    batch = Batch(node.repo, dropping(name), (name,) if name else (), env, heard, heard)
+    try:
+        for key in filter(is_key, keys):
+            batch.say(key)
+        batch.finish()
+        answers = []
+        while isinstance(answer := said.get(), Answer):
+            answers.append(answer)
+        return answers, answer
+    finally:
+        batch.end()
+
+
+def _contradiction(node: Node, look: Look, found: list[tuple[str, str]]) -> Outcome:
+    key, uuid = found[0]
+    names = needs.inventory(node).files([key]).get(key, {})
+    shown = os.fsdecode(next(iter(names))) if names else key
+    where = look.world.network.name(uuid)
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return Outcome(
+        "drop", Result.FAILED,
+        reason=f"{shown}{more} came to {where} more than once and is not wanted there: its preferred content "
+        "contradicts itself, so it is neither dropped nor sent there any more",
+        advice=f"look at: git annex wanted {uuid}; any change of it makes a new beginning",
+    )  # fmt: skip

@@ -1,0 +1,290 @@
+"""Which keys have to travel or to go: from the git-annex branch, the tree and what every repository wants."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from git_annex_syncx.errors import ProgramFailed
+from git_annex_syncx.gateway import annex, branch, git, locations, objects
+from git_annex_syncx.gateway.inventory import Cursor, Inventory
+from git_annex_syncx.gateway.locations import Name
+from git_annex_syncx.model import Entry, Need
+from git_annex_syncx.network import survey
+from git_annex_syncx.network.graph import Network
+from git_annex_syncx.network.roads import Roads, roads
+from git_annex_syncx.network.wanting import Wishes
+from git_annex_syncx.phases.node import Node
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+LOGS = ("preferred-content.log", "required-content.log", "group.log", "group-preferred-content.log")
+MOST_CHANGES = 20_000  # keys; beyond that a full pass is faster
+TOO_OFTEN = 2  # how often content may come to a place before we say that it comes and goes
+Files = Mapping[str, Mapping[bytes, Entry]]  # key -> path -> what stands there
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that decides who needs what, but the keys themselves."""
+
+    network: Network
+    wishes: Wishes
+    own: str
+    reach: frozenset[str]  # repositories that can drop for us: here, and remotes that we may write to
+    warnings: tuple[str, ...] = ()
+
+    @cached_property
+    def roads(self) -> Roads:
+        """The ways between repositories."""
+        return roads(self.network)
+
+    @cached_property
+    def alive(self) -> frozenset[str]:
+        """Who can hold copies."""
+        return frozenset(place.uuid for place in self.network.places if not place.dead)
+
+    @cached_property
+    def relays(self) -> frozenset[str]:
+        """Who passes on content and wants none."""
+        return frozenset(place.uuid for place in self.network.places if place.relay and not place.dead)
+
+    @cached_property
+    def takers(self) -> frozenset[str]:
+        """Who can be sent anything at all, and is no relay."""
+        led_to = {place.uuid for place, ways in zip(self.roads.places, self.roads.incoming, strict=True) if ways}
+        return frozenset(led_to) & self.alive - self.relays
+
+    @cached_property
+    def nearness(self) -> Mapping[str, int]:
+        """uuid -> what the cheapest way there costs, in thousandths."""
+        kinds = self.roads.kinds
+        return {
+            place.uuid: min((kinds[kind].cost for kind in ways.values()), default=0)
+            for place, ways in zip(self.roads.places, self.roads.incoming, strict=True)
+        }
+
+    @cached_property
+    def choosy(self) -> frozenset[str]:
+        """Whose wishes git-annex must be asked for."""
+        return frozenset(uuid for uuid in self.alive if self.wishes.choosy(uuid))
+
+    @cached_property
+    def emptied(self) -> frozenset[str]:
+        """Relays whose content goes when every target has it: those in group `transfer`, and choosy ones."""
+        groups = self.wishes.groups
+        return frozenset(u for u in self.relays if "transfer" in groups.get(u, ()) or u in self.choosy) & self.reach
+
+    @cached_property
+    def digest(self) -> str:
+        """The same as long as the same keys need the same."""
+        lines = [sorted(one) for one in (self.takers, self.relays, self.alive, self.reach)]
+        wishes = [
+            sorted((k, str(v)) for k, v in vars(self.wishes)[name].items()) for name in sorted(vars(self.wishes))
+        ]
+        return hashlib.sha256(repr((FORMAT, lines, wishes)).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a look found."""
+
+    world: World
+    needs: list[Need]
+    full: bool  # everything was looked at, not only what has changed
+
+
+def inventory(node: Node) -> Inventory:
+    """What the last look has left."""
+    return Inventory(node.repo.state_dir / "inventory.sqlite")
+
+
+def read_world(node: Node) -> World:
+    """From the git-annex branch and the own configuration."""
+    found = survey.planned(node.repo, node.settings, node.outbox)
+    raw = {name: branch.newest_lines(text) for name, text in branch.logs(node.repo, LOGS).items()}
+    groups = {uuid: tuple(sorted(names.split())) for uuid, names in raw["group.log"].items()}
+    wishes = Wishes(
+        raw["preferred-content.log"], raw["required-content.log"], groups, raw["group-preferred-content.log"]
+    )
+    own = node.settings.annex_uuid
+    links = (link for link in found.network.links if link.owner == own and link.push)
+    return World(found.network, wishes, own, frozenset({own, *(link.remote for link in links)}), found.warnings)
+
+
+def look(node: Node, world: World | None = None) -> Look:
+    """What has to travel, from what has changed since the last look. Raises SyncxError."""
+    world = world or read_world(node)
+    known = inventory(node)
+    if annex.journal_waits(node.repo):
+        annex.bring_branch_up(node.repo)
+    with known.alone():
+        before, now = known.cursor(), _cursor(node, world)
+        full = before is None or before.world != now.world or not _bring_forward(node, world, known, before, now)
+        if full:
+            log.info("looking at all keys")
+            _begin(node, world, known, now)
+    return Look(world, known.needs(), full)
+
+
+def of_all_keys(node: Node) -> Look:
+    """The same of all keys that there are, those included that no file of the tree uses. Nothing is remembered."""
+    world = read_world(node)
+    held = _held(node, world, locations.everything(node.repo, _annex_commit(node)))
+    files = _by_key(locations.names(node.repo, _tree(node)))
+    return Look(world, list(_needs(node, world, {key: files.get(key, {}) for key in held}, held)), True)
+
+
+def _cursor(node: Node, world: World) -> Cursor:
+    return Cursor(_annex_commit(node), _tree(node), world.digest)
+
+
+def _annex_commit(node: Node) -> str:
+    return git.refs(node.repo, branch.BRANCH)[branch.BRANCH]
+
+
+def _tree(node: Node) -> str:
+    """Of the branch in hand, an adjusted branch's basis; of one without a commit the empty tree."""
+    head = git.head(node.repo)
+    name = f"refs/heads/{head.basis}" if head else "HEAD"
+    commit = git.refs(node.repo, name).get(name) if head else "HEAD"
+    return objects.tree_of(node.repo, commit) if commit else objects.empty_tree(node.repo)
+
+
+def _begin(node: Node, world: World, known: Inventory, now: Cursor) -> None:
+    """A full pass."""
+    files: dict[str, dict[bytes, Entry]] = {}
+
+    def noted(names: Iterable[tuple[bytes, Name]]) -> Iterator[tuple[bytes, Name]]:
+        for path, name in names:
+            of_key = files.setdefault(name.key, {})
+            if world.choosy:  # only then anybody asks where it stands
+                of_key[path] = name.entry
+            yield path, name
+
+    held = _held(node, world, locations.everything(node.repo, now.annex))
+    names = noted(locations.names(node.repo, now.tree))
+    known.replace(now, names, lambda: _needs(node, world, files, held))
+
+
+def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, now: Cursor) -> bool:
+    """Look at what has changed; False where everything must be looked at."""
+    try:
+        if not git.is_ancestor(node.repo, before.annex, now.annex):
+            return False  # rewritten
+        moved = dict(locations.changed(node.repo, before.annex, now.annex)) if before.annex != now.annex else {}
+        names = locations.names_changed(node.repo, before.tree, now.tree) if before.tree != now.tree else {}
+    except ProgramFailed:
+        return False  # what the last look saw is here no more
+    private = locations.private(node.repo, world.own) if node.settings.private else {}
+    keys = moved.keys() | private.keys() | known.keys_of(names) | {name.key for name in names.values() if name}
+    if len(keys) > MOST_CHANGES:
+        return False
+    if not keys and before == now:
+        return True
+    files = _files_now(known, keys, names)
+    others = locations.of_keys(node.repo, now.annex, files.keys() - moved.keys())
+    held = _held(node, world, (*moved.items(), *others), private)
+    known.update(now, names, keys, list(_needs(node, world, files, held)))
+    return True
+
+
+def _files_now(known: Inventory, keys: Collection[str], changed: Mapping[bytes, Name | None]) -> Files:
+    """The files of keys after a change; a key without a file is missing."""
+    found = {
+        key: {path: entry for path, entry in files.items() if path not in changed}
+        for key, files in known.files(keys).items()
+    }
+    for path, name in changed.items():
+        if name:
+            found.setdefault(name.key, {})[path] = name.entry
+    return {key: files for key, files in found.items() if files}
+
+
+def _by_key(names: Iterable[tuple[bytes, Name]]) -> dict[str, dict[bytes, Entry]]:
+    found: dict[str, dict[bytes, Entry]] = {}
+    for path, name in names:
+        found.setdefault(name.key, {})[path] = name.entry
+    return found
+
+
+def _held(
+    node: Node,
+    world: World,
+    located: Iterable[tuple[str, frozenset[str]]],
+    private: Mapping[str, bool] | None = None,
+) -> dict[str, frozenset[str]]:
+    """key -> who holds it, among those who can hold copies; what only this repository records of itself included."""
+    alive = _remembering(lambda holders: holders & world.alive)
+    held = {key: alive(holders) for key, holders in located}
+    if private is None:
+        private = locations.private(node.repo, world.own) if node.settings.private else {}
+    for key, here in private.items():
+        others = held.get(key, frozenset()) - {world.own}
+        held[key] = others | {world.own} if here else others
+    return held
+
+
+def _needs(node: Node, world: World, files: Files, held: Mapping[str, frozenset[str]]) -> Iterator[Need]:
+    """What becomes of keys, for which alone git-annex is asked what is wanted."""
+    nobody: frozenset[str] = frozenset()
+    wanted = _wanted(node, world, files, held) if world.choosy else {}
+    unwanted = _unwanted(node, world, files, held) if world.choosy & world.reach else {}
+    lacking = _remembering(lambda holders: world.takers - world.choosy - holders)
+    for key in files:
+        holders = held.get(key, nobody)
+        if not holders:
+            continue
+        targets, out = lacking(holders), unwanted.get(key, nobody)
+        if key in wanted:
+            targets = targets | wanted[key]
+        if targets or out or holders & world.emptied:
+            yield Need(key, holders, targets, out)
+
+
+def _wanted(node: Node, world: World, files: Files, held: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+    """key -> the choosy ones that want and lack it. A key with several files is wanted if one of them is."""
+    found: dict[str, frozenset[str]] = {}
+    for uuid in sorted(world.choosy & world.takers):
+        lacked = [key for key in files if uuid not in (at := held.get(key, ())) and at]
+        for key in _asked(node, files, lacked, "--want-get-by", uuid):
+            found[key] = found.get(key, frozenset()) | {uuid}
+    return found
+
+
+def _unwanted(
+    node: Node, world: World, files: Files, held: Mapping[str, frozenset[str]]
+) -> dict[str, frozenset[str]]:
+    """key -> the choosy ones in reach that hold it and want none of its files."""
+    found: dict[str, frozenset[str]] = {}
+    for uuid in sorted(world.choosy & world.reach - world.relays):
+        here = [key for key in files if uuid in held.get(key, ())]
+        for key, count in _asked(node, files, here, "--want-drop-by", uuid).items():
+            if count == len(files[key]):
+                found[key] = found.get(key, frozenset()) | {uuid}
+    return found
+
+
+def _asked(node: Node, files: Files, keys: Iterable[str], condition: str, uuid: str) -> Mapping[str, int]:
+    """Of the keys those that meet the condition, and at how many paths."""
+    entries = {path: entry for key in keys for path, entry in files[key].items()}
+    if not entries:
+        return {}
+    tree = objects.change_tree(node.repo, objects.empty_tree(node.repo), entries)
+    return annex.matching(node.repo, tree, condition, uuid)
+
+
+def _remembering(function: Callable[[frozenset[str]], frozenset[str]]) -> Callable[[frozenset[str]], frozenset[str]]:
+    """Millions of keys have few sets of holders, and equal results are to be one object."""
+    known: dict[frozenset[str], frozenset[str]] = {}
+
+    def remembered(holders: frozenset[str]) -> frozenset[str]:
+        if holders not in known:
+            known[holders] = function(holders)
+        return known[holders]
+
+    return remembered

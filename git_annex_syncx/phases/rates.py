@@ -1,0 +1,74 @@
+"""How fast transfers may be, and what was measured of them. Pure."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from git_annex_syncx.model import Timetable
+
+ENOUGH_BYTES, ENOUGH_SECONDS = 1_000_000, 0.5  # for a speed that means something
+SMALL = 64 * 1024  # a file whose time is that of the way there
+NEW_SHARE = 0.3  # of a new measurement in the average
+NOTABLE = 0.1  # a limit that is off by less is left as it is
+
+
+def rate_at(table: Timetable, minute: int) -> int | None:
+    """Bytes a second at a minute of the day; before the first entry the last of the day before holds."""
+    begun = [rate for start, rate in table if start <= minute]
+    return begun[-1] if begun else table[-1][1] if table else None
+
+
+def share(total: int | None, lanes: int, own: Iterable[int | None], jobs: int) -> int | None:
+    """What one of `jobs` transfers on one of `lanes` links may take of the total and of the link's own limits."""
+    limits = [total / max(lanes, 1)] if total else []
+    limits += [limit for limit in own if limit]
+    return max(1, int(min(limits) / jobs)) if limits else None
+
+
+def differs(one: int | None, other: int | None) -> bool:
+    """Whether a limit is so different that it is worth a new start."""
+    if one is None or other is None:
+        return one is not other
+    return abs(one - other) > NOTABLE * min(one, other)
+
+
+@dataclass
+class Meter:
+    """What one link did: bytes, seconds in which it was at work, seconds of each small file."""
+
+    bytes: int = 0
+    seconds: float = 0.0
+    small: list[float] = field(default_factory=list)
+
+    def arrived(self, size: int, seconds: float) -> None:
+        """A file came through."""
+        if size <= SMALL:
+            self.small.append(seconds)
+
+    def speed(self) -> float | None:
+        """Bytes a second, None where too little has moved."""
+        enough = self.bytes >= ENOUGH_BYTES and self.seconds >= ENOUGH_SECONDS
+        return self.bytes / self.seconds if enough else None
+
+    def latency(self) -> float | None:
+        """Milliseconds, None where no small file has moved."""
+        return statistics.median(self.small) * 1000 if self.small else None
+
+
+def averaged(old: float | None, new: float | None) -> float | None:
+    """The decaying average after a new measurement."""
+    if old is None or new is None:
+        return old if new is None else new
+    return (1 - NEW_SHARE) * old + NEW_SHARE * new
+
+
+def measured(text: str | None) -> tuple[float | None, float | None]:
+    """Speed and latency as the outbox keeps them."""
+    try:
+        found = json.loads(text or "{}")
+        return found.get("bytes_per_second"), found.get("latency_ms")
+    except (ValueError, AttributeError):
+        return None, None

@@ -1,0 +1,213 @@
+"""What a run looks like: a table that fills and bars that move, lines, or JSON events."""
+
+from __future__ import annotations
+
+import abc
+import os
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from git_annex_syncx.model import Outcome, Progress, Result
+from git_annex_syncx.phases.record import Tally
+from git_annex_syncx.view import clean, console_on, json_line, say
+from git_annex_syncx.view_transfer import Bars
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.live import Live
+    from rich.text import Text
+
+STYLES = {
+    Result.DONE: "green", Result.CURRENT: "dim", Result.LEVEL: "cyan", Result.AWAY: "yellow",
+    Result.BUSY: "yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim",
+}  # fmt: skip
+TROUBLE = (Result.FAILED,)
+MOST_FAILED = 10  # files that are named below the table
+
+
+class View(abc.ABC):
+    """Shows the outcomes of one run; nothing is to be begun or ended unless a view says so."""
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(  # noqa: B027 (not every view has something to end)
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End, also after an error."""
+
+    @abc.abstractmethod
+    def show(self, outcome: Outcome) -> None:
+        """One more outcome."""
+
+    def progress(self, progress: Progress) -> None:  # noqa: B027 (not every view shows it)
+        """What becomes of one file of a transfer."""
+
+    def summary(self, command: str, tally: Tally) -> None:  # noqa: B027 (not every view has one)
+        """The last word, where there is one."""
+
+
+def for_run(as_json: bool, quiet: bool, verbose: int) -> View:
+    """The view that fits the options and the place that we write to."""
+    if as_json:
+        return JsonView()
+    if not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        return TableView(verbose)
+    return PlainView(all_of_it=verbose > 0 and not quiet)
+
+
+class JsonView(View):
+    """One object a line on stdout."""
+
+    def show(self, outcome: Outcome) -> None:
+        """The outcome as an event."""
+        event: dict[str, Any] = {
+            "event": outcome.event,
+            "remote": outcome.remote or None,
+            "uuid": outcome.uuid,
+            "result": outcome.result.value,
+            "refs": [{"ref": r.ref, "fate": r.fate.value, "reason": r.reason or None} for r in outcome.refs],
+            "seconds": round(outcome.seconds, 3),
+            "error": outcome.reason if outcome.result in TROUBLE else None,
+        }
+        if outcome.reason and outcome.result not in TROUBLE:
+            event["reason"] = outcome.reason
+        if outcome.advice:
+            event["advice"] = outcome.advice
+        json_line(event | dict(outcome.details))
+
+    def progress(self, progress: Progress) -> None:
+        """The file as an event."""
+        json_line({
+            "event": "file", "state": progress.state, "remote": progress.remote, "operation": progress.operation,
+            "key": progress.key, "file": progress.file, "bytes": progress.bytes, "size": progress.size,
+            "run": {
+                "bytes": progress.run_bytes, "size": progress.run_size, "files": progress.run_files,
+                "done": progress.run_done, "bytes_per_second": progress.speed, "seconds_left": progress.seconds_left,
+            },
+            "error": progress.reason or None,
+        })  # fmt: skip
+
+    def summary(self, command: str, tally: Tally) -> None:
+        """How many remotes ended how."""
+        json_line({"event": "summary", "command": command, **tally.counts()})
+
+
+class PlainView(View):
+    """Nothing but failures, so that cron mails only trouble; everything with -v."""
+
+    def __init__(self, all_of_it: bool) -> None:
+        """`all_of_it`: show every outcome."""
+        self.all_of_it = all_of_it
+
+    def show(self, outcome: Outcome) -> None:
+        """One line, when it is worth one."""
+        if not (self.all_of_it or outcome.result in TROUBLE):
+            return
+        where = f" {outcome.remote}" if outcome.remote else ""
+        told = f"{outcome.event}{where}: {outcome.result.value}" + (f": {outcome.reason}" if outcome.reason else "")
+        say(told, outcome.advice)
+
+    def progress(self, progress: Progress) -> None:
+        """A file that failed; with -v each one that has moved."""
+        if progress.state == "failed" or (self.all_of_it and progress.state in ("done", "skipped")):
+            reason = f": {progress.reason}" if progress.reason else ""
+            say(f"{progress.operation} {progress.remote}: {progress.state}: {progress.file}{reason}")
+
+    def summary(self, command: str, tally: Tally) -> None:
+        """A line of counts, with -v."""
+        if self.all_of_it:
+            say(f"{command}: " + ", ".join(f"{n} {name}" for name, n in tally.counts().items() if n))
+
+
+class TableView(View):
+    """A table that fills as outcomes come in: a row a remote, a column a phase."""
+
+    def __init__(self, verbose: int) -> None:
+        """With -v also what was left out and what each remote did with each ref."""
+        self.verbose = verbose
+        self._last: dict[tuple[str, str], Outcome] = {}
+        self._console = console_on(sys.stderr)
+        self._live: Live | None = None
+        self._bars: Bars | None = None
+        self._failed: list[str] = []
+
+    def __enter__(self) -> Self:
+        """Begin to draw."""
+        from rich.live import Live
+
+        self._live = Live(console=self._console, refresh_per_second=8, transient=False)
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the table as it is."""
+        if self._live:
+            self._live.stop()
+
+    def show(self, outcome: Outcome) -> None:
+        """Fill the cell of this remote and phase."""
+        self._last[outcome.remote, outcome.event] = outcome
+        if outcome.event == "transfer":
+            self._bars = None
+        self._draw()
+
+    def progress(self, progress: Progress) -> None:
+        """Move the bars; a file that failed leaves a line."""
+        if progress.state == "failed":
+            self._failed.append(f"{progress.operation} {progress.remote}: {progress.file}: {progress.reason}")
+        self._bars = self._bars or Bars()
+        self._bars.move(progress)
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._live:
+            self._live.update(self._table())
+
+    def _table(self) -> RenderableType:
+        from rich import box
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
+
+        shown = [o for o in self._last.values() if self.verbose or o.result is not Result.SKIPPED]
+        phases = list(dict.fromkeys(outcome.event for outcome in shown))
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in ("remote", *phases):
+            table.add_column(name, overflow="fold")
+        for remote in sorted({outcome.remote for outcome in shown}):
+            cells = (_cell(self._last.get((remote, phase))) for phase in phases)
+            table.add_row(Text(clean(remote) or "here"), *cells)
+        notes = [note for outcome in shown for note in self._notes(outcome)]
+        failed = [Text(clean(line), style=STYLES[Result.FAILED]) for line in self._failed[-MOST_FAILED:]]
+        if len(self._failed) > MOST_FAILED:
+            failed.insert(0, Text(f"{len(self._failed) - MOST_FAILED} more files failed; -v --json lists them all"))
+        bars = [self._bars.shown()] if self._bars else []
+        return Group(table, *notes, *failed, *bars)
+
+    def _notes(self, outcome: Outcome) -> Iterator[Text]:
+        """What is to be said of an outcome, below the table."""
+        from rich.text import Text
+
+        where = f"{outcome.remote or 'here'}: {outcome.event}: "
+        if outcome.reason:
+            yield Text(clean(where + outcome.reason), style=STYLES[outcome.result])
+        if outcome.advice and outcome.result in (Result.FAILED, Result.BUSY):
+            yield Text(clean(f"  {outcome.advice}"), style="yellow")
+        if self.verbose and outcome.refs:
+            refs = (f"{report.ref.removeprefix('refs/heads/')}: {report.fate}" for report in outcome.refs)
+            yield Text(clean(where + ", ".join(refs)), style="dim")
+
+
+def _cell(outcome: Outcome | None) -> Text:
+    from rich.text import Text
+
+    if outcome is None:
+        return Text("")
+    timed = f" {outcome.seconds:.1f}s" if outcome.seconds >= 0.1 else ""
+    return Text.assemble((outcome.result.value, STYLES[outcome.result]), (timed, "dim"))

@@ -1,0 +1,81 @@
+"""Content on its way, for people and programs: the bars of a run, and what would travel."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from git_annex_syncx.model import Progress
+from git_annex_syncx.view import amount, clean, console_on, data, duration, json_line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.progress import TaskID
+
+    from git_annex_syncx.phases.transfer import Load
+
+
+def show_loads(loads: Iterable[Load], as_json: bool) -> None:
+    """What would travel over each link: files, bytes, expected time."""
+    loads = list(loads)
+    if as_json:
+        for load in loads:
+            json_line({
+                "event": "would", "remote": load.remote, "operation": load.operation, "files": len(load.keys),
+                "bytes": load.bytes, "seconds": load.seconds, "keys": list(load.keys),
+            })  # fmt: skip
+        return
+    if not loads:
+        data("nothing is to be sent or fetched now\n")
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("remote", "operation", "files", "size", "time"):
+        table.add_column(name, justify="left" if name in ("remote", "operation") else "right")
+    for load in loads:
+        time = "-" if load.seconds is None else duration(load.seconds)
+        cells = (clean(load.remote), load.operation, str(len(load.keys)), amount(load.bytes), time)
+        table.add_row(*map(Text, cells))
+    console_on(sys.stdout).print(table)
+
+
+class Bars:
+    """One bar for the run and one for each link, with the file in hand."""
+
+    def __init__(self) -> None:
+        """Nothing has moved."""
+        from rich.progress import BarColumn, TextColumn
+        from rich.progress import Progress as RichProgress
+
+        self._rich = RichProgress(
+            TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[told]}"),
+            auto_refresh=False,
+        )  # fmt: skip
+        self._run = self._rich.add_task("all", total=None, told="")
+        self._links: dict[tuple[str, str], TaskID] = {}
+
+    def move(self, progress: Progress) -> None:
+        """What became of one file."""
+        speed = f", {amount(progress.speed)}/s" if progress.speed else ""
+        left = f", {duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
+        told = f"{amount(progress.run_bytes)} of {amount(progress.run_size)}{speed}{left}"
+        counted = f"{progress.run_done} of {progress.run_files} files, "
+        total = progress.run_size or None
+        self._rich.update(self._run, completed=progress.run_bytes, total=total, told=counted + told)
+        link = (progress.operation, progress.remote)
+        if link not in self._links:
+            self._links[link] = self._rich.add_task(clean(" ".join(link)), total=None, told="")
+        shown: dict[str, Any] = {
+            "completed": progress.bytes,
+            "total": progress.size or None,
+            "told": clean(progress.file),
+        }
+        self._rich.update(self._links[link], **shown)
+
+    def shown(self) -> RenderableType:
+        """The bars as they are."""
+        return self._rich.get_renderable()
