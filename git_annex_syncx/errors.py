@@ -46,10 +46,6 @@ class Away(SyncxError):
     """A drive is not plugged in; not a failure."""
 
 
-class Carried(SyncxError):
-    """Another program transfers this content already."""
-
-
 class Refused(SyncxError):
     """The merge cannot be made without harm; nothing was changed."""
 

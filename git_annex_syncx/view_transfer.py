@@ -69,12 +69,8 @@ class Bars:
         link = (progress.operation, progress.remote)
         if link not in self._links:
             self._links[link] = self._rich.add_task(clean(" ".join(link)), total=None, told="")
-        shown: dict[str, Any] = {
-            "completed": progress.bytes,
-            "total": progress.size or None,
-            "told": clean(progress.file),
-        }
-        self._rich.update(self._links[link], **shown)
+        size = progress.size or None
+        self._rich.update(self._links[link], completed=progress.bytes, total=size, told=clean(progress.file))
 
     def shown(self) -> RenderableType:
         """The bars as they are."""

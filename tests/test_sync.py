@@ -191,7 +191,7 @@ def test_content_to_a_special_remote(net: Network, pair: Pair) -> None:
     laptop.annex("initremote", "--quiet", "store", "type=directory", f"directory={store}", "encryption=none")
     laptop.commit_annexed({"l.bin": "content"})
     ran = laptop.syncx("sync", "store")
-    assert ran.event("content", "store")["result"] == "done"
+    assert ran.event("transfer", "store")["result"] == "done"
     stored = [path for path in store.rglob("*") if path.is_file() and "tmp" not in path.relative_to(store).parts]
     assert [path.read_bytes() for path in stored] == [b"content"]
 
@@ -205,7 +205,7 @@ def test_remote_that_is_away_holds_up_nobody(net: Network, pair: Pair) -> None:
     laptop.commit_annexed({"l.bin": "content"})
     ran = laptop.syncx("sync")
     assert ran.event("fetch", "usb")["result"] == "away"
-    assert not any(event["event"] in ("push", "content") and event["remote"] == "usb" for event in ran.events)
+    assert not any(event["event"] in ("push", "transfer") and event["remote"] == "usb" for event in ran.events)
     desktop.syncx("merge")
     assert desktop.read("l.bin") == b"content"
 

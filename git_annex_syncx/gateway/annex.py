@@ -10,20 +10,11 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from git_annex_syncx.errors import Carried, SyncxError, UsageError
+from git_annex_syncx.errors import UsageError
 from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.git import Repository, without_probing
 
 OLDEST = 20230126
-SATISFY_SINCE = 20230626
-OLD_SATISFY = (
-    "sync",
-    "--content",
-    "--no-commit",
-    "--no-pull",
-    "--no-push",
-)  # these versions move content all the same
-NAMED = 5  # how many files an error names
 CHATTER = re.compile(r"This could have failed because|^\w+: \d+ failed|^\(recording state|^\(merging ")
 IN_PROGRESS = re.compile(r"transfer already in progress|unable to take transfer lock|Lost connection")
 
@@ -99,41 +90,25 @@ def merge_commit(repo: Repository, commit: str) -> None:
     annex(repo, "merge", "--quiet", commit)
 
 
-def satisfy(repo: Repository, version: str, remote: str, env: Mapping[str, str]) -> None:
-    """Get, send and drop content between here and one remote, as preferred content says.
-
-    Raises Carried where another program transfers the same, SyncxError with the files that failed and why.
-    """
-    words = ("satisfy",) if release_date(version) >= SATISFY_SINCE else OLD_SATISFY
-    done = annex(repo, *words, "--", remote, remote=remote, env=env, ok=range(256), asks=True)
-    if done.code != 0:
-        raise content_error(os.fsdecode(done.out), os.fsdecode(done.err))
-
-
-def content_error(out: str, err: str) -> SyncxError:
-    """What failed in a transfer, from what git-annex prints of each file and on stderr."""
-    files, current = [], ""
-    for line in out.split("\n"):
-        if action := re.match(r"(?:get|put|copy|move|drop) (.+?)(?: \(.*\))? *$", line):
-            current = action[1]
-        elif line.strip() == "failed" and current:
-            files.append(current)
-    reasons = list(
-        dict.fromkeys(line.strip() for line in err.split("\n") if line.strip() and not CHATTER.search(line))
-    )
-    telling = [reason for reason in reasons if not reason.startswith("failed to ")] or reasons
-    told = "; ".join(telling[-NAMED:]) or "git-annex says no more"
-    more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
-    what = f"{', '.join(files[:NAMED])}{more}: {told}" if files else told
-    if reasons and all(IN_PROGRESS.search(reason) for reason in telling):
-        return Carried(what)
-    return SyncxError(what, "the next sync tries again")
-
-
 def ask_cost(repo: Repository, remote: str) -> str:
     """The cost of a remote as git-annex prints it, such as 100.0."""
     answer = json.loads(annex(repo, "info", "--fast", "--json", "--", remote).out)
     return str(answer.get("cost", ""))
+
+
+def learn_uuid(repo: Repository, remote: str, env: Mapping[str, str]) -> None:
+    """Let git-annex ask a remote who it is; it notes the answer, or annex-ignore, in .git/config."""
+    annex(repo, "info", "--fast", "--quiet", "--", remote, remote=remote, env=env, ok=range(256), asks=True)
+
+
+def import_tree(repo: Repository, branch: str, remote: str) -> None:
+    """Bring what changed in an import remote to refs/remotes/REMOTE/BRANCH; nothing is merged."""
+    annex(repo, "import", "--quiet", f"--from={remote}", "--", branch, remote=remote, asks=True)
+
+
+def export_tree(repo: Repository, branch: str, remote: str) -> None:
+    """Make an export remote hold the files of a branch. Raises ProgramFailed where some could not be sent."""
+    annex(repo, "export", "--quiet", f"--to={remote}", "--", branch, remote=remote, asks=True)
 
 
 def ask_map(repo: Repository, patience: float) -> tuple[bytes, list[str]]:

@@ -53,11 +53,10 @@ def descriptions(repo: Repository) -> dict[str, str]:
     return newest_lines(logs(repo, ["uuid.log"])["uuid.log"])
 
 
-def remote_types(repo: Repository) -> dict[str, str]:
-    """uuid -> type of each special remote, of an external one `external`."""
-    lines = newest_lines(logs(repo, ["remote.log"])["remote.log"])
-    options = {uuid: dict(word.split("=", 1) for word in line.split() if "=" in word) for uuid, line in lines.items()}
-    return {uuid: told.get("type", "") for uuid, told in options.items()}
+def special_remotes(raw: bytes) -> dict[str, dict[str, str]]:
+    """Of remote.log: uuid of each special remote -> its options, such as `type` and `exporttree`."""
+    lines = newest_lines(raw).items()
+    return {uuid: dict(word.split("=", 1) for word in line.split() if "=" in word) for uuid, line in lines}
 
 
 def shared_config(repo: Repository) -> dict[str, str]:

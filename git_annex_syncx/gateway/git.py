@@ -282,3 +282,9 @@ def was_ours(repo: Repository, branch: str, commit: str) -> bool:
 def paths(repo: Repository, rev: str) -> list[bytes]:
     """All paths of a commit."""
     return git(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", rev).out.split(b"\0")[:-1]
+
+
+def tree_id(repo: Repository, name: str) -> str:
+    """The id of the tree of a branch, or of a directory in it (`main:photos`); empty where there is none."""
+    asked = name if ":" in name else f"{name}^{{tree}}"
+    return text(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", asked, ok=(0, 1, 128))

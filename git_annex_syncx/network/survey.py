@@ -47,17 +47,14 @@ class Survey:
 def shared(repo: Repository) -> Shared:
     """Read the git-annex branch."""
     raw = branch.logs(repo, LOGS)
-    named, remotes = branch.newest_lines(raw["uuid.log"]), branch.newest_lines(raw["remote.log"])
+    named, options = branch.newest_lines(raw["uuid.log"]), branch.special_remotes(raw["remote.log"])
     trust, groups = branch.newest_lines(raw["trust.log"]), branch.newest_lines(raw["group.log"])
     clusters = set(branch.newest_lines(raw["cluster.log"]))
-    options = {
-        uuid: dict(word.split("=", 1) for word in line.split() if "=" in word) for uuid, line in remotes.items()
-    }
     dead = {uuid for uuid, value in trust.items() if value == "X"}
     no_copies = {
         uuid for uuid, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree"))
     } | clusters
-    everyone = named.keys() | remotes.keys()
+    everyone = named.keys() | options.keys()
     log = links.parse(raw[LINKS_LOG], everyone - dead)
     relays = {uuid for uuid, value in groups.items() if "transfer" in value.split()}
     relays |= {uuid for uuid, line in log.lines.items() if line.relay}
@@ -66,7 +63,7 @@ def shared(repo: Repository) -> Shared:
         uuid: Place(
             uuid,
             named.get(uuid) or options.get(uuid, {}).get("name", ""),
-            special=uuid in remotes,
+            special=uuid in options,
             relay=uuid in relays,
             removable=uuid in removable,
             dead=uuid in dead,

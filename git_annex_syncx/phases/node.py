@@ -37,6 +37,12 @@ def open_node(named: Path | None) -> Node:
     return Node(_without_surprises(repo, settings), settings, outbox, version)
 
 
+def reread(node: Node) -> Node:
+    """The same with the settings as they are by now."""
+    settings = read_settings(node.repo)
+    return replace(node, repo=_without_surprises(node.repo, settings), settings=settings)
+
+
 def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) -> tuple[list[Remote], list[Outcome]]:
     """The remotes to work on, and outcomes of those that the configuration leaves out.
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
-from git_annex_syncx.errors import EXIT_FAILED, Away, Busy, Carried, Level, ProgramFailed, SyncxError
+from git_annex_syncx.errors import EXIT_FAILED, Away, Busy, Level, ProgramFailed, SyncxError
 from git_annex_syncx.gateway import run
 from git_annex_syncx.model import Outcome, Remote, Result
 
 log = logging.getLogger(__name__)
 
 BUG = "this may be a bug in git-annex-syncx; please report it with what is printed above"
-RESULTS = {Away: Result.AWAY, Busy: Result.BUSY, Level: Result.LEVEL, Carried: Result.SKIPPED}
+RESULTS = {Away: Result.AWAY, Busy: Result.BUSY, Level: Result.LEVEL}
 
 
 def each_remote(

@@ -18,11 +18,11 @@ from git_annex_syncx.gateway.locations import key_size
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Need, Outcome, Remote, Result, Timetable
 from git_annex_syncx.network.own import link_cost, remember_speed
-from git_annex_syncx.phases import drops, needs, patience, planning
+from git_annex_syncx.phases import drops, exports, needs, patience, planning
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.merge import merge_annex_branches
 from git_annex_syncx.phases.needs import Look, World
-from git_annex_syncx.phases.node import Node, says_yes
+from git_annex_syncx.phases.node import Node, reread, says_yes
 from git_annex_syncx.phases.parallel import failure, own_failure
 from git_annex_syncx.phases.push import push_records
 from git_annex_syncx.phases.rates import averaged, measured
@@ -78,14 +78,17 @@ class Load:
 
 def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) -> Iterator[Event]:
     """Move content, drop what nobody there wants, and tell the others by the git-annex branch."""
-    run = Run(node, usable(node, remotes), order or Order())
     begun = time.monotonic()
     try:
+        node, remotes = _acquainted(node, tuple(remotes))
+        run = Run(node, usable(node, remotes), order or Order())
         with _alone(node):
             yield from planning.tell_links(node)
             merge_annex_branches(node, _git_only(run.remotes))
+            yield from exports.bring_in(node, run.remotes)
             yield from _rounds(run)
             yield from _results(run, begun)
+            yield from exports.send_out(node, run.remotes)
             if run.order.drop:
                 yield from drops.drop(node, run.remotes, _look(run), run.looked_at)
             if run.lanes:
@@ -99,6 +102,7 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
 
 def preview(node: Node, remotes: Iterable[Remote], order: Order) -> list[Load]:
     """What the first round of a transfer would move; nothing is changed."""
+    node, remotes = _acquainted(node, tuple(remotes))
     run = Run(node, usable(node, remotes), order)
     look = _look(run)
     work = _work(run, look.world, look.needs)
@@ -107,6 +111,28 @@ def preview(node: Node, remotes: Iterable[Remote], order: Order) -> list[Load]:
         for leg in legs:
             keys.setdefault(leg, []).append(key)
     return [_load(run, look.world, leg, keys[leg], work.lanes[leg]) for leg in sorted(keys)] if work else []
+
+
+def _acquainted(node: Node, remotes: tuple[Remote, ...]) -> tuple[Node, tuple[Remote, ...]]:
+    """The same with the uuids of remotes that were met for the first time; git-annex is asked for those."""
+    if all(remote.uuid or remote.ignore for remote in remotes):
+        return node, remotes
+    node = reread(node)
+    for name in [remote.name for remote in remotes]:
+        remote = node.settings.remotes.get(name)
+        if remote and not (remote.uuid or remote.ignore) and _is_there(node, remote):
+            annex.learn_uuid(node.repo, name, transport.annex_connection(node.repo, node.settings, remote))
+            node = reread(node)
+    known = node.settings.remotes
+    return node, tuple(known[remote.name] for remote in remotes if remote.name in known)
+
+
+def _is_there(node: Node, remote: Remote) -> bool:
+    try:
+        transport.require_present(node.repo, remote)
+    except SyncxError:
+        return False
+    return True
 
 
 def usable(node: Node, remotes: Iterable[Remote]) -> tuple[Remote, ...]:
@@ -164,8 +190,9 @@ def _rounds(run: Run) -> Iterator[Event]:
         run.looked_at.update(need.key for need in asked)
         work = _work(run, look.world, asked)
         if work is None:
-            yield from _others(run, look.world, asked)
+            yield from _others(look.world, asked)
             return
+        _warn_of_unlimited(run, work)
         traffic = Traffic(run.node, work, lambda: _tell(run))
         run.lanes += traffic.lanes
         yield from traffic.run()
@@ -263,6 +290,14 @@ def _end(run: Run, uuid: str) -> Remote | None:
     return None
 
 
+def _warn_of_unlimited(run: Run, work: Work) -> None:
+    limited = [r for lane in work.lanes.values() for r in lane.remotes if run.total or r.bwlimit]
+    options = branch.special_remotes(branch.logs(run.node.repo, ["remote.log"])["remote.log"]) if limited else {}
+    for remote in limited:
+        if options.get(remote.uuid or "", {}).get("type") in UNLIMITED:
+            log.warning("%s: git-annex cannot limit the rate of the program that does its transfers", remote.name)
+
+
 def _tell(run: Run) -> list[Outcome]:
     """Commit and push what has moved so far, so that the next node can start."""
     annex.bring_branch_up(run.node.repo)
@@ -326,7 +361,7 @@ def _measure(run: Run, remote: Remote, lanes: list[Lane]) -> None:
         remember_speed(run.node.outbox, remote.uuid, averaged(before[0], now[0]), averaged(before[1], now[1]))
 
 
-def _others(run: Run, world: World, asked: list[Need]) -> Iterator[Outcome]:
+def _others(world: World, asked: list[Need]) -> Iterator[Outcome]:
     """Say what waits for somebody else."""
     waiting: Counter[tuple[str, str]] = Counter()
     for group in groups(world, asked):
@@ -338,10 +373,6 @@ def _others(run: Run, world: World, asked: list[Need]) -> Iterator[Outcome]:
         yield Outcome(
             "waiting", Result.SKIPPED, reason=told, details={"executor": executor, "target": target, "files": count}
         )
-    types = branch.remote_types(run.node.repo) if run.total or any(r.bwlimit for r in run.remotes) else {}
-    for remote in run.remotes:
-        if types.get(remote.uuid or "", "") in UNLIMITED:
-            log.warning("%s: git-annex cannot limit the rate of the program that does its transfers", remote.name)
 
 
 def _load(run: Run, world: World, leg: Leg, keys: list[str], lane: Lane) -> Load:
