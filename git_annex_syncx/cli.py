@@ -173,8 +173,8 @@ def _paths_after(
     options: Globals, words: Iterable[str], excepted: Iterable[str]
 ) -> tuple[Node, list[Remote], list[Outcome], tuple[bytes, ...]]:
     """Remotes and groups among the words, and the others as paths from the top of the tree."""
+    from git_annex_syncx.phases.needs import tree_path
     from git_annex_syncx.phases.node import choose_remotes, is_named
-    from git_annex_syncx.phases.transfer import tree_path
 
     node, words = options.node(), list(words)
     names = [word for word in words if is_named(node, word)]
@@ -218,6 +218,8 @@ def transfer(
     from git_annex_syncx.phases.transfer import transfer as phase
 
     node, chosen, skipped, paths = _paths_after(options, words, excepted)
+    if paths and order["all_keys"]:
+        raise click.UsageError("--all and PATH exclude each other: --all is for keys that have no path")
     asked = Order(paths, **order)
     if dry_run:
         view_transfer.show_loads(preview(node, chosen, asked), options.as_json)
@@ -329,13 +331,16 @@ def plan(
     """Show the cheapest tree and who carries what to whom."""
     from git_annex_syncx import view, view_network
     from git_annex_syncx.phases import planning
+    from git_annex_syncx.phases.needs import tree_path
 
     _one_form(options, dot)
-    paths = tuple(str((Path(options.path or ".") / path).absolute()) for path in paths)
-    wanted = planning.Wanted(paths, by_time=objective == "time", **wish)
+    by_time = objective == "time"
     if map_name is None:
-        planned = planning.plan_here(options.node(), wanted)
+        node = options.node()
+        below = tuple(tree_path(node, options.path, path) for path in paths)
+        planned = planning.plan_here(node, planning.Wanted(below, by_time=by_time, **wish))
     else:
+        wanted = planning.Wanted(tuple(map(os.fsencode, paths)), by_time=by_time, **wish)
         view.talk(options.quiet, options.verbose)
         planned = planning.plan_map(planning.map_file(map_name), wanted)
     view_network.warn(planned.survey)

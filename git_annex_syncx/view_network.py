@@ -102,6 +102,8 @@ def show_plans(planned: Planned, as_json_line: bool) -> None:
 
         value = as_json(net.digest, planned.plans, "time" if planned.by_time else "cost")
         return data(json.dumps(value, ensure_ascii=True) + "\n")
+    if not planned.plans:
+        data("nothing is to be sent\n")
     for number, found in enumerate(planned.plans):
         data("\n" if number else "")
         _show_plan(net, found, planned.of_files)

@@ -301,5 +301,5 @@ def test_the_map_and_the_plan_are_for_people_too(chain: list[Node]) -> None:
     laptop, _, _ = chain
     shown = laptop.run("git-annex-syncx", "map").out
     assert "laptop (here)" in shown and "desktop" in shown
-    told = laptop.run("git-annex-syncx", "plan").out
+    told = laptop.run("git-annex-syncx", "plan", "--from", "laptop").out
     assert "laptop (here) has it" in told and "desktop: push by laptop, 100" in told

@@ -23,6 +23,7 @@ class Question:
     targets: frozenset[str]
     keys: int = 1
     bytes: int = 0
+    size: int | None = None  # of one key, as the tree is chosen by it; None: the average
     by_time: bool = False
     relays: bool = True
     seconds: float = float("inf")  # how long to look for a better tree where relays make it hard
@@ -168,7 +169,7 @@ def _table(roads: Roads, question: Question, holders: set[int], members: Sequenc
         number[v] = n
     uuids, count, scale = [place.uuid for place in roads.places], len(nodes), Scale(len(nodes), question.by_time)
     away, towards = hashes(uuids, b"from"), hashes(uuids, b"to")
-    size = question.bytes // max(question.keys, 1)
+    size = question.bytes // max(question.keys, 1) if question.size is None else question.size
     weights = [scale.pack(kind.cost, kind.milliseconds(size), 0) for kind in roads.kinds]
     costs = [kind.cost * count for kind in roads.kinds]
     from_drive, into_relay = scale.pack(REMOVABLE_PENALTY, 0, 0), scale.pack(RELAY_PENALTY, 0, 0)
@@ -205,6 +206,17 @@ def _tree(table: _Table, relays: set[int], seconds: float) -> Tree:
         incoming = table.incoming
     found = minimum_arborescence(incoming, ROOT)
     return Tree({kept[v]: kept[u] for v, u in enumerate(found.parent) if v != ROOT}, found.cost, found.cost)
+
+
+def timed(found: Plan, question: Question) -> Plan:
+    """The same plan for more keys: only when a step begins and ends is another."""
+    shares = question.bytes / max(found.question.bytes, 1)
+
+    def later(seconds: float | None) -> float | None:
+        return None if seconds is None else seconds * shares
+
+    steps = tuple(replace(step, start=later(step.start), end=later(step.end)) for step in found.steps)
+    return replace(found, question=question, steps=steps)
 
 
 def _steps(roads: Roads, question: Question, arcs: Mapping[int, int], targets: set[int]) -> Iterator[Step]:

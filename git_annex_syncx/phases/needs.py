@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from git_annex_syncx.errors import ProgramFailed
+from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.gateway import annex, branch, git, locations, objects
 from git_annex_syncx.gateway.inventory import Cursor, Inventory
 from git_annex_syncx.gateway.locations import Name
@@ -137,6 +138,38 @@ def of_all_keys(node: Node) -> Look:
     held = _held(node, world, locations.everything(node.repo, _annex_commit(node)))
     files = _by_key(locations.names(node.repo, _tree(node)))
     return Look(world, list(_needs(node, world, {key: files.get(key, {}) for key in held}, held)), True)
+
+
+def keys_below(node: Node, paths: Iterable[bytes]) -> frozenset[str]:
+    """The keys of the annexed files at or below paths. Raises UsageError where there is none."""
+    known = inventory(node)
+    found: set[str] = set()
+    for path in paths:
+        keys = known.keys_at(path)
+        if not keys:
+            raise UsageError(f"no annexed file is at {os.fsdecode(path)}", "name a remote, a group, or annexed files")
+        found |= keys
+    return frozenset(found)
+
+
+def tree_path(node: Node, base: str | None, word: str) -> bytes:
+    """A path of the user's as the tree has it; empty for the top. Raises UsageError for one outside."""
+    top = os.path.realpath(node.repo.home)
+    where = os.path.join(os.path.realpath(base or "."), word) if node.repo.top else os.path.join(top, word)
+    # The last component may be an annexed file's link, which must not be followed.
+    parent, name = os.path.split(os.path.normpath(where))
+    full = os.path.join(os.path.realpath(parent), name) if name not in ("", "..") else os.path.realpath(where)
+    inside = os.path.relpath(full, top)
+    if inside.startswith(".."):
+        raise UsageError(
+            f"{word!r} is neither a remote nor a path in this repository", "git remote lists the remotes"
+        )
+    return b"" if inside == "." else os.fsencode(inside)
+
+
+def holders_of(node: Node, world: World, keys: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Who holds some keys."""
+    return _held(node, world, locations.of_keys(node.repo, _annex_commit(node), keys))
 
 
 def _cursor(node: Node, world: World) -> Cursor:

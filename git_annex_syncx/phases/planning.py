@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import annex, graphviz
+from git_annex_syncx.gateway import graphviz
+from git_annex_syncx.gateway.locations import key_size
 from git_annex_syncx.gateway.settings import read_settings
-from git_annex_syncx.model import Outcome, Result
+from git_annex_syncx.model import Need, Outcome, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
-from git_annex_syncx.network.plan import Plan, Question, plan
+from git_annex_syncx.network.plan import Plan, Question, plan, timed
 from git_annex_syncx.network.read import read_map
 from git_annex_syncx.network.roads import roads
 from git_annex_syncx.network.survey import Survey
+from git_annex_syncx.phases import needs, routing
+from git_annex_syncx.phases.needs import Look
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import own_failure
+from git_annex_syncx.phases.routing import Group
 
 SECONDS = 60.0  # the longest that a plan may take
 
@@ -28,7 +32,7 @@ SECONDS = 60.0  # the longest that a plan may take
 class Wanted:
     """What a plan is asked for."""
 
-    paths: tuple[str, ...] = ()
+    paths: tuple[bytes, ...] = ()  # from the top of the tree
     holders: tuple[str, ...] = ()  # names or uuids
     targets: tuple[str, ...] = ()
     by_time: bool = False
@@ -88,10 +92,53 @@ def draw(dot: str, svg: str | None, png: str | None) -> list[str]:
 
 
 def plan_here(node: Node, wanted: Wanted) -> Planned:
-    """Plans for this repository's network: for paths as git-annex knows them, else for one imagined key."""
-    found = survey.planned(node.repo, node.settings, node.outbox)
-    questions = _of_paths(node, found.network, wanted) if wanted.paths else [_imagined(found.network, wanted)]
-    return Planned(found, _answered(found.network, questions), wanted.by_time, of_files=bool(wanted.paths))
+    """Plans for this repository's network: for what is missing where, for paths, or for one imagined key."""
+    if (wanted.holders or wanted.targets) and not wanted.paths:
+        found = survey.planned(node.repo, node.settings, node.outbox)
+        return Planned(found, _answered(found.network, [_imagined(found.network, wanted)]), wanted.by_time)
+    look = needs.look(node)
+    world = look.world
+    missing = _named(node, look, wanted) if wanted.paths else look.needs
+    plans = tuple(_together(routing.groups(world, missing, wanted.by_time, wanted.relays)))
+    held = {need.key: need.holders for need in missing if not need.targets}
+    plans += _answered(world.network, _of_content(held)) if wanted.paths else ()
+    return Planned(Survey(world.network, world.warnings), plans, wanted.by_time, of_files=True)
+
+
+def _named(node: Node, look: Look, wanted: Wanted) -> list[Need]:
+    """What the files at paths need, or would need if others held or wanted them."""
+    world, net = look.world, look.world.network
+    keys = needs.keys_below(node, wanted.paths)
+    holders, targets = _uuids(net, wanted.holders), _uuids(net, wanted.targets)
+    known = {need.key: need for need in look.needs}
+    everyone = world.alive - world.relays
+    cut_off = everyone - world.takers - world.choosy  # nothing leads there, which is to be said
+    found = []
+    for key, held in needs.holders_of(node, world, keys).items():
+        at = holders or held
+        wants = (targets or everyone) if holders or targets else (known[key].targets if key in known else frozenset())
+        found.append(Need(key, at, (wants | (frozenset() if targets else cut_off)) - at))
+    return found
+
+
+def _together(groups: Iterable[Group]) -> Iterator[Plan]:
+    """One plan for all groups, of whatever size, that travel in the same way."""
+    alike: dict[tuple[object, ...], list[Plan]] = {}
+    for group in groups:
+        steps = tuple((step.source, step.target, step.operation) for step in group.plan.steps)
+        alike.setdefault((group.plan.question.holders, group.plan.question.targets, steps), []).append(group.plan)
+    for plans in alike.values():
+        first = plans[0].question
+        keys, size = sum(one.question.keys for one in plans), sum(one.question.bytes for one in plans)
+        yield timed(plans[0], replace(first, keys=keys, bytes=size))
+
+
+def _of_content(held: Mapping[str, frozenset[str]]) -> list[Question]:
+    """Keys that nobody lacks, in groups with the same holders."""
+    groups: dict[frozenset[str], list[int]] = {}
+    for key, holders in held.items():
+        groups.setdefault(holders, []).append(key_size(key))
+    return [Question(holders, frozenset(), len(sizes), sum(sizes)) for holders, sizes in groups.items()]
 
 
 def plan_map(net: Network, wanted: Wanted) -> Planned:
@@ -123,33 +170,6 @@ def _usual_holder(net: Network) -> frozenset[str]:
     if net.here is None and len(net.places) > 1:
         raise UsageError("the map does not say which repository is here", "say who holds the content: --from NAME")
     return frozenset([net.here] if net.here else net.by_uuid)
-
-
-def _of_paths(node: Node, net: Network, wanted: Wanted) -> list[Question]:
-    """One question for each group of files that the same repositories hold."""
-    targets = _uuids(net, wanted.targets) or frozenset(
-        place.uuid for place in net.places if not (place.relay or place.dead)
-    )
-    groups: dict[frozenset[str], dict[str, int]] = {}
-    for found in annex.whereis(node.repo, wanted.paths):
-        holders = frozenset(str(copy["uuid"]) for copy in found.get("whereis", ())).intersection(net.by_uuid)
-        groups.setdefault(_uuids(net, wanted.holders) or holders, {})[str(found["key"])] = _size(str(found["key"]))
-    if not groups:
-        raise UsageError(
-            f"no annexed file is at {', '.join(wanted.paths)}", "name files that git annex whereis knows"
-        )
-    return [
-        Question(holders, targets - holders, len(keys), sum(keys.values()), wanted.by_time, wanted.relays, SECONDS)
-        for holders, keys in sorted(groups.items(), key=lambda item: sorted(item[0]))
-    ]
-
-
-def _size(key: str) -> int:
-    """The size that stands in a key, 0 where none does."""
-    for part in key.partition("--")[0].split("-")[1:]:
-        if part.startswith("s") and part[1:].isdigit():
-            return int(part[1:])
-    return 0
 
 
 def _uuids(net: Network, names: Iterable[str]) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from git_annex_syncx.gateway.locations import key_size
@@ -20,11 +20,6 @@ class Group:
     plan: Plan
     keys: tuple[str, ...]
 
-    @property
-    def bytes(self) -> int:
-        """What they weigh together, as far as their names tell."""
-        return sum(map(key_size, self.keys))
-
 
 @dataclass(frozen=True, order=True)
 class Leg:
@@ -36,7 +31,7 @@ class Leg:
     through: bool = False
 
 
-def groups(world: World, needs: Iterable[Need]) -> Iterator[Group]:
+def groups(world: World, needs: Iterable[Need], by_time: bool = False, relays: bool = True) -> Iterator[Group]:
     """What is planned. All nodes that know the same make the same groups, whatever the exact sizes are."""
     alike: dict[tuple[frozenset[str], frozenset[str], int], list[str]] = {}
     targets_now: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = {}
@@ -47,7 +42,9 @@ def groups(world: World, needs: Iterable[Need]) -> Iterator[Group]:
         if targets := targets_now[pair]:
             alike.setdefault((need.holders, targets, key_size(need.key).bit_length()), []).append(need.key)
     for (holders, targets, bits), keys in sorted(alike.items(), key=lambda item: (item[0][2], min(item[1]))):
-        question = Question(holders, targets, bytes=1 << bits, seconds=SECONDS)
+        total = sum(map(key_size, keys))
+        # The tree depends on the class of size alone: nodes that know other keys of it make the same.
+        question = Question(holders, targets, len(keys), total, 1 << bits, by_time, relays, SECONDS)
         yield Group(plan(world.roads, question), tuple(keys))
 
 
@@ -75,13 +72,3 @@ def own_legs(group: Group, own: str, through: bool) -> tuple[Leg, ...]:
 def waiting_for(group: Group, own: str) -> Iterator[Step]:
     """The steps that others could make now."""
     return (step for step in group.plan.steps if step.executor != own and step.source in group.plan.question.holders)
-
-
-def by_key(found: Iterable[tuple[Group, tuple[Leg, ...]]]) -> dict[str, tuple[Leg, ...]]:
-    """key -> its legs here."""
-    return {key: legs for group, legs in found if legs for key in group.keys}
-
-
-def weights(keys: Iterable[str]) -> Mapping[str, int]:
-    """key -> bytes."""
-    return {key: key_size(key) for key in keys}

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from git_annex_syncx.errors import Busy, SyncxError, UsageError
+from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.gateway import annex, branch, files, transport
 from git_annex_syncx.gateway.batch import Way
 from git_annex_syncx.gateway.locations import key_size
@@ -141,32 +141,6 @@ def usable(node: Node, remotes: Iterable[Remote]) -> tuple[Remote, ...]:
     return tuple(remote for remote in known if not says_yes(node, remote.ignore_command))
 
 
-def keys_below(node: Node, paths: Iterable[bytes]) -> frozenset[str]:
-    """The keys of the annexed files at or below paths. Raises UsageError where there is none."""
-    known, found = needs.inventory(node), set()
-    for path in paths:
-        keys = known.keys_at(path)
-        if not keys:
-            raise UsageError(f"no annexed file is at {os.fsdecode(path)}", "name a remote, a group, or annexed files")
-        found |= keys
-    return frozenset(found)
-
-
-def tree_path(node: Node, base: str | None, word: str) -> bytes:
-    """A path of the user's as the tree has it; empty for the top. Raises UsageError for one outside."""
-    top = os.path.realpath(node.repo.home)
-    where = os.path.join(os.path.realpath(base or "."), word) if node.repo.top else os.path.join(top, word)
-    # The last component may be an annexed file's link, which must not be followed.
-    parent, name = os.path.split(os.path.normpath(where))
-    full = os.path.join(os.path.realpath(parent), name) if name not in ("", "..") else os.path.realpath(where)
-    inside = os.path.relpath(full, top)
-    if inside.startswith(".."):
-        raise UsageError(
-            f"{word!r} is neither a remote nor a path in this repository", "git remote lists the remotes"
-        )
-    return b"" if inside == "." else os.fsencode(inside)
-
-
 @contextlib.contextmanager
 def _alone(node: Node) -> Iterator[None]:
     """Two runs would feed the same keys to two processes. Raises Busy."""
@@ -207,7 +181,7 @@ def _asked_for(run: Run, look: Look) -> list[Need]:
     found = [_without(need, unstable) for need in look.needs] if unstable else look.needs
     if not run.order.paths:
         return found
-    keys = keys_below(run.node, run.order.paths)
+    keys = needs.keys_below(run.node, run.order.paths)
     return [need for need in found if need.key in keys]
 
 
