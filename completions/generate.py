@@ -21,6 +21,8 @@ PROGRAM = "git-annex-syncx"
 HERE = Path(__file__).parent
 # What a value is, by the name that the help gives it.
 KINDS = {"PATH": "directory", "FILE": "file", "REMOTE": "remote", "COMMAND": "command"}
+# Arguments that say more than one of these: PATH is a file in the repository, while that of -C is a directory.
+ARGUMENTS = {"[PATH...]": "file", "[REMOTE...] [PATH...]": "either"}
 
 
 @dataclass(frozen=True)
@@ -92,8 +94,8 @@ def option(parameter: click.Option) -> Option:
 
 def kind(metavar: str) -> str:
     """`[REMOTE...]` -> `remote`."""
-    if metavar == "[PATH...]":  # of files in the repository, while -C PATH is a directory
-        return "file"
+    if metavar in ARGUMENTS:
+        return ARGUMENTS[metavar]
     return KINDS.get(re.sub(r"[^A-Z]", "", metavar), "text")
 
 
@@ -187,6 +189,7 @@ def zsh_case(command: Command) -> Iterator[str]:
         "remote": ["          '*: :__git_annex_syncx_remotes' && ret=0"],
         "command": ["          '1: :__git_annex_syncx_commands' && ret=0"],
         "file": ["          '*: :_files' && ret=0"],
+        "either": ["          '*: :__git_annex_syncx_remotes_or_files' && ret=0"],
     }.get(command.argument, ["          && ret=0"])
     yield "        ;;"
 
@@ -222,9 +225,14 @@ def fish(program: Command, commands: list[Command]) -> str:
     for found in dict.fromkeys(o for c in commands for o in c.options):
         users = " ".join(c.name for c in commands if found in c.options)
         lines.append(fish_option(f"'__git_annex_syncx_using {users}'", found))
-    for what, offered in (("remote", "'(__git_annex_syncx_remotes)'"), ("command", single(names(commands)))):
+    for what, offered in {
+        "remote": "-f -a '(__git_annex_syncx_remotes)'",
+        "either": "-F -a '(__git_annex_syncx_remotes)'",
+        "file": "-F",
+        "command": f"-f -a {single(names(commands))}",
+    }.items():
         users = " ".join(c.name for c in commands if c.argument == what)
-        lines.append(f"complete -c $program -n '__git_annex_syncx_using {users}' -f -a {offered}")
+        lines.append(f"complete -c $program -n '__git_annex_syncx_using {users}' {offered}")
     complete = "\n".join(f"    {line}" for line in lines)
     return fill("git-annex-syncx.fish", VALUED=" ".join(valued(program, commands)), COMPLETE=complete)
 

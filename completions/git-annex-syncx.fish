@@ -36,7 +36,7 @@ function __git_annex_syncx_command
     for word in $words
         if test $value = yes
             set value no
-        else if contains -- $word -C --except -m --message --svg --png --map --from --to --objective
+        else if contains -- $word -C --except --bwlimit -m --message --svg --png --map --from --to --objective
             set value yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -74,6 +74,7 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n __git_annex_syncx_needs_command -f -a push -d 'Push the branch and the git-annex branch to all remotes at once'
     complete -c $program -n __git_annex_syncx_needs_command -f -a pull -d 'Fetch from all remotes at once, then merge'
     complete -c $program -n __git_annex_syncx_needs_command -f -a merge -d 'Merge what was received (synced/*) and fetched'
+    complete -c $program -n __git_annex_syncx_needs_command -f -a transfer -d 'Send and get content as the plan says, and drop what is not wanted'
     complete -c $program -n __git_annex_syncx_needs_command -f -a sync -d 'Commit, fetch, merge, push, transfer content, push'
     complete -c $program -n __git_annex_syncx_needs_command -f -a status -d 'Show who is ahead or behind, and what waits to be tried again'
     complete -c $program -n __git_annex_syncx_needs_command -f -a merge-driver -d 'Let git itself unite texts in its merges'
@@ -86,14 +87,18 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n __git_annex_syncx_needs_command -s q -l quiet -f -d 'Nothing but failures'
     complete -c $program -n __git_annex_syncx_needs_command -s v -l verbose -f -d 'Say what is done; twice: say everything'
     complete -c $program -n __git_annex_syncx_needs_command -s h -l help -f -d 'Show this message and exit'
-    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver map plan help' -s C -x -a '(__fish_complete_directories)' -d 'Work in this repository'
-    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver map plan help' -l json -f -d 'One JSON object a line on standard output'
-    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver map plan help' -s q -l quiet -f -d 'Nothing but failures'
-    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver map plan help' -s v -l verbose -f -d 'Say what is done; twice: say everything'
-    complete -c $program -n '__git_annex_syncx_using push pull sync status' -l except -x -a '(__git_annex_syncx_remotes)' -d 'Leave out this remote or group; repeats'
-    complete -c $program -n '__git_annex_syncx_using push pull merge sync status merge-driver map plan help' -s h -l help -f -d 'Show this message and exit'
+    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver map plan help' -s C -x -a '(__fish_complete_directories)' -d 'Work in this repository'
+    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver map plan help' -l json -f -d 'One JSON object a line on standard output'
+    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver map plan help' -s q -l quiet -f -d 'Nothing but failures'
+    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver map plan help' -s v -l verbose -f -d 'Say what is done; twice: say everything'
+    complete -c $program -n '__git_annex_syncx_using push pull transfer sync status' -l except -x -a '(__git_annex_syncx_remotes)' -d 'Leave out this remote or group; repeats'
+    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver map plan help' -s h -l help -f -d 'Show this message and exit'
     complete -c $program -n '__git_annex_syncx_using pull merge sync' -l allow-unrelated-histories -f -d 'Join histories that share no commit'
     complete -c $program -n '__git_annex_syncx_using merge' -l forward -f -d 'Push the result onward'
+    complete -c $program -n '__git_annex_syncx_using transfer sync' -l all -f -d 'Also keys that no file of the tree uses'
+    complete -c $program -n '__git_annex_syncx_using transfer sync' -l drop -l no-drop -f -d 'Whether to drop what is not wanted (default: yes)'
+    complete -c $program -n '__git_annex_syncx_using transfer sync' -l bwlimit -x -d 'Limit of all transfers together (syncx.bwlimit)'
+    complete -c $program -n '__git_annex_syncx_using transfer' -s n -l dry-run -f -d 'Show what would go where; change nothing'
     complete -c $program -n '__git_annex_syncx_using sync' -l commit -l no-commit -f -d 'Commit local changes first (default: annex.autocommit)'
     complete -c $program -n '__git_annex_syncx_using sync' -s m -l message -x -d 'The message of that commit'
     complete -c $program -n '__git_annex_syncx_using sync' -l content -l no-content -f -d 'Transfer content (default: annex.synccontent, else yes)'
@@ -110,5 +115,7 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n '__git_annex_syncx_using plan' -l objective -x -d 'What is to be least'
     complete -c $program -n '__git_annex_syncx_using plan' -l relays -l no-relays -f -d 'Whether content may pass through relays'
     complete -c $program -n '__git_annex_syncx_using push pull sync status' -f -a '(__git_annex_syncx_remotes)'
-    complete -c $program -n '__git_annex_syncx_using help' -f -a 'push pull merge sync status merge-driver map plan help'
+    complete -c $program -n '__git_annex_syncx_using transfer' -F -a '(__git_annex_syncx_remotes)'
+    complete -c $program -n '__git_annex_syncx_using plan' -F
+    complete -c $program -n '__git_annex_syncx_using help' -f -a 'push pull merge transfer sync status merge-driver map plan help'
 end

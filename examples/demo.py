@@ -18,6 +18,8 @@ from rich.panel import Panel
 from rich.tree import Tree
 
 PROGRAMS = Path(sys.executable).parent
+# A directory costs 100 by itself; these play that they are far away.
+FAR = {"laptop": ("desktop", "nas", "server"), "desktop": ("laptop",)}
 console = Console(highlight=False, width=min(110, Console().width))
 
 
@@ -56,6 +58,12 @@ class Place:
         """Write a file of the work tree."""
         (self.path / name).write_text(content)
 
+    def add_photo(self, name: str, size: int) -> None:
+        """Add a file of this size to the annex, and commit it."""
+        (self.path / name).write_bytes(os.urandom(size))
+        self.run("git", "annex", "add", "--quiet", name)
+        self.run("git", "commit", "--quiet", "--message", name)
+
 
 def init(root: Path, name: str, *, bare: bool = False, origin: Place | None = None) -> Place:
     """A repository with git-annex, a clone where an origin is given."""
@@ -89,6 +97,10 @@ def build(root: Path) -> dict[str, Place]:
     }.items():
         for other in others:
             places[here].run("git", "remote", "add", other, str(places[other].path))
+    for here, others in FAR.items():
+        for other in others:
+            places[here].run("git", "config", f"remote.{other}.annex-cost", "200")
+    places["laptop"].run("git", "config", "remote.usb.syncx-removable", "true")
     return places
 
 
@@ -119,10 +131,11 @@ def end_state(places: dict[str, Place]) -> None:
 
 
 def story(root: Path) -> None:
-    """Edits in two places, a drive that is away, a conflict, a plan; one command each."""
+    """Edits in two places, a drive that is away, a conflict, content that is passed on; one command each."""
     chapter(
         "1. Five repositories",
-        "A laptop, a desktop, a bare NAS, a bare server and a USB drive, each a git-annex repository.",
+        "A laptop, a desktop, a bare NAS, a bare server and a USB drive, each a git-annex repository. The laptop has "
+        "the drive at hand and is far from the others, which are close together.",
     )
     places = build(root)
     laptop, desktop = places["laptop"], places["desktop"]
@@ -133,9 +146,7 @@ def story(root: Path) -> None:
         "2. Edits in two places at once",
         "The desktop adds a photo, the laptop edits its notes. Neither has seen the other's work.",
     )
-    desktop.write("photo.jpg", "not really a photo\n" * 1000)
-    desktop.run("git", "annex", "add", "--quiet", "photo.jpg")
-    desktop.run("git", "commit", "--quiet", "--message", "A photo")
+    desktop.add_photo("photo.jpg", 20_000)
     laptop.write("notes.txt", "Milk\nBread\nCoffee\n")
     console.print("  The drive is unplugged meanwhile.\n")
     places["usb"].path.rename(root / "unplugged")
@@ -161,20 +172,28 @@ def story(root: Path) -> None:
     laptop.shown("cat", "notes.txt")
 
     chapter(
-        "5. Who would carry what", "What it would cost to bring the photo to the others, along the cheapest tree."
+        "5. Content is sent once",
+        "The laptop has a new photo, and everybody wants it. 'plan' tells what is missing where, and who is to bring "
+        "it there. 'transfer' does the laptop's part, and '--dry-run' shows it before.",
     )
-    laptop.shown("git", "annex-syncx", "plan", "photo.jpg", "--from", "desktop")
+    laptop.add_photo("beach.jpg", 3_000_000)
+    laptop.shown("git", "annex-syncx", "plan")
+    laptop.shown("git", "annex-syncx", "transfer", "--dry-run")
+    laptop.shown("git", "annex-syncx", "-v", "transfer")
+    laptop.run("git", "annex-syncx", "push")
+    console.print("  The photo went over the long way once. The desktop does the rest when it syncs.\n")
+    desktop.shown("git", "annex-syncx", "-v", "sync")
 
-    chapter("6. The end", "Everybody holds the same commit and the photo.")
+    chapter("6. The end", "Everybody holds the same commit and both photos.")
     all_around(places)
     end_state(places)
 
 
 def all_around(places: dict[str, Place]) -> None:
     """One command at each place, none of them shown."""
-    for name in ("laptop", "desktop", "usb"):
+    for name in ("laptop", "desktop"):
         places[name].run("git", "annex-syncx", "sync")
-    for name in ("nas", "server"):
+    for name in ("nas", "server", "usb"):
         places[name].run("git", "annex-syncx", "merge")
     places["laptop"].run("git", "annex-syncx", "sync")
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "completions"
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
-COMMANDS = {"push", "pull", "merge", "sync", "status", "merge-driver", "map", "plan", "help"}
+COMMANDS = {"push", "pull", "merge", "transfer", "sync", "status", "merge-driver", "map", "plan", "help"}
 NAMES = {"desktop", "nas", "mobile"}
 WAYS = ["git-annex-syncx", "git annex-syncx", "git annex syncx"]
 # What is typed behind the program's name -> what TAB offers there.
@@ -37,6 +37,15 @@ OFFERED = {
     "merge --fo": {"--forward"},
     "sync --no-c": {"--no-commit", "--no-content"},
     "sync -m text n": {"nas"},
+    "tr": {"transfer"},
+    "transfer ": NAMES | {"photos"},
+    "transfer nas ph": {"photos"},
+    "transfer photos/b": {"photos/beach.jpg"},
+    "transfer -n d": {"desktop"},
+    "transfer --d": {"--drop", "--dry-run"},
+    "transfer --bwlimit 512k --al": {"--all"},
+    "sync --bw": {"--bwlimit"},
+    "plan ph": {"photos"},
     "help st": {"status"},
     "--js": {"--json"},
     "-C ../oth": {"../other"},
@@ -64,13 +73,15 @@ def need(program: str, file: Path | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A repository with two remotes and a group, beside another with one."""
+    """A repository with two remotes, a group and a file, beside another with one remote."""
     net = Network(tmp_path_factory.mktemp("completions"))
     for name, remotes in (("laptop", ("desktop", "nas")), ("other", ("elsewhere",))):
         (net.root / name).mkdir()
         for args in (["init", "--quiet"], *(["remote", "add", remote, f"../{remote}"] for remote in remotes)):
             subprocess.run(["git", *args], cwd=net.root / name, env=net.env(), check=True)
     subprocess.run(["git", "config", "remotes.mobile", "desktop"], cwd=net.root / "laptop", env=net.env(), check=True)
+    (net.root / "laptop" / "photos").mkdir()
+    (net.root / "laptop" / "photos" / "beach.jpg").touch()
     return net.root / "laptop"
 
 
@@ -186,6 +197,7 @@ def test_bash_expands_nothing_in_names(place: Path) -> None:
     subprocess.run(run, cwd=other, check=True)
     shell = bash(place, SOURCED)
     assert shell.offered("git-annex-syncx -C ../strange push ") == {name}
+    assert shell.offered("git-annex-syncx -C ../strange transfer ") == {name, "photos"}
     shell.end()
     assert not list(place.parent.glob("*/harm"))
 

@@ -45,6 +45,8 @@ class Editor:
 
     def text(self, node: Node) -> None:
         path = self.lucky.choice(["t1.txt", "t2.txt", "d/t.txt"])
+        if path == "d/t.txt" and os.path.lexists(node.path / "d") and not (node.path / "d").is_dir():
+            path = "t1.txt"  # a file or the link of an annexed one has the name
         known = node.path / path
         lines = known.read_text().splitlines() if known.is_file() else []
         lines.insert(self.lucky.randint(0, len(lines)), f"{node.name} {self.edits}")

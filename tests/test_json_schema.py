@@ -14,6 +14,8 @@ from git_annex_syncx.model import Fate, Result
 
 TEXT = (Path(__file__).parent.parent / "docs" / "json.md").read_text()
 SECTIONS = dict(zip(*[iter(re.split(r"^## (.+)\n", TEXT, flags=re.MULTILINE)[1:])] * 2, strict=True))
+# Columns of which each value that the documentation names has to come by, and no other.
+COLUMNS = [("Event", "event"), ("Event", "result"), ("Ref", "fate"), ("Status", "state"), ("File", "state")]
 TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "number": (int, float), "null": type(None)}
 
 
@@ -39,7 +41,7 @@ def section_of(printed: dict[str, Any]) -> str:
     """The section that describes an object."""
     if printed["event"] == "summary":
         return "Status summary" if printed["command"] == "status" else "Summary"
-    return "Status" if printed["event"] == "status" else "Event"
+    return {"status": "Status", "file": "File", "would": "Would"}.get(printed["event"], "Event")
 
 
 class Seen:
@@ -47,7 +49,7 @@ class Seen:
 
     def __init__(self) -> None:
         self.fields: set[tuple[str, str]] = set()
-        self.values: dict[str, set[str]] = {"event": set(), "result": set(), "fate": set(), "state": set()}
+        self.values: dict[tuple[str, str], set[str]] = {column: set() for column in COLUMNS}
 
     def check(self, printed: dict[str, Any], section: str) -> None:
         fields = {name: (kind, given) for name, kind, given, _ in table(section, "field")}
@@ -57,8 +59,8 @@ class Seen:
             if name in printed:
                 self.fields.add((section, name))
                 self.check_value(printed[name], kind, f"{section}: {name}")
-        for name, values in self.values.items():
-            if name in printed and section in ("Event", "Ref", "Status"):
+        for (where, name), values in self.values.items():
+            if where == section:
                 values.add(printed[name])
 
     def check_value(self, value: Any, kind: str, where: str) -> None:
@@ -67,9 +69,17 @@ class Seen:
         elif kind.startswith("list of "):
             for item in value:
                 self.check(item, kind.removeprefix("list of ").capitalize())
+        elif kind.capitalize() in SECTIONS:
+            self.check(value, kind.capitalize())
         else:
             allowed = [TYPES[name] for name in kind.split(" or ")]
             assert isinstance(value, tuple(flat(allowed))) and not isinstance(value, bool), f"{where} is {value!r}"
+
+    def preview(self, ran: Ran) -> None:
+        """All lines of a dry run, which has no summary."""
+        for event in ran.events:
+            assert section_of(event) == "Would"
+            self.check(event, "Would")
 
     def run(self, ran: Ran) -> None:
         """All lines of a run; the last one is its only summary."""
@@ -79,7 +89,7 @@ class Seen:
             self.check(event, section_of(event))
             if event["event"] == "merge" and event["result"] in ("done", "current"):
                 assert {"branch", "old", "new", "commits"} <= set(event)
-            if "result" in event:
+            if section_of(event) == "Event":
                 assert (event["error"] is not None) == (event["result"] == "failed")
 
 
@@ -171,16 +181,56 @@ def seen(net: Network) -> Seen:
     laptop.write("busy.txt", "in the way\n")
     seen.run(laptop.syncx("merge", ok=1))
     seen.run(laptop.syncx("status"))
+    content_travels(net, seen)
     return seen
+
+
+def content_travels(net: Network, seen: Seen) -> None:
+    """The part of the story in which files move, are dropped, imported and exported."""
+    here = net.create("here")
+    here.commit()
+    store, broken, other = (
+        net.clone(here, "store", bare=True),
+        net.clone(here, "broken", bare=True),
+        net.clone(here, "other"),
+    )
+    net.connect((here, store), (here, broken), (other, store))
+    for node in (here, other, here):
+        node.syncx("sync")
+
+    # a preview; start, progress, done, failed; another has to fetch it: waiting
+    (broken.path / "annex" / "objects").touch()
+    here.commit_annexed({"film.mkv": b"film" * 250_000})
+    seen.preview(here.syncx("transfer", "--dry-run"))
+    seen.run(here.syncx("transfer", ok=1))
+    seen.run(other.syncx("sync"))
+
+    # it is here, in spite of what is recorded: skipped
+    key = other.annex("lookupkey", "film.mkv").out.strip()
+    other.annex("setpresentkey", key, other.git("config", "annex.uuid").out.strip(), "0")
+    seen.run(other.syncx("transfer"))
+
+    # directories that others look at, or that a camera fills
+    for name, kind in (("camera", "importtree=yes"), ("book", "exporttree=yes")):
+        (net.root / name).mkdir()
+        directory = f"directory={net.root / name}"
+        here.annex("initremote", "--quiet", name, "type=directory", directory, "encryption=none", kind)
+        here.config(f"remote.{name}.annex-tracking-branch", "main")
+    (net.root / "camera" / "picture.jpg").write_text("a picture")
+    seen.run(here.syncx("transfer", "camera", "book"))
+
+    # what is not wanted here is dropped
+    here.annex("wanted", ".", "exclude=*")
+    seen.run(here.syncx("transfer", "store"))
 
 
 def test_what_is_printed_is_documented_and_what_is_documented_is_printed(seen: Seen) -> None:
     """One test: the story is long, and would be told once a worker."""
-    for section in ("Event", "Resolution", "Ref", "Summary", "Status", "Failure", "Status summary"):
+    for section in SECTIONS:
         for name in words(section, "field"):
             assert (section, name) in seen.fields, f"{name} of {section} is documented and was never printed"
-    for section, what in (("Event", "event"), ("Event", "result"), ("Ref", "fate"), ("Status", "state")):
-        assert seen.values[what] - {"status", "summary"} == words(section, what)
+    for (section, what), values in seen.values.items():
+        assert values == words(section, what), f"{what} of {section}"
 
 
 def test_all_results_and_fates_are_documented() -> None:

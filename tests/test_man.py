@@ -130,6 +130,7 @@ def test_the_examples_run(net: Network) -> None:
     assert len(lines) >= 15
     here = net.create("here")
     here.commit({"a.txt": "a\n"})
+    here.commit_annexed({"photos/beach.jpg": "a photo"})
     net.connect(*((here, net.clone(here, name, bare=True)) for name in ("nas", "usb", "laptop", "desktop")))
     for line in lines:
         here.run(*shlex.split(line.partition(" | ")[0]))
@@ -147,7 +148,7 @@ def test_help_on_a_terminal_has_a_pager(here: Node) -> None:
     ours, theirs = pty.openpty()
     env = here.net.env(MANPAGER="sed s/^/paged:/", TERM="dumb")
     done = subprocess.run(
-        ["git-annex-syncx", "help"], cwd=here.path, env=env, stdin=theirs, stdout=theirs, check=False
+        ["git-annex-syncx", "help", "push"], cwd=here.path, env=env, stdin=theirs, stdout=theirs, check=False
     )
     os.close(theirs)
     assert done.returncode == 0

@@ -40,6 +40,7 @@ __git_annex_syncx() {
         case $command,$(__git_annex_syncx_arguments "$command") in
         ,* | *,command) __git_annex_syncx_offer $__git_annex_syncx_commands ;;
         *,remote) __git_annex_syncx_offer $(__git_annex_syncx_remotes) ;;
+        *,either) __git_annex_syncx_either ;;
         *,file) compopt -o default 2>/dev/null ;;
         esac
         ;;
@@ -62,6 +63,22 @@ __git_annex_syncx_offer() {
             COMPREPLY+=("$quoted")
         fi
     done
+}
+
+# Remotes and groups, and files; hidden ones only when asked for.
+__git_annex_syncx_either() {
+    local start found quoted
+    start=$(__git_annex_syncx_unquoted "$cur")
+    __git_annex_syncx_offer $(__git_annex_syncx_remotes)
+    while IFS= read -r found; do
+        [[ $found == .* && $start != .* ]] && continue
+        printf -v quoted %q "$found"
+        [[ -d $found ]] && quoted+=/
+        COMPREPLY+=("$quoted")
+    done < <(compgen -f -- "$start")
+    if [[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]]; then
+        compopt -o nospace 2>/dev/null
+    fi
 }
 
 __git_annex_syncx_directories() {

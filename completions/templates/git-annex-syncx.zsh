@@ -37,6 +37,10 @@ __git_annex_syncx_remotes() {
   _wanted remotes expl 'remote or group' compadd -a names
 }
 
+__git_annex_syncx_remotes_or_files() {
+  _alternative 'remotes:remote or group:__git_annex_syncx_remotes' 'files:file:_files'
+}
+
 __git_annex_syncx_commands() {
   local -a commands
   commands=(

@@ -51,6 +51,7 @@ YES, NO = "SYNCX_YES", "SYNCX_NO"
 
 # Latin-1 carries any bytes unchanged through sh, which encodes arguments strictly.
 ENCODING = "latin-1"
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 LAST_CHUNKS = 200  # of the stderr of a program that runs for long
 
 _alive: dict[int, Any] = {}
@@ -131,7 +132,8 @@ class Talk:
             ended(self._running.exit_code, "".join(self._said).encode(ENCODING))
 
         streams = {"_in": self._lines, "_out": lambda line: heard(line.encode(ENCODING)), "_err": complain}
-        self._running = _start(program, args, cwd, env, {**streams, "_out_bufsize": 1, "_no_out": True})
+        options = {"_out_bufsize": 1, "_no_out": True, "_preexec_fn": _dying_with_us()}
+        self._running = _start(program, args, cwd, env, {**streams, **options})
         threading.Thread(target=wait, daemon=True).start()
 
     def say(self, line: bytes) -> None:
@@ -196,6 +198,19 @@ def find(program: str) -> str:
     if not found:
         raise UsageError(f"{program} is not installed", f"install {program}, or put its directory on the PATH")
     return str(Path(found).absolute())
+
+
+def _dying_with_us() -> Callable[[], None] | None:
+    """What a child does first so that it ends when this thread does, also when we are killed; Linux only.
+
+    A git-annex whose output nobody reads any more would hang, and keep its transfer locks.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    prctl, death = ctypes.CDLL(None).prctl, signal.SIGTERM
+    return lambda: prctl(PR_SET_PDEATHSIG, death)
 
 
 def _start(
