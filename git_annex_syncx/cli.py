@@ -208,7 +208,7 @@ def transfer_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.argument("words", metavar="[REMOTE...] [PATH...]", nargs=-1)
 @except_option
 @transfer_options
-@click.option("-n", "--dry-run", is_flag=True, help="Show what would go where; change nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Show what would go where; move nothing.")
 def transfer(
     options: Globals, words: tuple[str, ...], excepted: tuple[str, ...], dry_run: bool, **order: Any
 ) -> None:

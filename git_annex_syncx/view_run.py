@@ -115,7 +115,7 @@ class PlainView(View):
         """A file that failed; with -v each one that has moved."""
         if progress.state == "failed" or (self.all_of_it and progress.state in ("done", "skipped")):
             reason = f": {progress.reason}" if progress.reason else ""
-            say(f"{progress.operation} {progress.remote}: {progress.state}: {progress.file}{reason}")
+            say(f"{progress.operation} {progress.remote}: {progress.file}: {progress.state}{reason}")
 
     def summary(self, command: str, tally: Tally) -> None:
         """A line of counts, with -v."""

@@ -10,7 +10,7 @@ from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from git_annex_syncx.errors import UsageError
+from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.git import Repository, without_probing
 
@@ -106,9 +106,15 @@ def import_tree(repo: Repository, branch: str, remote: str) -> None:
     annex(repo, "import", "--quiet", f"--from={remote}", "--", branch, remote=remote, asks=True)
 
 
-def export_tree(repo: Repository, branch: str, remote: str) -> None:
-    """Make an export remote hold the files of a branch. Raises ProgramFailed where some could not be sent."""
-    annex(repo, "export", "--quiet", f"--to={remote}", "--", branch, remote=remote, asks=True)
+def export_tree(repo: Repository, branch: str, remote: str) -> dict[str, str]:
+    """Make an export remote hold the files of a branch; file -> why it could not be sent. Raises ProgramFailed."""
+    words = ("export", "--json", "--json-error-messages", f"--to={remote}", "--", branch)
+    done = annex(repo, *words, remote=remote, ok=(0, 1), asks=True)
+    told = [json.loads(line) for line in os.fsdecode(done.out).splitlines() if line.startswith("{")]
+    if done.code and not told:
+        raise ProgramFailed("git annex export", done.code, os.fsdecode(done.err), repo.home)
+    failed = (one for one in told if not one.get("success", True))
+    return {str(one.get("file")): "; ".join(one["error-messages"]) or str(one.get("note", "")) for one in failed}
 
 
 def ask_map(repo: Repository, patience: float) -> tuple[bytes, list[str]]:

@@ -139,6 +139,21 @@ def require_present(repo: Repository, remote: Remote) -> None:
         )
 
 
+def is_receiving(repo: Repository, remote: Remote, file_name: bytes) -> bool:
+    """Whether somebody else's git-annex is bringing a key to a directory remote just now, or was killed at it.
+
+    To us git-annex only says then that it could not send. `file_name` is the key's name as a file.
+    """
+    if remote.path is None:
+        return False
+    git_dir = _git_dir_at(repo.home / os.path.expanduser(remote.path))
+    place = os.fsencode(git_dir / "annex" / "transfer" / "download") if git_dir else b""
+    try:
+        return any(os.path.exists(os.path.join(place, uuid, file_name)) for uuid in os.listdir(place or b"/dev/null"))
+    except OSError:
+        return False
+
+
 def read_porcelain(out: bytes) -> tuple[RefReport, ...]:
     """The lines of `git push --porcelain`: flag TAB from:to TAB summary (reason)."""
     reports = []

@@ -115,9 +115,17 @@ def roads(net: Network) -> Roads:
                 continue
             road = all_kinds.number(link.cost, link.latency_ms, link.bytes_per_second, pull)
             known = incoming[target].setdefault(source, road)
-            if kinds[road] < kinds[known]:  # the cheaper one does it, else the faster, else who has the content
+            # The cheaper one does it, else not a drive, else who has the content. Not the faster: whose link was
+            # never measured would seem to be that.
+            drives = net.places[source].removable, net.places[target].removable
+            if _rank(kinds[road], drives) < _rank(kinds[known], drives):
                 incoming[target][source] = road
     return Roads(net.places, number, kinds, incoming, closed)
+
+
+def _rank(road: Road, drives: tuple[bool, bool]) -> tuple[int, bool, bool, float, float]:
+    """Which of two roads from the same place to the same is taken; `drives`: whether source and target are such."""
+    return road.cost, drives[road.pull], road.pull, road.latency, road.slowness
 
 
 def roads_of_graph(graph: networkx.DiGraph[str]) -> Roads:

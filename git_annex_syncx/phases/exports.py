@@ -13,6 +13,9 @@ from git_annex_syncx.phases.merge import Merging, merge
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import one_remote
 
+NOT_HERE = "not available"  # what git-annex notes of a file whose content it has not got
+AGAIN = "the next run tries again"
+
 
 def bring_in(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Import what changed in import remotes that follow a branch, and merge it."""
@@ -62,6 +65,14 @@ def _export(node: Node, remote: Remote) -> Outcome:
     if node.outbox.fact(key) == tree:
         return Outcome("export", Result.CURRENT, remote.name, remote.uuid)
     transport.require_present(node.repo, remote)
-    annex.export_tree(node.repo, remote.tracking_branch, remote.name)
-    node.outbox.remember(key, tree)
-    return Outcome("export", Result.DONE, remote.name, remote.uuid, seconds=time.monotonic() - begun)
+    failed = annex.export_tree(node.repo, remote.tracking_branch, remote.name)
+    absent = [file for file, why in failed.items() if why == NOT_HERE]
+    for file, why in failed.items():
+        if why != NOT_HERE:
+            raise SyncxError(f"{file}: {why}", AGAIN)
+    if not absent:
+        node.outbox.remember(key, tree)
+    more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+    reason = f"the content of {absent[0]}{more} is not here" if absent else ""
+    result = Result.SKIPPED if absent else Result.DONE
+    return Outcome("export", result, remote.name, remote.uuid, reason=reason, seconds=time.monotonic() - begun)

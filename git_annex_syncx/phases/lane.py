@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from git_annex_syncx.gateway import transport
 from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State, Way, copying, is_key
-from git_annex_syncx.gateway.locations import key_size
+from git_annex_syncx.gateway.locations import file_name, key_size
 from git_annex_syncx.model import Remote
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.rates import Meter, differs
@@ -248,11 +248,16 @@ class Lane:
             self.meter.arrived(size, time.monotonic() - flight.sent)
             self.done, self._unreached = self.done + 1, 0
             return Told(answer.key, State.DONE, rest)
-        if answer.state is State.CARRIED:
+        if answer.state is State.CARRIED or self._taken(answer.key):
             self.carried += 1
             return Told(answer.key, State.CARRIED, -flight.bytes, answer.reason)
         self._unreached = self._unreached + 1 if UNREACHED.search(answer.reason) else 0
         return self._lost(answer.key, answer.reason, flight.bytes)
+
+    def _taken(self, key: str) -> bool:
+        """Whether another one brings the key there already."""
+        name = file_name(key)
+        return self.leg.operation == "push" and transport.is_receiving(self.node.repo, self.remote, name)
 
     def _settled(self) -> list[Told]:
         """What is to be said once an answer is in: keys for which there was nothing to do, and who is given up."""

@@ -33,10 +33,14 @@ class LostRace(SyncxError):
 
 @dataclass(frozen=True)
 class Pushing:
-    """What is pushed: the branch in hand, and the remotes whose branches a merge on the way takes in."""
+    """What is pushed: the branch in hand, and the remotes whose branches a merge on the way takes in.
+
+    Of `records` the git-annex branch alone.
+    """
 
     head: Head
     merging: merge.Merging
+    records: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
             yield outcome
         # A lost race makes a merge: whoever got the branch before it wants it too.
         known = _look(node, pushing)
-        todo = tuple(r for r in todo if r.name in arrived and _spec(node.repo, _sides(known, pushing.head, r)).wanted)
+        todo = tuple(r for r in todo if r.name in arrived and _spec(node.repo, _sides(known, pushing, r)).wanted)
         if not todo:
             return
 
@@ -78,11 +82,8 @@ def push_records(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Push the git-annex branch alone: it tells where content is, and starts what others do with it."""
     remotes = tuple(remotes)
     try:
-        head = worktree.require_head(node.repo)
-        pushing = Pushing(head, merge.Merging(remotes))
-        if annex.journal_waits(node.repo):
-            annex.bring_branch_up(node.repo)
-        known = {ref: value for ref, value in _look(node, pushing).items() if ref != f"refs/heads/{head.basis}"}
+        pushing = Pushing(worktree.require_head(node.repo), merge.Merging(remotes), records=True)
+        known = _prepare(node, pushing)
     except SyncxError as error:
         yield own_failure("push", error)
         return
@@ -94,7 +95,7 @@ def push_records(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
 
 def _prepare(node: Node, pushing: Pushing) -> Mapping[str, str]:
     """Bring what waits elsewhere onto the two branches that are pushed; all refs then."""
-    if pushing.head.adjusted:
+    if pushing.head.adjusted and not pushing.records:
         merge.propagate(node, pushing.head)
     if annex.journal_waits(node.repo):
         annex.bring_branch_up(node.repo)
@@ -145,7 +146,11 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
     def once() -> Outcome:
         transport.fetch(node.repo, node.settings, remote)
         before = git.refs(node.repo)
-        details = merge.resolved(merge.bring_together(node, pushing.merging, remote.name))
+        details: Mapping[str, object] = {}
+        if pushing.records:
+            merge.merge_annex_branches(node, pushing.merging.remotes)
+        else:
+            details = merge.resolved(merge.bring_together(node, pushing.merging, remote.name))
         try:
             outcome = _attempt(node, pushing, _as_merged(before, git.refs(node.repo)), remote)
             return replace(outcome, details=details)
@@ -166,7 +171,7 @@ def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:
 
 def _attempt(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
     """One push, or none where nothing is to be pushed. Raises LostRace where the remote has moved on."""
-    sides = _sides(known, pushing.head, remote)
+    sides = _sides(known, pushing, remote)
     spec = _spec(node.repo, sides)
     if not spec.wanted:
         if remote.through_special and node.outbox.fact(_unverified(remote)):
@@ -185,12 +190,12 @@ def _attempt(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Rem
     return _judged(pushing.head, remote, reports)
 
 
-def _sides(known: Mapping[str, str], head: Head, remote: Remote) -> Sides:
+def _sides(known: Mapping[str, str], pushing: Pushing, remote: Remote) -> Sides:
     """The sides of a push, from all refs that there are here."""
-    basis = head.basis
+    basis = pushing.head.basis
     return Sides(
         basis=basis,
-        branch=known.get(f"refs/heads/{basis}"),
+        branch=None if pushing.records else known.get(f"refs/heads/{basis}"),
         theirs=(known.get(remote.tracking(f"synced/{basis}")), known.get(remote.tracking(basis))),
         annex=known.get(ANNEX),
         annex_theirs=(known.get(remote.tracking("synced/git-annex")), known.get(remote.tracking("git-annex"))),

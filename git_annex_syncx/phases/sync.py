@@ -72,7 +72,8 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish, order: Order | None 
         yield outcome
     if _wants_content(node, wish):
         yield from transfer(node, reached, order)
-        yield from planning.tell_links(node)  # git-annex has asked new remotes who they are, speeds were measured
+    yield from planning.tell_links(node)  # git-annex has asked new remotes who they are, speeds were measured
+    if _wants_content(node, wish) or any(not remote.uuid for remote in reached):
         again = push(node, (remote for remote in reached if remote.name in pushed))
         yield from (outcome for outcome in again if outcome.result is not Result.CURRENT)
 

@@ -292,7 +292,7 @@ def _results(run: Run, begun: float) -> Iterator[Outcome]:
         if lanes:
             _measure(run, remote, lanes)
             yield _result(run, remote, lanes, time.monotonic() - begun)
-        elif remote.name in run.away:
+        elif _end(run, remote.uuid or "") is None and remote.name in run.away:
             yield run.away[remote.name]
         else:
             yield Outcome("transfer", Result.CURRENT, remote.name, remote.uuid)
@@ -306,13 +306,11 @@ def _result(run: Run, remote: Remote, lanes: list[Lane], seconds: float) -> Outc
     )
     result = Result.FAILED if failed else Result.DONE if done else Result.SKIPPED if carried else Result.CURRENT
     reasons = [f"{count} of {why}" if count > 1 else why for why, count in Counter(failed.values()).most_common(3)]
-    told = f"{_many(len(failed))} failed: {'; '.join(reasons)}" if failed else ""
-    if not failed and carried:
-        told = f"{_many(carried)} are carried by somebody else already"
-    elif not failed and done:
-        told = f"{_many(done)}"
+    told = [_many(done)] * bool(done)
+    told += [f"{_many(carried)} carried by somebody else already"] * bool(carried)
+    told += [f"{_many(len(failed))} failed: {'; '.join(reasons)}"] * bool(failed)
     return Outcome(
-        "transfer", result, remote.name, remote.uuid, seconds=seconds, reason=told,
+        "transfer", result, remote.name, remote.uuid, seconds=seconds, reason=", ".join(told),
         advice="the next run tries again" if failed else "",
         details={"files": done, "bytes": moved, "failed": len(failed), "carried": carried},
     )  # fmt: skip
@@ -343,7 +341,9 @@ def _others(world: World, asked: list[Need]) -> Iterator[Outcome]:
             waiting[step.executor, step.target] += len(group.keys)
     for (executor, target), count in sorted(waiting.items()):
         name = world.network.name
-        told = f"{_many(count)} wait for {name(executor)} to bring {'it' if count == 1 else 'them'} to {name(target)}"
+        verb, them = ("waits", "it") if count == 1 else ("wait", "them")
+        how = f"fetch {them}" if executor == target else f"bring {them} to {name(target)}"
+        told = f"{_many(count)} {verb} for {name(executor)} to {how}"
         yield Outcome(
             "waiting", Result.SKIPPED, reason=told, details={"executor": executor, "target": target, "files": count}
         )
