@@ -21,6 +21,7 @@ from git_annex_syncx.phases.routing import Leg
 UNREACHED = re.compile(r"unable to check |unable to connect|Lost connection|ssh: |not available|timed out")
 MOST_UNREACHED = 2  # in a row
 MOST_DEATHS = 3  # of its processes
+GONE = "its content is not here any more"
 VERIFYING = 5_000_000  # bytes a second at which a file is read again at least, when all of it has moved
 
 
@@ -268,7 +269,9 @@ class Lane:
         keys = list(self._flying)
         self._flying.clear()
         self._nothings = 0
-        return [Told(key, State.NOTHING) for key in keys]
+        if self.leg.operation == "push" and not self.leg.through:
+            return [self._lost(key, GONE) for key in keys]
+        return [Told(key, State.NOTHING) for key in keys]  # it came here by another way
 
     def _lost(self, key: str, reason: str, moved: int = 0) -> Told:
         self.failed[key] = reason
