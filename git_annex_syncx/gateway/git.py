@@ -182,6 +182,13 @@ def refs(repo: Repository, *prefixes: str) -> dict[str, str]:
     return found
 
 
+def tips(repo: Repository, *names: str) -> dict[str, tuple[str, str]]:
+    """Full name of a branch -> its commit and that one's tree, of those that exist."""
+    rows = text(repo, "for-each-ref", "--format=%(objectname) %(tree) %(refname)", *names).splitlines()
+    found = (row.split(" ", 2) for row in rows)
+    return {name: (commit, tree) for commit, tree, name in found if name in names}
+
+
 def head(repo: Repository) -> Head | None:
     """The branch that HEAD names, born or not; None where HEAD is detached."""
     name = text(repo, "symbolic-ref", "--quiet", "HEAD", ok=(0, 1))

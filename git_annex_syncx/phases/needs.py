@@ -136,7 +136,7 @@ def of_all_keys(node: Node) -> Look:
     """The same of all keys that there are, those included that no file of the tree uses. Nothing is remembered."""
     world = read_world(node)
     held = _held(node, world, locations.everything(node.repo, _annex_commit(node)))
-    files = _by_key(locations.names(node.repo, _tree(node)))
+    files = _by_key(locations.names(node.repo, _cursor(node, world).tree))
     return Look(world, list(_needs(node, world, {key: files.get(key, {}) for key in held}, held)), True)
 
 
@@ -173,19 +173,24 @@ def holders_of(node: Node, world: World, keys: Iterable[str]) -> dict[str, froze
 
 
 def _cursor(node: Node, world: World) -> Cursor:
-    return Cursor(_annex_commit(node), _tree(node), world.digest)
+    head = git.head(node.repo)
+    name = f"refs/heads/{head.basis}" if head else "HEAD"  # of an adjusted branch the basis
+    tips = git.tips(node.repo, branch.BRANCH, name)
+    if not head:
+        tree = objects.tree_of(node.repo, "HEAD")
+    else:
+        tree = tips[name][1] if name in tips else objects.empty_tree(node.repo)
+    return Cursor(_commit(tips), tree, world.digest)
+
+
+def _commit(tips: Mapping[str, tuple[str, str]]) -> str:
+    if branch.BRANCH not in tips:
+        raise UsageError("there is no git-annex branch in this repository", "git annex init")
+    return tips[branch.BRANCH][0]
 
 
 def _annex_commit(node: Node) -> str:
-    return git.refs(node.repo, branch.BRANCH)[branch.BRANCH]
-
-
-def _tree(node: Node) -> str:
-    """Of the branch in hand, an adjusted branch's basis; of one without a commit the empty tree."""
-    head = git.head(node.repo)
-    name = f"refs/heads/{head.basis}" if head else "HEAD"
-    commit = git.refs(node.repo, name).get(name) if head else "HEAD"
-    return objects.tree_of(node.repo, commit) if commit else objects.empty_tree(node.repo)
+    return _commit(git.tips(node.repo, branch.BRANCH))
 
 
 def _begin(node: Node, world: World, known: Inventory, now: Cursor) -> None:

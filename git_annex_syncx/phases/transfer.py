@@ -58,6 +58,8 @@ class Run:
     tried: set[tuple[str, Leg]] = field(default_factory=set)
     lanes: list[Lane] = field(default_factory=list)
     looked_at: set[str] = field(default_factory=set)
+    last: Look | None = None
+    measured: bool = False
 
     @property
     def total(self) -> Timetable:
@@ -89,9 +91,9 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
             yield from _rounds(run)
             yield from _results(run, begun)
             yield from exports.send_out(node, run.remotes)
-            if run.order.drop:
-                yield from drops.drop(node, run.remotes, _look(run), run.looked_at)
-            if run.lanes:
+            if run.order.drop and run.last:
+                yield from drops.drop(node, run.remotes, run.last, run.looked_at)
+            if run.measured:
                 yield from planning.tell_links(node)  # speeds were measured
             yield from push_records(
                 node, (remote for remote in _git_only(run.remotes) if remote.name not in run.away)
@@ -153,7 +155,10 @@ def _alone(node: Node) -> Iterator[None]:
 
 
 def _look(run: Run) -> Look:
-    return needs.of_all_keys(run.node) if run.order.all_keys else needs.look(run.node)
+    """Look at what has changed; the world does not in a run."""
+    world = run.last.world if run.last else None
+    run.last = needs.of_all_keys(run.node) if run.order.all_keys else needs.look(run.node, world)
+    return run.last
 
 
 def _rounds(run: Run) -> Iterator[Event]:
@@ -328,6 +333,7 @@ def _measure(run: Run, remote: Remote, lanes: list[Lane]) -> None:
     if not (speeds or latencies) or not remote.uuid:
         return
     with contextlib.suppress(OutboxError):
+        run.measured = True
         before = measured(run.node.outbox.fact(f"speed {remote.uuid}"))
         now = (max(speeds, default=None), min(latencies, default=None))
         remember_speed(run.node.outbox, remote.uuid, averaged(before[0], now[0]), averaged(before[1], now[1]))
