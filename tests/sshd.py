@@ -143,12 +143,17 @@ class Sshd:
 class Proxy:
     """A TCP proxy before a port of this machine.
 
-    `delay` seconds pass one way, `rate` bytes a second one way and connection; `connections` were made so far.
+    `delay` seconds pass one way, `rate` bytes a second one way and connection (with `shared` all connections
+    together, as an uplink); `connections` were made so far, `sent` bytes went to the target.
     With `target` None it accepts and never answers: a dead host.
     """
 
-    def __init__(self, target: int | None, delay: float = 0.0, rate: float | None = None) -> None:
-        self.target, self.delay, self.rate = target, delay, rate
+    def __init__(
+        self, target: int | None, delay: float = 0.0, rate: float | None = None, *, shared: bool = False
+    ) -> None:
+        self.target, self.delay, self.rate, self.shared = target, delay, rate, shared
+        self.sent = 0
+        self._busy_until = {True: 0.0, False: 0.0}  # towards the target, and back
         self.port = 0
         self.connections = 0
         self._loop = asyncio.new_event_loop()
@@ -185,12 +190,12 @@ class Proxy:
             await asyncio.sleep(2 * self.delay)  # the handshake of TCP takes a round trip
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
             with contextlib.closing(far_writer):
-                await asyncio.gather(self._carry(reader, far_writer), self._carry(far_reader, writer))
+                await asyncio.gather(self._carry(reader, far_writer, True), self._carry(far_reader, writer, False))
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, there: bool) -> None:
         """Read at once, hand on when it is due."""
         queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=1024)
-        reading = asyncio.ensure_future(self._collect(reader, queue))
+        reading = asyncio.ensure_future(self._collect(reader, queue, there))
         try:
             while True:
                 due, chunk = await queue.get()
@@ -203,7 +208,9 @@ class Proxy:
         finally:
             reading.cancel()
 
-    async def _collect(self, reader: asyncio.StreamReader, queue: asyncio.Queue[tuple[float, bytes]]) -> None:
+    async def _collect(
+        self, reader: asyncio.StreamReader, queue: asyncio.Queue[tuple[float, bytes]], there: bool
+    ) -> None:
         sent = 0.0
         chunk = b"-"
         while chunk:
@@ -211,7 +218,10 @@ class Proxy:
                 chunk = await reader.read(65536)
             except OSError:
                 chunk = b""
+            self.sent += len(chunk) * there
+            sent = self._busy_until[there] if self.shared else sent
             sent = max(sent, self._loop.time()) + (len(chunk) / self.rate if self.rate else 0.0)
+            self._busy_until[there] = sent
             await queue.put((sent + self.delay, chunk))
 
 

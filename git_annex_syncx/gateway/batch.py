@@ -100,13 +100,14 @@ class Batch:
         self._talk.end()
 
 
-def copying(way: Way) -> Iterator[str]:
-    """The words for git-annex that bring keys along a way."""
+def copying(way: Way, progress: bool) -> Iterator[str]:
+    """The words for git-annex that bring keys along a way, and tell of their progress."""
     yield "copy"
     for option, name in (("--from", way.source), ("--to", way.target)):
         if name:
             yield f"{option}={name}"
-    yield "--json-progress"
+    if progress:
+        yield "--json-progress"
 
 
 def dropping(remote: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ from git_annex_syncx.phases.routing import Leg
 UNREACHED = re.compile(r"unable to check |unable to connect|Lost connection|ssh: |not available|timed out")
 MOST_UNREACHED = 2  # in a row
 MOST_DEATHS = 3  # of its processes
+TINY = 1_000_000  # bytes of a file whose progress nobody needs to see
 GONE = "its content is not here any more"
 VERIFYING = 5_000_000  # bytes a second at which a file is read again at least, when all of it has moved
 
@@ -215,7 +216,9 @@ class Lane:
         for remote in self.remotes:
             env |= transport.annex_connection(self.node.repo, self.node.settings, remote)
         heard = functools.partial(self.heard, self)
-        self._batch = Batch(self.node.repo, copying(self.way), self.way.remotes, env, heard, heard, pace)
+        # Of small files git-annex would say more than it sends.
+        words = copying(self.way, progress=any(size > TINY for size, _ in self._waiting))
+        self._batch = Batch(self.node.repo, words, self.way.remotes, env, heard, heard, pace)
 
     def owns(self, batch: Batch) -> bool:
         """Whether a process is the one in hand."""
