@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from network import Network, Node
+from network import PROGRAMS, Network, Node
 from sshd import Proxy, Sshd
 
 RESULTS = Path(__file__).parent / "results" / "content.md"
@@ -62,7 +62,8 @@ def timed(node: Node, *words: str) -> float:
 def memory_and_time(node: Node, *words: str) -> tuple[float, float]:
     """Megabytes at most in memory and seconds of a command, what it started left out."""
     begun = time.perf_counter()
-    pid = os.posix_spawnp(words[0], words, node.net.env(PWD=str(node.path)) | {"GIT_DIR": str(node.path / ".git")})
+    program = str(PROGRAMS / words[0])
+    pid = os.posix_spawn(program, (program, "-C", str(node.path), *words[1:]), node.net.env())
     _, _, used = os.wait4(pid, 0)
     return used.ru_maxrss / 1e3, time.perf_counter() - begun
 
