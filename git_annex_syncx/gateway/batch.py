@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.annex import CHATTER, IN_PROGRESS
@@ -123,21 +124,26 @@ def is_key(text: str) -> bool:
 
 
 def read_answer(line: bytes) -> Answer:
-    """What a line of git-annex's says."""
+    """What a line of git-annex's says; of a line in another form that there was nothing to do."""
     try:
         told = json.loads(line.decode("utf-8", "surrogateescape"))
-    except ValueError:
+        return _read(told) if isinstance(told, dict) else Answer(State.NOTHING)
+    except (ValueError, TypeError):
         return Answer(State.NOTHING)
+
+
+def _read(told: Mapping[str, Any]) -> Answer:
     if "byte-progress" in told:
-        return Answer(State.MOVING, _key(told["action"]), int(told["byte-progress"]))
+        action = told.get("action")
+        return Answer(State.MOVING, _key(action if isinstance(action, dict) else {}), int(told["byte-progress"]))
     if told.get("success"):
         return Answer(State.DONE, _key(told))
     # Of a remote that cannot be reached only the note tells; it begins with where from and where to.
     messages = told.get("error-messages") or [NOTE.sub("", str(told.get("note", "")))]
-    return Answer(*_why(messages[:50], _key(told)))
+    return Answer(*_why(map(str, list(messages)[:50]), _key(told)))
 
 
-def _key(told: Mapping[str, object]) -> str:
+def _key(told: Mapping[str, Any]) -> str:
     given = told.get("input")
     return str(given[0]) if isinstance(given, list) and given else str(told.get("key", ""))
 

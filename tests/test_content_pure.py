@@ -1,0 +1,202 @@
+"""What transfers are decided by, without a repository: rates, wishes, logs, keys, answers, the inventory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_annex_syncx.gateway import locations
+from git_annex_syncx.gateway.batch import State, is_key, read_answer
+from git_annex_syncx.gateway.inventory import Cursor, Inventory
+from git_annex_syncx.gateway.locations import Name, file_name, key_of, key_size
+from git_annex_syncx.model import SYMLINK, Entry, Need
+from git_annex_syncx.network.wanting import Wishes
+from git_annex_syncx.phases.rates import Meter, averaged, differs, rate_at, share
+
+TABLE = ((480, 512), (1140, 10_000), (1380, None))
+
+
+@pytest.mark.parametrize(("minute", "rate"), [(479, None), (480, 512), (1139, 512), (1140, 10_000), (1439, None)])
+def test_rate_holds_until_the_next_entry_and_over_midnight(minute: int, rate: int | None) -> None:
+    assert rate_at(TABLE, minute) == rate
+
+
+def test_no_table_is_no_limit() -> None:
+    assert rate_at((), 0) is None
+
+
+@given(
+    st.none() | st.integers(1, 10**9), st.integers(1, 20), st.lists(st.none() | st.integers(1, 10**9), max_size=2),
+    st.integers(1, 8),
+)  # fmt: skip
+def test_shares_never_exceed_any_limit(total: int | None, lanes: int, own: list[int | None], jobs: int) -> None:
+    found = share(total, lanes, own, jobs)
+    limits = ([total / lanes] if total else []) + [limit for limit in own if limit]
+    if not limits:
+        assert found is None
+    else:
+        assert found is not None and (found == 1 or found * jobs <= min(limits))
+
+
+def test_a_limit_is_worth_a_new_start_where_it_differs_by_more_than_a_tenth() -> None:
+    assert not differs(1000, 1090)
+    assert differs(1000, 1200) and differs(None, 5) and not differs(None, None)
+
+
+def test_averages_decay() -> None:
+    assert averaged(None, 10.0) == 10.0 and averaged(10.0, None) == 10.0
+    assert averaged(10.0, 20.0) == pytest.approx(13.0)
+
+
+def test_a_meter_says_nothing_of_little() -> None:
+    meter = Meter(bytes=999_999, seconds=10.0)
+    assert meter.speed() is None and meter.latency() is None
+    meter.arrived(10, 0.05)
+    assert meter.latency() == pytest.approx(50.0)
+
+
+# Wishes
+
+
+def wishes(expression: str, *groups: str, required: str = "", group_wanted: str = "") -> Wishes:
+    return Wishes({"u": expression}, {"u": required}, {"u": groups}, dict.fromkeys(groups, group_wanted))
+
+
+@pytest.mark.parametrize(
+    ("expression", "groups", "group_wanted", "depends"),
+    [
+        ("include=*.jpg", (), "", False), ("standard", ("client",), "", False), ("standard", ("backup",), "", False),
+        ("standard", ("archive",), "", True), ("standard", ("source",), "", True),
+        ("include=*.mp3 and not (copies=2)", (), "", True), ("lackingcopies=1", (), "", True),
+        ("not inallgroup=backup", (), "", True), ("balanced=nas:2", (), "", True), ("present", (), "", True),
+        ("groupwanted", ("mine",), "approxlackingcopies=1", True), ("groupwanted", ("mine",), "include=*", False),
+        ("groupwanted", ("mine",), "groupwanted", False), ("include=*copies=2", (), "", False), ("", (), "", False),
+    ],
+)  # fmt: skip
+def test_what_depends_on_copies(expression: str, groups: tuple[str, ...], group_wanted: str, depends: bool) -> None:
+    assert wishes(expression, *groups, group_wanted=group_wanted).depends_on_copies("u") is depends
+
+
+def test_who_says_nothing_wants_all() -> None:
+    assert not wishes("").choosy("u") and not wishes("").choosy("other")
+    assert wishes("", required="include=*.doc").choosy("u")
+
+
+# Logs and keys
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\n\0"), min_size=1))
+def test_keys_survive_as_file_names(key: str) -> None:
+    assert b"/" not in file_name(key)
+    assert key_of(file_name(key)) == key
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("10X"), st.sampled_from("abc"))))
+def test_the_newest_line_of_each_repository_holds(lines: list[tuple[int, str, str]]) -> None:
+    log = "".join(f"{when}.5s {status} {uuid}\n" for when, status, uuid in lines).encode()
+    newest: dict[str, tuple[int, str]] = {}
+    for when, status, uuid in lines:
+        if uuid not in newest or when > newest[uuid][0]:
+            newest[uuid] = when, status
+    assert locations._parser()(log) == {uuid for uuid, (_, status) in newest.items() if status == "1"}
+
+
+@given(st.binary())
+def test_any_rubbish_is_a_log(log: bytes) -> None:
+    locations._parser()(log)
+
+
+@pytest.mark.parametrize(
+    ("key", "size"),
+    [("SHA256E-s123--aa.txt", 123), ("WORM-s1000-m1795412418--w", 1000), ("URL--http&c%%x", 0), ("X-s9-S3-C1--k", 9)],
+)
+def test_size_stands_in_the_key(key: str, size: int) -> None:
+    assert is_key(key) and key_size(key) == size
+
+
+@pytest.mark.parametrize("text", ["", "BOGUS", "SHA256E-s1--a\nb", "sha256-s1--a", "../x"])
+def test_what_would_end_git_annex_is_no_key(text: str) -> None:
+    assert not is_key(text)
+
+
+# Answers
+
+
+def test_answers_of_git_annex() -> None:
+    moving = {"action": {"command": "copy", "input": ["K"], "key": "K"}, "byte-progress": 7}
+    assert (read_answer(json.dumps(moving).encode()).state, read_answer(json.dumps(moving).encode()).bytes) == (
+        State.MOVING, 7,
+    )  # fmt: skip
+    assert read_answer(b"\n").state is State.NOTHING
+    assert read_answer(b'{"success":true,"input":["K"],"key":"K"}').state is State.DONE
+    failed = {"success": False, "input": ["K"], "error-messages": ["no space", "This could have failed because x"]}
+    assert read_answer(json.dumps(failed).encode()).reason == "no space"
+    noted = {"success": False, "input": ["K"], "error-messages": [], "note": "to nas...\nunable to check nas"}
+    assert read_answer(json.dumps(noted).encode()).reason == "unable to check nas"
+    busy = {"success": False, "input": ["K"], "error-messages": ["transfer already in progress, or unable to ..."]}
+    assert read_answer(json.dumps(busy).encode()).state is State.CARRIED
+
+
+@given(st.binary())
+def test_any_line_is_an_answer(line: bytes) -> None:
+    read_answer(line)
+
+
+@pytest.mark.parametrize("line", [b"[]", b"7", b'"x"', b"{}", b'{"byte-progress":"x","action":3}', b'{"note":null}'])
+def test_lines_of_another_shape_are_answers_too(line: bytes) -> None:
+    read_answer(line)
+
+
+# The inventory
+
+
+def entry(n: int) -> Entry:
+    return Entry(SYMLINK, f"{n:040x}")
+
+
+def some(inventory: Inventory) -> None:
+    names = [(b"a/x", Name("K1", entry(1))), (b"a0", Name("K2", entry(2))), (b"ab/\xff", Name("K1", entry(3)))]
+    needs = [Need("K1", frozenset("p"), frozenset("qr")), Need("K2", frozenset("p"), frozenset(), frozenset("p"))]
+    inventory.replace(Cursor("c", "t", "w"), names, lambda: needs)
+
+
+def test_inventory_keeps_what_was_found(tmp_path: Path) -> None:
+    inventory = Inventory(tmp_path / "inventory.sqlite")
+    assert inventory.cursor() is None
+    some(inventory)
+    assert inventory.cursor() == Cursor("c", "t", "w")
+    assert {need.key: need.targets for need in inventory.needs()} == {"K1": frozenset("qr"), "K2": frozenset()}
+    assert inventory.keys_at(b"a") == {"K1"} and inventory.keys_at(b"a0") == {"K2"}
+    assert inventory.keys_at(b"") == {"K1", "K2"} and inventory.keys_at(b"none") == set()
+    assert list(inventory.files(["K1", "K3"])["K1"]) == [b"a/x", b"ab/\xff"]
+    inventory.count_arrivals([("K1", "q"), ("K1", "q")])
+    assert inventory.arrivals(2) == {("K1", "q")}
+    inventory.update(Cursor("d", "u", "w"), {b"a0": None, b"new": Name("K1", entry(4))}, ["K2"], [])
+    assert {need.key for need in inventory.needs()} == {"K1"}
+    assert inventory.keys_of([b"a0", b"new"]) == {"K1"}
+    assert inventory.arrivals(1) == set(), "a file with another name may be wanted otherwise"
+
+
+def test_what_depends_on_the_world_is_forgotten_with_it(tmp_path: Path) -> None:
+    inventory = Inventory(tmp_path / "inventory.sqlite")
+    some(inventory)
+    inventory.count_arrivals([("K1", "q")])
+    inventory.note_refusals({("K1", "q"): {"p"}})
+    some(inventory)
+    assert inventory.arrivals(1) and inventory.refusals() == {("K1", "q"): frozenset("p")}
+    inventory.replace(Cursor("c", "t", "other"), [], list)
+    assert not inventory.arrivals(1) and not inventory.refusals()
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"rubbish" * 1000])
+def test_damaged_inventory_is_begun_anew(tmp_path: Path, rubbish: bytes) -> None:
+    path = tmp_path / "inventory.sqlite"
+    path.write_bytes(rubbish)
+    inventory = Inventory(path)
+    assert inventory.cursor() is None
+    some(inventory)
+    assert len(inventory.needs()) == 2
