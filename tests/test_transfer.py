@@ -9,11 +9,12 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from network import THOROUGH, Network, Node
+from sshd import Proxy, Sshd, wait_until
 
 KILLS = 7 * THOROUGH
 
@@ -608,6 +609,58 @@ def test_speed_is_measured_and_told(lan: tuple[Node, Node, Node]) -> None:
     (link,) = (k for k in told["links"] if k["owner"] == uuid_of(laptop) and k["remote"] == uuid_of(nas))
     assert link["latency_ms"] > 0
     assert link["bytes_per_second"] is None or link["bytes_per_second"] > 1e6
+
+
+# Over ssh
+
+
+@pytest.fixture
+def far(net: Network) -> Iterator[tuple[Node, Node, Sshd]]:
+    """A laptop with 12 MB in four files and a bare server; the test says by which port they are connected."""
+    with Sshd(net.root / "sshd", net.home) as sshd:
+        sshd.join(net)
+        laptop = net.create("laptop")
+        laptop.commit({"README": "x\n"})
+        server = net.clone(laptop, "server", bare=True)
+        server.git("remote", "remove", "origin")
+        laptop.git("remote", "add", "server", sshd.url(server.path))
+        laptop.config("remote.server.annex-uuid", uuid_of(server))
+        laptop.commit_annexed({f"f{n}": os.urandom(3_000_000) for n in range(4)})
+        laptop.syncx("sync", "--no-content")
+        yield laptop, server, sshd
+
+
+def test_limit_holds_over_ssh_with_parallel_transfers(far: tuple[Node, Node, Sshd]) -> None:
+    laptop, server, sshd = far
+    with Proxy(sshd.port) as proxy:
+        laptop.git("remote", "set-url", "server", sshd.url(server.path, proxy.port))
+        running = laptop.start("transfer", "--bwlimit", "1M")
+        wait_until(lambda: proxy.sent > 500_000)
+        before, begun = proxy.sent, time.monotonic()
+        time.sleep(8)
+        rate = (proxy.sent - before) / (time.monotonic() - begun)
+        running.communicate(timeout=60)
+    assert 0.9 * 1024**2 <= rate <= 1.1 * 1024**2
+    assert keys_on_disk(server) == keys_on_disk(laptop)
+
+
+def test_remote_that_vanishes_in_the_middle(far: tuple[Node, Node, Sshd]) -> None:
+    laptop, server, sshd = far
+    near = laptop.net.clone(laptop, "near", bare=True)
+    laptop.git("remote", "add", "near", str(near.path))
+    laptop.syncx("sync", "--no-content", "near")
+    with Proxy(sshd.port, rate=1_000_000) as proxy:
+        laptop.git("remote", "set-url", "server", sshd.url(server.path, proxy.port))
+        running = laptop.start("--json", "transfer")
+        wait_until(lambda: proxy.sent > 2_000_000)
+    sshd.disconnect()
+    out, _ = running.communicate(timeout=60)
+    told = {e["remote"]: e for e in map(json.loads, out.splitlines()) if e["event"] == "transfer"}
+    assert (told["server"]["result"], told["near"]["result"]) == ("failed", "done")
+    assert keys_on_disk(near) == keys_on_disk(laptop)
+    laptop.git("remote", "set-url", "server", sshd.url(server.path))
+    assert laptop.syncx("transfer").event("transfer", "server")["failed"] == 0
+    assert keys_on_disk(server) == keys_on_disk(laptop)
 
 
 # Export and import remotes

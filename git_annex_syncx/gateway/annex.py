@@ -16,7 +16,7 @@ from git_annex_syncx.gateway.git import Repository, without_probing
 
 OLDEST = 20230126
 CHATTER = re.compile(r"This could have failed because|^\w+: \d+ failed|^\(recording state|^\(merging ")
-IN_PROGRESS = re.compile(r"transfer already in progress|unable to take transfer lock|Lost connection")
+IN_PROGRESS = re.compile(r"transfer already in progress|unable to take transfer lock")
 
 
 def annex(
