@@ -177,6 +177,8 @@ def _paths_after(
     from git_annex_syncx.phases.node import choose_remotes, is_named
 
     node, words = options.node(), list(words)
+    if "" in words:
+        raise click.UsageError("an empty PATH names nothing; . is the whole directory")
     names = [word for word in words if is_named(node, word)]
     paths = tuple(tree_path(node, options.path, word) for word in words if word not in names)
     return node, *choose_remotes(node, names, excepted), paths
@@ -214,7 +216,8 @@ def transfer(
 ) -> None:
     """Send and get content as the plan says, and drop what is not wanted."""
     from git_annex_syncx import view_transfer
-    from git_annex_syncx.phases.transfer import Order, preview
+    from git_annex_syncx.phases.dispatch import Order
+    from git_annex_syncx.phases.transfer import preview
     from git_annex_syncx.phases.transfer import transfer as phase
 
     node, chosen, skipped, paths = _paths_after(options, words, excepted)
@@ -244,9 +247,9 @@ def sync(
     **wish: Any,
 ) -> None:  # fmt: skip
     """Commit, fetch, merge, push, transfer content, push."""
+    from git_annex_syncx.phases.dispatch import Order
     from git_annex_syncx.phases.sync import Wish
     from git_annex_syncx.phases.sync import sync as phase
-    from git_annex_syncx.phases.transfer import Order
 
     node, chosen, skipped = _chosen(options, remotes, excepted)
     order = Order(all_keys=all_keys, drop=drop, bwlimit=bwlimit)

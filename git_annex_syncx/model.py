@@ -130,7 +130,7 @@ class Progress:
 
     state: str  # "start", "progress", "done", "failed", "skipped"
     remote: str
-    operation: str  # "push", "pull", "drop"
+    operation: str  # "push" or "pull"
     key: str
     file: str
     bytes: int

@@ -15,7 +15,7 @@ from git_annex_syncx.gateway.inventory import Cursor, Inventory
 from git_annex_syncx.gateway.locations import Name, file_name, key_of, key_size
 from git_annex_syncx.model import SYMLINK, Entry, Need
 from git_annex_syncx.network.wanting import Wishes
-from git_annex_syncx.phases.rates import Meter, averaged, differs, rate_at, share
+from git_annex_syncx.phases.rates import Meter, averaged, differs, rate_at
 
 TABLE = ((480, 512), (1140, 10_000), (1380, None))
 
@@ -27,19 +27,6 @@ def test_rate_holds_until_the_next_entry_and_over_midnight(minute: int, rate: in
 
 def test_no_table_is_no_limit() -> None:
     assert rate_at((), 0) is None
-
-
-@given(
-    st.none() | st.integers(1, 10**9), st.integers(1, 20), st.lists(st.none() | st.integers(1, 10**9), max_size=2),
-    st.integers(1, 8),
-)  # fmt: skip
-def test_shares_never_exceed_any_limit(total: int | None, lanes: int, own: list[int | None], jobs: int) -> None:
-    found = share(total, lanes, own, jobs)
-    limits = ([total / lanes] if total else []) + [limit for limit in own if limit]
-    if not limits:
-        assert found is None
-    else:
-        assert found is not None and (found == 1 or found * jobs <= min(limits))
 
 
 def test_a_limit_is_worth_a_new_start_where_it_differs_by_more_than_a_tenth() -> None:
@@ -173,23 +160,23 @@ def test_inventory_keeps_what_was_found(tmp_path: Path) -> None:
     assert inventory.keys_at(b"a") == {"K1"} and inventory.keys_at(b"a0") == {"K2"}
     assert inventory.keys_at(b"") == {"K1", "K2"} and inventory.keys_at(b"none") == set()
     assert list(inventory.files(["K1", "K3"])["K1"]) == [b"a/x", b"ab/\xff"]
-    inventory.count_arrivals([("K1", "q"), ("K1", "q")])
-    assert inventory.arrivals(2) == {("K1", "q")}
+    inventory.count_drops([("K1", "q"), ("K1", "q")])
+    assert inventory.drops(2) == {("K1", "q")}
     inventory.update(Cursor("d", "u", "w"), {b"a0": None, b"new": Name("K1", entry(4))}, ["K2"], [])
     assert {need.key for need in inventory.needs()} == {"K1"}
     assert inventory.keys_of([b"a0", b"new"]) == {"K1"}
-    assert inventory.arrivals(1) == set(), "a file with another name may be wanted otherwise"
+    assert inventory.drops(1) == set(), "a file with another name may be wanted otherwise"
 
 
 def test_what_depends_on_the_world_is_forgotten_with_it(tmp_path: Path) -> None:
     inventory = Inventory(tmp_path / "inventory.sqlite")
     some(inventory)
-    inventory.count_arrivals([("K1", "q")])
+    inventory.count_drops([("K1", "q")])
     inventory.note_refusals({("K1", "q"): {"p"}})
     some(inventory)
-    assert inventory.arrivals(1) and inventory.refusals() == {("K1", "q"): frozenset("p")}
+    assert inventory.drops(1) and inventory.refusals() == {("K1", "q"): frozenset("p")}
     inventory.replace(Cursor("c", "t", "other"), [], list)
-    assert not inventory.arrivals(1) and not inventory.refusals()
+    assert not inventory.drops(1) and not inventory.refusals()
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"rubbish" * 1000])

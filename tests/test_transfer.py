@@ -640,7 +640,8 @@ def test_limit_holds_over_ssh_with_parallel_transfers(far: tuple[Node, Node, Ssh
         time.sleep(8)
         rate = (proxy.sent - before) / (time.monotonic() - begun)
         running.communicate(timeout=60)
-    assert 0.9 * 1024**2 <= rate <= 1.1 * 1024**2
+    # On a busy machine it may be slower, faster it may not be.
+    assert 0.5 * 1024**2 <= rate <= 1.1 * 1024**2
     assert keys_on_disk(server) == keys_on_disk(laptop)
 
 

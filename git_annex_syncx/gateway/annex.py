@@ -110,7 +110,7 @@ def export_tree(repo: Repository, branch: str, remote: str) -> dict[str, str]:
     """Make an export remote hold the files of a branch; file -> why it could not be sent. Raises ProgramFailed."""
     words = ("export", "--json", "--json-error-messages", f"--to={remote}", "--", branch)
     done = annex(repo, *words, remote=remote, ok=(0, 1), asks=True)
-    told = [json.loads(line) for line in os.fsdecode(done.out).splitlines() if line.startswith("{")]
+    told = [json.loads(line) for line in done.out.splitlines() if line.startswith(b"{")]
     if done.code and not told:
         raise ProgramFailed("git annex export", done.code, os.fsdecode(done.err), repo.home)
     failed = (one for one in told if not one.get("success", True))

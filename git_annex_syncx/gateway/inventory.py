@@ -19,12 +19,13 @@ from typing import Any, TypeVar
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway.locations import Name
+from git_annex_syncx.gateway.outbox import tells_of_damage
 from git_annex_syncx.model import Entry, Need
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
 REFUSED_FOR = 6 * 3600.0  # seconds; a copy that could not be verified may be there again then
 AT_ONCE = 500  # values in one question
 SCHEMA = """
@@ -35,7 +36,7 @@ CREATE INDEX IF NOT EXISTS names_of_key ON names (key);
 CREATE TABLE IF NOT EXISTS sets (id INTEGER PRIMARY KEY, uuids TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS needs (
     key BLOB PRIMARY KEY, holders INTEGER NOT NULL, targets INTEGER NOT NULL, unwanted INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS arrivals (key BLOB, uuid TEXT, times INTEGER NOT NULL, PRIMARY KEY (key, uuid));
+CREATE TABLE IF NOT EXISTS drops (key BLOB, uuid TEXT, times INTEGER NOT NULL, PRIMARY KEY (key, uuid));
 CREATE TABLE IF NOT EXISTS refusals (
     key BLOB, uuid TEXT, holders TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (key, uuid));
 """
@@ -65,13 +66,14 @@ class Inventory:
     def alone(self) -> Iterator[None]:
         """Keep other processes from looking at the same time."""
         try:
-            with self.path.with_suffix(".lock").open("w") as handle:
-                fcntl.flock(handle, fcntl.LOCK_EX)
-                yield
+            handle = self.path.with_suffix(".lock").open("w")
         except OSError as error:
             raise InventoryError(
                 f"{self.path} cannot be used: {error}", "check permissions and free space"
             ) from error
+        with handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
 
     def cursor(self) -> Cursor | None:
         """What it was made from; None where a full pass is needed."""
@@ -85,7 +87,7 @@ class Inventory:
 
         def write(db: sqlite3.Connection) -> None:
             same_world = db.execute("SELECT 1 FROM cursor WHERE world = ?", (cursor.world,)).fetchone()
-            for table in ("cursor", "names", "sets", "needs", *(() if same_world else ("arrivals", "refusals"))):
+            for table in ("cursor", "names", "sets", "needs", *(() if same_world else ("drops", "refusals"))):
                 db.execute(f"DELETE FROM {table}")
             db.execute("DROP INDEX IF EXISTS names_of_key")
             _put_names(db, names)
@@ -105,7 +107,7 @@ class Inventory:
             _put_names(db, ((path, name) for path, name in names.items() if name))
             # A key with other files can be wanted otherwise: it may come and go again.
             renamed = [(os.fsencode(name.key),) for name in names.values() if name]
-            db.executemany("DELETE FROM arrivals WHERE key = ?", renamed)
+            db.executemany("DELETE FROM drops WHERE key = ?", renamed)
             db.executemany("DELETE FROM needs WHERE key = ?", ((os.fsencode(key),) for key in keys))
             _put_needs(db, needs)
             _put_cursor(db, cursor)
@@ -118,7 +120,10 @@ class Inventory:
         def read(db: sqlite3.Connection) -> list[Need]:
             sets = {n: frozenset(uuids.split()) for n, uuids in db.execute("SELECT id, uuids FROM sets")}
             rows = db.execute("SELECT key, holders, targets, unwanted FROM needs")
-            return [Need(os.fsdecode(key), sets[a], sets[b], sets[c]) for key, a, b, c in rows]
+            try:
+                return [Need(os.fsdecode(key), sets[a], sets[b], sets[c]) for key, a, b, c in rows]
+            except KeyError as error:
+                raise sqlite3.DatabaseError(f"there is no set {error}") from error
 
         return self._do(read)
 
@@ -142,15 +147,15 @@ class Inventory:
         """The keys of files."""
         return {os.fsdecode(key) for (key,) in self._of_many("SELECT key FROM names WHERE path IN ({})", paths)}
 
-    def count_arrivals(self, arrived: Iterable[tuple[str, str]]) -> None:
-        """Note that keys came to repositories: pairs of key and uuid."""
-        rows = [(os.fsencode(key), uuid) for key, uuid in arrived]
-        more = "INSERT INTO arrivals VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
+    def count_drops(self, dropped: Iterable[tuple[str, str]]) -> None:
+        """Note that keys were dropped from repositories: pairs of key and uuid."""
+        rows = [(os.fsencode(key), uuid) for key, uuid in dropped]
+        more = "INSERT INTO drops VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
         self._do(lambda db: db.executemany(more, rows) and None)
 
-    def arrivals(self, times: int) -> set[tuple[str, str]]:
-        """What came so often to the same repository since the world last changed."""
-        rows = self._all("SELECT key, uuid FROM arrivals WHERE times >= ?", (times,))
+    def drops(self, times: int) -> set[tuple[str, str]]:
+        """What was dropped so often from the same repository since the world last changed."""
+        rows = self._all("SELECT key, uuid FROM drops WHERE times >= ?", (times,))
         return {(os.fsdecode(key), uuid) for key, uuid in rows}
 
     def note_refusals(self, refused: Mapping[tuple[str, str], Iterable[str]]) -> None:
@@ -179,11 +184,12 @@ class Inventory:
         try:
             try:
                 return self._in_transaction(action)
-            except sqlite3.OperationalError:
-                raise  # locked, read-only, full
             except sqlite3.DatabaseError as error:
+                if not tells_of_damage(error):
+                    raise  # locked, read-only, full
                 log.warning("%s is damaged (%s) and begun anew", self.path, error)
-                self.path.unlink(missing_ok=True)
+                for name in (self.path.name, f"{self.path.name}-journal"):
+                    self.path.with_name(name).unlink(missing_ok=True)
                 return self._in_transaction(action)
         except (sqlite3.Error, OSError) as error:
             raise InventoryError(

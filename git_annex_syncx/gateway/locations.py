@@ -23,6 +23,7 @@ Holders = frozenset[str]  # uuids
 LOG = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log", re.DOTALL)
 # What git-annex itself would take for a key; anything else in a tree is no annexed file.
 KEY = re.compile(r"[A-Z0-9_]+(?:-[smSC]\d+)*--[^\n\0]+", re.ASCII)
+METADATA = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log\.met", re.DOTALL)
 POINTER = re.compile(rb"/annex/objects/([^/\n]+)\n.*", re.DOTALL)
 LONGEST_POINTER = 32 * 1024
 AT_ONCE = 50_000  # blobs in memory
@@ -37,18 +38,26 @@ class Name(NamedTuple):
 
 def everything(repo: Repository, commit: str) -> Iterator[tuple[str, Holders]]:
     """Each key with a location log in a commit of the git-annex branch, and who holds it."""
-    listed = git(repo, "ls-tree", "-r", "-z", "--full-tree", "--format=%(objectname) %(path)", commit).out
-    rows = (line.split(b" ", 1) for line in listed.split(b"\0") if line)
-    return _read(
-        repo, ((key_of(log[1]), oid.decode()) for oid, path in rows if (log := LOG.fullmatch(path))), _parser()
+    rows = (
+        line.split(b"\t", 1)
+        for line in git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).out.split(b"\0")
+        if line
     )
+    logs = ((key_of(log[1]), meta) for meta, path in rows if (log := LOG.fullmatch(path)))
+    return _read(repo, ((key, meta.split(b" ")[2].decode()) for key, meta in logs if KEY.fullmatch(key)), _parser())
 
 
 def changed(repo: Repository, old: str, new: str) -> Iterator[tuple[str, Holders]]:
     """The same of the keys whose logs differ between two commits; of a log that is gone nobody."""
-    rows = [(log[1], oid) for path, _, oid in _differing(repo, old, new) if (log := LOG.fullmatch(path))]
-    yield from _read(repo, ((key_of(name), oid) for name, oid in rows if oid), _parser())
-    yield from ((key_of(name), frozenset()) for name, oid in rows if not oid)
+    logs = ((key_of(log[1]), oid) for path, _, oid in _differing(repo, old, new) if (log := LOG.fullmatch(path)))
+    rows = [(key, oid) for key, oid in logs if KEY.fullmatch(key)]
+    yield from _read(repo, ((key, oid) for key, oid in rows if oid), _parser())
+    yield from ((key, frozenset()) for key, oid in rows if not oid)
+
+
+def described(repo: Repository, old: str, new: str) -> set[str]:
+    """The keys whose metadata differ between two commits."""
+    return {key_of(log[1]) for path, _, _ in _differing(repo, old, new) if (log := METADATA.fullmatch(path))}
 
 
 def of_keys(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tuple[str, Holders]]:
@@ -75,12 +84,11 @@ def private(repo: Repository, uuid: str) -> Mapping[str, bool]:
 
 def names(repo: Repository, tree: str) -> Iterator[tuple[bytes, Name]]:
     """Path and name of each annexed file of a tree, locked or unlocked."""
-    wanted = "--format=%(objectmode) %(objectname) %(objectsize) %(path)"
-    listed = git(repo, "ls-tree", "-r", "-z", "--full-tree", wanted, tree).out
-    rows = (line.split(b" ", 3) for line in listed.split(b"\0") if line)
-    yield from _named(
-        repo, ((path, Entry(int(mode, 8), oid.decode())) for mode, oid, size, path in rows if _short(size))
-    )
+    # Not with a format of our own: git would quote odd names in it, also with -z.
+    listed = git(repo, "ls-tree", "-r", "-z", "--long", "--full-tree", tree).out
+    rows = (line.split(b"\t", 1) for line in listed.split(b"\0") if line)
+    metas = ((path, meta.split()) for meta, path in rows)
+    yield from _named(repo, ((p, Entry(int(m[0], 8), m[2].decode())) for p, m in metas if _short(m[3])))
 
 
 def names_changed(repo: Repository, old: str, new: str) -> dict[bytes, Name | None]:

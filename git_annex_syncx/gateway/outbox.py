@@ -132,7 +132,7 @@ class Outbox:
             try:
                 return self._in_transaction(action)
             except sqlite3.DatabaseError as error:
-                if not _tells_of_damage(error):
+                if not tells_of_damage(error):
                     raise
                 self._set_aside(error)
                 return self._in_transaction(action)
@@ -163,7 +163,7 @@ class Outbox:
         try:
             return self._in_transaction(look)
         except sqlite3.DatabaseError as error:
-            if not _tells_of_damage(error):
+            if not tells_of_damage(error):
                 raise
             return False
 
@@ -184,7 +184,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _tells_of_damage(error: sqlite3.DatabaseError) -> bool:
+def tells_of_damage(error: sqlite3.DatabaseError) -> bool:
     """Not when the file is only locked, read-only, or on a full disk. SQLITE_ERROR: the tables are not ours."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return not isinstance(error, sqlite3.OperationalError) or code == sqlite3.SQLITE_ERROR

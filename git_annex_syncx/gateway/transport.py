@@ -115,6 +115,8 @@ def require_present(repo: Repository, remote: Remote) -> None:
     """A remote that is a directory must be there (else Away) and be the repository that it was (else SyncxError)."""
     path = remote.path
     if path is None:
+        if remote.directory and not (repo.home / os.path.expanduser(remote.directory)).is_dir():
+            raise Away(f"{remote.directory} is not there")
         return
     place = repo.home / os.path.expanduser(path)
     try:
@@ -252,6 +254,17 @@ def _connection(repo: Repository, settings: Settings, remote: Remote, url: str) 
 def annex_connection(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
     """Environment that makes git-annex use the same ssh connection as git."""
     return _with_annex(_connection(repo, settings, remote, remote.url)) if not remote.special else {}
+
+
+def impatient(settings: Settings) -> dict[str, str]:
+    """Environment that keeps git-annex, where it may reach any remote, from waiting for dead hosts or a password."""
+    if settings.own_ssh_command or any(os.environ.get(k) for k in ("GIT_SSH", "GIT_SSH_COMMAND")):
+        return {}
+    if any(remote.ssh_options for remote in settings.remotes.values()):
+        return {}  # these are for one host each
+    words = ["ssh", "-o", f"ConnectTimeout={max(1, round(settings.connect_timeout))}"]
+    words += [] if run.interactive() else ["-o", "BatchMode=yes"]
+    return _with_annex({"GIT_SSH_COMMAND": shlex.join(words)})
 
 
 def _with_annex(connection: dict[str, str]) -> dict[str, str]:

@@ -97,13 +97,17 @@ def plan(roads: Roads, question: Question) -> Plan:
 
 def alternatives(roads: Roads, question: Question, target: str) -> list[tuple[str, str]]:
     """Source and executor of each road from a holder straight to the target, the best one first."""
-    v = roads.number[target]
-    table = _table(
-        roads, replace(question, holders=frozenset(), targets=frozenset([target])), set(), range(len(roads.places))
-    )
-    found = sorted((weight, u - 1) for u, weight in table.incoming[v + 1].items())
-    near = [u for _, u in found if roads.places[u].uuid in question.holders]
-    return [(roads.places[u].uuid, roads.places[v if roads.road(u, v).pull else u].uuid) for u in near]
+    v, scale = roads.number[target], Scale(len(roads.places), question.by_time)
+    size = question.bytes // max(question.keys, 1) if question.size is None else question.size
+    found = []
+    for u, number in roads.incoming[v].items():
+        source, kind = roads.places[u], roads.kinds[number]
+        if source.uuid in question.holders:
+            penalty = scale.pack(REMOVABLE_PENALTY, 0, 0) if source.removable else 0
+            told = hashes([source.uuid], b"from")[0] * hashes([target], b"to")[0] % PRIME
+            weight = scale.pack(kind.cost, kind.milliseconds(size), told) + penalty
+            found.append((weight, source.uuid, target if kind.pull else source.uuid))
+    return [(source, executor) for _, source, executor in sorted(found)]
 
 
 def _lower_bound(cost: int, paid: int, bound: int, by_time: bool) -> float:

@@ -13,6 +13,7 @@ from git_annex_syncx.gateway import transport
 from git_annex_syncx.gateway.batch import Answer, Batch, State, dropping, is_key
 from git_annex_syncx.model import Need, Outcome, Remote, Result
 from git_annex_syncx.phases import needs
+from git_annex_syncx.phases.lane import MOST_UNREACHED, SILENT, UNREACHED
 from git_annex_syncx.phases.needs import Look
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure, own_failure
@@ -23,34 +24,35 @@ log = logging.getLogger(__name__)
 def drop(node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collection[str]) -> Iterator[Outcome]:
     """Drop from here and from the remotes what they hold and do not want; one outcome for each that holds such.
 
-    Only keys that were looked at in this run, or that changed since the last. A drop that git-annex has refused is
-    tried again when somebody else holds the key, or has it no more.
+    Only keys that were looked at in this run. A drop that git-annex has refused is tried again when somebody else
+    holds the key, or has it no more, or some hours have passed.
     """
+    if any(need.unwanted or need.holders & look.world.emptied for need in look.needs):
+        look = needs.look(node)  # a run can take hours: what is wanted may be otherwise by now
     inventory = needs.inventory(node)
-    unstable, refused = inventory.arrivals(needs.TOO_OFTEN), inventory.refusals()
+    unstable, refused = inventory.drops(needs.TOO_OFTEN), inventory.refusals()
     todo: dict[str, list[str]] = {}
-    going_round = []
-    for need in look.needs:
-        if need.key not in looked_at:
-            continue
-        for uuid in need.unwanted | (_emptied(look, need)):
-            if (need.key, uuid) in unstable:
-                going_round.append((need.key, uuid))
-            elif refused.get((need.key, uuid)) != need.holders:
+    asked = [need for need in look.needs if need.key in looked_at]
+    for need in asked:
+        for uuid in _unwanted(look, need):
+            if (need.key, uuid) not in unstable and refused.get((need.key, uuid)) != need.holders:
                 todo.setdefault(uuid, []).append(need.key)
-    held = {need.key: need.holders for need in look.needs}
+    held = {need.key: need.holders for need in asked}
     own = look.world.own
     places: list[tuple[str, Remote | None]] = [(own, None)] if own in todo else []
     places += [(remote.uuid or "", remote) for remote in _one_each(remotes) if remote.uuid in todo]
     for uuid, remote in places:
         yield _drop_from(node, remote, todo[uuid], held)
-    if going_round:
+    all_of = ((need.key, uuid) for need in asked for uuid in need.targets | _unwanted(look, need))
+    if going_round := [pair for pair in all_of if pair in unstable]:
         yield _contradiction(node, look, going_round)
 
 
-def _emptied(look: Look, need: Need) -> frozenset[str]:
-    """Relays that need not hold the key any more: every target has it."""
-    return frozenset() if need.targets else need.holders & look.world.emptied
+def _unwanted(look: Look, need: Need) -> frozenset[str]:
+    """Who need not hold the key: a relay while a target lacks it does."""
+    if need.targets:
+        return need.unwanted - look.world.relays
+    return need.unwanted | (need.holders & look.world.emptied)
 
 
 def _one_each(remotes: Iterable[Remote]) -> Iterator[Remote]:
@@ -65,7 +67,7 @@ def _drop_from(node: Node, remote: Remote | None, keys: list[str], held: Mapping
     begun = time.monotonic()
     name, uuid = (remote.name, remote.uuid) if remote else ("", node.settings.annex_uuid)
     try:
-        env = {}
+        env = transport.impatient(node.settings)
         if remote:
             transport.require_present(node.repo, remote)
             env = transport.annex_connection(node.repo, node.settings, remote)
@@ -73,14 +75,21 @@ def _drop_from(node: Node, remote: Remote | None, keys: list[str], held: Mapping
     except SyncxError as error:
         return failure("drop", error, remote) if remote else own_failure("drop", error)
     kept = {a.key: a.reason for a in answers if a.state in (State.FAILED, State.CARRIED)}
-    done = sum(a.state is State.DONE for a in answers)
-    needs.inventory(node).note_refusals({(key, uuid or ""): held.get(key, frozenset()) for key in kept})
+    lost = [reason for reason in kept.values() if UNREACHED.search(reason)]
+    if lost:
+        last_words = lost[0]
+    gone = [a.key for a in answers if a.state is State.DONE]
+    done, inventory = len(gone), needs.inventory(node)
+    inventory.note_refusals(
+        {(key, uuid or ""): held.get(key, frozenset()) for key, why in kept.items() if not UNREACHED.search(why)}
+    )
+    inventory.count_drops((key, uuid or "") for key in gone)
     for key, reason in kept.items():
         log.info("not dropped %s%s: %s", key, f" from {name}" if name else "", reason)
     reason = f"{done} dropped" if done else ""
     if kept:
         reason += (", " if reason else "") + f"{len(kept)} kept: {next(iter(kept.values()))}"
-    if not answers and last_words:
+    if last_words and (lost or not answers):
         return Outcome("drop", Result.FAILED, name, uuid, reason=last_words, seconds=time.monotonic() - begun)
     result = Result.DONE if done else Result.SKIPPED if kept else Result.CURRENT
     details = {"dropped": done, "kept": len(kept)}
@@ -93,14 +102,18 @@ def _answers(node: Node, remote: Remote | None, keys: list[str], env: Mapping[st
     heard: Callable[[Batch, Answer | str], None] = lambda _, answer: said.put(answer)  # noqa: E731
     name = remote.name if remote else ""
     batch = Batch(node.repo, dropping(name), (name,) if name else (), env, heard, heard)
+    answers: list[Answer] = []
     try:
         for key in filter(is_key, keys):
             batch.say(key)
         batch.finish()
-        answers = []
-        while isinstance(answer := said.get(), Answer):
+        while isinstance(answer := said.get(timeout=SILENT * node.settings.stall_timeout), Answer):
             answers.append(answer)
+            if sum(bool(UNREACHED.search(one.reason)) for one in answers[-MOST_UNREACHED:]) == MOST_UNREACHED:
+                return answers, answer.reason
         return answers, answer
+    except queue.Empty:
+        raise SyncxError("git-annex says nothing any more", "the next run tries again") from None
     finally:
         batch.end()
 
@@ -113,7 +126,7 @@ def _contradiction(node: Node, look: Look, found: list[tuple[str, str]]) -> Outc
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
     return Outcome(
         "drop", Result.FAILED,
-        reason=f"{shown}{more} came to {where} more than once and is not wanted there: its preferred content "
+        reason=f"{shown}{more} was dropped from {where} more than once and came again: what is wanted "
         "contradicts itself, so it is neither dropped nor sent there any more",
         advice=f"look at: git annex wanted {uuid}; any change of it makes a new beginning",
     )  # fmt: skip

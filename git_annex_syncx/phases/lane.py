@@ -6,11 +6,11 @@ import functools
 import heapq
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from git_annex_syncx.gateway import transport
-from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State, Way, copying, is_key
+from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State, Way, copying
 from git_annex_syncx.gateway.locations import file_name, key_size
 from git_annex_syncx.model import Remote
 from git_annex_syncx.phases.node import Node
@@ -18,11 +18,14 @@ from git_annex_syncx.phases.rates import Meter, differs
 from git_annex_syncx.phases.routing import Leg
 
 # What git-annex says when it cannot reach a remote at all: then it makes no sense to try all other files there.
-UNREACHED = re.compile(r"unable to check |unable to connect|Lost connection|ssh: |not available|timed out")
+UNREACHED = re.compile(r"unable to check |unable to connect|Lost connection|ssh: |is not accessible|timed out")
+VAGUE = re.compile(r"^failed to (?:send|retrieve) content[^;]*$")
 MOST_UNREACHED = 2  # in a row
 MOST_DEATHS = 3  # of its processes
 TINY = 1_000_000  # bytes of a file whose progress nobody needs to see
-GONE = "its content is not here any more"
+GONE = "the content is not here any more; git annex fsck finds out"
+CALM = 10.0  # seconds before a limit that has grown is followed
+SILENT, SLOWEST = 10.0, 100_000  # for those who tell nothing: times the patience, and bytes a second
 VERIFYING = 5_000_000  # bytes a second at which a file is read again at least, when all of it has moved
 
 
@@ -71,6 +74,7 @@ class Lane:
     _deaths: int = 0
     _gave_up: str = ""
     _seen: float = 0.0
+    _started: float = 0.0
     _limited: bool = False
 
     @property
@@ -94,13 +98,26 @@ class Lane:
         return not self.idle and not self._gave_up
 
     @property
+    def tells(self) -> bool:
+        """Whether a connection that works always tells of progress: git-annex at both ends, by ssh."""
+        return self.resumes
+
+    @property
+    def left(self) -> int:
+        """How many keys are on their way or wait."""
+        return len(self._waiting) + len(self._flying)
+
+    @property
     def resumes(self) -> bool:
         """Whether a transfer that was ended goes on where it was."""
         return all(remote.url and remote.path is None and not remote.through_special for remote in self.remotes)
 
-    def add(self, key: str) -> None:
-        """One more key for it."""
+    def add(self, key: str) -> list[Told]:
+        """One more key for it; what is to be said at once."""
+        if self._gave_up:
+            return [self._lost(key, self._gave_up)]
         heapq.heappush(self._waiting, (key_size(key), key))
+        return []
 
     def flying(self) -> Mapping[str, Flight]:
         """What is on its way."""
@@ -118,22 +135,30 @@ class Lane:
             _, key = heapq.heappop(self._waiting)
             room -= 1
             self._flying[key] = Flight(self._now(), tries=self._tries.get(key, 0))
-            if self._batch and is_key(key):
+            if self._batch:
                 self._batch.say(key)
                 given.append(key)
         return given
 
-    def keep_pace(self, pace: Pace) -> None:
-        """Start anew where the limit has changed: at once where transfers resume, else after those in hand."""
-        if self._batch is None or not differs(self.pace.limit, pace.limit):
-            return
+    def keep_pace(self, limit: int | None) -> list[Told]:
+        """Start anew where the limit of a transfer is another: at once where they resume, else after those in hand.
+
+        A limit that has grown is worth that only when the last change is some time ago.
+        """
+        if self._batch is None or self._draining or not differs(self.pace.limit, limit):
+            return []
+        grown = limit is None or (self.pace.limit is not None and limit > self.pace.limit)
+        if grown and time.monotonic() - self._started < CALM:
+            return []
         if not self.resumes:
             self._draining = True
-            return
+            return []
         self._end()
-        for key in self._flying:
+        keys = list(self._flying)
+        told = self._taken_back()
+        for key in keys:
             self.add(key)
-        self._flying.clear()
+        return told
 
     def answered(self, answer: Answer) -> list[Told]:
         """Take an answer of the process in hand; what became of which keys."""
@@ -157,37 +182,43 @@ class Lane:
         if batch is not self._batch:
             return []
         self._batch, self._nothings, flying = None, 0, dict(self._flying)
-        self._flying.clear()
+        back = self._taken_back()
         if not flying:
             return []
         self._deaths += 1
         told = reason or "git-annex ended without an answer"
         if self._deaths >= MOST_DEATHS:
-            return [*(self._lost(key, told) for key in flying), *self.give_up(told)]
+            return [*back, *(self._lost(key, told) for key in flying), *self.give_up(told)]
         again = [key for key, flight in flying.items() if flight.tries < 1]
         for key in again:
             self._tries[key] = 1
             self.add(key)
-        return [self._lost(key, told) for key in flying if key not in again]
+        return back + [self._lost(key, told) for key in flying if key not in again]
 
     def stalled(self, patience: float) -> list[Told]:
-        """End a process that makes no progress; a file that has moved as a whole is given time to be verified."""
-        if not self._flying or self._batch is None or any(remote.path for remote in self.remotes):
+        """End a process that makes no progress.
+
+        A file that has moved as a whole is given time to be verified. Disks, and special remotes that tell of no
+        progress, are given much more.
+        """
+        if not self._flying or self._batch is None:
             return []
         sizes = {key: key_size(key) for key in self._flying}
-        moving = [key for key, flight in self._flying.items() if 0 < flight.bytes < sizes[key]]
-        at_end = [sizes[key] for key, flight in self._flying.items() if flight.bytes >= sizes[key] > 0]
-        if not moving and any(remote.special for remote in self.remotes):
-            return []  # many special remotes tell of no progress
-        patience += max(at_end, default=0) / VERIFYING
+        moving = any(0 < flight.bytes < sizes[key] for key, flight in self._flying.items())
+        largest = max(sizes.values())
+        if self.tells or moving:
+            at_end = (sizes[key] for key, flight in self._flying.items() if flight.bytes >= sizes[key])
+            patience += max(at_end, default=0) / VERIFYING
+        else:
+            patience = SILENT * patience + largest / min(SLOWEST, self.pace.limit or SLOWEST)
         if time.monotonic() - self._seen < patience:
             return []
         self._end()
         keys = list(self._flying)
-        self._flying.clear()
+        back = self._taken_back()
         self._deaths += 1
         told = f"no progress for {patience:.0f} s, given up"
-        lost = [self._lost(key, told) for key in keys]
+        lost = back + [self._lost(key, told) for key in keys]
         return lost + (self.give_up(told) if self._deaths >= MOST_DEATHS - 1 else [])
 
     def give_up(self, reason: str) -> list[Told]:
@@ -195,9 +226,9 @@ class Lane:
         self._gave_up = reason
         keys = [key for _, key in self._waiting] + list(self._flying)
         self._waiting.clear()
-        self._flying.clear()
+        back = self._taken_back()
         self._let_go()
-        return [self._lost(key, reason) for key in keys]
+        return back + [self._lost(key, reason) for key in keys]
 
     def close(self) -> None:
         """Nothing more will come: let the process end by itself."""
@@ -210,14 +241,14 @@ class Lane:
             batch.end()
 
     def _start(self, pace: Pace) -> None:
-        self.pace, self._nothings, self._draining = pace, 0, False
+        self.pace, self._nothings, self._draining, self._started = pace, 0, False, time.monotonic()
         self._limited = self._limited or pace.limit is not None
         env: dict[str, str] = {}
         for remote in self.remotes:
             env |= transport.annex_connection(self.node.repo, self.node.settings, remote)
         heard = functools.partial(self.heard, self)
-        # Of small files git-annex would say more than it sends.
-        words = copying(self.way, progress=any(size > TINY for size, _ in self._waiting))
+        # Of small files git-annex would say more than it sends; but a connection that hangs is seen by its silence.
+        words = copying(self.way, progress=self.tells or any(not 0 < size < TINY for size, _ in self._waiting))
         self._batch = Batch(self.node.repo, words, self.way.remotes, env, heard, heard, pace)
 
     def owns(self, batch: Batch) -> bool:
@@ -235,6 +266,13 @@ class Lane:
             self._batch.end()
             self._leaving.add(self._batch)
         self._batch, self._draining, self._nothings = None, False, 0
+
+    def _taken_back(self) -> list[Told]:
+        """Nothing is on its way any more: what was counted of it does not count."""
+        told = [Told(key, State.MOVING, -flight.bytes) for key, flight in self._flying.items() if flight.bytes]
+        self.meter.bytes += sum(one.bytes for one in told)
+        self._flying.clear()
+        return told
 
     def _now(self) -> float:
         now = time.monotonic()
@@ -255,6 +293,11 @@ class Lane:
         if answer.state is State.CARRIED or self._taken(answer.key):
             self.carried += 1
             return Told(answer.key, State.CARRIED, -flight.bytes, answer.reason)
+        if flight.tries < 1 and VAGUE.search(answer.reason):
+            self._tries[answer.key] = 1  # a transfer that was killed leaves things that the first try clears away
+            self.meter.bytes -= flight.bytes
+            self.add(answer.key)
+            return Told(answer.key, State.MOVING, -flight.bytes)
         self._unreached = self._unreached + 1 if UNREACHED.search(answer.reason) else 0
         return self._lost(answer.key, answer.reason, flight.bytes)
 
@@ -283,8 +326,3 @@ class Lane:
     def limited(self) -> bool:
         """Whether its speed says something about the limit only."""
         return self._limited
-
-
-def cheapest(remotes: Iterable[Remote], cost: Callable[[Remote], float]) -> list[Remote]:
-    """The ways to one repository, the cheapest first."""
-    return sorted(remotes, key=lambda remote: (cost(remote), remote.name))

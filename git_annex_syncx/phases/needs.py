@@ -2,92 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.gateway import annex, branch, git, locations, objects
 from git_annex_syncx.gateway.inventory import Cursor, Inventory
 from git_annex_syncx.gateway.locations import Name
 from git_annex_syncx.model import Entry, Need
-from git_annex_syncx.network import survey
-from git_annex_syncx.network.graph import Network
-from git_annex_syncx.network.roads import Roads, roads
-from git_annex_syncx.network.wanting import Wishes
 from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.world import World, read_world
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-LOGS = ("preferred-content.log", "required-content.log", "group.log", "group-preferred-content.log")
 MOST_CHANGES = 20_000  # keys; beyond that a full pass is faster
-TOO_OFTEN = 2  # how often content may come to a place before we say that it comes and goes
+TOO_OFTEN = 2  # how often content may be dropped from a place before we say that it comes and goes
 Files = Mapping[str, Mapping[bytes, Entry]]  # key -> path -> what stands there
-
-
-@dataclass(frozen=True)
-class World:
-    """Everything that decides who needs what, but the keys themselves."""
-
-    network: Network
-    wishes: Wishes
-    own: str
-    reach: frozenset[str]  # repositories that can drop for us: here, and remotes that we may write to
-    warnings: tuple[str, ...] = ()
-
-    @cached_property
-    def roads(self) -> Roads:
-        """The ways between repositories."""
-        return roads(self.network)
-
-    @cached_property
-    def alive(self) -> frozenset[str]:
-        """Who can hold copies."""
-        return frozenset(place.uuid for place in self.network.places if not place.dead)
-
-    @cached_property
-    def relays(self) -> frozenset[str]:
-        """Who passes on content and wants none."""
-        return frozenset(place.uuid for place in self.network.places if place.relay and not place.dead)
-
-    @cached_property
-    def takers(self) -> frozenset[str]:
-        """Who can be sent anything at all, and is no relay."""
-        led_to = {place.uuid for place, ways in zip(self.roads.places, self.roads.incoming, strict=True) if ways}
-        return frozenset(led_to) & self.alive - self.relays
-
-    @cached_property
-    def nearness(self) -> Mapping[str, int]:
-        """uuid -> what the cheapest way there costs, in thousandths."""
-        kinds = self.roads.kinds
-        return {
-            place.uuid: min((kinds[kind].cost for kind in ways.values()), default=0)
-            for place, ways in zip(self.roads.places, self.roads.incoming, strict=True)
-        }
-
-    @cached_property
-    def choosy(self) -> frozenset[str]:
-        """Whose wishes git-annex must be asked for."""
-        return frozenset(uuid for uuid in self.alive if self.wishes.choosy(uuid))
-
-    @cached_property
-    def emptied(self) -> frozenset[str]:
-        """Relays whose content goes when every target has it: those in group `transfer`, and choosy ones."""
-        groups = self.wishes.groups
-        return frozenset(u for u in self.relays if "transfer" in groups.get(u, ()) or u in self.choosy) & self.reach
-
-    @cached_property
-    def digest(self) -> str:
-        """The same as long as the same keys need the same."""
-        lines = [sorted(one) for one in (self.takers, self.relays, self.alive, self.reach)]
-        wishes = [
-            sorted((k, str(v)) for k, v in vars(self.wishes)[name].items()) for name in sorted(vars(self.wishes))
-        ]
-        return hashlib.sha256(repr((FORMAT, lines, wishes)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -102,19 +34,6 @@ class Look:
 def inventory(node: Node) -> Inventory:
     """What the last look has left."""
     return Inventory(node.repo.state_dir / "inventory.sqlite")
-
-
-def read_world(node: Node) -> World:
-    """From the git-annex branch and the own configuration."""
-    found = survey.planned(node.repo, node.settings, node.outbox)
-    raw = {name: branch.newest_lines(text) for name, text in branch.logs(node.repo, LOGS).items()}
-    groups = {uuid: tuple(sorted(names.split())) for uuid, names in raw["group.log"].items()}
-    wishes = Wishes(
-        raw["preferred-content.log"], raw["required-content.log"], groups, raw["group-preferred-content.log"]
-    )
-    own = node.settings.annex_uuid
-    links = (link for link in found.network.links if link.owner == own and link.push)
-    return World(found.network, wishes, own, frozenset({own, *(link.remote for link in links)}), found.warnings)
 
 
 def look(node: Node, world: World | None = None) -> Look:
@@ -134,6 +53,8 @@ def look(node: Node, world: World | None = None) -> Look:
 
 def of_all_keys(node: Node) -> Look:
     """The same of all keys that there are, those included that no file of the tree uses. Nothing is remembered."""
+    if annex.journal_waits(node.repo):
+        annex.bring_branch_up(node.repo)
     world = read_world(node)
     held = _held(node, world, locations.everything(node.repo, _annex_commit(node)))
     files = _by_key(locations.names(node.repo, _cursor(node, world).tree))
@@ -160,7 +81,7 @@ def tree_path(node: Node, base: str | None, word: str) -> bytes:
     parent, name = os.path.split(os.path.normpath(where))
     full = os.path.join(os.path.realpath(parent), name) if name not in ("", "..") else os.path.realpath(where)
     inside = os.path.relpath(full, top)
-    if inside.startswith(".."):
+    if inside == ".." or inside.startswith("../"):
         raise UsageError(
             f"{word!r} is neither a remote nor a path in this repository", "git remote lists the remotes"
         )
@@ -214,12 +135,22 @@ def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, n
     try:
         if not git.is_ancestor(node.repo, before.annex, now.annex):
             return False  # rewritten
-        moved = dict(locations.changed(node.repo, before.annex, now.annex)) if before.annex != now.annex else {}
+        moved: dict[str, frozenset[str]] = {}
+        described: set[str] = set()
+        if before.annex != now.annex:
+            moved = dict(locations.changed(node.repo, before.annex, now.annex))
+            described = locations.described(node.repo, before.annex, now.annex) if world.choosy else described
         names = locations.names_changed(node.repo, before.tree, now.tree) if before.tree != now.tree else {}
     except ProgramFailed:
         return False  # what the last look saw is here no more
     private = locations.private(node.repo, world.own) if node.settings.private else {}
-    keys = moved.keys() | private.keys() | known.keys_of(names) | {name.key for name in names.values() if name}
+    keys = (
+        moved.keys()
+        | described
+        | private.keys()
+        | known.keys_of(names)
+        | {name.key for name in names.values() if name}
+    )
     if len(keys) > MOST_CHANGES:
         return False
     if not keys and before == now:
@@ -299,7 +230,7 @@ def _unwanted(
 ) -> dict[str, frozenset[str]]:
     """key -> the choosy ones in reach that hold it and want none of its files."""
     found: dict[str, frozenset[str]] = {}
-    for uuid in sorted(world.choosy & world.reach - world.relays):
+    for uuid in sorted(world.choosy & world.reach - world.emptied):
         here = [key for key in files if uuid in held.get(key, ())]
         for key, count in _asked(node, files, here, "--want-drop-by", uuid).items():
             if count == len(files[key]):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
 
 from git_annex_syncx.network.plan import Step, alternatives
-from git_annex_syncx.phases.needs import World
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.routing import Group, Leg, waiting_for
+from git_annex_syncx.phases.world import World
 
 PREFIX = "patience "
 SAMPLE = 20  # keys that are watched for each carrier
@@ -30,13 +30,22 @@ class Wait:
     vain: bool = False
 
 
-def step_in(node: Node, world: World, groups: Iterable[Group]) -> Iterator[tuple[Group, Leg]]:
+@dataclass(frozen=True)
+class Overdue:
+    """What is ours now because another does not move, and what is known of all carriers, to be kept."""
+
+    legs: tuple[tuple[Group, Leg], ...]
+    before: Mapping[str, Wait | None]
+    waits: Mapping[str, Wait]
+
+
+def overdue(node: Node, world: World, groups: Iterable[Group]) -> Overdue:
     """The transfers that are another's by the plan, and are ours now because it has not moved for too long."""
     late = [(group, step) for group in groups for step in waiting_for(group, world.own)]
     waiting: dict[str, set[str]] = {}
     for group, step in late:
         waiting.setdefault(_carrier(step), set()).update(group.keys)
-    now = time.time()
+    now, legs = time.time(), []
     before = {name: _read(text) for name, text in node.outbox.facts(PREFIX).items()}
     waits = {name: _watched(before.get(name), keys, now) for name, keys in waiting.items()}
     waits |= {name: wait for name, wait in before.items() if name not in waits and wait and _buried(wait, now)}
@@ -45,12 +54,14 @@ def step_in(node: Node, world: World, groups: Iterable[Group]) -> Iterator[tuple
         wait = waits[_carrier(step)]
         if leg and (wait.vain or now - wait.since >= node.settings.patience * rank):
             waits[_carrier(step)] = replace(wait, since=wait.since if wait.vain else now, vain=True)
-            yield group, leg
-    _keep(node, before, waits)
+            legs.append((group, leg))
+    return Overdue(tuple(legs), before, waits)
 
 
 def _own_way(world: World, group: Group, step: Step) -> tuple[Leg | None, int]:
     """Our own way to the target, and its rank among the ways that are not the planned one."""
+    if world.own != step.target and world.own not in group.plan.question.holders:
+        return None, 0
     ways = alternatives(world.roads, group.plan.question, step.target)
     others = [way for way in ways if way != (step.source, step.executor)]
     for rank, (source, executor) in enumerate(others, start=1):
@@ -77,11 +88,12 @@ def _buried(wait: Wait, now: float) -> bool:
     return wait.vain and 0 <= now - wait.since < BURIED
 
 
-def _keep(node: Node, before: Mapping[str, Wait | None], waits: Mapping[str, Wait]) -> None:
-    for name in before.keys() - waits.keys():
+def keep(node: Node, found: Overdue) -> None:
+    """Remember since when each carrier has not moved."""
+    for name in found.before.keys() - found.waits.keys():
         node.outbox.forget(name)
-    for name, wait in waits.items():
-        if before.get(name) != wait:
+    for name, wait in found.waits.items():
+        if found.before.get(name) != wait:
             node.outbox.remember(name, json.dumps(asdict(wait)))
 
 

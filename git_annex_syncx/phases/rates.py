@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from git_annex_syncx.model import Timetable
@@ -19,13 +18,6 @@ def rate_at(table: Timetable, minute: int) -> int | None:
     """Bytes a second at a minute of the day; before the first entry the last of the day before holds."""
     begun = [rate for start, rate in table if start <= minute]
     return begun[-1] if begun else table[-1][1] if table else None
-
-
-def share(total: int | None, lanes: int, own: Iterable[int | None], jobs: int) -> int | None:
-    """What one of `jobs` transfers on one of `lanes` links may take of the total and of the link's own limits."""
-    limits = [total / max(lanes, 1)] if total else []
-    limits += [limit for limit in own if limit]
-    return max(1, int(min(limits) / jobs)) if limits else None
 
 
 def differs(one: int | None, other: int | None) -> bool:

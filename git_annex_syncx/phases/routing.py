@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from git_annex_syncx.gateway.locations import key_size
 from git_annex_syncx.model import Need
 from git_annex_syncx.network.plan import Plan, Question, Step, plan
-from git_annex_syncx.phases.needs import World
+from git_annex_syncx.phases.world import World
 
 SECONDS = 5.0  # the longest that one plan may take where relays make it hard
 

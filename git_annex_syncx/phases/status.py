@@ -74,10 +74,15 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
         head.basis,
         ours,
         due if due > time.time() else None,
-        tuple(one(remote) for remote in remotes if not remote.special),
+        tuple(one(remote) for remote in remotes if not remote.special or _failing(remote, failures)),
         tuple(failure for failure in failures if not failure.remote),
         tuple(os.fsdecode(path) for path in git.paths(node.repo, ours) if is_variant(path)) if ours else (),
     )
+
+
+def _failing(remote: Remote, failures: Iterable[Failure]) -> bool:
+    """Of a special remote nothing is known but whether something failed there."""
+    return any(failure.remote == remote.name for failure in failures)
 
 
 def _state(ahead: int | None, behind: int | None, level: bool) -> str:

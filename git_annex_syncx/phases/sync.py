@@ -12,12 +12,13 @@ from git_annex_syncx.gateway import branch, worktree
 from git_annex_syncx.gateway.settings import is_false
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import planning
+from git_annex_syncx.phases.dispatch import Order
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import own_failure
 from git_annex_syncx.phases.push import push
-from git_annex_syncx.phases.transfer import Order, transfer
+from git_annex_syncx.phases.transfer import transfer
 
 UNREACHED = (Result.FAILED, Result.AWAY)
 ARRIVED = (Result.DONE, Result.CURRENT)

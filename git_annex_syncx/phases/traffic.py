@@ -9,13 +9,15 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State
 from git_annex_syncx.gateway.locations import key_size
 from git_annex_syncx.model import Event, Outcome, Progress, Timetable
 from git_annex_syncx.phases.lane import Lane, Told
 from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import BUG
-from git_annex_syncx.phases.rates import rate_at, share
+from git_annex_syncx.phases.parallel import BUG, failure
+from git_annex_syncx.phases.rates import rate_at
 from git_annex_syncx.phases.routing import Leg
 
 TICK = 0.2  # seconds
@@ -60,16 +62,21 @@ class Traffic:
 
     def run(self) -> Iterator[Event]:
         """Move everything."""
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tell") as teller:
-            try:
-                yield from self._run(teller)
-            finally:
-                for lane in self.lanes:
-                    lane.end()
+        teller = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tell")
+        try:
+            yield from self._run(teller)
+        except BaseException:  # Ctrl-C, or nobody listens any more
+            teller.shutdown(wait=False, cancel_futures=True)
+            run.end_all()
+            raise
+        finally:
+            for lane in self.lanes:
+                lane.end()
+        teller.shutdown()
 
     def _run(self, teller: ThreadPoolExecutor) -> Iterator[Event]:
         for key, legs in self._work.legs.items():
-            self._depart(key, legs, self._work.holders[key])
+            yield from self._depart(key, legs, self._work.holders[key])
         told, telling = time.monotonic(), None
         yield from self._feed()
         while any(not lane.idle for lane in self.lanes):
@@ -85,23 +92,31 @@ class Traffic:
         if telling:
             yield from _outcomes(telling)
 
-    def _depart(self, key: str, legs: tuple[Leg, ...], at: frozenset[str]) -> None:
+    def _depart(self, key: str, legs: tuple[Leg, ...], at: frozenset[str]) -> Iterator[Event]:
         for leg in legs:
             if leg.source in at:
-                self._work.lanes[leg].add(key)
+                lane = self._work.lanes[leg]
+                yield from self._became(lane, lane.add(key))
 
     def _feed(self) -> Iterator[Event]:
         for lane in self.lanes:
-            for key in lane.feed(self._pace(lane)):
+            jobs = self._node.settings.transfer_jobs
+            if self._limit(lane, jobs):  # a lone transfer is to have all that is allowed
+                jobs = max(1, min(jobs, lane.left))
+            for key in lane.feed(Pace(jobs, self._limit(lane, jobs))):
                 yield self._progress(lane, key, "start")
 
-    def _pace(self, lane: Lane) -> Pace:
+    def _limit(self, lane: Lane, jobs: int) -> int | None:
+        """Of each of so many transfers at once on a link: its share of the whole, and of its remotes' own limits."""
         now = time.localtime()
         minute = now.tm_hour * 60 + now.tm_min
-        busy = sum(other.sending for other in self.lanes)
-        own = (rate_at(remote.bwlimit, minute) for remote in lane.remotes)
-        jobs = self._node.settings.transfer_jobs
-        return Pace(jobs, share(rate_at(self._work.total, minute), busy, own, jobs))
+        busy = [other for other in self.lanes if other.sending]
+        total = rate_at(self._work.total, minute)
+        limits = [total / max(1, len(busy))] if total else []
+        for remote in lane.remotes:
+            sharing = max(1, sum(remote in other.remotes for other in busy))
+            limits += [own / sharing] if (own := rate_at(remote.bwlimit, minute)) else []
+        return max(1, int(min(limits) / jobs)) if limits else None
 
     def _hear(self) -> Iterator[Event]:
         """What the processes say, at once where there is something."""
@@ -123,7 +138,7 @@ class Traffic:
         """Speed limits that change, and connections that hang."""
         for lane in self.lanes:
             if not lane.idle:
-                lane.keep_pace(self._pace(lane))
+                yield from self._became(lane, lane.keep_pace(self._limit(lane, lane.pace.jobs)))
                 yield from self._became(lane, lane.stalled(self._node.settings.stall_timeout))
 
     def _became(self, lane: Lane, all_told: list[Told]) -> Iterator[Event]:
@@ -139,7 +154,7 @@ class Traffic:
                 if told.state is State.DONE:
                     self.arrivals.append((told.key, lane.leg.target))
                 onward = tuple(leg for leg in self._work.legs[told.key] if leg.source == lane.leg.target)
-                self._depart(told.key, onward, frozenset([lane.leg.target]))
+                yield from self._depart(told.key, onward, frozenset([lane.leg.target]))
             self._left[told.key] -= 1
             self._arrived += not self._left[told.key]
             yield replace(self._progress(lane, told.key, NAMES[told.state]), reason=told.reason)
@@ -176,7 +191,4 @@ def _outcomes(telling: Future[list[Outcome]]) -> list[Outcome]:
     try:
         return telling.result()
     except Exception as error:
-        from git_annex_syncx.errors import SyncxError
-        from git_annex_syncx.phases.parallel import failure
-
         return [failure("push", error if isinstance(error, SyncxError) else SyncxError(f"{error}", BUG))]
