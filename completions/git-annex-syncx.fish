@@ -98,7 +98,7 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n '__git_annex_syncx_using transfer sync' -l all -f -d 'Also keys that no file of the tree uses'
     complete -c $program -n '__git_annex_syncx_using transfer sync' -l drop -l no-drop -f -d 'Whether to drop what is not wanted (default: yes)'
     complete -c $program -n '__git_annex_syncx_using transfer sync' -l bwlimit -x -d 'Limit of all transfers together (syncx.bwlimit)'
-    complete -c $program -n '__git_annex_syncx_using transfer' -s n -l dry-run -f -d 'Show what would go where; change nothing'
+    complete -c $program -n '__git_annex_syncx_using transfer' -s n -l dry-run -f -d 'Show what would go where; move nothing'
     complete -c $program -n '__git_annex_syncx_using sync' -l commit -l no-commit -f -d 'Commit local changes first (default: annex.autocommit)'
     complete -c $program -n '__git_annex_syncx_using sync' -s m -l message -x -d 'The message of that commit'
     complete -c $program -n '__git_annex_syncx_using sync' -l content -l no-content -f -d 'Transfer content (default: annex.synccontent, else yes)'
