@@ -98,7 +98,7 @@ def _cursor(node: Node, world: World) -> Cursor:
     name = f"refs/heads/{head.basis}" if head else "HEAD"  # of an adjusted branch the basis
     tips = git.tips(node.repo, branch.BRANCH, name)
     if not head:
-        tree = objects.tree_of(node.repo, "HEAD")
+        tree = git.tree_id(node.repo, "HEAD") or objects.empty_tree(node.repo)
     else:
         tree = tips[name][1] if name in tips else objects.empty_tree(node.repo)
     return Cursor(_commit(tips), tree, world.digest)

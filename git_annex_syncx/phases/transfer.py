@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import annex, branch, files, transport
+from git_annex_syncx.gateway import annex, branch, files, transport, worktree
 from git_annex_syncx.gateway.locations import key_size
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Remote, Result
@@ -49,6 +49,7 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
     """Move content, drop what nobody there wants, and tell the others by the git-annex branch."""
     begun = time.monotonic()
     try:
+        worktree.require_head(node.repo)  # in a rebase the tree in hand is not the user's
         node, remotes = _acquainted(node, tuple(remotes))
         run = Run(node, usable(node, remotes), order or Order())
         with _alone(node):
