@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 from network import Network, Node
 
-ROUNDS = int(os.environ.get("SYNCX_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("SYNCX_ROUNDS", "2"))
 SEED = int(os.environ.get("SYNCX_SEED", "1"))
 NAMES = ["a", "b", "c", "d", "e"]
 TOPOLOGIES = {

@@ -16,7 +16,7 @@ import pytest
 from network import THOROUGH, Network, Node
 from sshd import Proxy, Sshd, wait_until
 
-KILLS = 7 * THOROUGH
+KILLS = 5 * THOROUGH
 
 
 def uuid_of(node: Node) -> str:
