@@ -20,6 +20,7 @@ bench: $(VENV)/.tests-installed
 	$(BIN)/python benchmarks/git_phases.py
 	$(BIN)/python benchmarks/merge.py
 	$(BIN)/python benchmarks/plan.py
+	$(BIN)/python benchmarks/content.py
 
 man: $(VENV)/.tests-installed
 	$(BIN)/python man/generate.py
