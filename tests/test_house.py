@@ -52,7 +52,7 @@ DOORS = {
     "sh": {"gateway/run.py"},
     "rich": {"view.py", "view_network.py", "view_status.py", "view_run.py", "view_transfer.py"},
     "click": {"cli.py"},
-    "sqlite3": {"gateway/outbox.py", "gateway/inventory.py"},
+    "sqlite3": {"gateway/database.py", "gateway/outbox.py", "gateway/inventory.py"},
     "subprocess": set(),
 }
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway.database import mending
 from git_annex_syncx.gateway.locations import Name
-from git_annex_syncx.gateway.outbox import tells_of_damage
 from git_annex_syncx.model import Entry, Need
 
 T = TypeVar("T")
@@ -181,20 +181,12 @@ class Inventory:
 
     def _do(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Run it in a transaction; what is damaged is thrown away, once. Raises InventoryError."""
-        try:
-            try:
-                return self._in_transaction(action)
-            except sqlite3.DatabaseError as error:
-                if not tells_of_damage(error):
-                    raise  # locked, read-only, full
-                log.warning("%s is damaged (%s) and begun anew", self.path, error)
-                for name in (self.path.name, f"{self.path.name}-journal"):
-                    self.path.with_name(name).unlink(missing_ok=True)
-                return self._in_transaction(action)
-        except (sqlite3.Error, OSError) as error:
-            raise InventoryError(
-                f"{self.path} cannot be used: {error}", "check permissions and free space"
-            ) from error
+        return mending(self.path, lambda: self._in_transaction(action), self._throw_away, InventoryError)
+
+    def _throw_away(self, error: sqlite3.DatabaseError) -> None:
+        log.warning("%s is damaged (%s) and begun anew", self.path, error)
+        for name in (self.path.name, f"{self.path.name}-journal"):
+            self.path.with_name(name).unlink(missing_ok=True)
 
     def _in_transaction(self, action: Callable[[sqlite3.Connection], T]) -> T:
         with contextlib.closing(sqlite3.connect(self.path, timeout=60, isolation_level=None)) as db:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway.database import mending, tells_of_damage
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -128,16 +129,7 @@ class Outbox:
 
     def _do(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Run `action` in a transaction; a damaged file is set aside and made anew, once. Raises OutboxError."""
-        try:
-            try:
-                return self._in_transaction(action)
-            except sqlite3.DatabaseError as error:
-                if not tells_of_damage(error):
-                    raise
-                self._set_aside(error)
-                return self._in_transaction(action)
-        except (sqlite3.Error, OSError) as error:
-            raise OutboxError(f"{self.path} cannot be used: {error}", "check permissions and free space") from error
+        return mending(self.path, lambda: self._in_transaction(action), self._set_aside, OutboxError)
 
     def _in_transaction(self, action: Callable[[sqlite3.Connection], T]) -> T:
         with contextlib.closing(self._connect()) as db, db:
@@ -182,12 +174,6 @@ def _locked(path: Path) -> Iterator[None]:
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
-
-
-def tells_of_damage(error: sqlite3.DatabaseError) -> bool:
-    """Not when the file is only locked, read-only, or on a full disk. SQLITE_ERROR: the tables are not ours."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return not isinstance(error, sqlite3.OperationalError) or code == sqlite3.SQLITE_ERROR
 
 
 def _bound(name: str) -> str | bytes:

@@ -74,15 +74,22 @@ class Round:
 
 def next_round(run: Run) -> Round:
     """Look at what has changed; the world does not in a run."""
-    world = run.last.world if run.last else None
-    look = needs.of_all_keys(run.node) if run.order.all_keys else needs.look(run.node, world)
-    run.last = look
+    look = run.last = _look(run, run.last.world if run.last else None)
     wanted = _stable(run, look)
     keys = needs.keys_below(run.node, run.order.paths) if run.order.paths else {need.key for need in wanted}
     run.looked_at.update(keys)
     planned = list(groups(look.world, wanted))
     overdue = patience.overdue(run.node, look.world, planned)  # of all keys: a wait is not for some paths
     return Round(look, keys, planned, overdue, _work(run, look.world, planned, overdue, keys))
+
+
+def look_afresh(run: Run) -> Look:
+    """Look once more, at the world too: a run can take hours, and what is wanted may be otherwise by now."""
+    return _look(run, None)
+
+
+def _look(run: Run, world: World | None) -> Look:
+    return needs.of_all_keys(run.node) if run.order.all_keys else needs.look(run.node, world)
 
 
 def _stable(run: Run, look: Look) -> list[Need]:

@@ -27,8 +27,6 @@ def drop(node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collectio
     Only keys that were looked at in this run. A drop that git-annex has refused is tried again when somebody else
     holds the key, or has it no more, or some hours have passed.
     """
-    if any(need.unwanted or need.holders & look.world.emptied for need in look.needs):
-        look = needs.look(node)  # a run can take hours: what is wanted may be otherwise by now
     inventory = needs.inventory(node)
     unstable, refused = inventory.drops(needs.TOO_OFTEN), inventory.refusals()
     todo: dict[str, list[str]] = {}
@@ -46,6 +44,12 @@ def drop(node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collectio
     all_of = ((need.key, uuid) for need in asked for uuid in need.targets | _unwanted(look, need))
     if going_round := [pair for pair in all_of if pair in unstable]:
         yield _contradiction(node, look, going_round)
+
+
+def candidates(node: Node, look: Look) -> bool:
+    """Whether anything may have to be dropped anywhere, or comes and goes."""
+    unwanted = any(need.unwanted or need.holders & look.world.emptied for need in look.needs)
+    return unwanted or bool(needs.inventory(node).drops(needs.TOO_OFTEN))
 
 
 def _unwanted(look: Look, need: Need) -> frozenset[str]:

@@ -62,6 +62,7 @@ class Lane:
     done: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     carried: int = 0
+    limited: bool = False  # then its speed says something about the limit only
     pace: Pace = field(default_factory=lambda: Pace(1))
     _waiting: list[tuple[int, str]] = field(default_factory=list)
     _flying: dict[str, Flight] = field(default_factory=dict)
@@ -75,7 +76,6 @@ class Lane:
     _gave_up: str = ""
     _seen: float = 0.0
     _started: float = 0.0
-    _limited: bool = False
 
     @property
     def remote(self) -> Remote:
@@ -242,7 +242,7 @@ class Lane:
 
     def _start(self, pace: Pace) -> None:
         self.pace, self._nothings, self._draining, self._started = pace, 0, False, time.monotonic()
-        self._limited = self._limited or pace.limit is not None
+        self.limited = self.limited or pace.limit is not None
         env: dict[str, str] = {}
         for remote in self.remotes:
             env |= transport.annex_connection(self.node.repo, self.node.settings, remote)
@@ -322,7 +322,3 @@ class Lane:
     def _lost(self, key: str, reason: str, moved: int = 0) -> Told:
         self.failed[key] = reason
         return Told(key, State.FAILED, -moved, reason)
-
-    def limited(self) -> bool:
-        """Whether its speed says something about the limit only."""
-        return self._limited

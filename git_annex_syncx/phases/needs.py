@@ -28,7 +28,6 @@ class Look:
 
     world: World
     needs: list[Need]
-    full: bool  # everything was looked at, not only what has changed
 
 
 def inventory(node: Node) -> Inventory:
@@ -48,7 +47,7 @@ def look(node: Node, world: World | None = None) -> Look:
         if full:
             log.info("looking at all keys")
             _begin(node, world, known, now)
-    return Look(world, known.needs(), full)
+    return Look(world, known.needs())
 
 
 def of_all_keys(node: Node) -> Look:
@@ -58,7 +57,7 @@ def of_all_keys(node: Node) -> Look:
     world = read_world(node)
     held = _held(node, world, locations.everything(node.repo, _annex_commit(node)))
     files = _by_key(locations.names(node.repo, _cursor(node, world).tree))
-    return Look(world, list(_needs(node, world, {key: files.get(key, {}) for key in held}, held)), True)
+    return Look(world, list(_needs(node, world, {key: files.get(key, {}) for key in held}, held)))
 
 
 def keys_below(node: Node, paths: Iterable[bytes]) -> frozenset[str]:

@@ -51,7 +51,7 @@ class Traffic:
         self._speeds: deque[tuple[float, float]] = deque()
         self._shown: dict[Leg, float] = {}
         self._left = {key: len(legs) for key, legs in work.legs.items()}
-        self.arrivals: list[tuple[str, str]] = []  # key and uuid of all that came through
+        self._news = False  # whether anything came through since it was last told
         for lane in self.lanes:
             lane.heard = lambda lane, batch, said: self._said.put((lane, batch, said))
 
@@ -83,8 +83,8 @@ class Traffic:
             yield from self._hear()
             yield from self._tend()
             yield from self._feed()
-            if telling is None and time.monotonic() - told > TELL_EVERY and self.arrivals:
-                telling = teller.submit(self._tell)
+            if telling is None and time.monotonic() - told > TELL_EVERY and self._news:
+                telling, self._news = teller.submit(self._tell), False
             if telling and telling.done():
                 yield from _outcomes(telling)
                 told, telling = time.monotonic(), None
@@ -151,8 +151,7 @@ class Traffic:
                     yield self._progress(lane, told.key, "progress")
                 continue
             if told.state in (State.DONE, State.NOTHING):
-                if told.state is State.DONE:
-                    self.arrivals.append((told.key, lane.leg.target))
+                self._news = self._news or told.state is State.DONE
                 onward = tuple(leg for leg in self._work.legs[told.key] if leg.source == lane.leg.target)
                 yield from self._depart(told.key, onward, frozenset([lane.leg.target]))
             self._left[told.key] -= 1

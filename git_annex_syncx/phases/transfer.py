@@ -17,7 +17,7 @@ from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.network.own import remember_speed
 from git_annex_syncx.phases import drops, exports, patience, planning
-from git_annex_syncx.phases.dispatch import Order, Round, Run, end, next_round
+from git_annex_syncx.phases.dispatch import Order, Round, Run, end, look_afresh, next_round
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.merge import merge_annex_branches
 from git_annex_syncx.phases.node import Node, reread, says_yes
@@ -60,8 +60,8 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
             yield from _results(run, begun)
             yield from _strangers(remotes)
             yield from exports.send_out(node, run.remotes)
-            if run.order.drop and run.last:
-                yield from drops.drop(node, run.remotes, run.last, run.looked_at)
+            if run.order.drop and run.last and drops.candidates(node, run.last):
+                yield from drops.drop(node, run.remotes, look_afresh(run), run.looked_at)
             if run.measured:
                 yield from planning.tell_links(node)
             yield from push_records(
@@ -213,7 +213,7 @@ def _many(count: int) -> str:
 
 def _measure(run: Run, remote: Remote, lanes: list[Lane]) -> None:
     """Keep how fast the link was, where nothing held it back."""
-    lanes = [lane for lane in lanes if not lane.limited() and len(lane.remotes) == 1]
+    lanes = [lane for lane in lanes if not lane.limited and len(lane.remotes) == 1]
     speeds = [speed for lane in lanes if (speed := lane.meter.speed())]
     latencies = [latency for lane in lanes if (latency := lane.meter.latency())]
     if not (speeds or latencies) or not remote.uuid:
