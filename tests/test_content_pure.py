@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,17 @@ def test_what_depends_on_the_world_is_forgotten_with_it(tmp_path: Path) -> None:
     assert inventory.drops(1) and inventory.refusals() == {("K1", "q"): frozenset("p")}
     inventory.replace(Cursor("c", "t", "other"), [], list)
     assert not inventory.drops(1) and not inventory.refusals()
+
+
+@pytest.mark.parametrize("harm", ["DROP TABLE names", "DELETE FROM sets"])
+def test_inventory_that_lacks_something_is_begun_anew(tmp_path: Path, harm: str) -> None:
+    inventory = Inventory(tmp_path / "inventory.sqlite")
+    some(inventory)
+    with sqlite3.connect(inventory.path) as db:
+        db.execute(harm)
+    inventory.needs()
+    inventory.keys_at(b"")
+    assert inventory.cursor() is None, "the next look is at everything"
 
 
 @pytest.mark.parametrize("rubbish", [b"", b"rubbish" * 1000])

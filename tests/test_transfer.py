@@ -165,7 +165,8 @@ def test_odd_names(net: Network, pair: tuple[Node, Node]) -> None:
     laptop.annex("add", "--quiet", ".")
     laptop.git("commit", "--quiet", "--message", "odd")
     laptop.annex("wanted", "desktop", "include=*")
-    laptop.syncx("sync")
+    told = {event["file"] for event in laptop.syncx("sync").events if event["event"] == "file"}
+    assert told == {os.fsdecode(name) for name in names}, "in the first look at all files too"
     desktop.syncx("merge")
     assert [desktop.read(name) for name in names] == [f"{n}\n".encode() * 10 for n in range(len(names))]
 
@@ -232,6 +233,59 @@ def test_drive_that_is_away_is_no_failure(net: Network, lan: tuple[Node, Node, N
     (net.root / "drawer").rename(usb.path)
     laptop.syncx("transfer")
     assert keys_on_disk(usb) == keys_on_disk(laptop)
+
+
+def test_path_that_begins_with_two_dots(lan: tuple[Node, Node, Node]) -> None:
+    laptop, _, _ = lan
+    laptop.config("annex.dotfiles", "true")
+    laptop.commit_annexed({"..foo": "two dots\n"})
+    assert laptop.syncx("transfer", "nas", "..foo").event("transfer", "nas")["files"] == 1
+
+
+def test_link_that_was_given_up_takes_no_more_keys(net: Network, lan: tuple[Node, Node, Node]) -> None:
+    """Content arrives from one remote after the way onward to another has turned out to be dead."""
+    laptop, desktop, nas = lan
+    dead = net.clone(laptop, "dead", bare=True)
+    laptop.annex("sync", "--quiet", "--no-content", ok=None)
+    laptop.git("remote", "add", "dead", "ssh://127.0.0.1:9/x")
+    laptop.config("remote.dead.annex-uuid", uuid_of(dead))
+    laptop.git("fetch", "--quiet", str(dead.path), "git-annex:refs/remotes/dead/git-annex")
+    desktop.commit_annexed({f"slow{n}": os.urandom(150_000) for n in range(6)})
+    desktop.git("remote", "remove", "laptop")
+    desktop.git("remote", "remove", "nas")
+    desktop.syncx("map", "--publish")
+    laptop.syncx("pull", "desktop")
+    laptop.config("syncx.transferJobs", "1")
+    laptop.config("remote.desktop.syncx-bwlimit", "200k")
+    ran = laptop.syncx("transfer", ok=1)
+    assert ran.event("transfer", "dead")["failed"] == 9
+    assert keys_on_disk(nas) == keys_on_disk(laptop) == keys_on_disk(desktop)
+
+
+def test_log_that_is_of_no_key_stops_nothing(lan: tuple[Node, Node, Node]) -> None:
+    laptop, _, nas = lan
+    blob = laptop.git("hash-object", "-w", "--stdin", stdin=f"1s 1 {uuid_of(laptop)}\n".encode()).out.strip()
+    env = {"GIT_INDEX_FILE": str(laptop.path / ".git" / "scratch")}
+    laptop.git("read-tree", "git-annex", **env)
+    laptop.git("update-index", "--add", "--cacheinfo", f"100644,{blob},000/111/strange.log", **env)
+    tree = laptop.git("write-tree", **env).out.strip()
+    commit = laptop.git("commit-tree", tree, "-p", "git-annex", "-m", "strange").out.strip()
+    laptop.git("update-ref", "refs/remotes/other/git-annex", commit)
+    laptop.syncx("transfer", "--all", "nas")
+    assert "strange" in laptop.git("ls-tree", "-r", "--name-only", "git-annex").out
+    assert len(keys_on_disk(nas)) == 3
+
+
+def test_special_remote_that_is_unplugged_is_away(net: Network, pair: tuple[Node, Node]) -> None:
+    laptop, _ = pair
+    store = net.root / "card"
+    directory_remote(laptop, "card", store)
+    laptop.commit_annexed({"photo": "photo\n"})
+    store.rename(net.root / "pocket")
+    laptop.syncx("map", "--publish")
+    assert laptop.syncx("transfer", "card").event("transfer", "card")["result"] == "away"
+    (net.root / "pocket").rename(store)
+    assert laptop.syncx("transfer", "card").event("transfer", "card")["files"] == 1
 
 
 # Networks
@@ -307,6 +361,18 @@ def test_relay_here_passes_on_without_keeping(net: Network) -> None:
     assert usb.read("film") == b"film\n" * 100
     assert keys_on_disk(laptop) == set()
     true_to_the_disks([laptop, server, usb])
+
+
+def test_relay_keeps_what_it_wants(net: Network) -> None:
+    server = net.create("server")
+    server.commit_annexed({"keep/x": "x\n", "other": "other\n"})
+    laptop = net.clone(server, "laptop")
+    laptop.config("syncx.relay", "true")
+    laptop.annex("wanted", "here", "include=keep/*")
+    laptop.annex("get", "--quiet", ".")
+    make_known(laptop)
+    assert laptop.syncx("transfer").event("drop")["dropped"] == 1
+    assert laptop.read("keep/x") == b"x\n"
 
 
 def test_bare_hub_transfers(lan: tuple[Node, Node, Node], net: Network) -> None:
@@ -409,6 +475,25 @@ def test_contradictory_wishes_end(net: Network) -> None:
         told += [event["error"] for event in ran.events if event["event"] == "drop" and event["error"]]
     assert 2 <= came <= 4
     assert told and "contradicts itself" in told[-1], ran.out
+
+
+def test_metadata_and_trust_change_what_is_wanted(net: Network, pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    laptop.commit_annexed({"a": "a\n", "b": "b\n"})
+    connect(net, (laptop, desktop))
+    laptop.annex("wanted", "desktop", "metadata=tag=mine")
+    make_known(laptop)
+    laptop.syncx("transfer")
+    assert keys_on_disk(desktop) == set()
+    laptop.annex("metadata", "--quiet", "--tag", "mine", "a")
+    laptop.syncx("transfer")
+    assert len(keys_on_disk(desktop)) == 1
+    laptop.annex("wanted", "desktop", "not copies=semitrusted+:1")
+    laptop.syncx("transfer", "--no-drop")
+    assert len(keys_on_disk(desktop)) == 1
+    laptop.annex("untrust", "here")
+    laptop.syncx("transfer", "--no-drop")
+    assert len(keys_on_disk(desktop)) == 2
 
 
 def test_a_renamed_file_can_be_wanted(net: Network, pair: tuple[Node, Node]) -> None:
@@ -643,6 +728,35 @@ def test_limit_holds_over_ssh_with_parallel_transfers(far: tuple[Node, Node, Ssh
     # On a busy machine it may be slower, faster it may not be.
     assert 0.5 * 1024**2 <= rate <= 1.1 * 1024**2
     assert keys_on_disk(server) == keys_on_disk(laptop)
+
+
+def test_limit_follows_the_timetable_while_running(far: tuple[Node, Node, Sshd]) -> None:
+    """From 512 KiB/s to 2 MiB/s at the next full minute, in the middle of files."""
+    laptop, server, sshd = far
+    while not 45 <= time.time() % 60 < 52:
+        time.sleep(0.2)
+    then = time.localtime(time.time() + 60)
+    with Proxy(sshd.port) as proxy:
+        laptop.git("remote", "set-url", "server", sshd.url(server.path, proxy.port))
+        table = f"00:00,512k {then.tm_hour:02}:{then.tm_min:02},2M"
+        assert then.tm_hour or then.tm_min, "not at midnight"
+        running = laptop.start("transfer", "--bwlimit", table)
+        wait_until(lambda: time.time() % 60 < 30)
+        slow = proxy.sent
+        running.communicate(timeout=60)
+    assert slow <= 1.15 * 15 * 512 * 1024, "before the boundary"
+    assert time.time() % 60 < 20, "12 MB at 512 KiB/s would take 23 s"
+    assert keys_on_disk(server) == keys_on_disk(laptop)
+
+
+def test_nothing_to_do_makes_no_connection(far: tuple[Node, Node, Sshd]) -> None:
+    laptop, server, sshd = far
+    laptop.syncx("sync")
+    sshd.disconnect()
+    with Proxy(sshd.port) as proxy:
+        laptop.git("remote", "set-url", "server", sshd.url(server.path, proxy.port))
+        assert laptop.syncx("transfer").event("transfer", "server")["result"] == "current"
+        assert proxy.connections == 0
 
 
 def test_remote_that_vanishes_in_the_middle(far: tuple[Node, Node, Sshd]) -> None:
