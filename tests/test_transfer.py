@@ -130,7 +130,13 @@ def test_files_and_remotes_narrow_it(lan: tuple[Node, Node, Node]) -> None:
 
 def test_what_is_not_there_is_said(lan: tuple[Node, Node, Node]) -> None:
     laptop, _, _ = lan
-    assert "no annexed file is at mars" in laptop.syncx("transfer", "mars", ok=2).err
+    told = laptop.syncx("transfer", "mars", ok=2).err
+    assert "mars is neither a remote nor a group, and no annexed file is there" in told
+    assert "the remotes are: desktop, nas" in told
+    laptop.git("remote", "add", "stranger", "ssh://127.0.0.1:9/x")
+    assert laptop.syncx("transfer", "stranger", ok=1).event("transfer", "stranger")["result"] == "failed"
+    laptop.git("remote", "set-url", "stranger", "/nowhere")
+    assert laptop.syncx("transfer", "stranger").event("transfer", "stranger")["result"] == "away"
     assert "'../mars'" in laptop.syncx("transfer", "../mars", ok=2).err
     assert "exclude each other" in laptop.syncx("transfer", "--all", "one", ok=2).err
     assert "512k" in laptop.syncx("transfer", "--bwlimit", "fast", ok=2).err

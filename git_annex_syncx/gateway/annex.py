@@ -96,9 +96,11 @@ def ask_cost(repo: Repository, remote: str) -> str:
     return str(answer.get("cost", ""))
 
 
-def learn_uuid(repo: Repository, remote: str, env: Mapping[str, str]) -> None:
-    """Let git-annex ask a remote who it is; it notes the answer, or annex-ignore, in .git/config."""
-    annex(repo, "info", "--fast", "--quiet", "--", remote, remote=remote, env=env, ok=range(256), asks=True)
+def learn_uuid(repo: Repository, remote: str, env: Mapping[str, str]) -> str:
+    """Let git-annex ask a remote who it is; it notes the answer, or annex-ignore, in .git/config. Its complaint."""
+    done = annex(repo, "info", "--fast", "--quiet", "--", remote, remote=remote, env=env, ok=range(256), asks=True)
+    complaints = _complaints(done.err)
+    return complaints[-1] if complaints else ""
 
 
 def import_tree(repo: Repository, branch: str, remote: str) -> None:

@@ -67,7 +67,11 @@ def keys_below(node: Node, paths: Iterable[bytes]) -> frozenset[str]:
     for path in paths:
         keys = known.keys_at(path)
         if not keys:
-            raise UsageError(f"no annexed file is at {os.fsdecode(path)}", "name a remote, a group, or annexed files")
+            known_here = ", ".join(node.settings.remotes) or "none"
+            raise UsageError(
+                f"{os.fsdecode(path)} is neither a remote nor a group, and no annexed file is there",
+                f"the remotes are: {known_here}; of files the last commit counts",
+            )
         found |= keys
     return frozenset(found)
 

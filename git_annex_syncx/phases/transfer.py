@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import logging
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from git_annex_syncx.phases.dispatch import Order, Round, Run, end, look_afresh,
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.merge import merge_annex_branches
 from git_annex_syncx.phases.node import Node, reread, says_yes
-from git_annex_syncx.phases.parallel import own_failure
+from git_annex_syncx.phases.parallel import one_remote, own_failure
 from git_annex_syncx.phases.push import push_records
 from git_annex_syncx.phases.rates import averaged, measured
 from git_annex_syncx.phases.routing import Leg, waiting_for
@@ -50,7 +51,8 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
     begun = time.monotonic()
     try:
         worktree.require_head(node.repo)  # in a rebase the tree in hand is not the user's
-        node, remotes = _acquainted(node, tuple(remotes))
+        node, remotes, strangers = _acquainted(node, tuple(remotes))
+        yield from strangers
         run = Run(node, usable(node, remotes), order or Order())
         with _alone(node):
             yield from planning.tell_links(node)
@@ -58,7 +60,6 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
             yield from exports.bring_in(node, run.remotes)
             yield from _rounds(run)
             yield from _results(run, begun)
-            yield from _strangers(remotes)
             yield from exports.send_out(node, run.remotes)
             if run.order.drop and run.last and drops.candidates(node, run.last):
                 yield from drops.drop(node, run.remotes, look_afresh(run), run.looked_at)
@@ -73,10 +74,10 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
 
 def preview(node: Node, remotes: Iterable[Remote], order: Order) -> list[Load]:
     """What the first round of a transfer would move, as far as is known here; nothing moves."""
-    node, remotes = _acquainted(node, tuple(remotes))
+    node, remotes, strangers = _acquainted(node, tuple(remotes))
     run = Run(node, usable(node, remotes), order)
     now = next_round(run)
-    for warning in now.look.world.warnings:
+    for warning in (*(f"{one.remote}: {one.reason}" for one in strangers), *now.look.world.warnings):
         log.warning("%s", warning)
     if now.work is None:
         return []
@@ -87,26 +88,33 @@ def preview(node: Node, remotes: Iterable[Remote], order: Order) -> list[Load]:
     return [_load(run, leg, keys[leg], now.work.lanes[leg]) for leg in sorted(keys)]
 
 
-def _acquainted(node: Node, remotes: tuple[Remote, ...]) -> tuple[Node, tuple[Remote, ...]]:
-    """The same with the uuids of remotes that were met for the first time; git-annex is asked for those."""
+def _acquainted(node: Node, remotes: tuple[Remote, ...]) -> tuple[Node, tuple[Remote, ...], list[Outcome]]:
+    """The same with the uuids of remotes that were met for the first time; what is to be said of those without one.
+
+    git-annex is asked for them, which connects.
+    """
     if all(remote.uuid or remote.ignore for remote in remotes):
-        return node, remotes
-    node = reread(node)
+        return node, remotes, []
+    node, strangers = reread(node), []
     for name in [remote.name for remote in remotes]:
         remote = node.settings.remotes.get(name)
-        if remote and not (remote.uuid or remote.ignore) and _is_there(node, remote):
-            annex.learn_uuid(node.repo, name, transport.annex_connection(node.repo, node.settings, remote))
+        if remote and not (remote.uuid or remote.ignore):
+            complaint = one_remote("transfer", remote, functools.partial(_ask, node))
             node = reread(node)
+            now = node.settings.remotes[name]
+            strangers += [] if now.uuid or now.ignore else [complaint]
     known = node.settings.remotes
-    return node, tuple(known[remote.name] for remote in remotes if remote.name in known)
+    return node, tuple(known[remote.name] for remote in remotes if remote.name in known), strangers
 
 
-def _is_there(node: Node, remote: Remote) -> bool:
-    try:
-        transport.require_present(node.repo, remote)
-    except SyncxError:
-        return False
-    return True
+def _ask(node: Node, remote: Remote) -> Outcome:
+    """Let git-annex ask a remote for its uuid; what is to be said if it has none."""
+    transport.require_present(node.repo, remote)
+    env = transport.annex_connection(node.repo, node.settings, remote)
+    if complaint := annex.learn_uuid(node.repo, remote.name, env):
+        raise SyncxError(complaint, "check the network, or git remote set-url; the next run asks again")
+    reason = "it has no uuid yet, so no plan can use it: git annex-syncx push"
+    return Outcome("transfer", Result.SKIPPED, remote.name, reason=reason)
 
 
 def usable(node: Node, remotes: Iterable[Remote]) -> tuple[Remote, ...]:
@@ -179,14 +187,6 @@ def _results(run: Run, begun: float) -> Iterator[Outcome]:
             yield Outcome("transfer", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
         else:
             yield Outcome("transfer", Result.CURRENT, remote.name, remote.uuid)
-
-
-def _strangers(remotes: Iterable[Remote]) -> Iterator[Outcome]:
-    """Remotes that could not be asked who they are."""
-    for remote in remotes:
-        if not (remote.uuid or remote.ignore):
-            reason = "it could not be asked for its uuid, so no plan can use it"
-            yield Outcome("transfer", Result.SKIPPED, remote.name, reason=reason)
 
 
 def _result(remote: Remote, lanes: list[Lane], seconds: float) -> Outcome:
