@@ -146,16 +146,12 @@ def hundred_thousand(kind: str) -> tuple[bytes, bytes, bytes]:
 
 @pytest.mark.parametrize("kind", ["changed", "alike", "unlike", "shuffled"])
 @pytest.mark.parametrize("with_base", [True, False])
-def test_a_hundred_thousand_lines_take_less_than_a_second(kind, with_base):
+def test_a_hundred_thousand_lines_take_no_quadratic_time(kind, with_base):
+    """Less than a second on a machine with nothing else to do (benchmarks/merge.py); more than 100 if quadratic."""
     one, two, base = hundred_thousand(kind)
-    seconds = []
-    for _ in range(6):  # the best of six: others use the machine too
-        begun = time.process_time()
-        united = unite(one, two, base if with_base else None)
-        seconds.append(time.process_time() - begun)
-        if seconds[-1] < 1:
-            break
-    assert min(seconds) < 1
+    begun = time.process_time()
+    united = unite(one, two, base if with_base else None)
+    assert time.process_time() - begun < 5
     assert lines_of(one) - lines_of(base) <= lines_of(united.content)
     assert lines_of(two) - lines_of(base) <= lines_of(united.content)
 

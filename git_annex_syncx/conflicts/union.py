@@ -170,11 +170,12 @@ def _matches(one: Lines, two: Lines) -> list[tuple[int, int, int]]:
             high, high2 = high - 1, high2 - 1
         if end > high:
             found.append((high, high2, end - high))
-        if low == high or low2 == high2:
+        left, right = one[low:high], two[low2:high2]
+        if set(left).isdisjoint(right):
             continue
-        anchors = _anchors(one[low:high], two[low2:high2]) if depth < DEEPEST else []
+        anchors = _anchors(left, right) if depth < DEEPEST else []
         if not anchors:
-            found += [(low + i, low2 + j, 1) for i, j in _common(one[low:high], two[low2:high2])]
+            found += [(low + i, low2 + j, 1) for i, j in _common(left, right)]
             continue
         at, at2 = low, low2
         for i, j in anchors:
