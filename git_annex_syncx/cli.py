@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import signal
 import sys
@@ -35,6 +36,12 @@ class Globals:
     as_json: bool = False
     quiet: bool = False
     verbose: int = 0
+
+    def repository(self) -> Repository:
+        """The repository alone, not looked into."""
+        from git_annex_syncx.gateway.git import open_repository
+
+        return open_repository(Path(self.path) if self.path else None)
 
     def node(self) -> Node:
         """The repository that the command works on."""
@@ -86,7 +93,7 @@ def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
+def command(name: str, hidden: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
     """A command of the group, with the global options and the Globals as its first argument."""
 
     def decorate(function: Callable[..., Any]) -> click.Command:
@@ -94,7 +101,7 @@ def command(name: str) -> Callable[[Callable[..., Any]], click.Command]:
         def with_globals(**options: Any) -> Any:
             return function(click.get_current_context().ensure_object(Globals), **options)
 
-        made: click.Command = group.command(name)(global_options(with_globals))
+        made: click.Command = group.command(name, hidden=hidden)(global_options(with_globals))
         return made
 
     return decorate
@@ -182,6 +189,15 @@ def _paths_after(
     names = [word for word in words if is_named(node, word)]
     paths = tuple(tree_path(node, options.path, word) for word in words if word not in names)
     return node, *choose_remotes(node, names, excepted), paths
+
+
+def _seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float:
+    from git_annex_syncx.gateway.settings import duration
+
+    try:
+        return math.inf if value is None else duration(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no time; right are 90s, 30m, 2h or 1d") from None
 
 
 def _rates(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
@@ -286,6 +302,99 @@ def merge_driver(options: Globals, action: str, everywhere: bool, force: bool) -
     state = verbs.get(action, driver.status)(repo, everywhere)
     if not (options.quiet and action != "status"):
         view_status.show_driver(state, options.as_json, driver.EFFECT if action == "install" else ())
+
+
+@command("hooks")
+@click.argument("action", metavar="install|uninstall|status", type=click.Choice(["install", "uninstall", "status"]))
+def hooks_command(options: Globals, action: str) -> None:
+    """Let git's hooks start the phases: after a commit, and when something is received."""
+    from git_annex_syncx import view_status
+    from git_annex_syncx.triggers import hooks
+
+    node = options.node()
+    found = {"install": hooks.install, "uninstall": hooks.uninstall}.get(action, hooks.status)(node.repo)
+    if not (options.quiet and action != "status"):
+        view_status.show_hooks(found, hooks.moved(node.repo), options.as_json)
+
+
+@command("retry")
+def retry(options: Globals) -> None:
+    """Try again what failed and is due, refs and content (for cron)."""
+    from git_annex_syncx.triggers import automatic
+
+    node = options.node()
+    options.run("retry", node, (), lambda: automatic.retry(node))
+
+
+@command("pause")
+@click.argument("remotes", metavar="[REMOTE...]", nargs=-1)
+@click.option("--for", "seconds", metavar="TIME", callback=_seconds, help="End by itself after 90s, 30m, 2h or 1d.")
+def pause(options: Globals, remotes: tuple[str, ...], seconds: float) -> None:
+    """Hold all automatic work, or that with some remotes."""
+    from git_annex_syncx.phases import hold
+
+    node = options.node()
+    hold.pause(node.outbox, hold.names(node, remotes), seconds)
+    _show_pauses(options, node)
+
+
+@command("resume")
+@click.argument("remotes", metavar="[REMOTE...]", nargs=-1)
+def resume(options: Globals, remotes: tuple[str, ...]) -> None:
+    """End pauses, and do what has waited."""
+    from git_annex_syncx.phases import hold
+    from git_annex_syncx.triggers import automatic
+
+    node = options.node()
+    hold.resume(node.outbox, hold.names(node, remotes) if remotes else ())
+    automatic.wake(node)
+    _show_pauses(options, node)
+
+
+def _show_pauses(options: Globals, node: Node) -> None:
+    from git_annex_syncx import view_status
+    from git_annex_syncx.phases import hold
+
+    if not options.quiet:
+        view_status.show_pauses(hold.pauses(node.outbox), options.as_json)
+
+
+@command("watch")
+def watch(options: Globals) -> None:
+    """Look after the repository in the foreground: refs, drives, timers (for systemd and the like)."""
+    from git_annex_syncx.triggers import watch as service
+
+    service.watch(options.repository(), options.verbose)
+
+
+@command("service")
+@click.argument("action", metavar="install|uninstall|show", type=click.Choice(["install", "uninstall", "show"]))
+@click.option("--timer", is_flag=True, help="Not watch all the time, but retry and sync by a timer.")
+@click.option("--cron", is_flag=True, help="Show the lines for cron instead.")
+def service(options: Globals, action: str, timer: bool, cron: bool) -> None:
+    """Start watch, or retry and sync, with the user's session."""
+    from git_annex_syncx.triggers import service as units
+
+    if cron and (timer or action != "show"):
+        raise click.UsageError("--cron goes with show: the lines are yours to add, with crontab -e")
+    for line in units.do(options.node().repo, action, "cron" if cron else "timer" if timer else "watch"):
+        click.echo(line)
+
+
+@command("trigger", hidden=True)
+@click.argument("name")
+def trigger(options: Globals, name: str) -> None:
+    """What hooks and watch call."""
+    from git_annex_syncx import view_log
+    from git_annex_syncx.triggers import automatic, hooks
+
+    if name in hooks.KINDS:
+        hooks.called(name)
+    else:
+        repo = options.repository()
+        hooks.detach(repo) if name == "wake" else os.dup2(1, 2)  # to the hook's log, or to who has started us
+        view_log.talk(options.verbose)
+        automatic.serve_waiting(repo, view_log.show)
 
 
 def picture_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.phases.status import RemoteStatus, Status
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from git_annex_syncx.conflicts.driver import State
+    from git_annex_syncx.phases.hold import Pause
+    from git_annex_syncx.triggers.hooks import Hook
 
 STATES = {"current": "green", "diverged": "yellow", "other": "bold red", "away": "yellow"}
 NAMED = 10  # how many variants are named
@@ -87,6 +90,44 @@ def show_driver(state: State, as_json: bool, effect: Iterable[str] = ()) -> None
     console.print(clean(f"{state.scope} ({state.file}): {told}"), markup=False)
     for line in effect:
         console.print(f"  {line}", markup=False)
+
+
+HOOKS = {
+    "installed": "installed",
+    "absent": "not installed",
+    "outdated": "out of date: git annex-syncx hooks install",
+    "replaced": "replaced by something else: git annex-syncx hooks install says what to do",
+}
+
+
+def show_hooks(hooks: Iterable[Hook], moved: str, as_json: bool) -> None:
+    """How the hooks stand; `moved` is where they were installed, if that is another place."""
+    console = console_on(sys.stdout)
+    for hook in hooks:
+        if as_json:
+            told = {"hook": hook.name, "file": str(hook.file), "state": hook.state, "around": hook.around}
+            json_line({"event": "hook", **told, "moved": moved or None})
+            continue
+        around = "; it calls what was there before" if hook.around else ""
+        console.print(clean(f"{hook.name} ({hook.file}): {HOOKS[hook.state]}{around}"), markup=False)
+    if moved and not as_json:
+        console.print(
+            clean(f"they were installed in {moved} and do nothing here: git annex-syncx hooks install"), markup=False
+        )
+
+
+def show_pauses(pauses: Mapping[str, Pause], as_json: bool) -> None:
+    """What is held back, and until when."""
+    console = console_on(sys.stdout)
+    for name, pause in sorted(pauses.items()):
+        until = None if pause.until == math.inf else pause.until
+        if as_json:
+            json_line({"event": "pause", "remote": name or None, "until": until})
+            continue
+        what = name or "all automatic work"
+        console.print(clean(f"{what} is paused{f' until {_clock(until)}' if until else ''}"), markup=False)
+    if not pauses and not as_json:
+        console.print("nothing is paused", markup=False)
 
 
 def _waiting(remote: RemoteStatus) -> str:

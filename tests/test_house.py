@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parent.parent / "git_annex_syncx"
 FLOORS = [
     "cli",
     "triggers",
-    "view_network view_status view_run view_transfer",
+    "view_log view_network view_status view_run view_transfer",
     "view",
     "phases",
     "network conflicts",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError
 
+LONGEST_LOG = 1_000_000  # bytes
+
 
 @contextlib.contextmanager
 def writing(place: Path) -> Iterator[None]:
@@ -35,12 +37,18 @@ def read(path: Path) -> str:
 def write(path: Path, content: str) -> None:
     """Write a file that is there whole after a crash, or as it was. Raises SyncxError."""
     with writing(path):
+        write_bytes(path, content.encode(), _usual_mode(path))
+
+
+def write_bytes(path: Path, content: bytes, mode: int) -> None:
+    """The same with any bytes, and with the permissions that it is to have."""
+    with writing(path):
         handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
-            with open(handle, "w", encoding="utf-8") as file:
+            with open(handle, "wb") as file:
                 file.write(content)
                 file.flush()
-                os.fchmod(file.fileno(), _usual_mode(path))
+                os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
             os.replace(scratch, path)
         except BaseException:
@@ -48,6 +56,15 @@ def write(path: Path, content: str) -> None:
                 os.unlink(scratch)
             raise
         _sync_directory(path.parent)
+
+
+def open_log(path: Path) -> int:
+    """A file to write to at its end; one that has grown too large is kept once more beside it. Raises SyncxError."""
+    with writing(path):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size > LONGEST_LOG:
+                path.replace(path.with_name(path.name + ".1"))
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
 
 
 def share(path: Path, bits: int) -> None:

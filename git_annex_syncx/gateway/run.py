@@ -48,10 +48,15 @@ KEPT_PREFIXES = (
 
 # Variables of every program's environment that hold `true` and `false`, for `git --config-env`.
 YES, NO = "SYNCX_YES", "SYNCX_NO"
+# Tells our own hooks that git runs for us: what it does there is no news.
+WITHIN = "SYNCX_RUN"
+
+PROGRAM = "git-annex-syncx"
 
 # Latin-1 carries any bytes unchanged through sh, which encodes arguments strictly.
 ENCODING = "latin-1"
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+PATIENCE, LAST_WAIT = 1.2, 0.5  # seconds for a program to end when it is told to, and when it is killed
 LAST_CHUNKS = 200  # of the stderr of a program that runs for long
 
 _alive: dict[int, Any] = {}
@@ -76,30 +81,37 @@ def run(
     stdin: bytes | None = None,
     ok: Container[int] = (0,),
     stall: float | None = None,
+    limit: float | None = None,
     asks: bool = False,
 ) -> Done:
     """Run a program to its end.
 
     `ok` lists the exit codes that are no failure. `stall` is the time in seconds without output after which
-    the program is ended. A program that `asks` may use the user's terminal, where there is one.
+    the program is ended, `limit` the time that it may take in all. A program that `asks` may use the user's
+    terminal, where there is one.
     Raises ProgramFailed, Stalled, UsageError where the program is missing.
     """
     heard: list[bytes] = []
     seen = [time.monotonic()]
 
     def listen(chunk: str | bytes) -> None:
-        seen[0] = time.monotonic()
+        if limit is None:
+            seen[0] = time.monotonic()
         heard.append(chunk.encode(ENCODING) if isinstance(chunk, str) else chunk)
 
     streams = {"_in": stdin, "_err": listen, "_out_bufsize": 65536}
     running = _start(program, args, cwd, env, streams, foreground=asks and interactive())
     try:
-        with _watched(running, seen, stall) as stalled, contextlib.suppress(sh.ErrorReturnCode):
+        with (
+            _watched(running, seen, stall if limit is None else limit) as stalled,
+            contextlib.suppress(sh.ErrorReturnCode),
+        ):
             running.wait()  # the exit code is judged below
     finally:
         _forget(running)
     if stalled.is_set():
-        raise Stalled(_shown(program, args), -signal.SIGTERM, f"no progress for {stall:g} s, given up", cwd)
+        why = f"not done after {limit:g} s, given up" if limit else f"no progress for {stall:g} s, given up"
+        raise Stalled(_shown(program, args), -signal.SIGTERM, why, cwd)
     code = running.exit_code
     if code not in ok:
         raise ProgramFailed(_shown(program, args), code, os.fsdecode(b"".join(heard)), cwd)
@@ -149,13 +161,23 @@ class Talk:
         _end(self._running)
 
 
-def end_all() -> None:
-    """End every program that is still running, with all that it started; nothing new starts afterwards."""
+def leave_running(program: str, *args: str, cwd: Path, env: Mapping[str, str]) -> None:
+    """Start a program that nobody waits for, with nothing of ours but the environment."""
+    sh.Command(find(program))(
+        *args, _cwd=str(cwd), _env=dict(env), _bg=True, _bg_exc=False, _return_cmd=True, _new_session=True,
+        _tty_out=False, _encoding=ENCODING, _in=os.devnull, _out=os.devnull, _err=os.devnull,
+    )  # fmt: skip
+
+
+def end_all(patience: float = PATIENCE) -> None:
+    """End every program that is still running, with all that it started; nothing new starts afterwards.
+
+    What has not ended itself after `patience` seconds is killed.
+    """
     _ending.set()
     with _alive_lock:
         left = list(_alive.values())
-    for running in left:
-        _end(running)
+    _end(*left, patience=patience)
 
 
 def is_ending() -> bool:
@@ -181,10 +203,11 @@ def environment() -> Mapping[str, str]:
         "GIT_NO_REPLACE_OBJECTS": "1",
         YES: "true",
         NO: "false",
+        WITHIN: "1",
     }
     env.pop("LANGUAGE", None)
     # git-annex installed beside this program is found when the PATH lacks one.
-    env["PATH"] = os.pathsep.join([env.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    env["PATH"] = os.pathsep.join(filter(None, [env.get("PATH"), str(Path(sys.executable).parent), os.defpath]))
     if not interactive():
         env |= {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
         env.pop("SSH_ASKPASS", None)
@@ -198,6 +221,13 @@ def find(program: str) -> str:
     if not found:
         raise UsageError(f"{program} is not installed", f"install {program}, or put its directory on the PATH")
     return str(Path(found).absolute())
+
+
+def own_program() -> Path:
+    """The absolute path by which this program can be started again: as it was called, where that is known."""
+    called, beside = Path(sys.argv[0]).absolute(), Path(sys.executable).with_name(PROGRAM)
+    known = (path for path in (called, beside) if path.name == PROGRAM and path.is_file())
+    return next(known, None) or Path(find(PROGRAM))
 
 
 def _dying_with_us() -> Callable[[], None] | None:
@@ -258,17 +288,23 @@ def _watched(running: Any, seen: list[float], stall: float | None) -> Iterator[t
         ended.set()
 
 
-def _end(running: Any) -> None:
-    """SIGTERM to the whole group, then SIGKILL to what does not listen."""
-    pids = [running.pid] if os.getpgid(0) == _group(running.pid) else [-running.pid]
-    pids += _descendants(running.pid) if pids[0] > 0 else []
-    for deadly, patience in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0)):
+def _end(*all_running: Any, patience: float = PATIENCE) -> None:
+    """SIGTERM to the whole groups, then SIGKILL to what does not listen."""
+    own = os.getpgid(0)
+    for deadly, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, LAST_WAIT)):
+        left = [running for running in all_running if running.is_alive()]
+        pids = [pid for running in left for pid in _all_of(running.pid, own)]
         for pid in pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, deadly)
-        deadline = time.monotonic() + patience
-        while running.is_alive() and time.monotonic() < deadline:
+        deadline = time.monotonic() + wait
+        while any(running.is_alive() for running in left) and time.monotonic() < deadline:
             time.sleep(0.01)
+
+
+def _all_of(pid: int, own: int) -> list[int]:
+    """What to signal to reach a program with all that it started: its group, where that is not ours."""
+    return [pid, *_descendants(pid)] if _group(pid) == own else [-pid]
 
 
 def _group(pid: int) -> int:

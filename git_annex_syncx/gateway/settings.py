@@ -48,6 +48,9 @@ class Settings:
     autocommit: bool | None  # None: not configured here
     sync_content: bool | None
     own_ssh_command: bool  # the user has a say in how ssh is run
+    on_change: str  # a command for the shell, run after each change
+    on_failure: str  # the same for failures that persist
+    notify: tuple[str, ...]  # Apprise addresses told of the latter
     annex_uuid: str
     remotes: Mapping[str, Remote]
     groups: Mapping[str, tuple[str, ...]]  # remotes.GROUP of git
@@ -82,12 +85,12 @@ def parse(values: list[Value]) -> Settings:
     return Settings(
         jobs=get("syncx.jobs", 16, _count, "16"),
         transfer_jobs=get("syncx.transferjobs", 2, _count, "2"),
-        connect_timeout=get("syncx.connecttimeout", 10.0, _duration, "10s"),
-        stall_timeout=get("syncx.stalltimeout", 60.0, _duration, "60s"),
+        connect_timeout=get("syncx.connecttimeout", 10.0, duration, "10s"),
+        stall_timeout=get("syncx.stalltimeout", 60.0, duration, "60s"),
         retries=get("syncx.retries", 3, _natural, "3"),
         settle_time=get("syncx.settletime", 10.0, _duration_or_zero, "10s"),
         push_delay=get("syncx.pushdelay", 2.0, _duration_or_zero, "2s"),
-        retry_interval=get("syncx.retryinterval", 1800.0, _duration, "30m"),
+        retry_interval=get("syncx.retryinterval", 1800.0, duration, "30m"),
         patience=get("syncx.patience", 3600.0, _duration_or_zero, "1h"),
         relay=get("syncx.relay", False, _boolean, "false"),
         bwlimit=get("syncx.bwlimit", OFF, timetable, "08:00,512k 19:00,10M 23:00,off"),
@@ -95,6 +98,9 @@ def parse(values: list[Value]) -> Settings:
         autocommit=get("annex.autocommit", None, _boolean, "true"),
         sync_content=get("annex.synccontent", None, _boolean, "true"),
         own_ssh_command=any(key in last for key in ("core.sshcommand", "ssh.variant")),
+        on_change=get("syncx.onchange", "", str, "notify-peers"),
+        on_failure=get("syncx.onfailure", "", str, "mail-me"),
+        notify=tuple(v.text for v in values if v.key == "syncx.notify" and v.text),
         annex_uuid=get("annex.uuid", "", str, ""),
         remotes={name: remote for name in sorted(names) if (remote := _remote(name, values, last))},
         groups={
@@ -227,7 +233,8 @@ def _duration_or_zero(text: str) -> float:
     return float(match[1]) * UNITS[match[2]]
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
+    """More than no time, in seconds, from `90`, `10s`, `30m`, `2h`, `1d`. Raises ValueError."""
     seconds = _duration_or_zero(text)
     if seconds <= 0:
         raise ValueError(text)

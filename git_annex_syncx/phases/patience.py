@@ -88,6 +88,11 @@ def _buried(wait: Wait, now: float) -> bool:
     return wait.vain and 0 <= now - wait.since < BURIED
 
 
+def is_waiting(node: Node) -> bool:
+    """Whether any content waits for a carrier: then time alone can make it ours to move."""
+    return bool(node.outbox.facts(PREFIX))
+
+
 def keep(node: Node, found: Overdue) -> None:
     """Remember since when each carrier has not moved."""
     for name in found.before.keys() - found.waits.keys():

@@ -71,10 +71,10 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish, order: Order | None 
     for outcome in push(node, (remote for remote in reached if not remote.special)):
         (pushed.add if outcome.result in ARRIVED else pushed.discard)(outcome.remote)
         yield outcome
-    if _wants_content(node, wish):
+    if wants_content(node, wish):
         yield from transfer(node, reached, order)
     yield from planning.tell_links(node)  # git-annex has asked new remotes who they are, speeds were measured
-    if _wants_content(node, wish) or any(not remote.uuid for remote in reached):
+    if wants_content(node, wish) or any(not remote.uuid for remote in reached):
         again = push(node, (remote for remote in reached if remote.name in pushed))
         yield from (outcome for outcome in again if outcome.result is not Result.CURRENT)
 
@@ -83,8 +83,9 @@ def _wants_commit(node: Node, wish: Wish) -> bool:
     return _decided(node, (wish.commit, node.settings.autocommit), "annex.autocommit")
 
 
-def _wants_content(node: Node, wish: Wish) -> bool:
-    return _decided(node, (wish.content, node.settings.sync_content), "annex.synccontent")
+def wants_content(node: Node, wish: Wish | None = None) -> bool:
+    """Whether content is transferred too: what was asked, what is configured here or for all, else yes."""
+    return _decided(node, (wish.content if wish else None, node.settings.sync_content), "annex.synccontent")
 
 
 def _decided(node: Node, said: Iterable[bool | None], key: str) -> bool:

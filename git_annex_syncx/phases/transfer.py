@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.gateway import annex, branch, files, transport, worktree
@@ -22,7 +23,7 @@ from git_annex_syncx.phases.dispatch import Order, Round, Run, end, look_afresh,
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.merge import merge_annex_branches
 from git_annex_syncx.phases.node import Node, reread, says_yes
-from git_annex_syncx.phases.parallel import one_remote, own_failure
+from git_annex_syncx.phases.parallel import failure, one_remote, own_failure
 from git_annex_syncx.phases.push import push_records
 from git_annex_syncx.phases.rates import averaged, measured
 from git_annex_syncx.phases.routing import Leg, waiting_for
@@ -54,20 +55,19 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
         node, remotes, strangers = _acquainted(node, tuple(remotes))
         yield from strangers
         run = Run(node, usable(node, remotes), order or Order())
-        with _alone(node):
+        with _alone(run):
             yield from planning.tell_links(node)
             merge_annex_branches(node, _git_only(run.remotes))
-            yield from exports.bring_in(node, run.remotes)
+            yield from exports.bring_in(node, _free(run))
             yield from _rounds(run)
             yield from _results(run, begun)
-            yield from exports.send_out(node, run.remotes)
+            yield from exports.send_out(node, _free(run))
             if run.order.drop and run.last and drops.candidates(node, run.last):
-                yield from drops.drop(node, run.remotes, look_afresh(run), run.looked_at)
+                yield from drops.drop(node, _free(run), look_afresh(run), run.looked_at)
             if run.measured:
                 yield from planning.tell_links(node)
-            yield from push_records(
-                node, (remote for remote in _git_only(run.remotes) if remote.name not in run.away)
-            )
+            away = [name for name, outcome in run.away.items() if outcome.result is not Result.BUSY]
+            yield from push_records(node, (remote for remote in _git_only(run.remotes) if remote.name not in away))
     except SyncxError as error:
         yield own_failure("transfer", error)
 
@@ -124,16 +124,34 @@ def usable(node: Node, remotes: Iterable[Remote]) -> tuple[Remote, ...]:
 
 
 @contextlib.contextmanager
-def _alone(node: Node) -> Iterator[None]:
-    """Two runs would feed the same keys to two processes. Raises Busy."""
-    with files.writing(node.repo.state_dir):
-        handle = (node.repo.state_dir / "transfer.lock").open("w")
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Busy("another transfer is at work in this repository") from None
+def _alone(run: Run) -> Iterator[None]:
+    """Two runs would feed the same keys to two processes: what another transfer works with is left to it.
+
+    Raises Busy where it has all.
+    """
+    here = {remote.uuid: remote for remote in run.remotes if end(run, remote.uuid or "")}
+    occupied = set()
+    with contextlib.ExitStack() as held:
+        for uuid in here:
+            with files.writing(run.node.repo.state_dir):
+                name = f"transfer-{quote(uuid or '', safe='')}.lock"
+                handle = held.enter_context((run.node.repo.state_dir / name).open("w"))
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                occupied.add(uuid)
+        if here and occupied == here.keys():
+            raise Busy("another transfer is at work in this repository")
+        for remote in run.remotes:
+            if remote.uuid in occupied:
+                run.away[remote.name] = failure("transfer", Busy("another transfer is at work with it"), remote)
         yield
+
+
+def _free(run: Run) -> list[Remote]:
+    """The remotes that no other transfer is at work with."""
+    busy = {name for name, outcome in run.away.items() if outcome.result is Result.BUSY}
+    return [remote for remote in run.remotes if remote.name not in busy]
 
 
 def _rounds(run: Run) -> Iterator[Event]:

@@ -1,0 +1,44 @@
+"""Apprise, which knows many ways to tell a person something; run as a program of its own, so that it can be ended.
+
+The addresses hold passwords: they go through standard input, never on a command line.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from collections.abc import Iterable
+
+from git_annex_syncx.errors import SyncxError, UsageError
+from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway.git import Repository
+
+NAME = "syncx.notify"
+
+
+def send(repo: Repository, addresses: Iterable[str], title: str, text: str, limit: float) -> None:
+    """Tell all addresses, in at most `limit` seconds. Raises SyncxError where one could not be told."""
+    if importlib.util.find_spec("apprise") is None:
+        raise UsageError("syncx.notify is set, but Apprise is not installed", "pip install 'git-annex-syncx[notify]'")
+    order = json.dumps({"addresses": list(addresses), "title": title, "text": text}).encode()
+    words = ("-m", "git_annex_syncx.gateway.notify")
+    done = run.run(sys.executable, *words, cwd=repo.home, env=run.environment(), stdin=order, ok=(0, 1), limit=limit)
+    if done.code:
+        raise SyncxError("not every address of syncx.notify could be told", "git config --get-all syncx.notify")
+
+
+def _main() -> int:
+    """What the program does: 0 where all addresses were told."""
+    import apprise
+
+    order = json.load(sys.stdin)
+    told = True
+    for address in order["addresses"]:
+        service = apprise.Apprise()
+        told = service.add(address) and bool(service.notify(title=order["title"], body=order["text"])) and told
+    return 0 if told else 1
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

@@ -1,0 +1,183 @@
+"""Tell programs of the user's what has changed and what keeps failing; none of them can harm a run."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+from git_annex_syncx.errors import ProgramFailed, SyncxError
+from git_annex_syncx.gateway import notify, run
+from git_annex_syncx.gateway.outbox import Failure, OutboxError
+from git_annex_syncx.model import Event, Outcome, Result
+from git_annex_syncx.phases.node import Node
+
+log = logging.getLogger(__name__)
+
+LIMIT = 60.0  # seconds for a program of the user's
+PATIENCE = 60.0  # seconds that a run waits at its end for such programs
+PERSISTENT = 3  # failures in a row, before anybody is told
+DAY = 86400.0
+PREFIX = "told "  # facts of the outbox: when the user was told of a failure that persists
+CHANGES = {
+    "fetch": "received", "received": "received", "merge": "merged", "push": "pushed", "transfer": "transferred",
+    "drive": "drive-ready",
+}  # fmt: skip
+
+
+def announced(node: Node, events: Iterable[Event]) -> Iterator[Event]:
+    """Pass events on; the user's programs hear of changes as they come, and at the end of what keeps failing.
+
+    `events` have been recorded in the outbox.
+    """
+    with Teller(node) as teller:
+        try:
+            for event in events:
+                if isinstance(event, Outcome):
+                    for change in changes(event):
+                        teller.tell(node.settings.on_change, change)
+                yield event
+        finally:
+            _tell_of_failures(node, teller)
+
+
+class Teller:
+    """Runs the user's programs one after another beside the run, each for a limited time."""
+
+    def __init__(self, node: Node) -> None:
+        """Nothing is started before there is something to tell."""
+        self._node = node
+        self._queue: queue.Queue[tuple[str, Mapping[str, str]] | None] = queue.Queue()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Teller:
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Wait for the programs, not for ever; what then still runs is ended by its own time limit or by ours."""
+        if self._thread is None:
+            return
+        self._queue.put(None)
+        self._thread.join(0.0 if kind else PATIENCE)
+        if self._thread.is_alive() and kind is None:
+            log.warning("a program of yours (syncx.onChange, syncx.onFailure, syncx.notify) takes too long")
+
+    def tell(self, command: str, variables: Mapping[str, str]) -> None:
+        """Run a command of the user's with these variables, soon; an Apprise address is such a command too."""
+        if not command:
+            return
+        self._queue.put((command, variables))
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, daemon=True, name="tell")
+            self._thread.start()
+
+    def _work(self) -> None:
+        while (job := self._queue.get()) is not None:
+            command, variables = job
+            try:
+                self._run(command, variables)
+            except ProgramFailed as error:
+                log.warning("%s: %s", _shown(command), error.what)
+            except SyncxError as error:
+                log.warning("%s", error)
+            except KeyboardInterrupt:  # this run is being ended
+                return
+
+    def _run(self, command: str, variables: Mapping[str, str]) -> None:
+        repo = self._node.repo
+        if command == notify.NAME:
+            notify.send(repo, self._node.settings.notify, variables["SYNCX_TITLE"], variables["SYNCX_TEXT"], LIMIT)
+            return
+        env = {**run.environment(), "SYNCX_REPOSITORY": os.fspath(repo.home), **variables}
+        del env[run.WITHIN]  # what it commits is news
+        run.run("sh", "-c", command, cwd=repo.home, env=env, limit=LIMIT)
+
+
+def changes(outcome: Outcome) -> Iterator[dict[str, str]]:
+    """What a program of the user's hears of an outcome: variables, none where nothing has changed."""
+    details = outcome.details
+    moved = outcome.result is Result.DONE or (outcome.event == "transfer" and details.get("files"))
+    if moved and outcome.event in CHANGES:
+        yield _variables(CHANGES[outcome.event], outcome)
+    if details.get("resolved"):
+        yield _variables("conflict-resolved", outcome)
+
+
+def change(event: str, remote: str = "", uuid: str | None = None, **details: str) -> dict[str, str]:
+    """The variables of one event."""
+    more = {f"SYNCX_{name.upper()}": _safe(value) for name, value in details.items()}
+    return {"SYNCX_EVENT": event, "SYNCX_REMOTE": _safe(remote), "SYNCX_UUID": uuid or ""} | more
+
+
+def _variables(event: str, outcome: Outcome) -> dict[str, str]:
+    plain = {name: str(value) for name, value in outcome.details.items() if isinstance(value, (str, int))}
+    details = json.dumps(dict(outcome.details), default=str)
+    return {"SYNCX_OLD": "", "SYNCX_NEW": ""} | change(event, outcome.remote, outcome.uuid, details=details, **plain)
+
+
+def _safe(value: str) -> str:
+    """What an environment can hold."""
+    return value.replace("\0", "")
+
+
+# What keeps failing
+
+
+def to_tell(failure: Failure, told: float | None, now: float) -> bool:
+    """Whether the user is to hear of a failure: at its third in a row, then daily."""
+    return failure.tries >= PERSISTENT and (told is None or now < told or now - told >= DAY)
+
+
+def _tell_of_failures(node: Node, teller: Teller) -> None:
+    """Of what persists, and once of what is over."""
+    settings = node.settings
+    if not (settings.on_failure or settings.notify):
+        return
+    with contextlib.suppress(OutboxError):
+        failures, told = node.outbox.failures(), node.outbox.facts(PREFIX)
+        now, left = time.time(), set()
+        for failure in failures:
+            key = f"{PREFIX}{failure.phase} {failure.remote}"
+            left.add(key)
+            if to_tell(failure, _time(told.get(key)), now):
+                node.outbox.remember(key, str(now))
+                _tell_failure(node, teller, "failure", failure.phase, failure.remote, failure)
+        for key in told.keys() - left:
+            node.outbox.forget(key)
+            phase, _, remote = key.removeprefix(PREFIX).partition(" ")
+            if not remote or remote in settings.remotes:
+                _tell_failure(node, teller, "recovered", phase, remote, None)
+
+
+def _tell_failure(node: Node, teller: Teller, event: str, phase: str, remote: str, failure: Failure | None) -> None:
+    known = node.settings.remotes.get(remote)
+    where = remote or "this repository"
+    title = f"git-annex-syncx: {phase} with {where} " + ("keeps failing" if failure else "works again")
+    text = f"{node.repo.home}: {phase} with {where} "
+    text += f"failed {failure.tries} times since {_day(failure.first)}: {failure.error}" if failure else "works again"
+    told = {"phase": phase, "title": title, "text": text, "error": failure.error if failure else ""}
+    told |= {"tries": str(failure.tries), "since": str(int(failure.first))} if failure else {}
+    variables = change(event, remote, known.uuid if known else None, **told)
+    teller.tell(node.settings.on_failure, variables)
+    teller.tell(notify.NAME if node.settings.notify else "", variables)
+
+
+def _time(text: str | None) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return None
+
+
+def _day(when: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
+
+
+def _shown(command: str) -> str:
+    return command if len(command) < 60 else command[:57] + "..."

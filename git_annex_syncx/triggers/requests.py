@@ -1,0 +1,157 @@
+"""What was asked for and is not done yet, as files: one run at a time, and one more for all that is asked meanwhile.
+
+A request is an empty file, its date is when it is due. A trigger only makes sure that it is there; whoever holds the
+lock of a lane takes all that is due. What a killed run had taken is asked for again by the next one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+from git_annex_syncx.gateway import files, run
+from git_annex_syncx.gateway.git import Repository
+
+REFS, CONTENT = "refs", "content"
+STEP = 0.1  # seconds between two looks while nothing is due
+LONGEST = 900.0  # seconds; what is due later was dated by another clock
+TAKEN = ".taken"
+
+
+@dataclass(frozen=True, order=True)
+class Request:
+    """What to do (`commit`, `received`, `retry`, `look`: refs; `content`; `drive`), a drive with its remote."""
+
+    kind: str
+    remote: str = ""
+
+    @property
+    def lane(self) -> str:
+        """Requests of different lanes do not wait for each other: content takes hours, refs seconds."""
+        if self.kind == "drive":
+            return self._name
+        return CONTENT if self.kind == "content" else REFS
+
+    @property
+    def _name(self) -> str:
+        name = quote(self.remote, safe="", errors="surrogateescape").replace(".", "%2E")
+        return f"{self.kind}-{name}" if self.remote else self.kind
+
+    def at(self, place: Path) -> Path:
+        """Its file."""
+        return place / self._name
+
+    @classmethod
+    def of(cls, name: str) -> Request:
+        """The request that a file stands for."""
+        kind, _, remote = name.partition("-")
+        return cls(kind, unquote(remote, errors="surrogateescape"))
+
+
+class Desk:
+    """The requests of one work tree or bare repository (linked work trees have one each)."""
+
+    def __init__(self, repo: Repository) -> None:
+        """Makes the directory. Raises SyncxError."""
+        name = "requests" if repo.git_dir == repo.common else f"requests-{repo.git_dir.name}"
+        with files.writing(repo.common):
+            self._place = repo.state_dir / name
+            self._place.mkdir(exist_ok=True)
+
+    def ask(self, request: Request, delay: float = 0.0) -> None:
+        """Ask for it in `delay` seconds, or earlier where that has been asked already."""
+        path, due = request.at(self._place), time.time() + delay
+        with files.writing(path):
+            try:
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+            except FileExistsError:
+                if _date(path) <= due:
+                    return
+            with contextlib.suppress(FileNotFoundError):  # it has been taken this instant
+                os.utime(path, (due, due))
+
+    def waiting(self, lane: str = "") -> dict[Request, float]:
+        """What was asked (of one lane), and in how many seconds it is due."""
+        now, found = time.time(), {}
+        for name in os.listdir(self._place):
+            request = Request.of(name)
+            if not name.endswith(TAKEN) and lane in ("", request.lane):
+                left = _date(self._place / name) - now
+                found[request] = left if 0 < left <= LONGEST else 0.0
+        return found
+
+    def take(self, requests: Iterable[Request]) -> None:
+        """Begin with them: what is asked from now on is asked anew."""
+        for request in requests:
+            path = request.at(self._place)
+            path.rename(path.with_name(path.name + TAKEN))
+
+    def done(self, requests: Iterable[Request]) -> None:
+        """They are done."""
+        for request in requests:
+            path = request.at(self._place)
+            path.with_name(path.name + TAKEN).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def turn(self, lane: str) -> Iterator[bool]:
+        """Whether it is ours to serve the lane; a dead process holds nothing. What it had taken is asked again."""
+        with (self._place.parent / f"{self._place.name}-{_short(lane)}.lock").open("a") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            self._ask_again(lane)
+            yield True
+
+    def _ask_again(self, lane: str) -> None:
+        for name in os.listdir(self._place):
+            request = Request.of(name.removesuffix(TAKEN))
+            if name.endswith(TAKEN) and request.lane == lane:
+                (self._place / name).unlink(missing_ok=True)
+                self.ask(request)
+
+
+def serve(desk: Desk, lane: str, work: Callable[[frozenset[Request]], bool]) -> None:
+    """Do all that is asked of a lane, also what is asked meanwhile, unless another process is at it already.
+
+    `work` does some requests at once; False: not now, they stay for a later trigger.
+    """
+    while desk.waiting(lane) and not run.is_ending():
+        with desk.turn(lane) as ours:
+            if not ours or not _serve(desk, lane, work):
+                return
+
+
+def _serve(desk: Desk, lane: str, work: Callable[[frozenset[Request]], bool]) -> bool:
+    while (waiting := desk.waiting(lane)) and not run.is_ending():
+        due = frozenset(request for request, left in waiting.items() if not left)
+        if not due:
+            time.sleep(min(STEP, *waiting.values()))
+            continue
+        desk.take(due)
+        if not work(due):
+            for request in due:
+                desk.ask(request)
+            desk.done(due)
+            return False
+        desk.done(due)
+    return True
+
+
+def _date(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
+
+
+def _short(lane: str) -> str:
+    """A name for a lane's lock that no file system refuses."""
+    return lane[:100]
