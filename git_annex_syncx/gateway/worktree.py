@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import shlex
-import time
 from collections.abc import Collection, Iterator, Mapping
-from typing import TextIO
 
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused, SyncxError, UsageError
-from git_annex_syncx.gateway import atwork, files, objects, obstacles, run, torn
+from git_annex_syncx.gateway import atwork, files, objects, obstacles, torn
 from git_annex_syncx.gateway.git import Repository, git, head, refs, text
+from git_annex_syncx.gateway.turns import wait_for
 from git_annex_syncx.model import Entry, Head
 
 log = logging.getLogger(__name__)
 
-LONGEST_MERGE = 600.0  # seconds that we wait for another run's
-LOOK_AGAIN = 0.02  # seconds
 UNFINISHED = {
     "MERGE_HEAD": ("a merge", "git commit, or git merge --abort"),
     "CHERRY_PICK_HEAD": ("a cherry-pick", "git cherry-pick --continue, or --abort"),
@@ -44,22 +40,9 @@ def merge_lock(repo: Repository) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         with files.writing(path):
             handle = held.enter_context((repo.state_dir / path.name).open("a"))
-            _wait_for(handle)
+            wait_for(handle, "another git-annex-syncx merges here")
         files.share(path, objects.sharing(repo))
         yield
-
-
-def _wait_for(handle: TextIO) -> None:
-    """Lock a file, in steps: a thread that waits in the kernel could not be ended."""
-    deadline = time.monotonic() + LONGEST_MERGE
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if run.is_ending() or time.monotonic() > deadline:
-                raise Busy("another git-annex-syncx merges here") from None
-            time.sleep(LOOK_AGAIN)
 
 
 def require_idle(repo: Repository) -> None:

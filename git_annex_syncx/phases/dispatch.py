@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -21,6 +23,7 @@ from git_annex_syncx.phases.routing import Group, Leg, groups, own_legs
 from git_annex_syncx.phases.traffic import Work
 from git_annex_syncx.phases.world import World
 
+GLANCE = 1.0  # seconds for which a remote that was there is taken to be there still
 THROUGH_SINCE = 20230214  # copy --from --to
 
 
@@ -43,6 +46,7 @@ class Run:
     order: Order
     away: dict[str, Outcome] = field(default_factory=dict)  # remotes that cannot be used now
     tried: set[tuple[str, Leg]] = field(default_factory=set)
+    seen: dict[str, float] = field(default_factory=dict)  # when a remote was found to be there
     lanes: list[Lane] = field(default_factory=list)
     looked_at: set[str] = field(default_factory=set)
     last: Look | None = None
@@ -162,9 +166,11 @@ def end(run: Run, uuid: str) -> Remote | None:
         if remote.name in run.away:
             continue
         try:
-            transport.require_present(run.node.repo, remote)
+            if time.monotonic() - run.seen.get(remote.name, -math.inf) > GLANCE:
+                transport.require_present(run.node.repo, remote)
         except SyncxError as error:
             run.away[remote.name] = failure("transfer", error, remote)
             continue
+        run.seen[remote.name] = time.monotonic()
         return remote
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 
-from git_annex_syncx.gateway import git, transport
+from git_annex_syncx.gateway import git, transport, turns
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote
@@ -26,6 +26,7 @@ def _fetch_one(node: Node, known: Mapping[str, str], remote: Remote) -> Outcome:
         return Outcome("fetch", Result.SKIPPED, remote.name, remote.uuid, reason="annex-pull is false")
     prefix = f"refs/remotes/{remote.name}/"
     before = {name: value for name, value in known.items() if name.startswith(prefix)}
-    transport.fetch(node.repo, node.settings, remote)
+    with turns.with_remote(node.repo, remote.name):
+        transport.fetch(node.repo, node.settings, remote)
     result = Result.CURRENT if git.refs(node.repo, prefix) == before else Result.DONE
     return Outcome("fetch", result, remote.name, remote.uuid)

@@ -27,7 +27,11 @@ class Node:
 def open_node(named: Path | None) -> Node:
     """Open the repository that `named` is in, without it git's own. Raises UsageError for what a user must mend."""
     git.require_version()
-    repo = git.open_repository(named)
+    return open_node_of(git.open_repository(named))
+
+
+def open_node_of(repo: Repository) -> Node:
+    """The same for a repository that was found before; what is known of its commits stays known."""
     settings = read_settings(repo)
     if not settings.annex_uuid:
         raise UsageError(f"{repo.home} is a git repository without git-annex", "git annex init")

@@ -11,7 +11,7 @@ from pathlib import Path
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import graphviz
 from git_annex_syncx.gateway.locations import key_size
-from git_annex_syncx.gateway.settings import read_settings
+from git_annex_syncx.gateway.settings import Settings, read_settings
 from git_annex_syncx.model import Need, Outcome, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
@@ -61,11 +61,11 @@ def publish(node: Node) -> bool:
     return survey.publish(node.repo, node.settings, node.outbox)
 
 
-def tell_links(node: Node) -> Iterator[Outcome]:
-    """The same with the settings as they are by now, in a run: plans are made from what all know."""
+def tell_links(node: Node, settings: Settings | None = None) -> Iterator[Outcome]:
+    """The same in a run, with the settings as they are by now: plans are made from what all know."""
     begun = time.monotonic()
     try:
-        if survey.publish(node.repo, read_settings(node.repo), node.outbox):
+        if survey.publish(node.repo, settings or read_settings(node.repo), node.outbox):
             yield Outcome("publish", Result.DONE, reason="links told", seconds=time.monotonic() - begun)
     except SyncxError as error:
         yield own_failure("publish", error)

@@ -56,7 +56,7 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
         yield from strangers
         run = Run(node, usable(node, remotes), order or Order())
         with _alone(run):
-            yield from planning.tell_links(node)
+            yield from planning.tell_links(node, node.settings)
             merge_annex_branches(node, _git_only(run.remotes))
             yield from exports.bring_in(node, _free(run))
             yield from _rounds(run)
@@ -64,10 +64,14 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
             yield from exports.send_out(node, _free(run))
             if run.order.drop and run.last and drops.candidates(node, run.last):
                 yield from drops.drop(node, _free(run), look_afresh(run), run.looked_at)
-            if run.measured:
-                yield from planning.tell_links(node)
             away = [name for name, outcome in run.away.items() if outcome.result is not Result.BUSY]
-            yield from push_records(node, (remote for remote in _git_only(run.remotes) if remote.name not in away))
+            near = [remote for remote in _git_only(run.remotes) if remote.name not in away]
+            yield from push_records(node, near)
+            if run.measured:
+                told = list(planning.tell_links(node))
+                yield from told
+                if told:
+                    yield from push_records(node, near)
     except SyncxError as error:
         yield own_failure("transfer", error)
 

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Collection, Iterator
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import drives, git, run
 from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import hold, settle, sync
 from git_annex_syncx.phases.announce import announced
-from git_annex_syncx.phases.node import Node, choose_remotes, open_node
+from git_annex_syncx.phases.node import Node, choose_remotes, open_node_of
 from git_annex_syncx.phases.patience import is_waiting
 from git_annex_syncx.phases.push import push
 from git_annex_syncx.phases.record import recorded
 from git_annex_syncx.phases.transfer import transfer
-from git_annex_syncx.triggers.requests import CONTENT, REFS, Desk, Request, serve
+from git_annex_syncx.triggers.requests import CONTENT, REFS, Desk, Request
 
 log = logging.getLogger(__name__)
 
@@ -26,18 +28,21 @@ Show = Callable[[Event], None]
 LOOK_AGAIN = 1.0  # seconds after which somebody at work here is looked at again, doubled each time
 LONGEST_LOOK = 60.0
 PATIENCE = 600.0  # seconds that a process waits for somebody at work; later it is the next trigger's
+OCCUPIED = 5.0  # seconds until the next look at a remote that another transfer is at work with
+STEP, SLOW_STEP = 0.05, 0.5  # seconds between two looks at the requests; slow ones where long nothing came
+LIVELY = 15.0  # seconds
 
 
-def trigger(repo: Repository, request: Request, show: Show, delay: float = 0.0) -> None:
+def trigger(repo: Repository, request: Request, show: Show, stays: float = 0.0) -> None:
     """Ask for something and do it, with all else that is asked, unless another process is at it."""
-    desk = Desk(repo)
-    desk.ask(request, delay)
-    Clerk(repo, desk, show).serve()
+    clerk = Clerk(repo, show, stays)
+    Desk(repo).ask(request)
+    clerk.attend()
 
 
 def serve_waiting(repo: Repository, show: Show) -> None:
-    """Do what was asked for and waits, unless other processes are at it."""
-    Clerk(repo, Desk(repo), show).serve()
+    """Do what was asked for and waits, unless another process is at it."""
+    Clerk(repo, show).attend()
 
 
 def wake(node: Node) -> None:
@@ -74,66 +79,119 @@ def _in_turn(desk: Desk, lane: str, phase: Callable[[Collection[str]], Iterator[
 
 
 class Clerk:
-    """Does what is asked, lane by lane."""
+    """Does what is asked, each lane in a thread of its own, and for a while also what is asked next."""
 
-    def __init__(self, repo: Repository, desk: Desk, show: Show) -> None:
-        """`show` sees each event."""
-        self._repo, self._desk, self._show = repo, desk, show
+    def __init__(self, repo: Repository, show: Show, stays: float = 0.0) -> None:
+        """`show` sees each event; `stays` is how many seconds it waits for more. Raises SyncxError."""
+        self._repo, self._show, self._stays = repo, show, stays
+        self._desk = Desk(repo, read_settings(repo).push_delay)
+        self._showing = threading.Lock()
         self._busy = 0.0  # seconds until the next look at somebody who is at work
+        self._paused = False
+        self._others: dict[str, threading.Thread] = {}
 
-    def serve(self) -> None:
-        """All lanes that something is asked of: refs first, they are what others wait for."""
-        serve(self._desk, REFS, self._refs)
-        for request in self._desk.waiting():
-            if request.kind == "drive":
-                serve(self._desk, request.lane, self._drive)
-        serve(self._desk, CONTENT, self._content)
-        serve(self._desk, REFS, self._refs)  # a drive may have brought something
+    def attend(self) -> None:
+        """See to all that is asked, unless another process does; until nothing is left and nothing comes."""
+        while not self._paused and not run.is_ending() and (self._desk.waiting() or self._alive()):
+            with self._desk.turn(REFS) as ours:
+                if not ours:
+                    return
+                with self._desk.attended():
+                    self._attend()
+            time.sleep(STEP)  # a hook may have seen our name this instant
+
+    def _attend(self) -> None:
+        idle = time.monotonic()
+        while not self._paused and not run.is_ending():
+            waiting = self._desk.waiting()
+            due = {request for request, left in waiting.items() if not left}
+            if refs_due := frozenset(request for request in due if request.lane == REFS):
+                self._do(refs_due, self._refs)
+            for lane in {request.lane for request in due} - {REFS}:
+                self._begin(lane)
+            now = time.monotonic()
+            if waiting or self._alive():
+                idle = now
+            elif now - idle >= self._stays:
+                return
+            time.sleep(STEP if now - idle < LIVELY or waiting else SLOW_STEP)
+
+    def _alive(self) -> bool:
+        return any(thread.is_alive() for thread in self._others.values())
+
+    def _begin(self, lane: str) -> None:
+        """Have a thread do what is due in a lane, unless one is at it."""
+        if lane in self._others and self._others[lane].is_alive():
+            return
+        self._others[lane] = threading.Thread(target=self._serve, args=(lane,), daemon=True, name=lane)
+        self._others[lane].start()
+
+    def _serve(self, lane: str) -> None:
+        try:
+            with self._desk.turn(lane) as ours:
+                while ours and not self._paused and (due := self._due(lane)):
+                    self._do(due, self._content if lane == CONTENT else self._drive)
+        except SyncxError as error:
+            log.error("%s", error)
+        except Exception:
+            log.exception("%s", lane)
+        except KeyboardInterrupt:  # we are being ended
+            return
+
+    def _due(self, lane: str) -> frozenset[Request]:
+        return frozenset(request for request, left in self._desk.waiting(lane).items() if not left)
+
+    def _do(self, due: frozenset[Request], work: Callable[[Node, frozenset[Request]], None]) -> None:
+        """Do it with the repository as it is configured now; what is paused stays asked."""
+        node = self._open()
+        if node is None:
+            return
+        self._desk.take(due)
+        try:
+            work(node, due)
+        except SyncxError as error:
+            log.error("%s", error)
+        self._desk.done(due)
 
     def _open(self) -> Node | None:
-        """The repository as it is configured now, None where all automatic work is paused."""
-        node = open_node(self._repo.top or self._repo.git_dir)
-        if hold.EVERYTHING in hold.pauses(node.outbox):
-            log.info("paused")
-            return None
-        return node
+        """None where all automatic work is paused."""
+        node = open_node_of(self._repo)
+        self._desk.grace = node.settings.push_delay
+        self._paused = hold.EVERYTHING in hold.pauses(node.outbox)
+        return None if self._paused else node
 
-    def _refs(self, requests: frozenset[Request]) -> bool:
-        node = self._open()
-        if node is None:
-            return False
+    def _refs(self, node: Node, requests: frozenset[Request]) -> None:
         kinds = {request.kind for request in requests}
-        results = self._run(node, refs(node, kinds))
-        self._come_again(node, kinds, results)
+        self._ask_content()
+        self._come_again(node, kinds, self._run(node, refs(node, kinds)))
+
+    def _ask_content(self) -> None:
+        """Content need not wait until the branches have gone everywhere."""
         self._desk.ask(Request("content"))
-        return True
+        self._begin(CONTENT)
 
-    def _content(self, requests: frozenset[Request]) -> bool:
-        node = self._open()
-        if node is None:
-            return False
-        self._run(node, content(node))
-        return True
+    def _content(self, node: Node, requests: frozenset[Request]) -> None:
+        if Result.BUSY in self._run(node, content(node)):
+            self._desk.ask(Request("content"), OCCUPIED)
 
-    def _drive(self, requests: frozenset[Request]) -> bool:
-        node = self._open()
-        if node is None:
-            return False
+    def _drive(self, node: Node, requests: frozenset[Request]) -> None:
         for request in requests:
             remote = node.settings.remotes.get(request.remote)
             if remote and remote.name not in hold.pauses(node.outbox):
                 if Result.BUSY in self._run(node, drive(node, remote)):
-                    self._desk.ask(request, LOOK_AGAIN * 5)
+                    self._desk.ask(request, OCCUPIED)
                 self._desk.ask(Request("received"))
-        return True
 
     def _run(self, node: Node, events: Iterator[Event]) -> set[Result]:
         """What became of it."""
         results = set()
         for event in announced(node, recorded(node, events)):
-            self._show(event)
+            with self._showing:
+                self._show(event)
             if isinstance(event, Outcome):
                 results.add(event.result)
+                if event.event == "merge" and event.result is Result.DONE:
+                    self._ask_content()
         return results
 
     def _come_again(self, node: Node, kinds: Collection[str], results: Collection[Result]) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -16,9 +16,8 @@ from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import files, git
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.run import own_program
-from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.triggers import automatic
-from git_annex_syncx.triggers.requests import Request
+from git_annex_syncx.triggers.requests import Request, place
 
 NAMES = ("post-commit", "post-merge", "post-rewrite", "post-receive")
 KINDS = {"post-commit": "commit", "post-merge": "commit", "post-rewrite": "commit", "post-receive": "received"}
@@ -28,16 +27,24 @@ MADE = b"#!/bin/sh\n# made by: git annex-syncx hooks install\n"
 AROUND = MADE + b'if [ -x "$0' + BEFORE.encode() + b'" ]; then "$0' + BEFORE.encode() + b'" "$@"; fi\n'
 BEGIN, END = "# >>> git-annex-syncx", "# <<< git-annex-syncx"
 # The status of the hook stays what it was; nothing is written, nothing is waited for.
+# Where a process of ours attends to requests already (only Linux can tell), leaving one is enough.
 BLOCK = """\
 {begin} (removed by: git annex-syncx hooks uninstall)
-syncx_status=$?
-{guard}syncx={program}; [ -x "$syncx" ] || syncx=git-annex-syncx
-( "$syncx" trigger {name} </dev/null >/dev/null 2>&1 & ) 2>/dev/null
-{unguard}( exit "$syncx_status" )
+syncx_status=$? syncx_place={place}
+{guard}
+    if {plain} && read -r syncx_pid <"$syncx_place.pid" && read -r syncx_name <"/proc/$syncx_pid/comm" &&
+        [ "$syncx_name" = git-annex-syncx ] && : >>"$syncx_place/{kind}"; then :
+    else
+        syncx={program}; [ -x "$syncx" ] || syncx=git-annex-syncx
+        ( "$syncx" trigger {name} </dev/null >/dev/null 2>&1 & )
+    fi 2>/dev/null
+fi
+( exit "$syncx_status" )
 {end}
 """
-# Hooks that only git itself starts in a run of ours say nothing new.
-OURS = '[ -n "$SYNCX_RUN" ] || '
+# A work tree of its own has requests of its own; what git does in a run of ours is no news.
+LINKED, OURS = 'case "$GIT_DIR" in */worktrees/*) false ;; esac', '[ -z "$SYNCX_RUN" ]'
+STAYS = 10.0  # seconds that what a hook has started waits for the next one
 MOST_DESCRIPTORS = 1024  # more than a hook is ever left with
 PLAIN_SHELL = re.compile(rb"#! ?(/usr)?/bin/(env )?(sh|bash|dash)\n")
 # After these, or before the end of something unfinished, a block at the end might not run, or run otherwise.
@@ -56,11 +63,11 @@ class Hook:
 
 def install(repo: Repository) -> list[Hook]:
     """Put our block into the hooks. Raises UsageError, SyncxError."""
-    place = _directory(repo)
-    with files.writing(place):
-        place.mkdir(parents=True, exist_ok=True)
+    directory = _directory(repo)
+    with files.writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
     for name in _names(repo):
-        _install(repo, place / name)
+        _install(repo, directory / name)
     files.write(_mark(repo), f"{_here(repo)}\n")
     return status(repo)
 
@@ -168,16 +175,15 @@ def _ends_reached(file: Path, content: bytes) -> bool:
 
 def _block(repo: Repository, name: str) -> bytes:
     """Our lines. Where several repositories share their hooks, each has its own, which is for it alone."""
-    guard = unguard = ""
+    guards = [OURS] if name != "post-receive" else []
     if _is_shared(repo):
         asked = '"$(git rev-parse --path-format=absolute --git-common-dir 2>/dev/null)"'
-        guard, unguard = f"if [ {asked} = {shlex.quote(str(repo.common))} ]; then\n", "fi\n"
+        guards.append(f"[ {asked} = {shlex.quote(str(repo.common))} ]")
     text = BLOCK.format(
-        begin=_begin(repo), end=_end(repo), guard=guard, unguard=unguard, program=shlex.quote(str(own_program())),
-        name=name,
+        begin=_begin(repo), end=_end(repo), guard=f"if {' && '.join(guards) or ':'}; then", plain=LINKED,
+        place=shlex.quote(str(place(replace(repo, git_dir=repo.common)))), program=shlex.quote(str(own_program())),
+        name=name, kind=KINDS[name],
     )  # fmt: skip
-    if name != "post-receive":
-        text = text.replace('( "$syncx" trigger', OURS + '( "$syncx" trigger')
     return os.fsencode(text)
 
 
@@ -250,7 +256,6 @@ def called(name: str) -> None:
         return
     view_log.talk()
     try:
-        delay = read_settings(repo).push_delay if KINDS[name] == "commit" else 0.0
-        automatic.trigger(repo, Request(KINDS[name]), view_log.show, delay)
+        automatic.trigger(repo, Request(KINDS[name]), view_log.show, STAYS)
     except SyncxError as error:
         view_log.line(f"{name}: {error}")

@@ -2,6 +2,8 @@
 
 A request is an empty file, its date is when it is due. A trigger only makes sure that it is there; whoever holds the
 lock of a lane takes all that is due. What a killed run had taken is asked for again by the next one.
+
+While a process attends to the requests, its id stands in a file beside them: a hook then need not start another.
 """
 
 from __future__ import annotations
@@ -10,16 +12,16 @@ import contextlib
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from git_annex_syncx.gateway import files, run
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import files
 from git_annex_syncx.gateway.git import Repository
 
 REFS, CONTENT = "refs", "content"
-STEP = 0.1  # seconds between two looks while nothing is due
 LONGEST = 900.0  # seconds; what is due later was dated by another clock
 TAKEN = ".taken"
 
@@ -54,15 +56,26 @@ class Request:
         return cls(kind, unquote(remote, errors="surrogateescape"))
 
 
+def place(repo: Repository) -> Path:
+    """The directory of the requests of a work tree or bare repository."""
+    name = "requests" if repo.git_dir == repo.common else f"requests-{repo.git_dir.name}"
+    return repo.common / "annex" / "syncx" / name
+
+
+def attendant(requests: Path) -> Path:
+    """The file that names the process which attends to the requests in a directory."""
+    return requests.with_name(requests.name + ".pid")
+
+
 class Desk:
     """The requests of one work tree or bare repository (linked work trees have one each)."""
 
-    def __init__(self, repo: Repository) -> None:
-        """Makes the directory. Raises SyncxError."""
-        name = "requests" if repo.git_dir == repo.common else f"requests-{repo.git_dir.name}"
+    def __init__(self, repo: Repository, grace: float = 0.0) -> None:
+        """Makes the directory. What follows a commit is due `grace` seconds after it. Raises SyncxError."""
+        self.grace = grace
+        self._place = place(repo)
         with files.writing(repo.common):
-            self._place = repo.state_dir / name
-            self._place.mkdir(exist_ok=True)
+            self._place.mkdir(parents=True, exist_ok=True)
 
     def ask(self, request: Request, delay: float = 0.0) -> None:
         """Ask for it in `delay` seconds, or earlier where that has been asked already."""
@@ -82,7 +95,7 @@ class Desk:
         for name in os.listdir(self._place):
             request = Request.of(name)
             if not name.endswith(TAKEN) and lane in ("", request.lane):
-                left = _date(self._place / name) - now
+                left = _date(self._place / name) - now + (self.grace if request.kind == "commit" else 0.0)
                 found[request] = left if 0 < left <= LONGEST else 0.0
         return found
 
@@ -97,6 +110,17 @@ class Desk:
         for request in requests:
             path = request.at(self._place)
             path.with_name(path.name + TAKEN).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def attended(self) -> Iterator[None]:
+        """Tell the hooks that this process sees what is asked."""
+        path = attendant(self._place)
+        with contextlib.suppress(SyncxError):  # then they start another, which finds that it is not needed
+            files.write(path, f"{os.getpid()}\n")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def turn(self, lane: str) -> Iterator[bool]:
@@ -116,33 +140,6 @@ class Desk:
             if name.endswith(TAKEN) and request.lane == lane:
                 (self._place / name).unlink(missing_ok=True)
                 self.ask(request)
-
-
-def serve(desk: Desk, lane: str, work: Callable[[frozenset[Request]], bool]) -> None:
-    """Do all that is asked of a lane, also what is asked meanwhile, unless another process is at it already.
-
-    `work` does some requests at once; False: not now, they stay for a later trigger.
-    """
-    while desk.waiting(lane) and not run.is_ending():
-        with desk.turn(lane) as ours:
-            if not ours or not _serve(desk, lane, work):
-                return
-
-
-def _serve(desk: Desk, lane: str, work: Callable[[frozenset[Request]], bool]) -> bool:
-    while (waiting := desk.waiting(lane)) and not run.is_ending():
-        due = frozenset(request for request, left in waiting.items() if not left)
-        if not due:
-            time.sleep(min(STEP, *waiting.values()))
-            continue
-        desk.take(due)
-        if not work(due):
-            for request in due:
-                desk.ask(request)
-            desk.done(due)
-            return False
-        desk.done(due)
-    return True
 
 
 def _date(path: Path) -> float:

@@ -36,7 +36,7 @@ DRIVES_EVERY = 2.0  # seconds between two looks at drives
 ASLEEP = 60.0  # seconds by which a tick comes late when the machine was suspended
 DEBOUNCE = 0.2  # seconds in which events become one
 STEP = 250  # milliseconds between two looks of the file watcher at its events: a smaller one costs CPU all day
-MOST_WORKERS = 4  # they find out by themselves whether there is something to do for them
+MOST_WORKERS = 2  # they find out by themselves whether there is something to do for them
 LAST_WAIT = 1.8  # seconds for the work in hand when we are told to end
 THOROUGH = 10  # ticks between two comparisons of the refs, should no event tell of a change
 TICKED = "tick"
@@ -153,15 +153,15 @@ class Watch:
     def _news(self) -> set[Request]:
         """What has happened to the branches."""
         before, self._seen.refs = self._seen.refs, git.refs(self._repo, "refs/heads")
-        return {Request("received")} if self._seen.refs != before else set()
+        changed = self._seen.refs != before
+        return {Request("received"), Request("commit")} if changed else set()
 
     def _ask(self, requests: Iterable[Request]) -> None:
         """Note what is asked, and have a process do what waits."""
         try:
-            desk = Desk(self._repo)
+            desk = Desk(self._repo, self._settings.push_delay)
             for request in requests:
-                delay = self._settings.push_delay if request.kind == "received" else 0.0
-                desk.ask(request, delay)
+                desk.ask(request)
             if desk.waiting():
                 self._start()
         except SyncxError as error:
