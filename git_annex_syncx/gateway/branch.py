@@ -12,6 +12,8 @@ from git_annex_syncx.gateway.git import Repository, git, text
 
 BRANCH = "refs/heads/git-annex"
 OURS = "refs/remotes/syncx/git-annex"  # git-annex merges every refs/remotes/*/git-annex
+KEPT = 256 * 1024  # bytes of a log that is worth keeping in memory
+MOST_KEPT = 50  # logs
 LARGEST = 64 * 1024 * 1024
 
 
@@ -25,7 +27,11 @@ def logs(repo: Repository, names: Iterable[str]) -> dict[str, bytes]:
         words = line.split()
         if len(words) == 3 and words[1] == "blob" and int(words[2]) <= LARGEST:
             oids[name] = words[0]
-    contents = objects.read_blobs(repo, oids.values())
+    contents = {oid: repo.blobs[oid] for oid in oids.values() if oid in repo.blobs}
+    contents |= objects.read_blobs(repo, set(oids.values()) - contents.keys())
+    if len(repo.blobs) > MOST_KEPT:
+        repo.blobs.clear()
+    repo.blobs.update((oid, content) for oid, content in contents.items() if len(content) <= KEPT)
     return {name: contents[oids[name]] if name in oids else b"" for name in wanted}
 
 

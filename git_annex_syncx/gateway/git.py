@@ -34,6 +34,7 @@ class Repository:
     strangers: tuple[str, ...] = ()
     drives: tuple[str, ...] = ()
     known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
+    blobs: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def home(self) -> Path:
@@ -191,11 +192,22 @@ def tips(repo: Repository, *names: str) -> dict[str, tuple[str, str]]:
 
 def head(repo: Repository) -> Head | None:
     """The branch that HEAD names, born or not; None where HEAD is detached."""
-    name = text(repo, "symbolic-ref", "--quiet", "HEAD", ok=(0, 1))
+    name = _named_by_head(repo) or text(repo, "symbolic-ref", "--quiet", "HEAD", ok=(0, 1))
     if not name.startswith("refs/heads/"):
         return None
     branch = name.removeprefix("refs/heads/")
     return Head(branch, basis_of(branch))
+
+
+def _named_by_head(repo: Repository) -> str:
+    """What the file HEAD says, without a program; empty where refs are not kept in files."""
+    try:
+        content = os.fsdecode((repo.git_dir / "HEAD").read_bytes())
+    except OSError:
+        return ""
+    name = content.removeprefix("ref: ").removesuffix("\n")
+    plain = content.startswith("ref: refs/heads/") and name != "refs/heads/.invalid"
+    return name if plain else ""
 
 
 def basis_of(branch: str) -> str:
@@ -217,7 +229,9 @@ def delete_ref(repo: Repository, ref: str, old: str) -> None:
 
 
 def remember_pushed(repo: Repository, moved: Mapping[str, str]) -> None:
-    """Set tracking refs after a push to a remote for which git itself does not."""
+    """Set tracking refs where git itself does not."""
+    if not moved:
+        return
     lines = "".join(f"update {ref} {value}\n" for ref, value in moved.items())
     git(repo, "update-ref", "--stdin", stdin=os.fsencode(lines))
 

@@ -39,6 +39,9 @@ LOST_REMOTE_REASONS = (
 )
 CHECKED_OUT_REASONS = ("branch is currently checked out", "working directory has", "up-to-date check failed")
 
+# annex.uuid of repositories nearby, by their configuration file as it was then.
+_uuids: dict[tuple[str | int, ...], str] = {}
+
 
 @dataclass(frozen=True)
 class PushSpec:
@@ -131,7 +134,7 @@ def require_present(repo: Repository, remote: Remote) -> None:
         raise SyncxError(
             f"{place} is there but holds no git repository", f"mount the drive, or git remote remove {remote.name}"
         )
-    found = git(repo, "config", "--file", str(git_dir / "config"), "annex.uuid", ok=(0, 1)).out.decode().strip()
+    found = _uuid_in(repo, git_dir / "config")
     if remote.uuid and found != remote.uuid:
         raise SyncxError(
             f"{place} is another repository: its annex.uuid is {found or 'unset'}, not {remote.uuid};"
@@ -139,6 +142,15 @@ def require_present(repo: Repository, remote: Remote) -> None:
             "plug in the right drive, or if this is meant:"
             f" git config remote.{remote.name}.annex-uuid {found or 'UUID'}",
         )
+
+
+def _uuid_in(repo: Repository, config: Path) -> str:
+    """The annex.uuid of a repository nearby; git is asked again only when the file has changed."""
+    found = config.stat()
+    key = (str(config), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if key not in _uuids:
+        _uuids[key] = git(repo, "config", "--file", str(config), "annex.uuid", ok=(0, 1)).out.decode().strip()
+    return _uuids[key]
 
 
 def is_receiving(repo: Repository, remote: Remote, file_name: bytes) -> bool:

@@ -29,12 +29,16 @@ THROUGH_SINCE = 20230214  # copy --from --to
 
 @dataclass(frozen=True)
 class Order:
-    """What is asked of a transfer: below which paths, of all keys, with drops, under which limit (None: as set)."""
+    """What is asked of a transfer: below which paths, of all keys, with drops, under which limit (None: as set).
+
+    With `alone` false somebody else pushes the git-annex branch where nothing has moved.
+    """
 
     paths: tuple[bytes, ...] = ()
     all_keys: bool = False
     drop: bool = True
     bwlimit: Timetable | None = None
+    alone: bool = True
 
 
 @dataclass

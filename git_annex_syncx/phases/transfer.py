@@ -56,14 +56,21 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
         yield from strangers
         run = Run(node, usable(node, remotes), order or Order())
         with _alone(run):
-            yield from planning.tell_links(node, node.settings)
+            changes = list(planning.tell_links(node, node.settings))
+            yield from changes
             merge_annex_branches(node, _git_only(run.remotes))
             yield from exports.bring_in(node, _free(run))
             yield from _rounds(run)
             yield from _results(run, begun)
-            yield from exports.send_out(node, _free(run))
+            for outcome in exports.send_out(node, _free(run)):
+                changes.append(outcome)
+                yield outcome
             if run.order.drop and run.last and drops.candidates(node, run.last):
-                yield from drops.drop(node, _free(run), look_afresh(run), run.looked_at)
+                for outcome in drops.drop(node, _free(run), look_afresh(run), run.looked_at):
+                    changes.append(outcome)
+                    yield outcome
+            if not (run.order.alone or run.lanes or any(one.result is Result.DONE for one in changes)):
+                return
             away = [name for name, outcome in run.away.items() if outcome.result is not Result.BUSY]
             near = [remote for remote in _git_only(run.remotes) if remote.name not in away]
             yield from push_records(node, near)

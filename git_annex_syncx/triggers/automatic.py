@@ -15,6 +15,7 @@ from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import hold, settle, sync
 from git_annex_syncx.phases.announce import announced
+from git_annex_syncx.phases.dispatch import Order
 from git_annex_syncx.phases.node import Node, choose_remotes, open_node_of
 from git_annex_syncx.phases.patience import is_waiting
 from git_annex_syncx.phases.push import push
@@ -245,7 +246,7 @@ def content(node: Node) -> Iterator[Event]:
     everyone, _ = choose_remotes(node, (), ())
     phases = hold.REFS | hold.CONTENT
     free, _ = hold.free(everyone, hold.pauses(node.outbox), node.outbox.failures(), phases)
-    yield from transfer(node, free)
+    yield from transfer(node, free, Order(alone=False))
 
 
 def drive(node: Node, remote: Remote) -> Iterator[Event]:
