@@ -28,5 +28,17 @@ def _fetch_one(node: Node, known: Mapping[str, str], remote: Remote) -> Outcome:
     before = {name: value for name, value in known.items() if name.startswith(prefix)}
     with turns.with_remote(node.repo, remote.name):
         transport.fetch(node.repo, node.settings, remote)
-    result = Result.CURRENT if git.refs(node.repo, prefix) == before else Result.DONE
-    return Outcome("fetch", result, remote.name, remote.uuid)
+    after = git.refs(node.repo, prefix)
+    if after == before:
+        return Outcome("fetch", Result.CURRENT, remote.name, remote.uuid)
+    return Outcome("fetch", Result.DONE, remote.name, remote.uuid, details=_moved(node, remote, before, after))
+
+
+def _moved(node: Node, remote: Remote, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, object]:
+    """Which branch has moved there, from where to where; of several the user's own."""
+    head = git.head(node.repo)
+    for branch in (head.basis, "git-annex") if head else ("git-annex",):
+        for ref in (remote.tracking(f"synced/{branch}"), remote.tracking(branch)):
+            if before.get(ref) != after.get(ref):
+                return {"branch": branch, "old": before.get(ref), "new": after.get(ref)}
+    return {}

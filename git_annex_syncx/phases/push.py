@@ -159,7 +159,7 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
             details = merge.resolved(merge.bring_together(node, pushing.merging, remote.name))
         try:
             outcome = _attempt(node, pushing, _as_merged(before, git.refs(node.repo)), remote)
-            return replace(outcome, details=details)
+            return replace(outcome, details={**outcome.details, **details})
         except LostRace as lost:
             reports.extend(lost.reports)
             raise
@@ -195,7 +195,7 @@ def _attempt(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Rem
     _remember(node, remote, spec, reports)
     if remote.through_special:
         _verify(node, remote)
-    return _judged(pushing.head, remote, reports)
+    return replace(_judged(pushing.head, remote, reports), details=_moved(sides, spec))
 
 
 def _sides(known: Mapping[str, str], pushing: Pushing, remote: Remote) -> Sides:
@@ -267,6 +267,13 @@ def _judged(head: Head, remote: Remote, reports: tuple[RefReport, ...]) -> Outco
     result = Result.FAILED if problems else Result.DONE
     advice = (FULL if "unpacker error" in problems[0] else POLICY) if problems else ""
     return Outcome("push", result, remote.name, remote.uuid, reports, reason="; ".join(problems), advice=advice)
+
+
+def _moved(sides: Sides, spec: PushSpec) -> dict[str, object]:
+    """Which branch has moved there, from where to where; of both the user's own."""
+    if f"refs/heads/synced/{sides.basis}" in spec.wanted or f"refs/heads/{sides.basis}" in spec.wanted:
+        return {"branch": sides.basis, "old": sides.theirs[0] or sides.theirs[1], "new": sides.branch}
+    return {"branch": "git-annex", "old": sides.annex_theirs[0] or sides.annex_theirs[1], "new": sides.annex}
 
 
 def _remember(node: Node, remote: Remote, spec: PushSpec, reports: Iterable[RefReport]) -> None:

@@ -32,10 +32,10 @@ log = logging.getLogger(__name__)
 
 FULL_LOOK = 6 * 3600.0  # seconds between two looks at everything, also at what others have
 TICK = 30.0  # seconds between two looks at the clock and the outbox
-DRIVES_EVERY = 2.0  # seconds between two looks at drives
+DRIVES_EVERY = 3.0  # seconds between two looks at drives
 ASLEEP = 60.0  # seconds by which a tick comes late when the machine was suspended
 DEBOUNCE = 0.2  # seconds in which events become one
-STEP = 250  # milliseconds between two looks of the file watcher at its events: a smaller one costs CPU all day
+STEP = 500  # milliseconds between two looks of the file watcher at its events: a smaller one costs CPU all day
 MOST_WORKERS = 2  # they find out by themselves whether there is something to do for them
 LAST_WAIT = 1.8  # seconds for the work in hand when we are told to end
 THOROUGH = 10  # ticks between two comparisons of the refs, should no event tell of a change
