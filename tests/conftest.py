@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -10,6 +12,14 @@ from network import Network, Node
 
 # Started in the background, a shell hands down an ignored SIGINT: what the tests start must be interruptible.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+MEMORY, ENOUGH = Path("/dev/shm"), 4 << 30  # bytes
+
+
+def pytest_configure() -> None:
+    """Repositories in memory, where there is plenty: git waits for the disk at every object."""
+    if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture

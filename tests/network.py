@@ -6,12 +6,20 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 PROGRAMS = Path(sys.executable).parent
 THOROUGH = int(os.environ.get("SYNCX_THOROUGH", "1"))  # times as many random cases as in an ordinary run
+
+
+def sample(cases: Sequence[T], ordinary: int) -> Sequence[T]:
+    """The first cases in an ordinary run of the tests, all in a thorough one."""
+    return cases[:ordinary] if THOROUGH == 1 else cases
 
 
 @dataclass(frozen=True)

@@ -313,8 +313,8 @@ def edited_lines(rng: random.Random, content: str, side: int) -> str:
     return "".join([*mine, *rest] if side == 0 else [*rest, *mine])
 
 
-MERGES = 50 * THOROUGH
-WILD = 40 * THOROUGH
+MERGES = 25 * THOROUGH
+WILD = 25 * THOROUGH
 
 
 def test_ordinary_merges_are_neither_refused_nor_done_again(
