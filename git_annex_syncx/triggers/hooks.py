@@ -24,16 +24,17 @@ KINDS = {"post-commit": "commit", "post-merge": "commit", "post-rewrite": "commi
 BARE = ("post-receive",)  # the others are about a work tree
 BEFORE = ".before-syncx"  # what was there, where a block at its end might never be reached
 MADE = b"#!/bin/sh\n# made by: git annex-syncx hooks install\n"
-AROUND = MADE + b'if [ -x "$0' + BEFORE.encode() + b'" ]; then "$0' + BEFORE.encode() + b'" "$@"; fi\n'
+AROUND = 'syncx_before=${{0%/*}}/{name}\nif [ -x "$syncx_before" ]; then "$syncx_before" "$@"; fi\n'
 BEGIN, END = "# >>> git-annex-syncx", "# <<< git-annex-syncx"
 # The status of the hook stays what it was; nothing is written, nothing is waited for.
 # Where a process of ours attends to requests already (only Linux can tell), leaving one is enough.
+# (`:` instead of `true` would end the hook where nothing can be written there.)
 BLOCK = """\
 {begin} (removed by: git annex-syncx hooks uninstall)
 syncx_status=$? syncx_place={place}
 {guard}
     if {plain} && read -r syncx_pid <"$syncx_place.pid" && read -r syncx_name <"/proc/$syncx_pid/comm" &&
-        [ "$syncx_name" = git-annex-syncx ] && : >>"$syncx_place/{kind}"; then :
+        [ "$syncx_name" = git-annex-syncx ] && true >>"$syncx_place/{kind}"; then :
     else
         syncx={program}; [ -x "$syncx" ] || syncx=git-annex-syncx
         ( "$syncx" trigger {name} </dev/null >/dev/null 2>&1 & )
@@ -42,13 +43,18 @@ fi
 ( exit "$syncx_status" )
 {end}
 """
-# A work tree of its own has requests of its own; what git does in a run of ours is no news.
-LINKED, OURS = 'case "$GIT_DIR" in */worktrees/*) false ;; esac', '[ -z "$SYNCX_RUN" ]'
+# A linked work tree has requests of its own; what git does in a run of ours is no news.
+PLAIN = '[ -d "${GIT_DIR:-.git}" ] && [ ! -e "${GIT_DIR:-.git}/commondir" ]'
+OURS = '[ -z "$SYNCX_RUN" ]'
 STAYS = 10.0  # seconds that what a hook has started waits for the next one
 MOST_DESCRIPTORS = 1024  # more than a hook is ever left with
 PLAIN_SHELL = re.compile(rb"#! ?(/usr)?/bin/(env )?(sh|bash|dash)\n")
-# After these, or before the end of something unfinished, a block at the end might not run, or run otherwise.
-LEAVES = re.compile(rb"\b(exit|exec|return|set|trap)\b|<<|\\\n\Z|\0")
+# After these, or before the end of something unfinished, a block at the end might not run, or run elsewhere.
+LEAVES = re.compile(
+    rb"\b(exit|exec|return|set|trap|kill|cd|pushd|popd|eval|source|alias|unset|GIT_\w+)\b"
+    rb"|(^|[\s;&|({])\.\s|<<|\(\s*\)|\\\n\Z|\0"
+)
+QUOTES = (b"'", b'"', b"`")
 
 
 @dataclass(frozen=True)
@@ -64,26 +70,33 @@ class Hook:
 def install(repo: Repository) -> list[Hook]:
     """Put our block into the hooks. Raises UsageError, SyncxError."""
     directory = _directory(repo)
+    if os.path.lexists(directory) and not directory.is_dir():
+        raise UsageError(
+            f"git looks for hooks in {directory}, which is no directory",
+            "git config core.hooksPath DIRECTORY, or --unset core.hooksPath, then install again",
+        )
     with files.writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    for name in _names(repo):
-        _install(repo, directory / name)
+    for file, room in [(directory / name, _room(repo, directory / name)) for name in _names(repo)]:
+        _install(repo, file, room)
     files.write(_mark(repo), f"{_here(repo)}\n")
     return status(repo)
 
 
 def uninstall(repo: Repository) -> list[Hook]:
     """Take our block out again; every file is then as it was before. Raises SyncxError."""
+    for directory in {_directory(repo), repo.common / "hooks"}:  # core.hooksPath may have been set since
+        for name in NAMES:
+            _uninstall(repo, directory / name)
     with files.writing(_mark(repo)):
         _mark(repo).unlink(missing_ok=True)
-    for name in NAMES:
-        _uninstall(repo, _directory(repo) / name)
     return status(repo)
 
 
 def status(repo: Repository) -> list[Hook]:
     """How each hook stands."""
-    return [_status(repo, _directory(repo) / name) for name in _names(repo)]
+    directory = _directory(repo)
+    return [_status(repo, directory / name) for name in _names(repo)]
 
 
 def installed_here(repo: Repository) -> bool:
@@ -116,52 +129,68 @@ def _directory(repo: Repository) -> Path:
 # One file
 
 
-def _install(repo: Repository, file: Path) -> None:
-    before = file.with_name(file.name + BEFORE)
-    content = _content(file)
-    if content is not None and _find(repo, content):
-        content = _without(repo, content)
-    elif content is None or not _ends_reached(file, content):
-        if content is not None and os.path.lexists(before):
-            raise UsageError(
-                f"{file} was replaced by something else, and {before.name} beside it is what was there before",
-                f"put together what you need in {file}, remove {before.name}, then install again",
-            )
-        if content is not None:
-            with files.writing(file):
-                file.rename(before)
-        content = AROUND if os.path.lexists(before) else MADE
-    _write(file, content + _block(repo, file.name))
+def _room(repo: Repository, file: Path) -> bytes | None:
+    """What our block is to stand after, None for what must be set aside first. Raises UsageError, SyncxError."""
+    aside, content = _aside(file), _content(file)
+    if content is None:
+        return _around(file) if os.path.lexists(aside) else MADE
+    rest = _without(repo, file, content)
+    if rest in (MADE, _around(file)) or _ends_reached(file, rest):
+        return rest
+    if os.path.lexists(aside):
+        raise UsageError(
+            f"{file} was replaced by something else, and {aside.name} beside it is what was there before",
+            f"put together what you need in {file}, remove {aside.name}, then install again",
+        )
+    return None
+
+
+def _install(repo: Repository, file: Path, room: bytes | None) -> None:
+    if room is None:
+        _write(file, _without(repo, file, _content(file) or b""))
+        with files.writing(file):
+            file.rename(_aside(file))
+    _write(file, (_around(file) if room is None else room) + _block(repo, file), executable=True)
 
 
 def _uninstall(repo: Repository, file: Path) -> None:
-    before, content = file.with_name(file.name + BEFORE), _content(file)
-    rest = _without(repo, content) if content is not None else None
-    if content is None or rest in (MADE, AROUND):
-        with files.writing(file):
-            if os.path.lexists(before) and rest != MADE:
-                before.replace(file)
-            else:
-                file.unlink(missing_ok=True)
-    elif rest is not None and rest != content:
-        _write(file, rest)
+    if file.is_symlink() or ((content := _content(file)) is None and not os.path.lexists(_aside(file))):
+        return
+    rest = None if content is None else _without(repo, file, content)
+    if rest not in (None, MADE, _around(file)):
+        _write(file, rest or b"")
+        return
+    with files.writing(file):
+        if os.path.lexists(_aside(file)) and rest != MADE:
+            _aside(file).replace(file)
+        else:
+            file.unlink()
 
 
 def _status(repo: Repository, file: Path) -> Hook:
     content = _content(file)
     if content is None:
         return Hook(file.name, file, "absent")
-    if not (found := _find(repo, content)):
-        replaced = os.path.lexists(file.with_name(file.name + BEFORE))
+    if not (found := _find(repo, file, content)):
+        replaced = os.path.lexists(_aside(file)) and _around(file) not in content
         return Hook(file.name, file, "replaced" if replaced else "absent")
-    current = content[slice(*found)] == _block(repo, file.name) and os.access(file, os.X_OK)
-    return Hook(file.name, file, "installed" if current else "outdated", AROUND in content)
+    current = found.group() == _block(repo, file) and os.access(file, os.X_OK)
+    return Hook(file.name, file, "installed" if current else "outdated", _around(file) in content)
+
+
+def _aside(file: Path) -> Path:
+    return file.with_name(file.name + BEFORE)
+
+
+def _around(file: Path) -> bytes:
+    """A hook that runs what was there before, also where it is called by a link of another name beside it."""
+    return MADE + AROUND.format(name=_aside(file).name).encode()
 
 
 def _content(file: Path) -> bytes | None:
     try:
         return file.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return b"" if file.is_symlink() else None  # it leads nowhere, and is kept
     except OSError as error:
         raise SyncxError(f"{file} cannot be read: {error.strerror}", "check permissions") from error
@@ -169,58 +198,69 @@ def _content(file: Path) -> bytes | None:
 
 def _ends_reached(file: Path, content: bytes) -> bool:
     """Whether it is a shell script of which the end is always reached, run by git and by nobody else."""
-    plain = PLAIN_SHELL.match(content) and content.endswith(b"\n") and not LEAVES.search(content)
-    return bool(plain) and not file.is_symlink() and os.access(file, os.X_OK)
+    own = ANY_BLOCK.sub(b"", content)  # other repositories have theirs in it
+    plain = PLAIN_SHELL.match(own) and own.endswith(b"\n") and not LEAVES.search(own)
+    closed = not any(own.count(quote) % 2 for quote in QUOTES)
+    return bool(plain) and closed and not file.is_symlink() and bool(file.stat().st_mode & stat.S_IXUSR)
 
 
-def _block(repo: Repository, name: str) -> bytes:
+def _block(repo: Repository, file: Path) -> bytes:
     """Our lines. Where several repositories share their hooks, each has its own, which is for it alone."""
-    guards = [OURS] if name != "post-receive" else []
-    if _is_shared(repo):
+    guards = [OURS] if file.name != "post-receive" else []
+    if _is_shared(repo, file):
         asked = '"$(git rev-parse --path-format=absolute --git-common-dir 2>/dev/null)"'
         guards.append(f"[ {asked} = {shlex.quote(str(repo.common))} ]")
+    name = _name(repo.common) if _is_shared(repo, file) else ""
     text = BLOCK.format(
-        begin=_begin(repo), end=_end(repo), guard=f"if {' && '.join(guards) or ':'}; then", plain=LINKED,
+        begin=f"{BEGIN} {name}>>>", end=f"{END} {name}<<<", guard=f"if {' && '.join(guards) or ':'}; then",
         place=shlex.quote(str(place(replace(repo, git_dir=repo.common)))), program=shlex.quote(str(own_program())),
-        name=name, kind=KINDS[name],
+        plain=PLAIN, name=file.name, kind=KINDS[file.name],
     )  # fmt: skip
     return os.fsencode(text)
 
 
-def _is_shared(repo: Repository) -> bool:
-    return not _directory(repo).is_relative_to(repo.common)
+def _is_shared(repo: Repository, file: Path) -> bool:
+    return not file.is_relative_to(repo.common)
 
 
-def _begin(repo: Repository) -> str:
-    return f"{BEGIN} {_name(repo)}>>>"
-
-
-def _end(repo: Repository) -> str:
-    return f"{END} {_name(repo)}<<<"
-
-
-def _name(repo: Repository) -> str:
+def _name(common: Path) -> str:
     """What tells the block of one repository from that of another, in hooks that they share."""
-    return f"{shlex.quote(str(repo.common))} ".replace("\n", "?") if _is_shared(repo) else ""
+    return f"{shlex.quote(str(common))} "
 
 
-def _find(repo: Repository, content: bytes) -> tuple[int, int] | None:
-    """Where our block is in a hook."""
-    begin, end = os.fsencode(_begin(repo)), os.fsencode(_end(repo)) + b"\n"
-    start = content.find(begin)
-    stop = content.find(end, start)
-    return (start, stop + len(end)) if 0 <= start < stop else None
+def _pattern(name: bytes) -> re.Pattern[bytes]:
+    """A whole block of that name."""
+    begin, end = BEGIN.encode() + b" " + name + b">>>", END.encode() + b" " + name + b"<<<\n"
+    return re.compile(rb"^%s.*\n(?:(?!%s).*\n)*?%s" % (begin, begin, end), re.MULTILINE)
 
 
-def _without(repo: Repository, content: bytes) -> bytes:
-    found = _find(repo, content)
-    return content[: found[0]] + content[found[1] :] if found else content
+ANY_BLOCK = _pattern(rb"(?:.* )?")
 
 
-def _write(file: Path, content: bytes) -> None:
-    """Write a hook whole or not at all, as executable as it was, or as git would make it."""
+def _find(repo: Repository, file: Path, content: bytes) -> re.Match[bytes] | None:
+    """Our block in a hook, also one of before the repository was moved; what a link leads to is not ours."""
+    if file.is_symlink():
+        return None
+    names = [""]
+    if _is_shared(repo, file):
+        old = moved(repo)
+        names = [_name(repo.common)] + ([_name(Path(old))] if old and not os.path.lexists(old) else [])
+    found = (_pattern(re.escape(os.fsencode(name))).search(content) for name in names)
+    return next(filter(None, found), None)
+
+
+def _without(repo: Repository, file: Path, content: bytes) -> bytes:
+    while found := _find(repo, file, content):
+        content = content[: found.start()] + content[found.end() :]
+    return content
+
+
+def _write(file: Path, content: bytes, executable: bool = False) -> None:
+    """Write a hook whole or not at all, with the permissions that it had, or that git would give it."""
     mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o777 & ~_umask()
-    files.write_bytes(file, content, mode | 0o100)
+    wanted = mode if not executable or mode & stat.S_IXUSR else mode | stat.S_IXUSR | (mode & 0o044) >> 2
+    if content != _content(file) or wanted != mode:
+        files.write_bytes(file, content, wanted)
 
 
 def _umask() -> int:
@@ -247,6 +287,7 @@ def called(name: str) -> None:
 
     Where the repository was moved, or is no repository any more, nothing happens.
     """
+    _forget_command()
     try:
         repo = git.open_repository(None)
         if name not in KINDS or not installed_here(repo):
@@ -259,3 +300,12 @@ def called(name: str) -> None:
         automatic.trigger(repo, Request(KINDS[name]), view_log.show, STAYS)
     except SyncxError as error:
         view_log.line(f"{name}: {error}")
+
+
+def _forget_command() -> None:
+    """What belongs to the one command that git ran the hook in: its -c, its --author and --date."""
+    own = {"GIT_CONFIG_PARAMETERS", "GIT_AUTHOR_DATE"}
+    if "GIT_COMMITTER_NAME" not in os.environ:  # else the user says there who commits, and git needs both
+        own |= {"GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"}
+    for variable in own:
+        os.environ.pop(variable, None)
