@@ -20,6 +20,7 @@ class SyncxError(Exception):
     """It did not work."""
 
     exit_code = EXIT_FAILED
+    soon = False  # whether another try may succeed within seconds
 
     def __init__(self, what: str, advice: str = "") -> None:
         """`what` happened, to which remote or file; `advice` is what the user can do."""

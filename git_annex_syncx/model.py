@@ -166,6 +166,16 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """One hook: its file, and whether it is "installed", "absent", "outdated" or "replaced" (by something else)."""
+
+    name: str
+    file: Path
+    state: str
+    around: bool = False  # what was there before is called by it
+
+
+@dataclass(frozen=True)
 class Entry:
     """One path of a tree: file mode and object id."""
 

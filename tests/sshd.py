@@ -122,7 +122,7 @@ class Sshd:
     def _serve(self) -> bool:
         """Start on a free port; False where somebody else took it first."""
         self.port = free_port()
-        path = os.pathsep.join([str(PROGRAMS), os.environ["PATH"]])
+        path = os.pathsep.join([str(self.programs), str(PROGRAMS), os.environ["PATH"]])  # hooks connect onward
         config = self.root / "sshd_config"
         config.write_text(SERVER.format(port=self.port, root=self.root, home=self.home, path=path))
         with (self.root / "sshd.log").open("ab") as log:

@@ -44,7 +44,7 @@ class Repository:
     @property
     def named(self) -> Mapping[str, str]:
         """What git must be told where the work tree does not lead it to the git directory by itself."""
-        if self.top is None or os.path.lexists(self.top / ".git"):
+        if self.top is None or _leads_to(self.top / ".git", self.git_dir):
             return {}
         return {"GIT_DIR": os.fspath(self.git_dir), "GIT_WORK_TREE": os.fspath(self.top)}
 
@@ -54,6 +54,17 @@ class Repository:
         path = self.common / "annex" / "syncx"
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def _leads_to(marker: Path, git_dir: Path) -> bool:
+    """Whether the .git of a work tree, a directory or a file that names one, is that git directory."""
+    try:
+        if marker.is_file():
+            named = os.fsdecode(marker.read_bytes()).removeprefix("gitdir: ").rstrip("\n")
+            return os.path.samefile(marker.parent / named, git_dir)
+        return os.path.samefile(marker, git_dir)
+    except OSError:
+        return False
 
 
 def git(

@@ -58,14 +58,17 @@ class Outbox:
         self.path = path
         self.retry_interval = retry_interval
 
-    def record_failure(self, remote: str, phase: str, error: str) -> Failure:
-        """Count one more failure and set the time of the next automatic try."""
+    def record_failure(self, remote: str, phase: str, error: str, interval: float | None = None) -> Failure:
+        """Count one more failure and set the time of the next automatic try.
+
+        `interval` in seconds stands in for the usual first back-off.
+        """
         now = time.time()
 
         def write(db: sqlite3.Connection) -> Failure:
             known = "SELECT first, tries FROM failures WHERE remote = ? AND phase = ?"
             first, tries = db.execute(known, (_bound(remote), phase)).fetchone() or (now, 0)
-            wait = min(self.retry_interval * 2 ** min(tries, 30), LONGEST_WAIT)
+            wait = min((interval or self.retry_interval) * 2 ** min(tries, 30), LONGEST_WAIT)
             row = (phase, first, now, _storable(error), tries + 1, now + wait)
             db.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)", (_bound(remote), *row))
             return Failure(remote, *row)
@@ -114,8 +117,9 @@ class Outbox:
 
     def facts(self, prefix: str) -> dict[str, str]:
         """All that is remembered under keys that begin so."""
-        asked = "SELECT key, value FROM facts WHERE substr(key, 1, ?) = ?"
-        rows = self._do(lambda db: db.execute(asked, (len(prefix), prefix)).fetchall())
+        asked = "SELECT key, value FROM facts WHERE substr(CAST(key AS BLOB), 1, ?) = ?"  # a key may be either
+        begin = os.fsencode(prefix)
+        rows = self._do(lambda db: db.execute(asked, (len(begin), begin)).fetchall())
         return {os.fsdecode(key): value for key, value in rows}
 
     def remember(self, key: str, value: str) -> None:

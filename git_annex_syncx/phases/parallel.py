@@ -59,4 +59,5 @@ def failure(event: str, error: SyncxError, remote: Remote | None = None) -> Outc
         log.info("failed: %s in %s: exit %s: %s", error.command, error.directory, error.code, error.stderr.strip())
     result = RESULTS.get(type(error), Result.FAILED)
     name, uuid = (remote.name, remote.uuid) if remote else ("", None)
-    return Outcome(event, result, name, uuid, reason=error.what, advice=error.advice)
+    details = {"soon": True} if error.soon and result is Result.FAILED else {}
+    return Outcome(event, result, name, uuid, reason=error.what, advice=error.advice, details=details)

@@ -25,6 +25,8 @@ FULL = "the remote could not store what was sent; look at its disk"
 class LostRace(SyncxError):
     """Somebody else pushed first."""
 
+    soon = True
+
     def __init__(self, what: str, advice: str = "", reports: tuple[RefReport, ...] = ()) -> None:
         """`reports`: what became of each ref in this try."""
         super().__init__(what, advice)

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 # The worst phase of a remote is what the summary counts.
 GRAVITY = (Result.SKIPPED, Result.CURRENT, Result.DONE, Result.LEVEL, Result.BUSY, Result.AWAY, Result.FAILED)
+SOON = 5.0  # seconds of the first back-off where others were only faster
 SUCCEEDED = (Result.DONE, Result.CURRENT, Result.LEVEL)
 
 
@@ -36,7 +37,9 @@ def recorded(node: Node, events: Iterable[Event]) -> Iterator[Event]:
                 succeeded.pop(what, None)
                 if what not in failed:  # a run is one try
                     with _tolerant(node):
-                        node.outbox.record_failure(*what, outcome.reason)
+                        node.outbox.record_failure(
+                            *what, outcome.reason, SOON if outcome.details.get("soon") else None
+                        )
                 failed.add(what)
             elif outcome.result in SUCCEEDED:
                 succeeded[what] = time.time()

@@ -46,9 +46,13 @@ def serve_waiting(repo: Repository, show: Show) -> None:
     Clerk(repo, show).attend()
 
 
-def wake(node: Node) -> None:
-    """Start what waits, in a process that nobody waits for."""
-    if Desk(node.repo).waiting():
+def resume(node: Node, names: Collection[str]) -> None:
+    """End pauses; what has waited is done by a process that nobody waits for."""
+    desk, held = Desk(node.repo), hold.pauses(node.outbox)
+    hold.resume(node.outbox, names)
+    if any(not names or name in names for name in held):
+        desk.ask(Request("retry"))  # with a remote that was paused, more may have failed than is asked for
+    if desk.waiting():
         run.leave_running(str(run.own_program()), "trigger", "wake", cwd=node.repo.home, env=run.environment())
 
 
@@ -176,9 +180,10 @@ class Clerk:
             self._desk.ask(Request("content"), OCCUPIED)
 
     def _drive(self, node: Node, requests: frozenset[Request]) -> None:
+        everyone, paused = choose_remotes(node, (), ())[0], hold.pauses(node.outbox)
+        chosen = {remote.name: remote for remote in everyone if remote.name not in paused}
         for request in requests:
-            remote = node.settings.remotes.get(request.remote)
-            if remote and remote.name not in hold.pauses(node.outbox):
+            if remote := chosen.get(request.remote):
                 if Result.BUSY in self._run(node, drive(node, remote)):
                     self._desk.ask(request, OCCUPIED)
                 self._desk.ask(Request("received"))
@@ -206,6 +211,9 @@ class Clerk:
             self._desk.ask(Request("received"), max(settle.SHORTEST_WAIT, due - time.time()))
         else:
             self._busy = 0.0
+        left = [failure.next - time.time() for failure in node.outbox.failures() if failure.phase in hold.REFS]
+        if soon := [seconds for seconds in left if 0 < seconds < PATIENCE]:
+            self._desk.ask(Request("retry"), min(soon))
 
 
 def refs(node: Node, kinds: Collection[str]) -> Iterator[Event]:

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -16,6 +16,7 @@ from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import files, git
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.run import own_program
+from git_annex_syncx.model import Hook
 from git_annex_syncx.triggers import automatic
 from git_annex_syncx.triggers.requests import Request, place
 
@@ -55,16 +56,6 @@ LEAVES = re.compile(
     rb"|(^|[\s;&|({])\.\s|<<|\(\s*\)|\\\n\Z|\0"
 )
 QUOTES = (b"'", b'"', b"`")
-
-
-@dataclass(frozen=True)
-class Hook:
-    """One hook: its file, and whether it is "installed", "absent", "outdated" or "replaced" (by something else)."""
-
-    name: str
-    file: Path
-    state: str
-    around: bool = False  # what was there before is called by it
 
 
 def install(repo: Repository) -> list[Hook]:
