@@ -35,6 +35,7 @@ class Repository:
     drives: tuple[str, ...] = ()
     known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
     blobs: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
+    trees: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def home(self) -> Path:
@@ -276,6 +277,18 @@ def contained_in_any(repo: Repository, commit: str, others: Iterable[str | None]
     """Whether one of the others contains the commit."""
     present = [other for other in others if other]
     return commit in present or any(is_ancestor(repo, commit, other) for other in present)
+
+
+def says_nothing_new(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:
+    """Whether one of the others contains the commit, or has the very same files."""
+    present = [other for other in others if other]
+    if contained_in_any(repo, commit, present):
+        return True
+    unknown = [one for one in (commit, *present) if one not in repo.trees]
+    if unknown:
+        trees = text(repo, "rev-parse", *(f"{one}^{{tree}}" for one in unknown)).split()
+        repo.trees.update(zip(unknown, trees, strict=True))
+    return any(repo.trees[other] == repo.trees[commit] for other in present)
 
 
 def independent(repo: Repository, commits: Iterable[str]) -> list[str]:

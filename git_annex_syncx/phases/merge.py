@@ -73,7 +73,9 @@ def merge_annex_branches(node: Node, remotes: Iterable[Remote], known: Mapping[s
     ours = known.get("refs/heads/git-annex")
     names = ["refs/heads/synced/git-annex"]
     names += [remote.tracking(branch) for remote in remotes for branch in ("git-annex", "synced/git-annex")]
-    lags = any(name in known and (not ours or not git.is_ancestor(node.repo, known[name], ours)) for name in names)
+    lags = any(
+        name in known and not (ours and git.says_nothing_new(node.repo, known[name], [ours])) for name in names
+    )
     if lags:
         annex.bring_branch_up(node.repo)
     return lags

@@ -215,7 +215,9 @@ def _sides(known: Mapping[str, str], pushing: Pushing, remote: Remote) -> Sides:
 def _spec(repo: Repository, sides: Sides) -> PushSpec:
     """What the remote lacks, known without asking it."""
     wanted, leases = {}, {}
-    if sides.annex and not git.contained_in_any(repo, sides.annex, sides.annex_theirs):
+    # Nodes that merge each other's git-annex branches at once would chase each other for ever: every merge is another
+    # commit. Where the files are the same there is nothing to tell.
+    if sides.annex and not git.says_nothing_new(repo, sides.annex, sides.annex_theirs):
         wanted[SYNCED_ANNEX] = (ANNEX, sides.annex)
         leases[SYNCED_ANNEX] = sides.annex_theirs[0] or ""
         if not sides.annex_theirs[1] or git.is_ancestor(repo, sides.annex_theirs[1], sides.annex):
