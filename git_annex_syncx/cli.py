@@ -55,6 +55,7 @@ class Globals:
         """Show and record what a phase yields; the exit code says whether anything failed."""
         from git_annex_syncx import view_run
         from git_annex_syncx.model import Outcome
+        from git_annex_syncx.phases.announce import announced
         from git_annex_syncx.phases.record import Tally, recorded
         from git_annex_syncx.phases.settle import look_again
 
@@ -63,7 +64,7 @@ class Globals:
             for outcome in skipped:
                 tally.add(outcome)
                 shown.show(outcome)
-            for event in recorded(node, look_again(node, phase)):
+            for event in announced(node, recorded(node, look_again(node, phase))):
                 if isinstance(event, Outcome):
                     tally.add(event)
                     shown.show(event)
@@ -346,8 +347,7 @@ def resume(options: Globals, remotes: tuple[str, ...]) -> None:
     from git_annex_syncx.triggers import automatic
 
     node = options.node()
-    hold.resume(node.outbox, hold.names(node, remotes) if remotes else ())
-    automatic.wake(node)
+    automatic.resume(node, hold.names(node, remotes) if remotes else ())
     _show_pauses(options, node)
 
 
@@ -373,12 +373,13 @@ def watch(options: Globals) -> None:
 @click.option("--cron", is_flag=True, help="Show the lines for cron instead.")
 def service(options: Globals, action: str, timer: bool, cron: bool) -> None:
     """Start watch, or retry and sync, with the user's session."""
+    from git_annex_syncx import view
     from git_annex_syncx.triggers import service as units
 
     if cron and (timer or action != "show"):
         raise click.UsageError("--cron goes with show: the lines are yours to add, with crontab -e")
     for line in units.do(options.node().repo, action, "cron" if cron else "timer" if timer else "watch"):
-        click.echo(line)
+        view.data(f"{line}\n")
 
 
 @command("trigger", hidden=True)

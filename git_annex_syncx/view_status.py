@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from git_annex_syncx.model import Hook
 from git_annex_syncx.phases.status import RemoteStatus, Status
 from git_annex_syncx.view import clean, console_on, json_line
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from git_annex_syncx.conflicts.driver import State
     from git_annex_syncx.phases.hold import Pause
-    from git_annex_syncx.triggers.hooks import Hook
 
 STATES = {"current": "green", "diverged": "yellow", "other": "bold red", "away": "yellow"}
 NAMED = 10  # how many variants are named
@@ -36,6 +36,8 @@ def show_status(status: Status, as_json: bool) -> None:
     tell(f"branch {status.branch} at {status.commit[:10] if status.commit else 'no commit yet'}")
     if status.settle_until:
         tell(f"level with others; a merge is looked at again at {_clock(status.settle_until)}")
+    for line in _paused(status.paused):
+        tell(line, style="yellow")
     if status.remotes:
         console.print(_table(status.remotes))
     else:
@@ -52,6 +54,7 @@ def _print_json(status: Status) -> None:
         json_line({"event": "status"} | dataclasses.asdict(remote))
     own: dict[str, Any] = {"branch": status.branch, "commit": status.commit}
     own |= {"settle_until": status.settle_until, "variants": status.variants}
+    own |= {"paused": [{"remote": name or None, "until": _until(one)} for name, one in sorted(status.paused.items())]}
     own |= {"failures": [dataclasses.asdict(failure) for failure in status.failures]}
     json_line({"event": "summary", "command": "status"} | own)
 
@@ -119,15 +122,26 @@ def show_hooks(hooks: Iterable[Hook], moved: str, as_json: bool) -> None:
 def show_pauses(pauses: Mapping[str, Pause], as_json: bool) -> None:
     """What is held back, and until when."""
     console = console_on(sys.stdout)
+    if as_json:
+        for name, pause in sorted(pauses.items()):
+            json_line({"event": "pause", "remote": name or None, "until": _until(pause)})
+        return
+    for line in _paused(pauses) or ["nothing is paused"]:
+        console.print(clean(line), markup=False)
+
+
+def _paused(pauses: Mapping[str, Pause]) -> list[str]:
+    """A line for each pause."""
+    lines = []
     for name, pause in sorted(pauses.items()):
-        until = None if pause.until == math.inf else pause.until
-        if as_json:
-            json_line({"event": "pause", "remote": name or None, "until": until})
-            continue
-        what = name or "all automatic work"
-        console.print(clean(f"{what} is paused{f' until {_clock(until)}' if until else ''}"), markup=False)
-    if not pauses and not as_json:
-        console.print("nothing is paused", markup=False)
+        until, what = _until(pause), f"automatic work with {name}" if name else "all automatic work"
+        lines.append(f"{what} is paused until {_clock(until) if until else 'git annex-syncx resume'}")
+    return lines
+
+
+def _until(pause: Pause) -> float | None:
+    """When it ends by itself, in seconds since 1970."""
+    return None if pause.until == math.inf else pause.until
 
 
 def _waiting(remote: RemoteStatus) -> str:

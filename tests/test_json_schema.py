@@ -15,8 +15,12 @@ from git_annex_syncx.model import Fate, Result
 TEXT = (Path(__file__).parent.parent / "docs" / "json.md").read_text()
 SECTIONS = dict(zip(*[iter(re.split(r"^## (.+)\n", TEXT, flags=re.MULTILINE)[1:])] * 2, strict=True))
 # Columns of which each value that the documentation names has to come by, and no other.
-COLUMNS = [("Event", "event"), ("Event", "result"), ("Ref", "fate"), ("Status", "state"), ("File", "state")]
-TYPES: dict[str, type | tuple[type, ...]] = {"string": str, "number": (int, float), "null": type(None)}
+COLUMNS = [
+    ("Event", "event"), ("Event", "result"), ("Ref", "fate"), ("Status", "state"), ("File", "state"), ("Hook", "state"),
+]  # fmt: skip
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "string": str, "number": (int, float), "null": type(None), "boolean": bool,
+}  # fmt: skip
 
 
 def table(section: str, first: str) -> list[list[str]]:
@@ -41,7 +45,8 @@ def section_of(printed: dict[str, Any]) -> str:
     """The section that describes an object."""
     if printed["event"] == "summary":
         return "Status summary" if printed["command"] == "status" else "Summary"
-    return {"status": "Status", "file": "File", "would": "Would"}.get(printed["event"], "Event")
+    named = {"status": "Status", "file": "File", "would": "Would", "pause": "Pause", "hook": "Hook"}
+    return named.get(printed["event"], "Event")
 
 
 class Seen:
@@ -73,13 +78,14 @@ class Seen:
             self.check(value, kind.capitalize())
         else:
             allowed = [TYPES[name] for name in kind.split(" or ")]
-            assert isinstance(value, tuple(flat(allowed))) and not isinstance(value, bool), f"{where} is {value!r}"
+            assert isinstance(value, tuple(flat(allowed))), f"{where} is {value!r}"
+            assert isinstance(value, bool) == (kind == "boolean"), f"{where} is {value!r}"
 
-    def preview(self, ran: Ran) -> None:
-        """All lines of a dry run, which has no summary."""
+    def plain(self, ran: Ran, section: str) -> None:
+        """All lines of a command that has no summary."""
         for event in ran.events:
-            assert section_of(event) == "Would"
-            self.check(event, "Would")
+            assert section_of(event) == section
+            self.check(event, section)
 
     def run(self, ran: Ran) -> None:
         """All lines of a run; the last one is its only summary."""
@@ -182,6 +188,7 @@ def seen(net: Network) -> Seen:
     seen.run(laptop.syncx("merge", ok=1))
     seen.run(laptop.syncx("status"))
     content_travels(net, seen)
+    it_runs_by_itself(net, seen)
     return seen
 
 
@@ -201,7 +208,7 @@ def content_travels(net: Network, seen: Seen) -> None:
     # a preview; start, progress, done, failed; another has to fetch it: waiting
     (broken.path / "annex" / "objects").touch()
     here.commit_annexed({"film.mkv": b"film" * 250_000})
-    seen.preview(here.syncx("transfer", "--dry-run"))
+    seen.plain(here.syncx("transfer", "--dry-run"), "Would")
     seen.run(here.syncx("transfer", ok=1))
     seen.run(other.syncx("sync"))
 
@@ -222,6 +229,40 @@ def content_travels(net: Network, seen: Seen) -> None:
     # what is not wanted here is dropped
     here.annex("wanted", ".", "exclude=*")
     seen.run(here.syncx("transfer", "store"))
+
+
+def it_runs_by_itself(net: Network, seen: Seen) -> None:
+    """The part of the story in which hooks, pauses, pushes that are received and drives have their say."""
+    here = net.create("by-itself")
+    here.commit()
+    store = net.clone(here, "storehouse")
+    net.connect((here, store), (store, here))
+    here.syncx("sync")
+
+    # installed, outdated, replaced, absent
+    hook = here.path / ".git" / "hooks" / "post-commit"
+    seen.plain(here.syncx("hooks", "install"), "Hook")
+    installed = hook.read_text()
+    hook.write_text(installed.replace("trigger post-commit", "trigger something"))
+    seen.plain(here.syncx("hooks", "status"), "Hook")
+    hook.write_text("#!/usr/bin/env python3\n")
+    here.syncx("hooks", "install")
+    hook.write_text("#!/usr/bin/env python3\n")
+    seen.plain(here.syncx("hooks", "status"), "Hook")
+    hook.write_text(installed)
+    seen.plain(here.syncx("hooks", "uninstall"), "Hook")
+
+    # paused, until it is resumed or for a time
+    here.syncx("pause")
+    seen.plain(here.syncx("pause", "storehouse", "--for", "1h"), "Pause")
+    seen.run(here.syncx("status"))
+    assert here.syncx("resume").events == []
+
+    # received, and nobody has looked yet
+    store.commit({"new.txt": "1\n"})
+    store.git("push", "--quiet", "by-itself", "main:synced/main")
+    (here.path / ".git" / "annex" / "syncx" / "requests" / "received").touch()
+    seen.run(here.syncx("retry"))
 
 
 def test_what_is_printed_is_documented_and_what_is_documented_is_printed(seen: Seen) -> None:

@@ -9,21 +9,21 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import run
-from git_annex_syncx.gateway.git import Repository
 
 NAME = "syncx.notify"
 
 
-def send(repo: Repository, addresses: Iterable[str], title: str, text: str, limit: float) -> None:
+def send(addresses: Iterable[str], title: str, text: str, limit: float) -> None:
     """Tell all addresses, in at most `limit` seconds. Raises SyncxError where one could not be told."""
     if importlib.util.find_spec("apprise") is None:
         raise UsageError("syncx.notify is set, but Apprise is not installed", "pip install 'git-annex-syncx[notify]'")
     order = json.dumps({"addresses": list(addresses), "title": title, "text": text}).encode()
-    words = ("-m", "git_annex_syncx.gateway.notify")
-    done = run.run(sys.executable, *words, cwd=repo.home, env=run.environment(), stdin=order, ok=(0, 1), limit=limit)
+    words = ("-P", "-m", "git_annex_syncx.gateway.notify")  # no module comes from a directory that others write to
+    done = run.run(sys.executable, *words, cwd=Path("/"), env=run.environment(), stdin=order, ok=(0, 1), limit=limit)
     if done.code:
         raise SyncxError("not every address of syncx.notify could be told", "git config --get-all syncx.notify")
 

@@ -57,7 +57,7 @@ PROGRAM = "git-annex-syncx"
 ENCODING = "latin-1"
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 PATIENCE, LAST_WAIT = 1.2, 0.5  # seconds for a program to end when it is told to, and when it is killed
-LAST_CHUNKS = 200  # of the stderr of a program that runs for long
+MOST_CHUNKS, LAST_CHUNKS = 10_000, 200  # of the stderr of a program, and of one that runs for long; 1 kB each
 
 _alive: dict[int, Any] = {}
 _alive_lock = threading.Lock()
@@ -91,7 +91,7 @@ def run(
     terminal, where there is one.
     Raises ProgramFailed, Stalled, UsageError where the program is missing.
     """
-    heard: list[bytes] = []
+    heard: deque[bytes] = deque(maxlen=MOST_CHUNKS)
     seen = [time.monotonic()]
 
     def listen(chunk: str | bytes) -> None:
@@ -292,14 +292,24 @@ def _end(*all_running: Any, patience: float = PATIENCE) -> None:
     """SIGTERM to the whole groups, then SIGKILL to what does not listen."""
     own = os.getpgid(0)
     for deadly, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, LAST_WAIT)):
-        left = [running for running in all_running if running.is_alive()]
+        left = [running for running in all_running if _lives(running)]
         pids = [pid for running in left for pid in _all_of(running.pid, own)]
         for pid in pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, deadly)
         deadline = time.monotonic() + wait
-        while any(running.is_alive() for running in left) and time.monotonic() < deadline:
+        while any(map(_lives, left)) and time.monotonic() < deadline:
             time.sleep(0.01)
+
+
+def _lives(running: Any) -> bool:
+    """Whether it, or what it started and did not wait for, is still there."""
+    if running.is_alive():
+        return True
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(running.pid, 0)
+        return True
+    return False
 
 
 def _all_of(pid: int, own: int) -> list[int]:

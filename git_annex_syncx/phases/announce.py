@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import queue
 import threading
@@ -19,8 +20,10 @@ from git_annex_syncx.phases.node import Node
 
 log = logging.getLogger(__name__)
 
-LIMIT = 60.0  # seconds for a program of the user's
-PATIENCE = 60.0  # seconds that a run waits at its end for such programs
+LIMIT = 60.0  # seconds for a program of the user's, and for all that still are to run at the end of a run
+LONGEST = 60_000  # bytes of a variable; a system that takes more than 128 kB is rare
+# A shell of its own around the command: what it prints is nobody's, and its parent is not the run.
+WITHIN_SHELL = 'sh -c "$1" </dev/null >/dev/null; exit $?'
 PERSISTENT = 3  # failures in a row, before anybody is told
 DAY = 86400.0
 PREFIX = "told "  # facts of the outbox: when the user was told of a failure that persists
@@ -49,9 +52,10 @@ def announced(node: Node, events: Iterable[Event]) -> Iterator[Event]:
 class Teller:
     """Runs the user's programs one after another beside the run, each for a limited time."""
 
-    def __init__(self, node: Node) -> None:
-        """Nothing is started before there is something to tell."""
-        self._node = node
+    def __init__(self, node: Node, limit: float = LIMIT) -> None:
+        """Nothing is started before there is something to tell; `limit` in seconds."""
+        self._node, self._limit = node, limit
+        self._deadline = math.inf
         self._queue: queue.Queue[tuple[str, Mapping[str, str]] | None] = queue.Queue()
         self._thread: threading.Thread | None = None
 
@@ -60,13 +64,13 @@ class Teller:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Wait for the programs, not for ever; what then still runs is ended by its own time limit or by ours."""
+        """Wait for the programs, not for ever: what still is to run shares one time limit."""
         if self._thread is None:
             return
+        self._deadline = time.monotonic() + self._limit
         self._queue.put(None)
-        self._thread.join(0.0 if kind else PATIENCE)
-        if self._thread.is_alive() and kind is None:
-            log.warning("a program of yours (syncx.onChange, syncx.onFailure, syncx.notify) takes too long")
+        if kind is None:
+            self._thread.join()
 
     def tell(self, command: str, variables: Mapping[str, str]) -> None:
         """Run a command of the user's with these variables, soon; an Apprise address is such a command too."""
@@ -80,8 +84,14 @@ class Teller:
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
             command, variables = job
+            limit = min(self._limit, self._deadline - time.monotonic())
             try:
-                self._run(command, variables)
+                if limit > 0:
+                    self._run(command, variables, limit)
+                else:
+                    log.warning(
+                        "%s: not run for %s, there was no time left", _shown(command), variables["SYNCX_EVENT"]
+                    )
             except ProgramFailed as error:
                 log.warning("%s: %s", _shown(command), error.what)
             except SyncxError as error:
@@ -89,14 +99,14 @@ class Teller:
             except KeyboardInterrupt:  # this run is being ended
                 return
 
-    def _run(self, command: str, variables: Mapping[str, str]) -> None:
+    def _run(self, command: str, variables: Mapping[str, str], limit: float) -> None:
         repo = self._node.repo
         if command == notify.NAME:
-            notify.send(repo, self._node.settings.notify, variables["SYNCX_TITLE"], variables["SYNCX_TEXT"], LIMIT)
+            notify.send(self._node.settings.notify, variables["SYNCX_TITLE"], variables["SYNCX_TEXT"], limit)
             return
         env = {**run.environment(), "SYNCX_REPOSITORY": os.fspath(repo.home), **variables}
         del env[run.WITHIN]  # what it commits is news
-        run.run("sh", "-c", command, cwd=repo.home, env=env, limit=LIMIT)
+        run.run("sh", "-c", WITHIN_SHELL, "sh", command, cwd=repo.home, env=env, limit=limit)
 
 
 def changes(outcome: Outcome) -> Iterator[dict[str, str]]:
@@ -122,8 +132,8 @@ def _variables(event: str, outcome: Outcome) -> dict[str, str]:
 
 
 def _safe(value: str) -> str:
-    """What an environment can hold."""
-    return value.replace("\0", "")
+    """What an environment can hold; part of what is too long would only mislead."""
+    return "" if len(value) > LONGEST else value.replace("\0", "")
 
 
 # What keeps failing

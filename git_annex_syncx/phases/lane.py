@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import transport
 from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State, Way, copying
 from git_annex_syncx.gateway.locations import file_name, key_size
-from git_annex_syncx.model import Remote
+from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.parallel import failure
 from git_annex_syncx.phases.rates import Meter, differs
 from git_annex_syncx.phases.routing import Leg
 
@@ -62,6 +64,7 @@ class Lane:
     done: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     carried: int = 0
+    gone_with: Outcome | None = None  # a remote that went away in the middle
     limited: bool = False  # then its speed says something about the limit only
     pace: Pace = field(default_factory=lambda: Pace(1))
     _waiting: list[tuple[int, str]] = field(default_factory=list)
@@ -229,6 +232,19 @@ class Lane:
         back = self._taken_back()
         self._let_go()
         return back + [self._lost(key, reason) for key in keys]
+
+    def unplugged(self) -> list[Told]:
+        """End it where the directory of a remote has gone: git-annex would make it anew, on another disk."""
+        for remote in () if self.gone_with else self.remotes:
+            try:
+                transport.require_present(self.node.repo, remote)
+            except SyncxError as error:
+                self._end()
+                self.gone_with, self._gave_up = failure("transfer", error, remote), error.what
+                keys = [key for _, key in self._waiting] + list(self._flying)
+                self._waiting.clear()
+                return self._taken_back() + [Told(key, State.CARRIED, reason=error.what) for key in keys]
+        return []
 
     def close(self) -> None:
         """Nothing more will come: let the process end by itself."""

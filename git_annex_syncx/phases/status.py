@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.names import is_variant
@@ -12,7 +12,8 @@ from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.gateway import git, transport, worktree
 from git_annex_syncx.gateway.outbox import Failure
 from git_annex_syncx.model import Remote
-from git_annex_syncx.phases import settle
+from git_annex_syncx.phases import hold, settle
+from git_annex_syncx.phases.hold import Pause
 from git_annex_syncx.phases.node import Node
 
 
@@ -39,6 +40,7 @@ class Status:
     remotes: tuple[RemoteStatus, ...]
     failures: tuple[Failure, ...]  # of the own repository
     variants: tuple[str, ...]  # paths that hold one of several versions, until the user has chosen
+    paused: Mapping[str, Pause]  # remote, or empty for all automatic work
 
 
 def status(node: Node, remotes: Iterable[Remote]) -> Status:
@@ -77,6 +79,7 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
         tuple(one(remote) for remote in remotes if not remote.special or _failing(remote, failures)),
         tuple(failure for failure in failures if not failure.remote),
         tuple(os.fsdecode(path) for path in git.paths(node.repo, ours) if is_variant(path)) if ours else (),
+        hold.pauses(node.outbox),
     )
 
 

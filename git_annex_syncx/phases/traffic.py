@@ -135,11 +135,12 @@ class Traffic:
                 return
 
     def _tend(self) -> Iterator[Event]:
-        """Speed limits that change, and connections that hang."""
+        """Speed limits that change, connections that hang, drives that go."""
         for lane in self.lanes:
             if not lane.idle:
                 yield from self._became(lane, lane.keep_pace(self._limit(lane, lane.pace.jobs)))
                 yield from self._became(lane, lane.stalled(self._node.settings.stall_timeout))
+                yield from self._became(lane, lane.unplugged())
 
     def _became(self, lane: Lane, all_told: list[Told]) -> Iterator[Event]:
         for told in all_told:

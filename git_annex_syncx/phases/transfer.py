@@ -9,7 +9,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from git_annex_syncx.errors import Busy, SyncxError
@@ -208,7 +208,7 @@ def _results(run: Run, begun: float) -> Iterator[Outcome]:
         lanes = [lane for lane in run.lanes if remote in lane.remotes]
         if lanes:
             _measure(run, remote, lanes)
-            yield _result(remote, lanes, time.monotonic() - begun)
+            yield _as_it_ended(_result(remote, lanes, time.monotonic() - begun), lanes)
         elif end(run, remote.uuid or "") is None and remote.name in run.away:
             yield run.away[remote.name]
         elif remote.uuid not in known:
@@ -234,6 +234,15 @@ def _result(remote: Remote, lanes: list[Lane], seconds: float) -> Outcome:
         advice="the next run tries again" if failed else "",
         details={"files": done, "bytes": moved, "failed": len(failed), "carried": carried},
     )  # fmt: skip
+
+
+def _as_it_ended(outcome: Outcome, lanes: list[Lane]) -> Outcome:
+    """The same where the remote went away in the middle."""
+    for gone in (lane.gone_with for lane in lanes):
+        if gone and gone.remote == outcome.remote:
+            reason = ", then ".join(filter(None, [outcome.reason, gone.reason]))
+            return replace(outcome, result=gone.result, reason=reason, advice=gone.advice)
+    return outcome
 
 
 def _many(count: int) -> str:

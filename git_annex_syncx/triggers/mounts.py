@@ -18,16 +18,17 @@ class Drives:
         """None seen yet."""
         self._seen: dict[str, tuple[Path, int]] = {}
 
-    def arrived(self, repo: Repository, remotes: Iterable[Remote]) -> list[str]:
-        """The names of remotes whose directory is there and was not at the last look, or is on another device."""
+    def look(self, repo: Repository, remotes: Iterable[Remote]) -> tuple[list[str], list[str]]:
+        """Names of remotes whose directory has come since the last look, or on another device; and of those gone."""
         found = {
             remote.name: (place, device)
             for remote in remotes
             if (place := drives.directory(repo, remote)) and (device := _device(place)) is not None
         }
         new = [name for name, where in found.items() if self._seen.get(name) != where]
+        gone = [name for name in self._seen if name not in found]
         self._seen = found
-        return new
+        return new, gone
 
 
 def _device(place: Path) -> int | None:

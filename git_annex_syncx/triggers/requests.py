@@ -75,7 +75,8 @@ class Desk:
         self.grace = grace
         self._place = place(repo)
         with files.writing(repo.common):
-            self._place.mkdir(parents=True, exist_ok=True)
+            for directory in (repo.common / "annex", self._place.parent, self._place):
+                directory.mkdir(exist_ok=True)  # never the repository itself, which may have gone this instant
 
     def ask(self, request: Request, delay: float = 0.0) -> None:
         """Ask for it in `delay` seconds, or earlier where that has been asked already."""

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-from git_annex_syncx.errors import SyncxError, UsageError
+from git_annex_syncx.errors import ProgramFailed, SyncxError, UsageError
 from git_annex_syncx.gateway import files, run
 from git_annex_syncx.gateway.git import Repository
 
+LONGEST_NAME = 255  # of a unit
 RETRY_EVERY, SYNC_EVERY = 30, 360  # minutes
 SERVICE = """\
 # made by: git annex-syncx service install
@@ -82,41 +83,60 @@ def do(repo: Repository, action: str, kind: str) -> Iterator[str]:
 
 
 def _install(place: Path, made: Mapping[str, str], start: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    for name in made:
+        if os.path.lexists(place / name) and not _is_ours(place / name):
+            raise UsageError(f"{place / name} is there and is not ours", "move it away, then install again")
     with files.writing(place):
         place.mkdir(parents=True, exist_ok=True)
     for name, text in made.items():
-        if (place / name).exists() and "git annex-syncx service install" not in files.read(place / name):
-            raise UsageError(f"{place / name} is there and is not ours", "move it away, then install again")
         files.write(place / name, text)
         yield f"written: {place / name}"
     yield from _run(place, start)
 
 
 def _uninstall(place: Path, made: Mapping[str, str], stop: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    ours = [name for name in made if _is_ours(place / name)]
+    if not ours:
+        yield f"not installed: nothing of ours is in {place}"
+        return
     yield from _run(place, stop)
-    for name in made:
+    for name in ours:
         path = place / name
         if "@" in name and _others(place, name):
             yield f"kept, other repositories use it: {path}"
-        elif path.exists():
+        else:
             with files.writing(path):
-                path.unlink()
+                path.unlink(missing_ok=True)
             yield f"removed: {path}"
 
 
+def _is_ours(path: Path) -> bool:
+    return "git annex-syncx service install" in files.read(path)
+
+
 def _others(place: Path, name: str) -> bool:
-    """Whether instances of a template are still enabled."""
-    stem, _, kind = name.partition("@")
-    return any(place.glob(f"*.wants/{stem}@?*{kind}"))
+    """Whether instances of a template are still enabled, or of the timer that starts it."""
+    return any(place.glob(f"*.wants/{name.partition('@')[0]}@?*"))
 
 
 def _run(place: Path, commands: Iterable[tuple[str, ...]]) -> Iterator[str]:
     """Run the system's own program, or say what is to be run where that cannot be done here."""
+    left, why = [], ""
     for program, *words in commands:
         try:
             run.run(program, *words, cwd=place if place.exists() else Path("/"), env=run.environment(), limit=60.0)
         except SyncxError as error:
-            yield f"to be run by you, since it did not work here ({error.what}): {shlex.join([program, *words])}"
+            left.append(f"  {shlex.join([program, *words])}")
+            why = why or _reason(error)
+    if left:
+        yield f"this could not be done from here ({why}); run it in a session of yours:"
+        yield from left
+
+
+def _reason(error: SyncxError) -> str:
+    """The last thing that a program said: what came before is what it did."""
+    said = error.stderr.strip().splitlines() if isinstance(error, ProgramFailed) else []
+    return said[-1] if said else error.what
 
 
 def _systemd(
@@ -135,6 +155,8 @@ def _systemd(
         if minutes:
             made[f"{name}.timer"] = TIMER.format(command=command, minutes=minutes)
         units.append(f"{name}{instance}.{'timer' if minutes else 'service'}")
+    if max(map(len, units)) > LONGEST_NAME:
+        raise UsageError(f"the path {_home(repo)} is too long for systemd", "git annex-syncx service show --cron")
     systemctl = ("systemctl", "--user")
     start = [(*systemctl, "daemon-reload"), (*systemctl, "enable", "--now", *units)]
     return place, made, start, [(*systemctl, "disable", "--now", *units)]
@@ -149,8 +171,8 @@ def escaped(path: Path) -> str:
 
 
 def _quoted(path: Path) -> str:
-    """A path as a word of ExecStart."""
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    """A path as the first word of ExecStart, in which a dollar is a dollar."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"' if re.search(r"[^A-Za-z0-9/._+%$-]", text) else text
 
 

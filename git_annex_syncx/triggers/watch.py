@@ -14,33 +14,34 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from git_annex_syncx import view_log
-from git_annex_syncx.errors import SyncxError, UsageError
+from git_annex_syncx.errors import Away, SyncxError, UsageError
 from git_annex_syncx.gateway import git, run
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.gateway.outbox import Failure, Outbox
 from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.phases import hold
+from git_annex_syncx.triggers.follow import FileWatcher
 from git_annex_syncx.triggers.mounts import Drives
 from git_annex_syncx.triggers.requests import Desk, Request
 
 log = logging.getLogger(__name__)
+
+Place = tuple[int, int]  # device and inode of a git directory
 
 FULL_LOOK = 6 * 3600.0  # seconds between two looks at everything, also at what others have
 TICK = 30.0  # seconds between two looks at the clock and the outbox
 DRIVES_EVERY = 3.0  # seconds between two looks at drives
 ASLEEP = 60.0  # seconds by which a tick comes late when the machine was suspended
 DEBOUNCE = 0.2  # seconds in which events become one
-STEP = 500  # milliseconds between two looks of the file watcher at its events: a smaller one costs CPU all day
 MOST_WORKERS = 2  # they find out by themselves whether there is something to do for them
 LAST_WAIT = 1.8  # seconds for the work in hand when we are told to end
 THOROUGH = 10  # ticks between two comparisons of the refs, should no event tell of a change
 TICKED = "tick"
-TELLING = {"HEAD", "packed-refs", "config", "config.worktree"}  # of the files in the git directory
 
 
 @dataclass
@@ -48,10 +49,13 @@ class Seen:
     """What was there at the last look. Times in seconds since 1970."""
 
     refs: dict[str, str] = field(default_factory=dict)
+    remotes: frozenset[str] | None = None
+    due: frozenset[Failure] = frozenset()
+    paused: frozenset[str] = frozenset()
     looked: float = 0.0  # at everything
     ticked: float = 0.0
     ticks: int = 0
-    place: tuple[int, int] | None = None  # device and inode of the git directory
+    place: Place | None = None
 
 
 def watch(repo: Repository, verbose: int) -> None:
@@ -69,7 +73,7 @@ class Watch:
         self._repo, self._verbose = repo, verbose
         self._home = repo.top or repo.git_dir
         self._settings = read_settings(repo)
-        self._events: queue.Queue[str] = queue.Queue()
+        self._events: queue.Queue[str | Request] = queue.Queue()
         self._workers: set[threading.Thread] = set()
         self._drives = Drives()
         self._seen = Seen()
@@ -79,8 +83,8 @@ class Watch:
         """Look after it until we are told to end."""
         view_log.talk(self._verbose)
         view_log.line(f"watching {self._home}")
-        self._drives.arrived(self._repo, self._settings.remotes.values())  # the first look is for these too
-        reasons = {"start"}
+        self._drives.look(self._repo, self._settings.remotes.values())  # the first look is for these too
+        reasons: set[str | Request] = {"start"}
         threading.Thread(target=self._beat, daemon=True, name="beat").start()
         try:
             while True:
@@ -92,80 +96,97 @@ class Watch:
             self._files.stop()
             run.end_all(LAST_WAIT)
 
-    def _woken(self) -> set[str]:
+    def _woken(self) -> set[str | Request]:
         """Wait for something to happen; what has."""
-        reasons = {self._events.get()}
-        if reasons != {TICKED}:
-            time.sleep(DEBOUNCE)
+        try:
+            reasons = {self._events.get(timeout=TICK)}
+        except queue.Empty:
+            return {TICKED}
+        time.sleep(DEBOUNCE)
         with contextlib.suppress(queue.Empty):
             while True:
                 reasons.add(self._events.get_nowait())
         return reasons
 
     def _beat(self) -> None:
-        """Wake the main thread from time to time, and where a drive has come."""
-        last = time.monotonic()
+        """Wake the main thread where a drive has come, or the repository has come or gone."""
+        last = _place(self._repo)
         while True:
             time.sleep(DRIVES_EVERY)
             try:
-                for name in self._drives.arrived(self._repo, self._settings.remotes.values()):
-                    view_log.line(f"{name} is there")
-                    self._ask([Request("drive", name)])
+                last, before = _place(self._repo), last
+                if last != before:
+                    self._events.put("another place")
+                if self._seen.place:
+                    self._look_at_drives()
             except Exception:  # it must beat on
                 log.exception("looking for drives")
-            if time.monotonic() - last >= TICK:
-                last = time.monotonic()
-                self._events.put(TICKED)
 
-    def _look(self, reasons: Collection[str]) -> None:
+    def _look_at_drives(self) -> None:
+        new, gone = self._drives.look(self._repo, self._settings.remotes.values())
+        for name in gone:
+            view_log.line(f"{name} is gone")
+        for name in new:
+            view_log.line(f"{name} is there")
+            self._events.put(Request("drive", name))
+
+    def _look(self, reasons: Collection[str | Request]) -> None:
         """Compare what is there with what was, and ask for what follows. A repository may come and go."""
-        log.debug("woken by %s", ", ".join(sorted(reasons)))
+        log.debug("woken by %s", ", ".join(sorted(map(str, reasons))))
         self._seen.ticks = self._seen.ticks + 1 if reasons == {TICKED} else 0
         try:
-            found = self._repo.git_dir.stat()
-            same = self._seen.place == (found.st_dev, found.st_ino)
-            requests = self._due()
+            found = _place(self._repo)
+            if found is None:
+                raise Away(f"{self._home} is not there; waiting for it")
+            same = self._seen.place == found
+            requests = {one for one in reasons if isinstance(one, Request)}
             if not same or self._seen.ticks % THOROUGH == 0:
                 self._repo = git.open_repository(self._home)
                 self._settings = read_settings(self._repo)
                 requests |= self._news()
+            requests |= self._due()
             self._files.follow(self._repo, anew=not same)
-            self._seen.place = (found.st_dev, found.st_ino)
+            self._ask(requests)
+            self._seen.place = found
         except (SyncxError, OSError) as error:
-            if self._seen.place:
-                view_log.line(str(error) if self._home.exists() else f"{self._home} is not there; waiting for it")
-            self._seen.place = None
-            return
-        self._ask(requests)
+            if self._seen.place or "start" in reasons:
+                view_log.line(str(error))
+            self._seen.place, self._drives = None, Drives()  # then everything is new
 
     def _due(self) -> set[Request]:
-        """What time alone has brought."""
+        """What time has brought, or the end of a pause."""
         now, seen, requests = time.time(), self._seen, set()
         if not 0 <= now - seen.looked < FULL_LOOK or not 0 <= now - seen.ticked < TICK + ASLEEP:
             requests.add(Request("look"))
             seen.looked = now
-        seen.ticked = now
-        outbox = Outbox(self._repo.state_dir / "outbox.sqlite", self._settings.retry_interval)
-        if any(hold.is_due(failure, now) for failure in outbox.failures()):
+        outbox, before = self._outbox(), (seen.due, seen.paused)
+        seen.due = frozenset(failure for failure in outbox.failures() if hold.is_due(failure, now))
+        seen.paused = frozenset(hold.pauses(outbox))
+        if seen.due - before[0] or before[1] - seen.paused:  # once: not all that failed is for us to mend
             requests.add(Request("retry"))
+        seen.ticked = now
         return requests
 
     def _news(self) -> set[Request]:
-        """What has happened to the branches."""
-        before, self._seen.refs = self._seen.refs, git.refs(self._repo, "refs/heads")
-        changed = self._seen.refs != before
-        return {Request("received"), Request("commit")} if changed else set()
+        """What has happened to the branches, and remotes that have come."""
+        seen, refs = self._seen, git.refs(self._repo, "refs/heads")
+        remotes = frozenset(self._settings.remotes)
+        requests = {Request("received"), Request("commit")} if refs != seen.refs else set()
+        if seen.remotes is not None and remotes - seen.remotes:
+            requests.add(Request("look"))
+        seen.refs, seen.remotes = refs, remotes
+        return requests
 
     def _ask(self, requests: Iterable[Request]) -> None:
-        """Note what is asked, and have a process do what waits."""
-        try:
-            desk = Desk(self._repo, self._settings.push_delay)
-            for request in requests:
-                desk.ask(request)
-            if desk.waiting():
-                self._start()
-        except SyncxError as error:
-            view_log.line(str(error))
+        """Note what is asked, and have a process do what waits, unless all is paused. Raises SyncxError."""
+        desk = Desk(self._repo, self._settings.push_delay)
+        for request in requests:
+            desk.ask(request)
+        if hold.EVERYTHING not in self._seen.paused and desk.waiting():
+            self._start()
+
+    def _outbox(self) -> Outbox:
+        return Outbox(self._repo.state_dir / "outbox.sqlite", self._settings.retry_interval)
 
     def _start(self) -> None:
         self._workers = {worker for worker in self._workers if worker.is_alive()}
@@ -176,57 +197,34 @@ class Watch:
 
     def _work(self) -> None:
         """One process, from its start to its end: it ends with the thread that started it."""
-        ended = threading.Event()
+        over = threading.Event()
+
+        def ended(code: int, said: bytes) -> None:
+            if code and not run.is_ending():
+                view_log.line(f"a process of ours ended with {code}: {os.fsdecode(said).strip()}")
+            over.set()
+
         words = ["-C", str(self._home), *["-v"] * self._verbose, "trigger", "waiting"]
-        program = str(run.own_program())
         try:
-            run.Talk(program, *words, cwd=Path("/"), env=run.environment(), heard=_said, ended=lambda *_: ended.set())
+            program = str(run.own_program())
+            run.Talk(program, *words, cwd=Path("/"), env=run.environment(), heard=_said, ended=ended)
         except SyncxError as error:
             view_log.line(str(error))
+        except KeyboardInterrupt:  # we are being ended
             return
-        ended.wait()
-
-
-class FileWatcher:
-    """Wakes somebody when refs or the configuration of a repository may have changed."""
-
-    def __init__(self, wake: Callable[[str], None]) -> None:
-        """Nothing is followed yet."""
-        self._wake = wake
-        self._stop: threading.Event | None = None
-
-    def follow(self, repo: Repository, anew: bool) -> None:
-        """Follow a repository; `anew` where the directory is another one than before."""
-        if self._stop and not anew:
-            return
-        self.stop()
-        self._stop = stop = threading.Event()
-        deep = [place for place in (repo.common / "refs", repo.common / "reftable") if place.is_dir()]
-        for places, recursive in (({repo.git_dir, repo.common}, False), (set(deep), True)):
-            thread = threading.Thread(target=self._follow, args=(places, recursive, stop), daemon=True, name="files")
-            thread.start()
-
-    def stop(self) -> None:
-        """Follow nothing any more."""
-        if self._stop:
-            self._stop.set()
-
-    def _follow(self, places: Collection[Path], recursive: bool, stop: threading.Event) -> None:
-        from watchfiles import Change, watch
-
-        def matters(change: Change, path: str) -> bool:
-            return recursive or os.path.basename(path) in TELLING
-
-        try:
-            for changes in watch(
-                *places, recursive=recursive, watch_filter=matters, stop_event=stop, step=STEP, debounce=2 * STEP,
-                rust_timeout=60_000, raise_interrupt=False,
-            ):  # fmt: skip
-                self._wake(next(iter(changes))[1])
-        except Exception:  # there are too many watches, or the directory went this instant: ticks do it then
-            log.warning("cannot follow %s", ", ".join(map(str, places)), exc_info=log.isEnabledFor(logging.DEBUG))
+        else:
+            over.wait()
 
 
 def _said(line: bytes) -> None:
     """A line of the log of a process."""
     view_log.passed_on(os.fsdecode(line))
+
+
+def _place(repo: Repository) -> Place | None:
+    """Which directory is there now, None where there is none."""
+    try:
+        found = repo.git_dir.stat()
+        return found.st_dev, found.st_ino
+    except OSError:
+        return None
