@@ -57,13 +57,15 @@ def test_a_commit_travels_along_a_chain_with_its_content_and_back(net: Network) 
 def test_fifty_commits_in_five_seconds_are_few_runs(net: Network) -> None:
     a, b = nodes = line(net, "a", "b")
     with hooked(nodes, pushDelay="1s"):
+        begun = time.monotonic()
         for number in range(50):
             a.commit({f"{number}.txt": f"{number}\n"})
             time.sleep(0.05)
+        seconds = time.monotonic() - begun
         settle(nodes)
         assert {f"{number}.txt" for number in range(50)} <= set(b.files())
         pushed = [line for line in log(a).splitlines() if line.endswith("push b: done")]
-        assert 1 <= len(pushed) <= 25, log(a)
+        assert 1 <= len(pushed) <= 2 * (seconds + 2), log(a)  # a run a second, which may tell of its links too
 
 
 def test_ten_thousand_triggers_are_at_most_two_runs(net: Network) -> None:
@@ -127,13 +129,14 @@ def test_six_that_commit_at_once_come_to_rest(net: Network, shape: str) -> None:
             node.git("remote", "remove", "n0")
         for number, node in enumerate(nodes):
             net.connect((node, nodes[(number + 1) % 6]), (node, nodes[number - 1]))
-    with hooked(nodes):
+    with hooked(nodes, settleTime="2s"):
         for node in nodes:
             node.commit({f"{node.name}.txt": node.name})
         settle(nodes, 180)
         assert {f"{node.name}.txt" for node in nodes} <= set(nodes[3].files())
-        assert merges(nodes[0]) <= 100
-        assert not any("failed" in log(node) for node in nodes), [log(node) for node in nodes]
+        assert merges(nodes[0]) <= 60
+        pushes = sum(line.count(": done") for node in nodes for line in log(node).splitlines() if " push " in line)
+        assert pushes <= 40 * len(nodes), [log(node) for node in nodes]
 
 
 def test_adjusted_branch_as_on_a_drive_without_links(net: Network) -> None:
@@ -142,6 +145,7 @@ def test_adjusted_branch_as_on_a_drive_without_links(net: Network) -> None:
     with hooked(nodes):
         a.commit_annexed({"one.bin": "1" * 5000})
         until(lambda: holds(b, "one.bin") and b.read("one.bin") == b"1" * 5000, "content unlocked")
+        settle(nodes)  # git-annex add gives up where git-annex itself has the index
         b.commit_annexed({"two.bin": "2" * 5000})
         until(lambda: holds(a, "two.bin"), "the other way")
         assert a.read("two.bin") == b"2" * 5000

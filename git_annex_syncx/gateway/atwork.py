@@ -59,6 +59,11 @@ def commit_editor_open(repo: Repository) -> bool:
     return _git_runs(repo, b"commit")
 
 
+def commit_runs(repo: Repository) -> bool:
+    """Whether a `git commit` is at work: also while its hooks run nothing but its process tells."""
+    return _git_runs(repo, b"commit")
+
+
 def _note(repo: Repository) -> Path:
     return repo.git_dir / "syncx-fast-forward"
 

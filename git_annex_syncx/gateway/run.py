@@ -57,7 +57,7 @@ PROGRAM = "git-annex-syncx"
 ENCODING = "latin-1"
 PR_SET_PDEATHSIG = 1  # of linux/prctl.h
 PATIENCE, LAST_WAIT = 1.2, 0.5  # seconds for a program to end when it is told to, and when it is killed
-MOST_CHUNKS, LAST_CHUNKS = 10_000, 200  # of the stderr of a program, and of one that runs for long; 1 kB each
+MOST_CHUNKS, LAST_CHUNKS = 1_000_000, 200  # of the stderr of a program, and of one that runs for long
 
 _alive: dict[int, Any] = {}
 _alive_lock = threading.Lock()
@@ -91,7 +91,7 @@ def run(
     terminal, where there is one.
     Raises ProgramFailed, Stalled, UsageError where the program is missing.
     """
-    heard: deque[bytes] = deque(maxlen=MOST_CHUNKS)
+    heard: deque[bytes] = deque(maxlen=MOST_CHUNKS if limit is None else LAST_CHUNKS)
     seen = [time.monotonic()]
 
     def listen(chunk: str | bytes) -> None:
@@ -99,7 +99,8 @@ def run(
             seen[0] = time.monotonic()
         heard.append(chunk.encode(ENCODING) if isinstance(chunk, str) else chunk)
 
-    streams = {"_in": stdin, "_err": listen, "_out_bufsize": 65536}
+    # Who watches for progress hears each byte as it comes, which costs.
+    streams = {"_in": stdin, "_err": listen, "_out_bufsize": 65536, "_err_bufsize": 0 if limit is None else 65536}
     running = _start(program, args, cwd, env, streams, foreground=asks and interactive())
     try:
         with (
@@ -259,8 +260,8 @@ def _start(
         try:
             running = sh.Command(find(program))(
                 *words, _cwd=str(cwd), _env=dict(env), _bg=True, _bg_exc=False, _return_cmd=True, _tty_out=False,
-                _encoding=ENCODING, _decode_errors="surrogateescape", _err_bufsize=0, _new_session=not foreground,
-                **streams,
+                _encoding=ENCODING, _decode_errors="surrogateescape", _new_session=not foreground,
+                **{"_err_bufsize": 0, **streams},
             )  # fmt: skip
         except sh.ForkException as error:
             raise ProgramFailed(_shown(program, args), 127, str(error).strip().splitlines()[-1], cwd) from error

@@ -63,6 +63,12 @@ def require_idle(repo: Repository) -> None:
         raise Busy("a commit message is being written")
 
 
+def require_no_commit(repo: Repository) -> None:
+    """Raises Busy while a `git commit` is at work: it would fail if the branch moved under it."""
+    if repo.top and atwork.commit_runs(repo):
+        raise Busy("a commit is being made")
+
+
 def require_head(repo: Repository) -> Head:
     """The branch in hand. Raises UsageError where HEAD is detached or names no branch of files, Busy in a rebase."""
     found = head(repo)

@@ -17,6 +17,7 @@ def position(repo: Repository, head: Head) -> str | None:
 
 def move(repo: Repository, head: Head, ours: str | None, target: str) -> None:
     """Move the branch, and what stands on it, from `ours` to `target`. Raises Refused, Busy, Moved."""
+    worktree.require_no_commit(repo)
     if head.adjusted:
         _move_adjusted(repo, head, ours, target)
     elif head.checked_out and repo.top:
@@ -33,6 +34,7 @@ def propagate(repo: Repository, head: Head) -> None:
     """
     if not head.adjusted or not behind_adjusted(repo, head):
         return
+    worktree.require_no_commit(repo)
     basis, adjusted = position(repo, head) or "", _value(repo, f"refs/heads/{head.branch}") or ""
     if git.is_ancestor(repo, basis, adjusted):
         annex.propagate_adjusted(repo)

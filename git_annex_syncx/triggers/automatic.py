@@ -169,6 +169,8 @@ class Clerk:
         kinds = {request.kind for request in requests}
         self._ask_content()
         self._come_again(node, kinds, self._run(node, refs(node, kinds)))
+        if (head := git.head(node.repo)) and head.adjusted:  # what was committed is on its basis only now
+            self._ask_content()
 
     def _ask_content(self) -> None:
         """Content need not wait until the branches have gone everywhere."""
@@ -222,14 +224,14 @@ def refs(node: Node, kinds: Collection[str]) -> Iterator[Event]:
     everyone, _ = choose_remotes(node, (), ())
     free, held = hold.free(everyone, paused, failures, hold.REFS)
     yield from held
+    if "received" in kinds:
+        yield from _received(node)
     if "look" in kinds:
         yield from sync.sync(node, free, sync.Wish(commit=False, content=False))
         return
     if "retry" in kinds:
         lost = {failure.remote for failure in failures if failure.phase in hold.REFS}
         yield from sync.pull(node, [remote for remote in free if remote.name in lost])
-    if "received" in kinds:
-        yield from _received(node)
     if {"received", "retry"}.intersection(kinds):
         yield from sync.forward(node, free)
     else:
