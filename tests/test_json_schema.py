@@ -16,7 +16,8 @@ TEXT = (Path(__file__).parent.parent / "docs" / "json.md").read_text()
 SECTIONS = dict(zip(*[iter(re.split(r"^## (.+)\n", TEXT, flags=re.MULTILINE)[1:])] * 2, strict=True))
 # Columns of which each value that the documentation names has to come by, and no other.
 COLUMNS = [
-    ("Event", "event"), ("Event", "result"), ("Ref", "fate"), ("Status", "state"), ("File", "state"), ("Hook", "state"),
+    ("Event", "event"), ("Event", "result"), ("Ref", "fate"),
+    ("Status", "state"), ("File", "state"), ("Hook", "state"),
 ]  # fmt: skip
 TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str, "number": (int, float), "null": type(None), "boolean": bool,
@@ -127,7 +128,13 @@ def seen(net: Network) -> Seen:
     laptop.commit({"one.txt": "1\n"})
     desktop.git("pull", "--quiet", "laptop", "main")
     laptop.syncx("push", "nas")
+    tool = net.root / "git-remote-near"  # a repository on this machine is looked into before a push
+    tool.write_text('#!/bin/sh\nexec git remote-ext "$1" "%S ${2#*://}"\n')
+    tool.chmod(0o755)
+    net.programs.insert(0, net.root)
+    desktop.config("remote.nas.pushurl", f"near://{nas.path}")
     seen.run(desktop.syncx("push", "nas"))
+    desktop.git("config", "--unset", "remote.nas.pushurl")
     laptop.annex("numcopies", "1")
     desktop.annex("mincopies", "1")
     laptop.syncx("push", "nas")
@@ -252,17 +259,19 @@ def it_runs_by_itself(net: Network, seen: Seen) -> None:
     hook.write_text(installed)
     seen.plain(here.syncx("hooks", "uninstall"), "Hook")
 
+    # received, and nobody has looked yet
+    store.commit({"new.txt": "1\n"})
+    store.git("push", "--quiet", "by-itself", "main:synced/main")
+    requests = here.path / ".git" / "annex" / "syncx" / "requests"
+    requests.mkdir(exist_ok=True)
+    (requests / "received").touch()
+    seen.run(here.syncx("retry"))
+
     # paused, until it is resumed or for a time
     here.syncx("pause")
     seen.plain(here.syncx("pause", "storehouse", "--for", "1h"), "Pause")
     seen.run(here.syncx("status"))
     assert here.syncx("resume").events == []
-
-    # received, and nobody has looked yet
-    store.commit({"new.txt": "1\n"})
-    store.git("push", "--quiet", "by-itself", "main:synced/main")
-    (here.path / ".git" / "annex" / "syncx" / "requests" / "received").touch()
-    seen.run(here.syncx("retry"))
 
 
 def test_what_is_printed_is_documented_and_what_is_documented_is_printed(seen: Seen) -> None:
