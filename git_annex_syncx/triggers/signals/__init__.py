@@ -1,0 +1,1 @@
+"""Telling the others out of band: look, something has changed."""
