@@ -59,17 +59,22 @@ class Globals:
         from git_annex_syncx.phases.record import Tally, recorded
         from git_annex_syncx.phases.settle import look_again
 
-        tally = Tally()
+        tally, outcomes = Tally(), list[Outcome]()
         with view_run.for_run(self.as_json, self.quiet, self.verbose) as shown:
             for outcome in skipped:
                 tally.add(outcome)
                 shown.show(outcome)
             for event in announced(node, recorded(node, look_again(node, phase))):
                 if isinstance(event, Outcome):
+                    outcomes.append(event)
                     tally.add(event)
                     shown.show(event)
                 else:
                     shown.progress(event)
+        if node.settings.signals:
+            from git_annex_syncx.triggers.signals.tell import tell_of
+
+            tell_of(node, outcomes)
         shown.summary(command, tally)
         click.get_current_context().exit(1 if tally.failed() else 0)
 
@@ -382,6 +387,21 @@ def service(options: Globals, action: str, timer: bool, cron: bool) -> None:
         view.data(f"{line}\n")
 
 
+@command("signal")
+@click.argument("action", metavar="send|listen|test", type=click.Choice(["send", "listen", "test"]))
+def signal_command(options: Globals, action: str) -> None:
+    """Tell others that there is news, hear them, or try the channels of syncx.signal."""
+    from git_annex_syncx import view_status
+    from git_annex_syncx.triggers.signals import by_hand
+
+    heard = {"send": by_hand.send, "listen": by_hand.listen, "test": by_hand.test}[action](options.node())
+    failed = False
+    for one in heard:
+        view_status.show_signal(one, options.as_json, options.quiet)
+        failed = failed or bool(one.wrong)
+    click.get_current_context().exit(1 if failed else 0)
+
+
 @command("trigger", hidden=True)
 @click.argument("name")
 def trigger(options: Globals, name: str) -> None:
@@ -484,12 +504,13 @@ def help_command(options: Globals, topic: str | None) -> None:
     """Show the manual page of a command."""
     from git_annex_syncx import manual
 
-    if topic is not None and topic not in group.commands:
-        raise click.UsageError(f"there is no command {topic!r}; the commands are: {', '.join(group.commands)}")
+    shown = [name for name, found in group.commands.items() if not found.hidden]
+    if topic is not None and topic not in shown:
+        raise click.UsageError(f"there is no command {topic!r}; the commands are: {', '.join(shown)}")
     if not manual.show(topic):
         root = click.Context(group, info_name="git-annex-syncx")
-        shown = click.Context(group.commands[topic], info_name=topic, parent=root) if topic else root
-        click.echo(shown.get_help())
+        context = click.Context(group.commands[topic], info_name=topic, parent=root) if topic else root
+        click.echo(context.get_help())
 
 
 def _chosen(

@@ -176,6 +176,18 @@ class Hook:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """What happened on a channel of signals: `what` was done with which signal, or what is `wrong`."""
+
+    address: str
+    what: str = ""
+    kind: str = ""
+    uuid: str = ""
+    seconds: float | None = None  # how long it took
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
 class Entry:
     """One path of a tree: file mode and object id."""
 

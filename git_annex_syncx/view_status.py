@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from git_annex_syncx.model import Hook
+from git_annex_syncx.model import Heard, Hook
 from git_annex_syncx.phases.status import RemoteStatus, Status
-from git_annex_syncx.view import clean, console_on, json_line
+from git_annex_syncx.view import clean, console_on, json_line, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -45,6 +45,10 @@ def show_status(status: Status, as_json: bool) -> None:
     if status.variants:
         shown = ", ".join(status.variants[:NAMED]) + (", ..." if len(status.variants) > NAMED else "")
         tell(f"{len(status.variants)} variants to choose from: {shown}")
+    if status.signals:
+        tell("signals: " + ", ".join(f"{count} {why}" for why, count in sorted(status.signals.items())))
+    for address, wrong in sorted(status.trouble.items()):
+        tell(f"{address}: {wrong}", style="red")
     for failure in status.failures:
         tell(f"{failure.phase} failed {failure.tries} times: {failure.error}", style="red")
 
@@ -55,6 +59,7 @@ def _print_json(status: Status) -> None:
     own: dict[str, Any] = {"branch": status.branch, "commit": status.commit}
     own |= {"settle_until": status.settle_until, "variants": status.variants}
     own |= {"paused": [{"remote": name or None, "until": _until(one)} for name, one in sorted(status.paused.items())]}
+    own |= {"signals": status.signals, "trouble": status.trouble} if status.signals or status.trouble else {}
     own |= {"failures": [dataclasses.asdict(failure) for failure in status.failures]}
     json_line({"event": "summary", "command": "status"} | own)
 
@@ -117,6 +122,19 @@ def show_hooks(hooks: Iterable[Hook], moved: str, as_json: bool) -> None:
         console.print(
             clean(f"they were installed in {moved} and do nothing here: git annex-syncx hooks install"), markup=False
         )
+
+
+def show_signal(heard: Heard, as_json: bool, quiet: bool) -> None:
+    """What was sent, heard, or went wrong with a channel."""
+    if as_json:
+        json_line({"event": "signal"} | dataclasses.asdict(heard))
+        return
+    if heard.wrong:
+        say(f"{heard.address}: {heard.wrong}")
+    elif not quiet:
+        took = "" if heard.seconds is None else f" after {heard.seconds * 1000:.0f} ms"
+        what = f" {heard.kind} of {heard.uuid}" if heard.uuid else f" {heard.kind}" if heard.kind else ""
+        console_on(sys.stdout).print(clean(f"{heard.address}: {heard.what}{what}{took}"), markup=False)
 
 
 def show_pauses(pauses: Mapping[str, Pause], as_json: bool) -> None:

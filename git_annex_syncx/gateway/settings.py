@@ -51,6 +51,7 @@ class Settings:
     on_change: str  # a command for the shell, run after each change
     on_failure: str  # the same for failures that persist
     notify: tuple[str, ...]  # Apprise addresses told of the latter
+    signals: tuple[str, ...]  # addresses of channels
     annex_uuid: str
     remotes: Mapping[str, Remote]
     groups: Mapping[str, tuple[str, ...]]  # remotes.GROUP of git
@@ -101,6 +102,7 @@ def parse(values: list[Value]) -> Settings:
         on_change=get("syncx.onchange", "", str, "notify-peers"),
         on_failure=get("syncx.onfailure", "", str, "mail-me"),
         notify=tuple(v.text for v in values if v.key == "syncx.notify" and v.text),
+        signals=tuple(v.text for v in values if v.key == "syncx.signal" and v.text),
         annex_uuid=get("annex.uuid", "", str, ""),
         remotes={name: remote for name in sorted(names) if (remote := _remote(name, values, last))},
         groups={

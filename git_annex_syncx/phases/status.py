@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -15,6 +16,8 @@ from git_annex_syncx.model import Remote
 from git_annex_syncx.phases import hold, settle
 from git_annex_syncx.phases.hold import Pause
 from git_annex_syncx.phases.node import Node
+
+SIGNALS = "signals"  # the fact that holds what was heard
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,8 @@ class Status:
     failures: tuple[Failure, ...]  # of the own repository
     variants: tuple[str, ...]  # paths that hold one of several versions, until the user has chosen
     paused: Mapping[str, Pause]  # remote, or empty for all automatic work
+    signals: Mapping[str, int]  # what `watch` has heard: how many by what became of them
+    trouble: Mapping[str, str]  # address of a channel for signals -> what is wrong with it
 
 
 def status(node: Node, remotes: Iterable[Remote]) -> Status:
@@ -80,7 +85,17 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
         tuple(failure for failure in failures if not failure.remote),
         tuple(os.fsdecode(path) for path in git.paths(node.repo, ours) if is_variant(path)) if ours else (),
         hold.pauses(node.outbox),
+        *_signals(node),
     )
+
+
+def _signals(node: Node) -> tuple[Mapping[str, int], Mapping[str, str]]:
+    """What `watch` has noted of the signals that it heard, and of channels that do not work."""
+    try:
+        told = json.loads(node.outbox.fact(SIGNALS) or "{}")
+        return dict(told.get("counts", {})), dict(told.get("trouble", {}))
+    except (ValueError, AttributeError, TypeError):
+        return {}, {}
 
 
 def _failing(remote: Remote, failures: Iterable[Failure]) -> bool:

@@ -22,6 +22,7 @@ from git_annex_syncx.phases.push import push
 from git_annex_syncx.phases.record import recorded
 from git_annex_syncx.phases.transfer import transfer
 from git_annex_syncx.triggers.requests import CONTENT, REFS, Desk, Request
+from git_annex_syncx.triggers.signals.tell import kind_of_news, tell_of
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,7 @@ Show = Callable[[Event], None]
 LOOK_AGAIN = 1.0  # seconds after which somebody at work here is looked at again, doubled each time
 LONGEST_LOOK = 60.0
 PATIENCE = 600.0  # seconds that a process waits for somebody at work; later it is the next trigger's
+NEWS = ("fetch", "merge")  # after these there may be other content to move
 OCCUPIED = 5.0  # seconds until the next look at a remote that another transfer is at work with
 STEP, SLOW_STEP = 0.05, 0.5  # seconds between two looks at the requests; slow ones where long nothing came
 LIVELY = 15.0  # seconds
@@ -62,24 +64,24 @@ def retry(node: Node) -> Iterator[Event]:
         return
     desk, failures = Desk(node.repo), node.outbox.failures()
     desk.ask(Request("retry"))
-    for outcome in _in_turn(desk, REFS, lambda kinds: refs(node, kinds)):
+    for outcome in _in_turn(desk, REFS, lambda due: refs(node, due)):
         if isinstance(outcome, Outcome) and outcome.result is Result.DONE:
             desk.ask(Request("content"))
         yield outcome
     now = time.time()
     if any(hold.is_due(failure, now) for failure in failures if failure.phase in hold.CONTENT) or is_waiting(node):
         desk.ask(Request("content"))
-    yield from _in_turn(desk, CONTENT, lambda kinds: content(node))
+    yield from _in_turn(desk, CONTENT, lambda _: content(node))
 
 
-def _in_turn(desk: Desk, lane: str, phase: Callable[[Collection[str]], Iterator[Event]]) -> Iterator[Event]:
+def _in_turn(desk: Desk, lane: str, phase: Callable[[Collection[Request]], Iterator[Event]]) -> Iterator[Event]:
     """Do what is due in a lane, unless another process is at it."""
     while due := [request for request, left in desk.waiting(lane).items() if not left]:
         with desk.turn(lane) as ours:
             if not ours:
                 return
             desk.take(due)
-            yield from phase({request.kind for request in due})
+            yield from phase(due)
             desk.done(due)
 
 
@@ -166,9 +168,8 @@ class Clerk:
         return None if self._paused else node
 
     def _refs(self, node: Node, requests: frozenset[Request]) -> None:
-        kinds = {request.kind for request in requests}
         self._ask_content()
-        self._come_again(node, kinds, self._run(node, refs(node, kinds)))
+        self._come_again(node, requests, self._run(node, refs(node, requests)))
         if (head := git.head(node.repo)) and head.adjusted:  # what was committed is on its basis only now
             self._ask_content()
 
@@ -192,22 +193,30 @@ class Clerk:
 
     def _run(self, node: Node, events: Iterator[Event]) -> set[Result]:
         """What became of it."""
-        results = set()
+        outcomes = []
         for event in announced(node, recorded(node, events)):
             with self._showing:
                 self._show(event)
             if isinstance(event, Outcome):
-                results.add(event.result)
-                if event.event == "merge" and event.result is Result.DONE:
+                outcomes.append(event)
+                if event.event in NEWS and event.result is Result.DONE:
                     self._ask_content()
-        return results
+        if kind_of_news(node, outcomes) and node.settings.signals:
+            self._tell(node, outcomes)
+        return {outcome.result for outcome in outcomes}
 
-    def _come_again(self, node: Node, kinds: Collection[str], results: Collection[Result]) -> None:
+    def _tell(self, node: Node, outcomes: Collection[Outcome]) -> None:
+        """Tell the others by signals, without waiting for that; two at once tell no more than one."""
+        thread = threading.Thread(target=tell_of, args=(node, outcomes), daemon=True, name="signal")
+        self._others[thread.name] = thread
+        thread.start()
+
+    def _come_again(self, node: Node, requests: Collection[Request], results: Collection[Result]) -> None:
         """Look again where somebody is at work, or where a redundant merge was put off."""
         if Result.BUSY in results and self._busy < PATIENCE:
             self._busy = max(LOOK_AGAIN, 2 * self._busy)
-            for kind in kinds:
-                self._desk.ask(Request(kind), min(self._busy, LONGEST_LOOK))
+            for request in requests:
+                self._desk.ask(request, min(self._busy, LONGEST_LOOK))
         elif Result.LEVEL in results and (head := git.head(node.repo)):
             due = settle.pending(node, head.basis).due
             self._desk.ask(Request("received"), max(settle.SHORTEST_WAIT, due - time.time()))
@@ -218,8 +227,9 @@ class Clerk:
             self._desk.ask(Request("retry"), min(soon))
 
 
-def refs(node: Node, kinds: Collection[str]) -> Iterator[Event]:
-    """The two branches: what was received, what is to be pushed; with `retry` and `look` also what others have."""
+def refs(node: Node, requests: Collection[Request]) -> Iterator[Event]:
+    """The two branches: what was received, what is to be pushed; `retry`, `look`, `fetch` also what others have."""
+    kinds = {request.kind for request in requests}
     failures, paused = node.outbox.failures(), hold.pauses(node.outbox)
     everyone, _ = choose_remotes(node, (), ())
     free, held = hold.free(everyone, paused, failures, hold.REFS)
@@ -229,10 +239,12 @@ def refs(node: Node, kinds: Collection[str]) -> Iterator[Event]:
     if "look" in kinds:
         yield from sync.sync(node, free, sync.Wish(commit=False, content=False))
         return
+    others = {request.remote for request in requests if request.kind == "fetch"}
     if "retry" in kinds:
-        lost = {failure.remote for failure in failures if failure.phase in hold.REFS}
-        yield from sync.pull(node, [remote for remote in free if remote.name in lost])
-    if {"received", "retry"}.intersection(kinds):
+        others |= {failure.remote for failure in failures if failure.phase in hold.REFS}
+    if others:
+        yield from sync.pull(node, [remote for remote in free if remote.name in others])
+    if kinds - {"commit"}:
         yield from sync.forward(node, free)
     else:
         yield from push(node, (remote for remote in free if not remote.special))

@@ -28,7 +28,7 @@ TAKEN = ".taken"
 
 @dataclass(frozen=True, order=True)
 class Request:
-    """What to do (`commit`, `received`, `retry`, `look`: refs; `content`; `drive`), a drive with its remote."""
+    """What to do: `commit`, `received`, `retry`, `look`, `content`; with a remote `fetch` and `drive`."""
 
     kind: str
     remote: str = ""

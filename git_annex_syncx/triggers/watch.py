@@ -17,6 +17,7 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from git_annex_syncx import view_log
 from git_annex_syncx.errors import Away, SyncxError, UsageError
@@ -28,6 +29,9 @@ from git_annex_syncx.phases import hold
 from git_annex_syncx.triggers.follow import FileWatcher
 from git_annex_syncx.triggers.mounts import Drives
 from git_annex_syncx.triggers.requests import Desk, Request
+
+if TYPE_CHECKING:
+    from git_annex_syncx.triggers.signals.ear import Ear
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +82,7 @@ class Watch:
         self._drives = Drives()
         self._seen = Seen()
         self._files = FileWatcher(self._events.put)
+        self._ear: Ear | None = None
 
     def run(self) -> None:
         """Look after it until we are told to end."""
@@ -94,6 +99,8 @@ class Watch:
             view_log.line("told to end")
         finally:
             self._files.stop()
+            if self._ear:
+                self._ear.stop()
             run.end_all(LAST_WAIT)
 
     def _woken(self) -> set[str | Request]:
@@ -146,6 +153,7 @@ class Watch:
                 requests |= self._news()
             requests |= self._due()
             self._files.follow(self._repo, anew=not same)
+            self._listen()
             self._ask(requests)
             self._seen.place = found
         except (SyncxError, OSError) as error:
@@ -184,6 +192,27 @@ class Watch:
             desk.ask(request)
         if hold.EVERYTHING not in self._seen.paused and desk.waiting():
             self._start()
+
+    def _listen(self) -> None:
+        """Hear signals, on the channels that are configured now."""
+        if self._ear and self._ear.addresses == self._settings.signals:
+            self._ear.update(self._repo, self._settings)
+            return
+        if self._ear:
+            self._ear.stop()
+        self._ear = None
+        if self._settings.signals:
+            from git_annex_syncx.triggers.signals.ear import Ear
+
+            self._ear = Ear(self._repo, self._settings, self._outbox(), self._heard)
+            self._ear.start()
+
+    def _heard(self, requests: Iterable[tuple[Request, float]]) -> None:
+        """What signals ask for."""
+        desk = Desk(self._repo, self._settings.push_delay)
+        for request, delay in requests:
+            desk.ask(request, delay)
+        self._events.put("signal")
 
     def _outbox(self) -> Outbox:
         return Outbox(self._repo.state_dir / "outbox.sqlite", self._settings.retry_interval)

@@ -1,0 +1,133 @@
+"""Listen on all channels, and turn what is worth it into requests to fetch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable
+
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import branch, git
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.model import Remote
+from git_annex_syncx.network import survey
+from git_annex_syncx.phases.status import SIGNALS
+from git_annex_syncx.triggers.requests import Request
+from git_annex_syncx.triggers.signals.channel import Channel, open_channel
+from git_annex_syncx.triggers.signals.judge import ACCEPTED, Judge, Verdict
+from git_annex_syncx.triggers.signals.signal import Signal, hash_of
+from git_annex_syncx.triggers.signals.tell import own_branches
+
+log = logging.getLogger(__name__)
+
+Ask = Callable[[Iterable[tuple[Request, float]]], None]
+KNOWN_FOR = 10.0  # seconds for which the list of repositories is believed
+LOOK_ONCE = 60.0  # seconds between two looks that a new connection can cause
+SAVE_EVERY = 10.0  # seconds between two notes of the counts
+
+
+class Ear:
+    """The channels of one repository, each with a thread of its own."""
+
+    def __init__(self, repo: Repository, settings: Settings, outbox: Outbox, ask: Ask) -> None:
+        """`ask` takes requests and the seconds in which they are due."""
+        self.addresses = settings.signals
+        self.judge = Judge(settings.annex_uuid, self._is_known, self._is_news)
+        self._repo, self._settings, self._outbox, self._ask = repo, settings, outbox, ask
+        self._trouble: dict[str, str] = {}
+        self._stop = threading.Event()
+        self._known: tuple[float, frozenset[str]] = (-KNOWN_FOR, frozenset())
+        self._looked = -LOOK_ONCE
+        self._saved = 0.0
+
+    def start(self) -> None:
+        """Begin to listen."""
+        for address in self.addresses:
+            threading.Thread(target=self._listen, args=(address,), daemon=True, name=f"signals {address}").start()
+
+    def update(self, repo: Repository, settings: Settings) -> None:
+        """The repository and its settings as they are by now; other addresses need another ear."""
+        self._repo, self._settings = repo, settings
+
+    def stop(self) -> None:
+        """Listen no more."""
+        self._stop.set()
+        self._save()
+
+    def hear(self, raw: bytes) -> Verdict:
+        """Judge what came; ask for what follows from it."""
+        verdict = self.judge.hear(raw)
+        if verdict.why == ACCEPTED and verdict.signal:
+            names = could_have(self._repo, self._settings, verdict.signal.uuid)
+            log.info("signal of %s: look at %s", verdict.signal.uuid, ", ".join(names))
+            self._ask((Request("fetch", name), verdict.delay) for name in names)
+        if time.monotonic() - self._saved > SAVE_EVERY:
+            self._save()
+        return verdict
+
+    def _listen(self, address: str) -> None:
+        """For as long as we run; what no other try can mend is said once, until the configuration changes."""
+        try:
+            channel: Channel = open_channel(self._repo, self._settings.annex_uuid, address)
+            channel.listen(self._heard, self._connected, self._stop)
+        except SyncxError as error:
+            log.warning("%s: %s", address, error)
+            self._trouble[address] = str(error)
+            self._save()
+        except Exception:
+            log.exception("%s", address)
+
+    def _heard(self, raw: bytes) -> None:
+        try:
+            self.hear(raw)
+        except (SyncxError, OSError) as error:
+            log.warning("a signal could not be looked into: %s", error)
+
+    def _connected(self) -> None:
+        """Something may have been missed: look once at everything."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_ONCE:
+            self._looked = now
+            self._ask([(Request("look"), 0.0)])
+
+    def _is_known(self, uuid: str) -> bool:
+        when, known = self._known
+        if time.monotonic() - when >= KNOWN_FOR:
+            known = frozenset(branch.descriptions(self._repo))
+            self._known = time.monotonic(), known
+        return uuid in known
+
+    def _is_news(self, signal: Signal) -> bool:
+        """Whether its branches are neither as ours are nor as we have seen them there."""
+        ours = own_branches(self._repo)
+        if hash_of(ours) == signal.refs:
+            return False
+        tracked = git.refs(self._repo, "refs/remotes")
+        remotes = [remote for remote in self._settings.remotes.values() if remote.uuid == signal.uuid]
+        return all(hash_of(_tracked(tracked, ours, remote)) != signal.refs for remote in remotes)
+
+    def _save(self) -> None:
+        """Leave the counts where `status` finds them."""
+        self._saved = time.monotonic()
+        try:
+            told = {"counts": dict(self.judge.counts), "trouble": dict(self._trouble)}
+            self._outbox.remember(SIGNALS, json.dumps(told))
+        except SyncxError as error:
+            log.info("%s", error)
+
+
+def could_have(repo: Repository, settings: Settings, uuid: str) -> list[str]:
+    """The names of git remotes at which the news of a repository can be: itself, and those that it can push to."""
+    usable = [remote for remote in settings.remotes.values() if not remote.special and remote.pull and remote.sync]
+    told = survey.shared(repo).log.lines.get(uuid)
+    reached = {uuid, *(link.remote for link in (told.links if told else ()) if link.push)}
+    names = [remote.name for remote in usable if remote.uuid in reached or remote.through_special]
+    return names or [remote.name for remote in usable]
+
+
+def _tracked(known: dict[str, str], names: Collection[str], remote: Remote) -> dict[str, str | None]:
+    return {name: known.get(remote.tracking(name.removeprefix("refs/heads/"))) for name in names}

@@ -1,0 +1,61 @@
+"""Tell the others that there is news here, after it has arrived where they can get it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable
+
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import branch, git
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.model import Outcome, Result
+from git_annex_syncx.phases.node import Node
+from git_annex_syncx.triggers.signals.channel import open_channel
+from git_annex_syncx.triggers.signals.signal import Signal, encode, hash_of
+
+log = logging.getLogger(__name__)
+
+
+def kind_of_news(node: Node, outcomes: Iterable[Outcome]) -> str:
+    """What is to be told of a run: `content` that is in a store now, `refs` that have been pushed; empty for nothing.
+
+    A push that failed is never told of: whoever came would find nothing.
+    """
+    done = [one for one in outcomes if one.result is Result.DONE and one.remote]
+    special = {remote.name for remote in node.settings.remotes.values() if remote.special}
+    if any(one.event == "transfer" and one.remote in special for one in done):
+        return "content"
+    return "refs" if any(one.event == "push" for one in done) else ""
+
+
+def tell(node: Node, kind: str) -> list[str]:
+    """Send a signal on all channels of syncx.signal; what went wrong, in words."""
+    payload = encode(news(node.repo, node.settings.annex_uuid, kind))
+    wrong = []
+    for address in node.settings.signals:
+        try:
+            open_channel(node.repo, node.settings.annex_uuid, address).send(payload)
+            log.info("told %s: %s", address, kind)
+        except SyncxError as error:
+            wrong.append(f"{address}: {error}")
+    return wrong
+
+
+def tell_of(node: Node, outcomes: Iterable[Outcome]) -> None:
+    """The same after a run, where it has news; a channel that does not work harms nothing."""
+    kind = kind_of_news(node, outcomes) if node.settings.signals else ""
+    for complaint in tell(node, kind) if kind else ():
+        log.warning("the others were not told: %s", complaint)
+
+
+def news(repo: Repository, uuid: str, kind: str) -> Signal:
+    """The signal that says how the branches here stand now."""
+    return Signal(kind, uuid, hash_of(own_branches(repo)), time.time())
+
+
+def own_branches(repo: Repository) -> dict[str, str | None]:
+    """The branches that travel."""
+    head, known = git.head(repo), git.refs(repo, "refs/heads")
+    names = [*([f"refs/heads/{head.basis}"] if head else []), branch.BRANCH]
+    return {name: known.get(name) for name in names}
