@@ -49,11 +49,12 @@ def decode(raw: bytes) -> Signal:
         raise NoSignal("garbage")
     if told.get("version") != VERSION:
         raise NoSignal("unknown version")
-    kind, uuid, refs, time = (told.get(name) for name in ("kind", "uuid", "refs", "time"))
+    kind, uuid, refs, time = told.get("kind"), told.get("uuid"), told.get("refs"), told.get("time")
     if kind not in KINDS:
         raise NoSignal("unknown kind")
-    fits = isinstance(uuid, str) and isinstance(refs, str) and isinstance(time, int | float)
-    if not fits or isinstance(time, bool) or not (UUID.fullmatch(uuid) and HASH.fullmatch(refs) and 0 <= time < 1e11):
+    if not (isinstance(uuid, str) and isinstance(refs, str) and UUID.fullmatch(uuid) and HASH.fullmatch(refs)):
+        raise NoSignal("garbage")
+    if isinstance(time, bool) or not isinstance(time, int | float) or not 0 <= time < 1e11:
         raise NoSignal("garbage")
     return Signal(kind, uuid, refs, float(time))
 
