@@ -37,6 +37,8 @@ LOST_REMOTE_REASONS = (
     "incorrect old value provided",
     "reference already exists",
 )
+# What git-remote-annex says of a special remote that nobody has pushed git to yet.
+NOTHING_YET = b"No git repository found in this remote"
 CHECKED_OUT_REASONS = ("branch is currently checked out", "working directory has", "up-to-date check failed")
 
 # annex.uuid of repositories nearby, by their configuration file as it was then.
@@ -63,11 +65,13 @@ def fetch(repo: Repository, settings: Settings, remote: Remote) -> None:
     """Fetch all branches of a remote into refs/remotes/NAME/, dropping what it no longer has."""
     require_present(repo, remote)
     _require_listening(settings, remote.url, remote)
-    git(
+    done = git(
         repo, *_options(settings), "fetch", "--prune", "--progress", "--no-write-fetch-head", "--no-auto-maintenance",
         "--no-recurse-submodules", "--refmap=", "--", remote.name, f"+refs/heads/*:refs/remotes/{remote.name}/*",
-        env=_connection(repo, settings, remote, remote.url), stall=settings.stall_timeout, asks=True,
+        env=_connection(repo, settings, remote, remote.url), stall=settings.stall_timeout, asks=True, ok=range(256),
     )  # fmt: skip
+    if done.code and not (remote.through_special and NOTHING_YET in done.err):
+        raise ProgramFailed(f"git fetch {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
 
 
 def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -> tuple[RefReport, ...]:
@@ -102,8 +106,10 @@ def ls_remote(repo: Repository, settings: Settings, remote: Remote) -> dict[str,
     require_present(repo, remote)
     done = git(
         repo, *_options(settings), "ls-remote", "--heads", "--", remote.name,
-        env=_connection(repo, settings, remote, remote.url), stall=settings.stall_timeout, asks=True,
+        env=_connection(repo, settings, remote, remote.url), stall=settings.stall_timeout, asks=True, ok=range(256),
     )  # fmt: skip
+    if done.code and not (remote.through_special and NOTHING_YET in done.err):
+        raise ProgramFailed(f"git ls-remote {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
     rows = (line.split("\t") for line in os.fsdecode(done.out).split("\n") if line)
     return {name: value for value, name in rows}
 

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import functools
 import logging
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -54,6 +55,7 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
         worktree.require_head(node.repo)  # in a rebase the tree in hand is not the user's
         node, remotes, strangers = _acquainted(node, tuple(remotes))
         yield from strangers
+        yield from _not_verified(remotes)
         run = Run(node, usable(node, remotes), order or Order())
         with _alone(run):
             changes = list(planning.tell_links(node, node.settings))
@@ -126,6 +128,17 @@ def _ask(node: Node, remote: Remote) -> Outcome:
         raise SyncxError(complaint, "check the network, or git remote set-url; the next run asks again")
     reason = "it has no uuid yet, so no plan can use it: git annex-syncx push"
     return Outcome("transfer", Result.SKIPPED, remote.name, reason=reason)
+
+
+def _not_verified(remotes: Iterable[Remote]) -> Iterator[Outcome]:
+    """What the user has to do first with a special remote that was enabled here, but made by somebody else."""
+    for remote in remotes:
+        if remote.unverified and not remote.ignore:
+            reason = (
+                "git-annex does not use it before you have said that it is the right place: "
+                f"git annex enableremote {shlex.quote(remote.name)} shows it, and the verifyremote command to run"
+            )
+            yield Outcome("transfer", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
 
 
 def usable(node: Node, remotes: Iterable[Remote]) -> tuple[Remote, ...]:
