@@ -98,7 +98,19 @@ def nothing_is_left(net: Network) -> None:
 
 
 def _below(pid: int) -> bool:
-    return any((task / "children").read_text() for task in (PROCESSES / str(pid) / "task").iterdir())
+    """Whether a process has children; of a thread that ends while we look, the next look tells."""
+    try:
+        return any((task / "children").read_text() for task in (PROCESSES / str(pid) / "task").iterdir())
+    except OSError:
+        return True
+
+
+def trigger(node: Node, kind: str) -> None:
+    """Ask for something as a hook does, and do it, without waiting for more."""
+    requests = node.path / ".git" / "annex" / "syncx" / "requests"
+    requests.mkdir(exist_ok=True)
+    (requests / kind).touch()
+    node.run("git-annex-syncx", "trigger", "waiting")
 
 
 def has_content(node: Node, name: str) -> bool:
