@@ -20,14 +20,16 @@ from git_annex_syncx.cli import group
 PROGRAM = "git-annex-syncx"
 HERE = Path(__file__).parent
 # What a value is, by the name that the help gives it.
-KINDS = {"PATH": "directory", "FILE": "file", "REMOTE": "remote", "COMMAND": "command"}
+KINDS = {
+    "PATH": "directory", "FILE": "file", "REMOTE": "remote", "COMMAND": "command", "TIME": "words 30m 2h 8h 1d",
+}  # fmt: skip
 # Arguments that say more than one of these: PATH is a file in the repository, while that of -C is a directory.
 ARGUMENTS = {"[PATH...]": "file", "[REMOTE...] [PATH...]": "either"}
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option: all its names, what its value is (empty: it takes none), whether it repeats."""
+    """One option: all its names, what its value is (empty: it takes none; `words ...`: these), whether it repeats."""
 
     names: tuple[str, ...]
     kind: str
@@ -60,6 +62,7 @@ def scripts() -> dict[str, str]:
     commands = [
         described(name, command, click.Context(command, info_name=name, parent=root))
         for name, command in group.commands.items()
+        if not command.hidden
     ]
     return {
         "git-annex-syncx": bash(program, commands),
@@ -71,7 +74,7 @@ def scripts() -> dict[str, str]:
 def described(name: str, command: click.Command, context: click.Context) -> Command:
     """What click knows of a command."""
     parameters = command.get_params(context)
-    arguments = [kind(p.metavar or "") for p in parameters if isinstance(p, click.Argument)]
+    arguments = [kind(p) for p in parameters if isinstance(p, click.Argument)]
     return Command(
         name,
         first_line(command.help),
@@ -85,18 +88,27 @@ def option(parameter: click.Option) -> Option:
     takes_value = not parameter.is_flag and not parameter.count
     return Option(
         (*parameter.opts, *parameter.secondary_opts),
-        kind(parameter.metavar or "TEXT") if takes_value else "",
+        kind(parameter) if takes_value else "",
         parameter.multiple or parameter.count,
         first_line(parameter.help),
         (parameter.metavar or "TEXT").lower(),
     )
 
 
-def kind(metavar: str) -> str:
-    """`[REMOTE...]` -> `remote`."""
+def kind(parameter: click.Parameter) -> str:
+    """`[REMOTE...]` -> `remote`, a choice -> `words` and what there is to choose from."""
+    if isinstance(parameter.type, click.Choice):
+        return " ".join(["words", *map(str, parameter.type.choices)])
+    metavar = parameter.metavar or "TEXT"
     if metavar in ARGUMENTS:
         return ARGUMENTS[metavar]
     return KINDS.get(re.sub(r"[^A-Z]", "", metavar), "text")
+
+
+def words(kind: str) -> str:
+    """What there is to choose from; nothing where that is another kind."""
+    name, _, found = kind.partition(" ")
+    return found if name == "words" else ""
 
 
 def first_line(text: str | None) -> str:
@@ -190,7 +202,8 @@ def zsh_case(command: Command) -> Iterator[str]:
         "command": ["          '1: :__git_annex_syncx_commands' && ret=0"],
         "file": ["          '*: :_files' && ret=0"],
         "either": ["          '*: :__git_annex_syncx_remotes_or_files' && ret=0"],
-    }.get(command.argument, ["          && ret=0"])
+        "words": [f"          '1: :({words(command.argument)})' && ret=0"],
+    }.get(command.argument.partition(" ")[0], ["          && ret=0"])
     yield "        ;;"
 
 
@@ -200,7 +213,8 @@ def zsh_specs(found: Option) -> Iterator[str]:
     others = "*" if found.repeats else f"({' '.join(found.names)})"
     for name in found.names:
         equals = ("=" if name.startswith("--") else "") if found.kind else ""
-        value = f":{found.metavar}:{ZSH[found.kind]}" if found.kind else ""
+        offered = ZSH.get(found.kind, f"({words(found.kind)})")
+        value = f":{found.metavar}:{offered}" if found.kind else ""
         yield single(f"{others}{name}{equals}[{text}]{value}")
 
 
@@ -233,6 +247,10 @@ def fish(program: Command, commands: list[Command]) -> str:
     }.items():
         users = " ".join(c.name for c in commands if c.argument == what)
         lines.append(f"complete -c $program -n '__git_annex_syncx_using {users}' {offered}")
+    for found in dict.fromkeys(c.argument for c in commands if words(c.argument)):
+        users = " ".join(c.name for c in commands if c.argument == found)
+        once = f"'__git_annex_syncx_using {users}; and not __fish_seen_subcommand_from {words(found)}'"
+        lines.append(f"complete -c $program -n {once} -f -a {single(words(found))}")
     complete = "\n".join(f"    {line}" for line in lines)
     return fill("git-annex-syncx.fish", VALUED=" ".join(valued(program, commands)), COMPLETE=complete)
 
@@ -240,7 +258,8 @@ def fish(program: Command, commands: list[Command]) -> str:
 def fish_option(condition: str, found: Option) -> str:
     """What fish is told of an option."""
     flags = " ".join(f"-l {n[2:]}" if n.startswith("--") else f"-s {n[1:]}" for n in found.names)
-    return f"complete -c $program -n {condition} {flags} {FISH[found.kind]} -d {fish_quoted(found.text)}"
+    value = FISH.get(found.kind, f"-x -a {single(words(found.kind))}")
+    return f"complete -c $program -n {condition} {flags} {value} -d {fish_quoted(found.text)}"
 
 
 def names(commands: list[Command]) -> str:

@@ -36,7 +36,7 @@ function __git_annex_syncx_command
     for word in $words
         if test $value = yes
             set value no
-        else if contains -- $word -C --except --bwlimit -m --message --svg --png --map --from --to --objective
+        else if contains -- $word -C --except --bwlimit -m --message --for --svg --png --map --from --to --objective
             set value yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -78,6 +78,13 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n __git_annex_syncx_needs_command -f -a sync -d 'Commit, fetch, merge, push, transfer content, push'
     complete -c $program -n __git_annex_syncx_needs_command -f -a status -d 'Show who is ahead or behind, and what waits to be tried again'
     complete -c $program -n __git_annex_syncx_needs_command -f -a merge-driver -d 'Let git itself unite texts in its merges'
+    complete -c $program -n __git_annex_syncx_needs_command -f -a hooks -d 'Let git\'s hooks start the phases: after a commit, and when something is received'
+    complete -c $program -n __git_annex_syncx_needs_command -f -a retry -d 'Try again what failed and is due, refs and content (for cron)'
+    complete -c $program -n __git_annex_syncx_needs_command -f -a pause -d 'Hold all automatic work, or that with some remotes'
+    complete -c $program -n __git_annex_syncx_needs_command -f -a resume -d 'End pauses, and do what has waited'
+    complete -c $program -n __git_annex_syncx_needs_command -f -a watch -d 'Look after the repository in the foreground: refs, drives, timers (for systemd and the like)'
+    complete -c $program -n __git_annex_syncx_needs_command -f -a service -d 'Start watch, or retry and sync, with the user\'s session'
+    complete -c $program -n __git_annex_syncx_needs_command -f -a signal -d 'Tell others that there is news, hear them, or try the channels of syncx.signal'
     complete -c $program -n __git_annex_syncx_needs_command -f -a map -d 'Show the network: who has whom as a remote, and what that costs'
     complete -c $program -n __git_annex_syncx_needs_command -f -a plan -d 'Show the cheapest tree and who carries what to whom'
     complete -c $program -n __git_annex_syncx_needs_command -f -a help -d 'Show the manual page of a command'
@@ -87,12 +94,12 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n __git_annex_syncx_needs_command -s q -l quiet -f -d 'Nothing but failures'
     complete -c $program -n __git_annex_syncx_needs_command -s v -l verbose -f -d 'Say what is done; twice: say everything'
     complete -c $program -n __git_annex_syncx_needs_command -s h -l help -f -d 'Show this message and exit'
-    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver map plan help' -s C -x -a '(__fish_complete_directories)' -d 'Work in this repository'
-    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver map plan help' -l json -f -d 'One JSON object a line on standard output'
-    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver map plan help' -s q -l quiet -f -d 'Nothing but failures'
-    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver map plan help' -s v -l verbose -f -d 'Say what is done; twice: say everything'
+    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver hooks retry pause resume watch service signal map plan help' -s C -x -a '(__fish_complete_directories)' -d 'Work in this repository'
+    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver hooks retry pause resume watch service signal map plan help' -l json -f -d 'One JSON object a line on standard output'
+    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver hooks retry pause resume watch service signal map plan help' -s q -l quiet -f -d 'Nothing but failures'
+    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver hooks retry pause resume watch service signal map plan help' -s v -l verbose -f -d 'Say what is done; twice: say everything'
     complete -c $program -n '__git_annex_syncx_using push pull transfer sync status' -l except -x -a '(__git_annex_syncx_remotes)' -d 'Leave out this remote or group; repeats'
-    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver map plan help' -s h -l help -f -d 'Show this message and exit'
+    complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver hooks retry pause resume watch service signal map plan help' -s h -l help -f -d 'Show this message and exit'
     complete -c $program -n '__git_annex_syncx_using pull merge sync' -l allow-unrelated-histories -f -d 'Join histories that share no commit'
     complete -c $program -n '__git_annex_syncx_using merge' -l forward -f -d 'Push the result onward'
     complete -c $program -n '__git_annex_syncx_using transfer sync' -l all -f -d 'Also keys that no file of the tree uses'
@@ -104,6 +111,9 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n '__git_annex_syncx_using sync' -l content -l no-content -f -d 'Transfer content (default: annex.synccontent, else yes)'
     complete -c $program -n '__git_annex_syncx_using merge-driver' -l global -f -d 'In all repositories of this user'
     complete -c $program -n '__git_annex_syncx_using merge-driver' -l force -f -d 'Take the place of another merge.default'
+    complete -c $program -n '__git_annex_syncx_using pause' -l for -x -a '30m 2h 8h 1d' -d 'End by itself after 90s, 30m, 2h or 1d'
+    complete -c $program -n '__git_annex_syncx_using service' -l timer -f -d 'Not watch all the time, but retry and sync by a timer'
+    complete -c $program -n '__git_annex_syncx_using service' -l cron -f -d 'Show the lines for cron instead'
     complete -c $program -n '__git_annex_syncx_using map' -l refresh -f -d 'Ask the repositories that can be reached (git annex map)'
     complete -c $program -n '__git_annex_syncx_using map' -l publish -f -d 'Tell the others the links of this repository'
     complete -c $program -n '__git_annex_syncx_using map plan' -l dot -f -d 'Print the graph in Graphviz\'s language'
@@ -112,10 +122,13 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n '__git_annex_syncx_using plan' -l map -r -d 'Plan for the network in this file; - is standard input'
     complete -c $program -n '__git_annex_syncx_using plan' -l from -x -d 'Who holds the content; repeats'
     complete -c $program -n '__git_annex_syncx_using plan' -l to -x -d 'Who wants the content; repeats'
-    complete -c $program -n '__git_annex_syncx_using plan' -l objective -x -d 'What is to be least'
+    complete -c $program -n '__git_annex_syncx_using plan' -l objective -x -a 'cost time' -d 'What is to be least'
     complete -c $program -n '__git_annex_syncx_using plan' -l relays -l no-relays -f -d 'Whether content may pass through relays'
-    complete -c $program -n '__git_annex_syncx_using push pull sync status' -f -a '(__git_annex_syncx_remotes)'
+    complete -c $program -n '__git_annex_syncx_using push pull sync status pause resume' -f -a '(__git_annex_syncx_remotes)'
     complete -c $program -n '__git_annex_syncx_using transfer' -F -a '(__git_annex_syncx_remotes)'
     complete -c $program -n '__git_annex_syncx_using plan' -F
-    complete -c $program -n '__git_annex_syncx_using help' -f -a 'push pull merge transfer sync status merge-driver map plan help'
+    complete -c $program -n '__git_annex_syncx_using help' -f -a 'push pull merge transfer sync status merge-driver hooks retry pause resume watch service signal map plan help'
+    complete -c $program -n '__git_annex_syncx_using merge-driver hooks; and not __fish_seen_subcommand_from install uninstall status' -f -a 'install uninstall status'
+    complete -c $program -n '__git_annex_syncx_using service; and not __fish_seen_subcommand_from install uninstall show' -f -a 'install uninstall show'
+    complete -c $program -n '__git_annex_syncx_using signal; and not __fish_seen_subcommand_from send listen test' -f -a 'send listen test'
 end

@@ -36,10 +36,15 @@ def pages() -> dict[str, str]:
     """File name -> manual page in man(7) markup."""
     root = click.Context(group, info_name=PROGRAM, **group.context_settings)
     found = {f"{PROGRAM}.1": page(PROGRAM, group, root)}
-    for name, command in group.commands.items():
+    for name, command in visible(group):
         context = click.Context(command, info_name=name, parent=root)
         found[f"{PROGRAM}-{name}.1"] = page(f"{PROGRAM}-{name}", command, context)
     return found
+
+
+def visible(parent: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """The commands that people call, by name."""
+    return ((name, command) for name, command in parent.commands.items() if not command.hidden)
 
 
 def page(name: str, command: click.Command, context: click.Context) -> str:
@@ -92,7 +97,7 @@ def placeholder(word: str) -> str:
 
 def commands(parent: click.Group) -> Iterator[str]:
     """The commands, each with the page that tells more."""
-    for name, command in parent.commands.items():
+    for name, command in visible(parent):
         yield ".TP"
         yield f"\\fB{escape(name)}\\fP"
         yield escape((command.help or "").split("\n")[0])

@@ -22,7 +22,10 @@ ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "completions"
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
-COMMANDS = {"push", "pull", "merge", "transfer", "sync", "status", "merge-driver", "map", "plan", "help"}
+COMMANDS = {
+    "push", "pull", "merge", "transfer", "sync", "status", "merge-driver", "hooks", "retry", "pause", "resume",
+    "watch", "service", "signal", "map", "plan", "help",
+}  # fmt: skip
 NAMES = {"desktop", "nas", "mobile"}
 WAYS = ["git-annex-syncx", "git annex-syncx", "git annex syncx"]
 # What is typed behind the program's name -> what TAB offers there.
@@ -47,6 +50,19 @@ OFFERED = {
     "sync --bw": {"--bwlimit"},
     "plan ph": {"photos"},
     "help st": {"status"},
+    "tri": set(),
+    "hooks ": {"install", "uninstall", "status"},
+    "hooks un": {"uninstall"},
+    "merge-driver --global s": {"status"},
+    "service ": {"install", "uninstall", "show"},
+    "service --ti": {"--timer"},
+    "pause ": NAMES,
+    "pause nas --fo": {"--for"},
+    "pause --for ": {"30m", "2h", "8h", "1d"},
+    "pause --for 2": {"2h"},
+    "pause --for 2h d": {"desktop"},
+    "resume n": {"nas"},
+    "plan --objective ": {"cost", "time"},
     "--js": {"--json"},
     "-C ../oth": {"../other"},
     "-C ../other push ": {"elsewhere"},

@@ -7,7 +7,7 @@
 
 # Complete ${words[cword]}. $1 is the place of the last word of the program's name in `words`.
 __git_annex_syncx() {
-    local cur=${words[cword]} prev=${words[cword - 1]} command='' kind='' i IFS=$' \t\n'
+    local cur=${words[cword]} prev=${words[cword - 1]} command='' given='' kind='' i IFS=$' \t\n'
     local -a git
     git=(git)
     for ((i = 1; i < cword - 1; i++)); do
@@ -17,7 +17,7 @@ __git_annex_syncx() {
         case ${words[i]} in
         @VALUED@) [[ ${words[i + 1]} == = ]] && ((i++)); ((i++)) ;;
         -*) ;;
-        *) [[ $command ]] || command=${words[i]} ;;
+        *) if [[ $command ]]; then given=yes; else command=${words[i]}; fi ;;
         esac
     done
     if [[ $cur == --*=* ]]; then # one word, as git's completion has it
@@ -34,12 +34,15 @@ __git_annex_syncx() {
     directory,*) __git_annex_syncx_directories ;;
     file,*) compopt -o default 2>/dev/null ;;
     remote,*) __git_annex_syncx_offer $(__git_annex_syncx_remotes) ;;
+    words\ *) __git_annex_syncx_offer ${kind#words } ;;
     text,*) ;;
     *,-*) __git_annex_syncx_offer $(__git_annex_syncx_options "$command") ;;
     *)
-        case $command,$(__git_annex_syncx_arguments "$command") in
+        kind=$(__git_annex_syncx_arguments "$command")
+        case $command,$kind in
         ,* | *,command) __git_annex_syncx_offer $__git_annex_syncx_commands ;;
         *,remote) __git_annex_syncx_offer $(__git_annex_syncx_remotes) ;;
+        *,words\ *) [[ $given ]] || __git_annex_syncx_offer ${kind#*words } ;;
         *,either) __git_annex_syncx_either ;;
         *,file) compopt -o default 2>/dev/null ;;
         esac
