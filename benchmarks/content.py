@@ -255,17 +255,17 @@ def main() -> int:
                 subprocess.run(("chmod", "-R", "u+w", str(root)), check=False)
                 shutil.rmtree(root, ignore_errors=True)
     if asked.save:
-        RESULTS.write_text(report(rows, load))
+        RESULTS.write_text(report("Content", "content.py", rows, load))
     return 0 if all(row.met for row in rows) else 1
 
 
-def report(rows: list[Row], load: float) -> str:
+def report(title: str, script: str, rows: list[Row], load: float) -> str:
     """The page that is saved."""
     head = ("what", "is", "wanted", "", "beside")
     table = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * 5, *(row.cells() for row in rows))]
-    told = "Written by `benchmarks/content.py --save`. "
+    told = f"Written by `benchmarks/{script} --save`. "
     told += f"Python {platform.python_version()}, {os.cpu_count()} cores, load {load:.1f} before."
-    return "\n".join(("# Content", "", told, "Ratios are measured side by side in one run.", "", *table, ""))
+    return "\n".join((f"# {title}", "", told, "Ratios are measured side by side in one run.", "", *table, ""))
 
 
 if __name__ == "__main__":

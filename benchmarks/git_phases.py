@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from latency import FarHosts
+from faraway import FarHosts
 from sshd import Sshd  # the tests' own
 
 HOSTS = [f"h{number}" for number in range(1, 9)]

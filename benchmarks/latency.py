@@ -1,57 +1,160 @@
-"""Hosts that are far away: proxies before one sshd, in a process of their own.
+"""How long a commit takes to arrive at the other end of a chain by hooks alone, beside git-annex assistants.
 
-Of their own, so that no interpreter lock of the measuring program disturbs the delays.
+Two chains a-b-c of local repositories, one with hooks of ours (no daemon), one with three `git annex assistant`
+daemons, get a new file in turn; the time runs from `git commit` at a to the file with its content at c. Also: what
+`git commit` costs more with our hook, and how long a hop of ten bare repositories takes that pass on refs by hooks.
+Exit code 1 where a target is missed. `--save` writes results/latency.md.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
+import argparse
+import contextlib
+import itertools
+import os
+import statistics
 import sys
-from contextlib import ExitStack
+import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from sshd import Proxy
+from byhooks import dismiss, hooked
+from content import Row, report
+from network import Network, Node
+
+RESULTS = Path(__file__).parent / "results" / "latency.md"
+FILES, PAUSE, PATIENCE = 10, 4.0, 60.0  # files each, seconds between two, seconds for one to arrive
+COMMITS, BARE = 15, 10
 
 
-class FarHosts:
-    """Ports of this machine that lead to `target`, each byte `delay` seconds later each way; one that is dead."""
-
-    def __init__(self, target: int, count: int, delay: float) -> None:
-        self._words = (sys.executable, __file__, str(target), str(count), str(delay))
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        *self.ports, self.dead_port = self._answer()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-    def connections(self) -> int:
-        """How many connections were made so far, over all ports."""
-        assert self._process.stdin
-        self._process.stdin.write("count\n")
-        self._process.stdin.flush()
-        return sum(self._answer())
-
-    def _answer(self) -> list[int]:
-        assert self._process.stdout
-        answer: list[int] = json.loads(self._process.stdout.readline())
-        return answer
+def chain(root: Path) -> list[Node]:
+    """Three repositories of which each knows its neighbours."""
+    net = Network(root)
+    a = net.create("a")
+    a.commit({"a.txt": "a\n"})
+    b = net.clone(a, "b")
+    c = net.clone(b, "c")
+    net.connect((a, b), (b, a), (b, c), (c, b))
+    return [a, b, c]
 
 
-def main(target: int, count: int, delay: float) -> None:
-    """Name the ports, then answer each line with the connections to each, until standard input ends."""
-    with ExitStack() as stack:
-        proxies = [stack.enter_context(Proxy(port, delay)) for port in (*[target] * count, None)]
-        print(json.dumps([proxy.port for proxy in proxies]), flush=True)
-        for _ in sys.stdin:
-            print(json.dumps([proxy.connections for proxy in proxies]), flush=True)
+def arrival(nodes: list[Node], name: str) -> float:
+    """Seconds from the commit at the first to the content at the last."""
+    first, last = nodes[0], nodes[-1]
+    first.write(name, name * 1000)
+    first.annex("add", "--quiet", name)
+    begun = time.monotonic()
+    first.git("commit", "--quiet", "--message", name, ok=None)  # an assistant may have been faster
+    while not (last.path / name).exists():
+        if time.monotonic() - begun > PATIENCE:
+            raise TimeoutError(f"{name} did not arrive within {PATIENCE:g} s")
+        time.sleep(0.01)
+    return time.monotonic() - begun
+
+
+@contextlib.contextmanager
+def assistants(nodes: list[Node]) -> Iterator[None]:
+    """A daemon of git-annex in each."""
+    for node in nodes:
+        node.git("annex", "assistant")
+    try:
+        time.sleep(8)  # they look at everything first
+        yield
+    finally:
+        for node in nodes:
+            node.git("annex", "assistant", "--stop", ok=None)
+
+
+def chains(root: Path) -> Iterator[Row]:
+    """Both chains, in turn."""
+    ours, theirs = chain(root / "ours"), chain(root / "theirs")
+    for _ in range(2):
+        for mine, other in zip(ours, theirs, strict=True):
+            mine.syncx("sync", ok=None)
+            other.annex("sync", "--quiet", ok=None)
+    times: dict[str, list[float]] = {"ours": [], "theirs": []}
+    with hooked(ours, settleTime="10s"), assistants(theirs):
+        for number in range(FILES):
+            for name, nodes in (("ours", ours), ("theirs", theirs)):
+                times[name].append(arrival(nodes, f"f{number}"))
+                time.sleep(PAUSE)
+    median = {name: statistics.median(found) for name, found in times.items()}
+    late = {name: sorted(found)[int(0.95 * len(found))] for name, found in times.items()}
+    shown = f"{median['ours']:.2f} s beside {median['theirs']:.2f} s"
+    yield Row("a-b-c by hooks, median, times the assistant", median["ours"] / median["theirs"], "", 1.0, shown)
+    shown = f"{late['ours']:.2f} s beside {late['theirs']:.2f} s"
+    yield Row("a-b-c by hooks, 95th percentile, times the assistant", late["ours"] / late["theirs"], "", 1.5, shown)
+
+
+def commit_time(root: Path) -> Iterator[Row]:
+    """What `git commit` takes with and without our hook, in turn."""
+    node = chain(root)[0]
+
+    def seconds() -> float:
+        begun = time.monotonic()
+        node.git("commit", "--quiet", "--allow-empty", "--message", "x")
+        return time.monotonic() - begun
+
+    without, having = [], []
+    for _ in range(COMMITS):
+        seconds()  # the first after a change of hooks takes longer, whichever way it was changed
+        without.append(seconds())
+        with hooked([node], pushDelay="60s"):
+            seconds()
+            dismiss(node)
+            time.sleep(0.5)
+            having.append(seconds())
+    more = 1000 * (statistics.median(having) - statistics.median(without))
+    yield Row("git commit with the hook, more", more, "ms", 30, f"{1000 * statistics.median(without):.0f} ms without")
+
+
+def hops(root: Path) -> Iterator[Row]:
+    """Refs through a chain of bare repositories."""
+    net = Network(root)
+    first = net.create("first")
+    first.commit({"a.txt": "a\n"})
+    nodes = [first]
+    for number in range(BARE):
+        nodes.append(net.clone(nodes[-1], f"bare{number}", bare=True))
+        nodes[-1].git("remote", "remove", "origin")
+    for one, two in itertools.pairwise(nodes):
+        net.connect((one, two))
+    for node in nodes:
+        node.config("annex.synccontent", "false")
+    times = []
+    with hooked(nodes):
+        for number in range(3):
+            made = first.commit({f"{number}.txt": "x"})
+            begun = time.monotonic()
+            while nodes[-1].head("main") != made:
+                if time.monotonic() - begun > PATIENCE:
+                    raise TimeoutError(f"refs did not arrive within {PATIENCE:g} s")
+                time.sleep(0.02)
+            times.append(time.monotonic() - begun)
+            time.sleep(PAUSE)
+    hop = statistics.median(times) / BARE
+    yield Row(
+        f"refs through {BARE} bare repositories, a hop", hop, "s", 0.6, f"{statistics.median(times):.1f} s in all"
+    )
+
+
+def main() -> int:
+    """Measure; 1 where a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
+    options = parser.parse_args()
+    load, rows = os.getloadavg()[0], []
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as root:
+        for number, part in enumerate((chains, commit_time, hops)):
+            for row in part(Path(root) / str(number)):
+                rows.append(row)
+                print(" | ".join(row.cells()), flush=True)
+    if options.save:
+        RESULTS.write_text(report("Latency", "latency.py", rows, load), encoding="utf-8")
+    return 0 if all(row.met for row in rows) else 1
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    sys.exit(main())
