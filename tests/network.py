@@ -111,11 +111,18 @@ class Node:
 
     def __init__(self, net: Network, name: str, path: Path) -> None:
         self.net, self.name, self.path = net, name, path
+        self.inside: tuple[str, ...] = ()  # what runs programs in another place, such as a network namespace
 
     def run(self, *args: str | bytes, ok: int | None = 0, stdin: bytes | None = None, **env: str) -> Ran:
         """Run a program in the repository; `ok` is the exit code it must have, None for any."""
         done = subprocess.run(
-            args, cwd=self.path, env=self.net.env(**env), input=stdin, capture_output=True, check=False, timeout=300
+            (*self.inside, *args),
+            cwd=self.path,
+            env=self.net.env(**env),
+            input=stdin,
+            capture_output=True,
+            check=False,
+            timeout=300,
         )
         ran = Ran(done.returncode, os.fsdecode(done.stdout), os.fsdecode(done.stderr))
         assert ok is None or ran.code == ok, f"{args} in {self.name}: exit {ran.code}\n{ran.out}\n{ran.err}"
@@ -124,8 +131,8 @@ class Node:
     def start(self, *args: str, **env: str) -> subprocess.Popen[bytes]:
         """Start syncx without waiting for its end."""
         return subprocess.Popen(
-            ("git-annex-syncx", *args), cwd=self.path, env=self.net.env(**env), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            (*self.inside, "git-annex-syncx", *args), cwd=self.path, env=self.net.env(**env),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def git(self, *args: str | bytes, ok: int | None = 0, stdin: bytes | None = None, **env: str) -> Ran:
