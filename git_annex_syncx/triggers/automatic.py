@@ -96,6 +96,7 @@ class Clerk:
         self._busy = 0.0  # seconds until the next look at somebody who is at work
         self._paused = False
         self._others: dict[str, threading.Thread] = {}
+        self._elsewhere: dict[str, float] = {}  # when another process was seen to be at work in a lane
 
     def attend(self) -> None:
         """See to all that is asked, unless another process does; until nothing is left and nothing comes."""
@@ -110,7 +111,7 @@ class Clerk:
     def _attend(self) -> None:
         idle = time.monotonic()
         while not self._paused and not run.is_ending():
-            waiting = self._desk.waiting()
+            waiting = {one: left for one, left in self._desk.waiting().items() if not self._is_elsewhere(one.lane)}
             due = {request for request, left in waiting.items() if not left}
             if refs_due := frozenset(request for request in due if request.lane == REFS):
                 self._do(refs_due, self._refs)
@@ -121,7 +122,12 @@ class Clerk:
                 idle = now
             elif now - idle >= self._stays:
                 return
-            time.sleep(STEP if now - idle < LIVELY or waiting else SLOW_STEP)
+            lively = now - idle < LIVELY and min(waiting.values(), default=0.0) < LIVELY
+            time.sleep(STEP if lively else SLOW_STEP)
+
+    def _is_elsewhere(self, lane: str) -> bool:
+        """Whether another process was at work in a lane just now: it will see what is asked."""
+        return time.monotonic() - self._elsewhere.get(lane, -OCCUPIED) < OCCUPIED
 
     def _alive(self) -> bool:
         return any(thread.is_alive() for thread in self._others.values())
@@ -136,6 +142,8 @@ class Clerk:
     def _serve(self, lane: str) -> None:
         try:
             with self._desk.turn(lane) as ours:
+                if not ours:
+                    self._elsewhere[lane] = time.monotonic()
                 while ours and not self._paused and (due := self._due(lane)):
                     self._do(due, self._content if lane == CONTENT else self._drive)
         except SyncxError as error:
