@@ -7,6 +7,7 @@ import functools
 import logging
 import os
 import queue
+import select
 import shlex
 import shutil
 import signal
@@ -160,6 +161,48 @@ class Talk:
     def end(self) -> None:
         """End it with all that it started."""
         _end(self._running)
+
+
+class Stream:
+    """A program whose output is read as it comes, never more of it than is asked for: it waits meanwhile.
+
+    It is ended, with all that it started, when the block ends; on Linux also when the thread that began it does.
+    """
+
+    def __init__(self, program: str, *args: str | bytes, cwd: Path, env: Mapping[str, str]) -> None:
+        """Nothing is started yet."""
+        self._order = (program, args, cwd, env)
+        self._said: deque[str] = deque(maxlen=2)
+
+    def __enter__(self) -> Stream:
+        """Start it."""
+        self._ours, its = os.pipe()
+        streams = {"_out": its, "_err": self._said.append, "_err_bufsize": 1024, "_no_err": True}
+        try:
+            self._running = _start(*self._order, {**streams, "_preexec_fn": _dying_with_us()})
+        except BaseException:
+            os.close(self._ours)
+            raise
+        finally:
+            os.close(its)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End it."""
+        os.close(self._ours)
+        _end(self._running)
+        _forget(self._running)
+
+    def read(self, patience: float) -> bytes | None:
+        """What it has written, empty when it has ended; None where nothing came within `patience` seconds."""
+        ready, _, _ = select.select([self._ours], [], [], patience)
+        return os.read(self._ours, 65536) if ready else None
+
+    def said(self) -> str:
+        """The end of the stderr of one that has ended its output."""
+        with contextlib.suppress(sh.ErrorReturnCode, sh.TimeoutException):
+            self._running.wait(timeout=LAST_WAIT)
+        return "".join(self._said)[-1024:].encode(ENCODING).decode("utf-8", "replace")
 
 
 def leave_running(program: str, *args: str, cwd: Path, env: Mapping[str, str]) -> None:
