@@ -5,12 +5,15 @@ Run by `make demo`. Everything happens in a temporary directory, which is remove
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +22,8 @@ from rich.tree import Tree
 
 PROGRAMS = Path(sys.executable).parent
 # A directory costs 100 by itself; these play that they are far away.
+PATIENCE = 60  # seconds until what runs by itself must have come
+CALM = 1.0  # seconds without a process of the hooks, until none is thought to come
 FAR = {"laptop": ("desktop", "nas", "server"), "desktop": ("laptop",)}
 console = Console(highlight=False, width=min(110, Console().width))
 
@@ -184,9 +189,56 @@ def story(root: Path) -> None:
     console.print("  The photo went over the long way once. The desktop does the rest when it syncs.\n")
     desktop.shown("git", "annex-syncx", "-v", "sync")
 
-    chapter("6. The end", "Everybody holds the same commit and both photos.")
+    chapter(
+        "6. It runs by itself",
+        "Both install hooks. Then a plain 'git commit' is pushed, the desktop merges it, and the photo goes over the "
+        "long way to the NAS once: the desktop fetches it from there. Nobody calls syncx.",
+    )
+    by_itself(laptop, desktop)
+
+    chapter("7. The end", "Everybody holds the same commit and all photos.")
     all_around(places)
     end_state(places)
+
+
+def by_itself(laptop: Place, desktop: Place) -> None:
+    """A commit at one place that arrives with its content at the other, by hooks alone, which are removed then."""
+    for place in (laptop, desktop):
+        place.run("git", "config", "syncx.pushDelay", "0")
+    laptop.shown("git", "annex-syncx", "hooks", "install")
+    desktop.run("git", "annex-syncx", "hooks", "install")
+    (laptop.path / "sunset.jpg").write_bytes(os.urandom(500_000))
+    laptop.run("git", "annex", "add", "--quiet", "sunset.jpg")
+    laptop.shown("git", "commit", "--quiet", "--message", "Sunset")
+    log, begun = desktop.path / ".git" / "annex" / "syncx" / "hook.log", time.monotonic()
+    wait_until((desktop.path / "sunset.jpg").is_file)  # a link that leads nowhere, until the content is there
+    console.print(f"  After {time.monotonic() - begun:.1f} s the desktop has the photo.\n")
+    wait_until(lambda: " transfer " in log.read_text())
+    desktop.shown("cat", ".git/annex/syncx/hook.log")
+    laptop.shown("git", "annex-syncx", "-q", "hooks", "uninstall")
+    desktop.run("git", "annex-syncx", "-q", "hooks", "uninstall")
+    dismiss((laptop, desktop))
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for what comes by itself."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            sys.exit(f"The photo did not arrive within {PATIENCE} s: please report this.")
+        time.sleep(0.05)
+
+
+def dismiss(places: Iterable[Place]) -> None:
+    """End what hooks have started: it would wait ten seconds for the next commit."""
+    files = [place.path / ".git" / "annex" / "syncx" / "requests.pid" for place in places]
+    calm, deadline = time.monotonic(), time.monotonic() + PATIENCE
+    while time.monotonic() < min(calm + CALM, deadline):
+        for file in files:
+            with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+                os.kill(int(file.read_text()), signal.SIGTERM)
+                calm = time.monotonic()
+        time.sleep(0.05)
 
 
 def all_around(places: dict[str, Place]) -> None:
@@ -204,6 +256,7 @@ def main() -> None:
     try:
         story(root)
     finally:
+        dismiss(Place(root, name) for name in ("laptop", "desktop"))
         subprocess.run(("chmod", "-R", "u+w", str(root)), check=False)  # git-annex write-protects its objects
         shutil.rmtree(root, ignore_errors=True)
 
