@@ -42,7 +42,7 @@ interfaces = {{ "127.0.0.1" }}
 c2s_ports = {{ {port} }}
 c2s_direct_tls_ports = {{}}
 s2s_ports = {{}}
-modules_enabled = {{ "roster", "saslauth", "tls", "disco", "presence", "message", "c2s", "ping" }}
+modules_enabled = {{ "roster", "saslauth", {tls}"disco", "presence", "message", "c2s", "ping" }}
 modules_disabled = {{ "s2s", "offline", "posix" }}
 authentication = "internal_hashed"
 storage = "internal"
@@ -199,9 +199,9 @@ class Prosody(Server):
     def configure(self) -> None:
         (self.root / "data").mkdir(exist_ok=True)
         ssl = f'ssl = {{ key = "{self._tls.key}", certificate = "{self._tls.path}" }}' if self._tls else ""
-        encrypted = str(self._tls is not None).lower()
+        tls, encrypted = '"tls", ' if self._tls else "", str(self._tls is not None).lower()
         config = self.root / "prosody.cfg.lua"
-        config.write_text(PROSODY.format(root=self.root, port=self.port, ssl=ssl, encrypted=encrypted))
+        config.write_text(PROSODY.format(root=self.root, port=self.port, ssl=ssl, tls=tls, encrypted=encrypted))
         for name, password in self._users.items():
             command = (require("prosodyctl"), "--root", "--config", config, "register", name, "localhost", password)
             subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE)

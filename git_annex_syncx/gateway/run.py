@@ -177,7 +177,7 @@ class Stream:
     def __enter__(self) -> Stream:
         """Start it."""
         self._ours, its = os.pipe()
-        streams = {"_out": its, "_err": self._said.append, "_err_bufsize": 1024, "_no_err": True}
+        streams = {"_out": its, "_err": self._said.append, "_err_bufsize": 1024}
         try:
             self._running = _start(*self._order, {**streams, "_preexec_fn": _dying_with_us()})
         except BaseException:
@@ -190,7 +190,7 @@ class Stream:
     def __exit__(self, *_: object) -> None:
         """End it."""
         os.close(self._ours)
-        _end(self._running)
+        _end(self._running, patience=LAST_WAIT, last=0.1)
         _forget(self._running)
 
     def read(self, patience: float) -> bytes | None:
@@ -200,9 +200,14 @@ class Stream:
 
     def said(self) -> str:
         """The end of the stderr of one that has ended its output."""
-        with contextlib.suppress(sh.ErrorReturnCode, sh.TimeoutException):
-            self._running.wait(timeout=LAST_WAIT)
+        ending = threading.Thread(target=self._wait, daemon=True)
+        ending.start()
+        ending.join(LAST_WAIT)  # some go on without an output
         return "".join(self._said)[-1024:].encode(ENCODING).decode("utf-8", "replace")
+
+    def _wait(self) -> None:
+        with contextlib.suppress(sh.ErrorReturnCode):
+            self._running.wait()
 
 
 def leave_running(program: str, *args: str, cwd: Path, env: Mapping[str, str]) -> None:
@@ -332,10 +337,10 @@ def _watched(running: Any, seen: list[float], stall: float | None) -> Iterator[t
         ended.set()
 
 
-def _end(*all_running: Any, patience: float = PATIENCE) -> None:
+def _end(*all_running: Any, patience: float = PATIENCE, last: float = LAST_WAIT) -> None:
     """SIGTERM to the whole groups, then SIGKILL to what does not listen."""
     own = os.getpgid(0)
-    for deadly, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, LAST_WAIT)):
+    for deadly, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, last)):
         left = [running for running in all_running if _lives(running)]
         pids = [pid for running in left for pid in _all_of(running.pid, own)]
         for pid in pids:

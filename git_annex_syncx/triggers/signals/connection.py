@@ -37,7 +37,7 @@ def wrong(address: str, why: str, right: str) -> UsageError:
 def options_of(address: str, query: str, known: Iterable[str], right: str) -> Mapping[str, str]:
     """What stands behind the `?` of an address. Raises UsageError."""
     try:
-        found = dict(parse_qsl(query, strict_parsing=True)) if query else {}
+        found = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
     except ValueError as error:
         raise wrong(address, f"{query!r} is not understood", right) from error
     for name in found.keys() - set(known):

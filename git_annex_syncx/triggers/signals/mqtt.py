@@ -27,7 +27,6 @@ EXAMPLE = "mqtts://me@broker.example.org/family, with ?ca=/path/ca.pem where the
 PORTS = {"mqtt": 1883, "mqtts": 8883}
 TOPIC = "git-annex-syncx"
 LARGEST_PACKET = 2048  # bytes: a topic and a signal; the broker keeps what is larger to itself
-MOST_WAITING = 100  # messages that came and are not yet handed on; more are dropped
 KEEPALIVE = 45  # seconds
 ANSWER = 8.0  # seconds that a broker has for an answer
 GOODBYE = 0.3
@@ -52,7 +51,7 @@ class Mqtt:
         self._host, port = connection.host_and_port(address, place, EXAMPLE)
         self._port = port or PORTS[parts.scheme]
         self._where = f"the broker {self._host}:{self._port}"
-        self._topic = _topic(address, unquote(parts.path))
+        self._topic = _topic(address, unquote(parts.path) + ("#" if parts.fragment else ""))
         self._uuid = uuid
         known = ("ca",) if parts.scheme == "mqtts" else ()
         authority = connection.options_of(address, parts.query, known, EXAMPLE).get("ca")
@@ -79,15 +78,15 @@ class Mqtt:
             await client.publish(f"{self._topic}/{self._uuid}", payload, qos=DELIVERED, retain=last)
 
     async def _listen(self, credential: Credential | None, heard: Heard, stands: Connected) -> None:
-        async with self._client(credential, leaves=True) as client:
+        async with self._client(credential, heard) as client:
             granted = await client.subscribe(f"{self._topic}/+", qos=DELIVERED)
             if any(_value(code) >= REFUSED for code in granted):
                 raise SyncxError(f"{self._where} does not let us read {self._topic}/+", "ask who runs it")
             await self._tell_presence(client, "here")
             stands()
             try:
-                async for message in client.messages:
-                    heard(_bytes(message.payload)[: connection.LONGEST])
+                async for _ in client.messages:  # none: they are handed on as they come
+                    pass
             except asyncio.CancelledError:  # we end; the last will is for those who cannot say so
                 await self._tell_presence(client, "gone", GOODBYE)
                 raise
@@ -102,11 +101,13 @@ class Mqtt:
         return f"{self._topic}/{self._uuid}/presence", told
 
     @contextlib.asynccontextmanager
-    async def _client(self, credential: Credential | None, leaves: bool = False) -> AsyncIterator[aiomqtt.Client]:
-        """A connection; one that `leaves` tells the others when it breaks. Raises Lost, SyncxError."""
+    async def _client(
+        self, credential: Credential | None, heard: Heard | None = None
+    ) -> AsyncIterator[aiomqtt.Client]:
+        """A connection; one that hears tells the others when it breaks. Raises Lost, SyncxError."""
         async with contextlib.AsyncExitStack() as stack:
             try:
-                client = await self._connect(stack, credential, leaves)
+                client = await self._connect(stack, credential, heard)
             except _errors() as error:
                 raise self._refusal(error, credential) from error
             if self._login and credential:
@@ -117,22 +118,22 @@ class Mqtt:
                 raise Lost(f"the connection to {self._where} is lost", "check the network") from error
 
     async def _connect(
-        self, stack: contextlib.AsyncExitStack, credential: Credential | None, leaves: bool
+        self, stack: contextlib.AsyncExitStack, credential: Credential | None, heard: Heard | None
     ) -> aiomqtt.Client:
         """By MQTT 5 where the broker knows it, else by 3.1.1."""
         try:
-            return await stack.enter_async_context(self._new_client(credential, leaves))
+            return await stack.enter_async_context(self._new_client(credential, heard))
         except _errors() as error:
             if not self._modern or not _may_be_old(error):
                 raise
         self._modern = False
         try:
-            return await stack.enter_async_context(self._new_client(credential, leaves))
+            return await stack.enter_async_context(self._new_client(credential, heard))
         except _errors() as error:
             self._modern = _value(getattr(error, "rc", None)) < 0  # no answer either: the version is not the reason
             raise
 
-    def _new_client(self, credential: Credential | None, leaves: bool) -> aiomqtt.Client:
+    def _new_client(self, credential: Credential | None, heard: Heard | None) -> aiomqtt.Client:
         import aiomqtt
 
         topic, gone = self._presence("gone")
@@ -141,10 +142,10 @@ class Mqtt:
             self._host, self._port, protocol=modern, identifier=f"syncx-{secrets.token_hex(8)}",
             username=credential.username if credential else None,
             password=credential.password if credential else None,
-            will=aiomqtt.Will(topic, gone, qos=DELIVERED, retain=True) if leaves else None,
+            will=aiomqtt.Will(topic, gone, qos=DELIVERED, retain=True) if heard else None,
             clean_session=None if self._modern else True, properties=_limits() if self._modern else None,
             tls_context=self._tls, timeout=ANSWER, keepalive=KEEPALIVE, logger=_silent(),
-            max_queued_incoming_messages=MOST_WAITING,
+            queue_type=_handing_on(heard) if heard else None,
         )  # fmt: skip
 
     def _refusal(self, error: BaseException, credential: Credential | None) -> SyncxError:
@@ -178,6 +179,16 @@ def _value(code: Any) -> int:
     """The number of a reason, -1 where there is none."""
     found = getattr(code, "value", code)
     return found if isinstance(found, int) else -1
+
+
+def _handing_on(heard: Heard) -> type[asyncio.Queue[aiomqtt.Message]]:
+    """A queue that holds nothing: who floods us waits for us, and what comes later is not lost for it."""
+
+    class HandingOn(asyncio.Queue["aiomqtt.Message"]):
+        def put_nowait(self, item: aiomqtt.Message) -> None:
+            heard(_bytes(item.payload)[: connection.LONGEST])
+
+    return HandingOn
 
 
 def _limits() -> Any:

@@ -15,8 +15,8 @@ from git_annex_syncx.triggers.signals.connection import LONGEST, POLL, wrong
 
 EXAMPLE = "exec:my-program, which is run as `my-program send` and `my-program listen`"
 # The command may be any that a shell understands; what it prints when it sends is nobody's.
-SEND = 'sh -c "$1 \\"\\$@\\"" sh send >/dev/null; exit $?'
-LISTEN = 'sh -c "$1 \\"\\$@\\"" sh listen </dev/null; exit $?'
+SEND = 'exec sh -c "$1 \\"\\$@\\"" sh send >/dev/null'
+LISTEN = 'exec sh -c "$1 \\"\\$@\\"" sh listen </dev/null'
 
 
 class Program:
