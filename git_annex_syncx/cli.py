@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from git_annex_syncx.model import Event, Outcome, Remote
     from git_annex_syncx.phases.node import Node
 
+LAST_RESORT = 5.0  # seconds that we have to end by ourselves when we are told to
 REPORT = "this is a bug in git-annex-syncx; please report it with what is printed above"
 
 
@@ -527,14 +528,19 @@ def _git_only(remotes: Iterable[Remote]) -> list[Remote]:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    """End, and in any case: an exception out of nowhere can leave a lock of some library's locked for ever."""
+    from git_annex_syncx.gateway.interrupts import interrupt
+
+    signal.setitimer(signal.ITIMER_REAL, LAST_RESORT)  # nobody handles it, so the kernel ends us
+    interrupt()
 
 
 def main() -> None:
     """Run the command line; the one place that turns errors into exit codes."""
     _open_streams()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     sys.exit(_main())
 
 

@@ -23,6 +23,7 @@ from typing import Any
 import sh
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
+from git_annex_syncx.gateway.interrupts import shielded
 
 log = logging.getLogger(__name__)
 
@@ -224,7 +225,7 @@ def end_all(patience: float = PATIENCE) -> None:
     What has not ended itself after `patience` seconds is killed.
     """
     _ending.set()
-    with _alive_lock:
+    with shielded(), _alive_lock:
         left = list(_alive.values())
     _end(*left, patience=patience)
 
@@ -302,7 +303,7 @@ def _start(
 ) -> Any:
     log.debug("%s", _shown(program, args))
     words = [os.fsencode(arg).decode(ENCODING) for arg in args]
-    with _alive_lock:
+    with shielded(), _alive_lock:
         if _ending.is_set():
             raise KeyboardInterrupt
         try:
@@ -386,7 +387,7 @@ def _descendants(root: int) -> list[int]:
 def _forget(running: Any) -> None:
     if running.is_alive():  # an exception (Ctrl-C) on the way
         _end(running)
-    with _alive_lock:
+    with shielded(), _alive_lock:
         _alive.pop(id(running), None)
 
 

@@ -1,0 +1,39 @@
+"""Being told to end: an exception in the main thread, but never where it would leave a lock locked for ever.
+
+Python's own fork holds locks of the logging module, and frees them in code that a signal can break off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+_depth = 0  # of shields of the main thread
+_waiting = False  # whether a signal came meanwhile
+
+
+def interrupt() -> None:
+    """What a signal handler does. Raises KeyboardInterrupt, now or as soon as it does no harm."""
+    global _waiting
+    if _depth:
+        _waiting = True
+    else:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def shielded() -> Iterator[None]:
+    """What is done inside is not broken off; it should be short. Raises KeyboardInterrupt afterwards."""
+    global _depth, _waiting
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    _depth += 1
+    try:
+        yield
+    finally:
+        _depth -= 1
+        if _waiting and not _depth:
+            _waiting = False
+            raise KeyboardInterrupt
