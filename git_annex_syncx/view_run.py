@@ -120,7 +120,8 @@ class PlainView(View):
     def summary(self, command: str, tally: Tally) -> None:
         """A line of counts, with -v."""
         if self.all_of_it:
-            say(f"{command}: " + ", ".join(f"{n} {name}" for name, n in tally.counts().items() if n))
+            counts = [f"{n} {name}" for name, n in tally.counts().items() if n]
+            say(f"{command}: {', '.join(counts) or 'nothing to do'}")
 
 
 class TableView(View):

@@ -16,7 +16,7 @@ LONGEST_FLUSH = 600.0  # seconds
 def directory(repo: Repository, remote: Remote) -> Path | None:
     """The directory in which a remote is, there or not; None where it is reached by other ways."""
     place = remote.path or (Path(remote.directory) if remote.directory else None)
-    return repo.home / os.path.expanduser(place) if place else None
+    return Path(os.path.normpath(repo.home / os.path.expanduser(place))) if place else None
 
 
 def flush(place: Path) -> None:

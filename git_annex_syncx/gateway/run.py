@@ -264,6 +264,11 @@ def environment() -> Mapping[str, str]:
     return env
 
 
+def users_environment() -> dict[str, str]:
+    """The same for programs of the user's: without what is ours; what they commit is news."""
+    return {name: value for name, value in environment().items() if name not in (YES, NO, WITHIN)}
+
+
 @functools.cache
 def find(program: str) -> str:
     """The absolute path of a program. Raises UsageError where it is not installed."""

@@ -104,8 +104,7 @@ class Teller:
         if command == notify.NAME:
             notify.send(self._node.settings.notify, variables["SYNCX_TITLE"], variables["SYNCX_TEXT"], limit)
             return
-        env = {**run.environment(), "SYNCX_REPOSITORY": os.fspath(repo.home), **variables}
-        del env[run.WITHIN]  # what it commits is news
+        env = {**run.users_environment(), "SYNCX_REPOSITORY": os.fspath(repo.home), **variables}
         run.run("sh", "-c", WITHIN_SHELL, "sh", command, cwd=repo.home, env=env, limit=limit)
 
 

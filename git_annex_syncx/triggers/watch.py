@@ -12,11 +12,13 @@ import importlib.util
 import logging
 import os
 import queue
+import signal
 import threading
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from git_annex_syncx import view_log
@@ -43,9 +45,9 @@ DRIVES_EVERY = 3.0  # seconds between two looks at drives
 ASLEEP = 60.0  # seconds by which a tick comes late when the machine was suspended
 DEBOUNCE = 0.2  # seconds in which events become one
 MOST_WORKERS = 2  # they find out by themselves whether there is something to do for them
-LAST_WAIT = 1.8  # seconds for the work in hand when we are told to end
+LAST_WAIT = 1.4  # seconds for the work in hand when we are told to end
 THOROUGH = 10  # ticks between two comparisons of the refs, should no event tell of a change
-TICKED = "tick"
+TICKED, END = "tick", "the end"
 
 
 @dataclass
@@ -77,7 +79,8 @@ class Watch:
         self._repo, self._verbose = repo, verbose
         self._home = repo.top or repo.git_dir
         self._settings = read_settings(repo)
-        self._events: queue.Queue[str | Request] = queue.Queue()
+        self._events: queue.SimpleQueue[str | Request] = queue.SimpleQueue()  # a signal may put something in
+        self._over: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._workers: set[threading.Thread] = set()
         self._drives = Drives()
         self._seen = Seen()
@@ -90,12 +93,13 @@ class Watch:
         view_log.line(f"watching {self._home}")
         self._drives.look(self._repo, self._settings.remotes.values())  # the first look is for these too
         reasons: set[str | Request] = {"start"}
+        self._heed_signals()
         threading.Thread(target=self._beat, daemon=True, name="beat").start()
         try:
-            while True:
-                self._look(reasons)
-                reasons = self._woken()
-        except KeyboardInterrupt:
+            with contextlib.suppress(KeyboardInterrupt):  # a program was to be started, but we are being ended
+                while END not in reasons:
+                    self._look(reasons)
+                    reasons = self._woken()
             view_log.line("told to end")
         finally:
             self._files.stop()
@@ -103,13 +107,31 @@ class Watch:
                 self._ear.stop()
             run.end_all(LAST_WAIT)
 
+    def _heed_signals(self) -> None:
+        """Let them wake us. An exception out of nowhere can get lost, or leave a lock locked for ever."""
+
+        def told(number: int, frame: FrameType | None) -> None:
+            self._over.put(number)
+            self._events.put(END)
+
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, told)
+        threading.Thread(target=self._end_programs, daemon=True, name="end").start()
+
+    def _end_programs(self) -> None:
+        """What the main thread waits for is ended too."""
+        self._over.get()
+        run.end_all(LAST_WAIT)
+
     def _woken(self) -> set[str | Request]:
         """Wait for something to happen; what has."""
         try:
             reasons = {self._events.get(timeout=TICK)}
         except queue.Empty:
             return {TICKED}
-        time.sleep(DEBOUNCE)
+        if END not in reasons:
+            time.sleep(DEBOUNCE)
         with contextlib.suppress(queue.Empty):
             while True:
                 reasons.add(self._events.get_nowait())
@@ -157,7 +179,7 @@ class Watch:
             self._ask(requests)
             self._seen.place = found
         except (SyncxError, OSError) as error:
-            if self._seen.place or "start" in reasons:
+            if (self._seen.place or "start" in reasons) and not run.is_ending():
                 view_log.line(str(error))
             self._seen.place, self._drives = None, Drives()  # then everything is new
 

@@ -29,8 +29,7 @@ class Program:
         if not self._command or "\0" in self._command:
             raise wrong(address, "it names no program", EXAMPLE)
         self._shown = self._command if len(self._command) < 60 else f"{self._command[:57]}..."
-        env = {**run.environment(), "SYNCX_REPOSITORY": os.fspath(repo.home), "SYNCX_UUID": uuid}
-        self._env = {name: value for name, value in env.items() if name != run.WITHIN}  # what it commits is news
+        self._env = {**run.users_environment(), "SYNCX_REPOSITORY": os.fspath(repo.home), "SYNCX_UUID": uuid}
 
     def send(self, payload: bytes, last: bool = True) -> None:
         """Run `COMMAND send` with the payload as a line of its standard input."""
