@@ -21,6 +21,8 @@ bench: $(VENV)/.tests-installed
 	$(BIN)/python benchmarks/merge.py
 	$(BIN)/python benchmarks/plan.py
 	$(BIN)/python benchmarks/content.py
+	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/signals.py
 
 man: $(VENV)/.tests-installed
 	$(BIN)/python man/generate.py
