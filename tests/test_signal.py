@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_annex_syncx.triggers.signals.again import STOOD, Waits
-from git_annex_syncx.triggers.signals.channel import FIRST_WAIT, LONGEST_WAIT
+from git_annex_syncx.triggers.signals.channel import FIRST_WAIT, LONGEST_WAIT, shown
 from git_annex_syncx.triggers.signals.connection import LONGEST
 from git_annex_syncx.triggers.signals.program import Lines
 from git_annex_syncx.triggers.signals.signal import KINDS, LARGEST, NoSignal, Signal, decode, encode, hash_of
@@ -107,3 +107,21 @@ def test_waits_grow_and_begin_anew_after_a_connection_that_stood() -> None:
     waits.stands()
     now[0] += STOOD
     assert waits.next() <= FIRST_WAIT
+
+
+@pytest.mark.parametrize(
+    ("address", "seen"),
+    [
+        ("mqtts://me:sec@ret@h:88/t", "mqtts://me@h:88/t"),
+        ("mqtts://me:sec/?ret@h:88/t", "mqtts://me@h:88/t"),
+        ("xmpp:me:secret@h", "xmpp:me@h"),
+        ("http://me:secret@h/x", "http://me@h/x"),
+        ("mqtts://me@h:88/t?ca=/x:y@z", "mqtts://me@h:88/t?ca=/x:y@z"),
+        ("mqtts://me@[::1]:88/t", "mqtts://me@[::1]:88/t"),
+        ("mqtt://h:1883/a@b", "mqtt://h:1883/a@b"),
+        ("xmpp:me@h?server=h:5222&join=a@b", "xmpp:me@h?server=h:5222&join=a@b"),
+        ("exec:ssh me:x@h", "exec:ssh me:x@h"),
+    ],
+)
+def test_an_address_is_shown_without_a_password(address: str, seen: str) -> None:
+    assert shown(address) == seen

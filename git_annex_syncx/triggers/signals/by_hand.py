@@ -13,11 +13,12 @@ from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.model import Heard
 from git_annex_syncx.phases.node import Node
-from git_annex_syncx.triggers.signals.channel import EXAMPLE, Channel, open_channel
+from git_annex_syncx.triggers.signals.channel import EXAMPLE, Channel, open_channel, shown
 from git_annex_syncx.triggers.signals.ear import Ear
 from git_annex_syncx.triggers.signals.signal import NoSignal, decode, encode
 from git_annex_syncx.triggers.signals.tell import news
 
+SLOW = 2.0  # seconds after which a connection is looked into
 ECHO = 15.0  # seconds to wait for the connection, and again for the own signal
 
 
@@ -29,9 +30,9 @@ def send(node: Node) -> Iterator[Heard]:
         try:
             _channel(node, address).send(payload)
         except SyncxError as error:
-            yield Heard(address, wrong=str(error))
+            yield Heard(shown(address), wrong=str(error))
         else:
-            yield Heard(address, "sent", "refs", seconds=time.monotonic() - begun)
+            yield Heard(shown(address), "sent", "refs", seconds=time.monotonic() - begun)
 
 
 def listen(node: Node) -> Iterator[Heard]:
@@ -44,12 +45,12 @@ def listen(node: Node) -> Iterator[Heard]:
         def heard(raw: bytes) -> None:
             verdict = ear.hear(raw)
             signal = verdict.signal
-            said.put(Heard(address, verdict.why, signal.kind if signal else "", signal.uuid if signal else ""))
+            said.put(Heard(shown(address), verdict.why, signal.kind if signal else "", signal.uuid if signal else ""))
 
         try:
-            _channel(node, address).listen(heard, lambda: said.put(Heard(address, "connected")), stop)
+            _channel(node, address).listen(heard, lambda: said.put(Heard(shown(address), "connected")), stop)
         except SyncxError as error:
-            said.put(Heard(address, wrong=str(error)))
+            said.put(Heard(shown(address), wrong=str(error)))
 
     for address in _addresses(node):
         threading.Thread(target=hear, args=(address,), daemon=True).start()
@@ -66,7 +67,7 @@ def test(node: Node) -> Iterator[Heard]:
         try:
             yield _tried(_channel(node, address), address, node)
         except SyncxError as error:
-            yield Heard(address, wrong=str(error))
+            yield Heard(shown(address), wrong=str(error))
 
 
 def _tried(channel: Channel, address: str, node: Node) -> Heard:
@@ -91,16 +92,17 @@ def _tried(channel: Channel, address: str, node: Node) -> Heard:
     thread = threading.Thread(target=listening, daemon=True)
     thread.start()
     try:
+        if not connected.wait(SLOW):
+            channel.send(encode(signal), last=False)  # it says what is wrong, where listening tries again
         if not connected.wait(ECHO) and not errors:
-            channel.send(encode(signal), last=False)  # it says better what is wrong
-            return Heard(address, wrong=f"no connection for listening within {ECHO:g} s")
+            return Heard(shown(address), wrong=f"no connection for listening within {ECHO:g} s")
         if errors:
             raise errors[0]
         begun = time.monotonic()
         channel.send(encode(signal), last=False)
         if not echo.wait(ECHO):
-            return Heard(address, wrong=f"the signal was sent, but did not come back within {ECHO:g} s")
-        return Heard(address, "works, its echo came back", seconds=time.monotonic() - begun)
+            return Heard(shown(address), wrong=f"the signal was sent, but did not come back within {ECHO:g} s")
+        return Heard(shown(address), "works, its echo came back", seconds=time.monotonic() - begun)
     finally:
         stop.set()
         thread.join(1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from typing import Protocol
@@ -12,6 +13,8 @@ from git_annex_syncx.gateway.git import Repository
 SEND_LIMIT = 20.0  # seconds for sending one signal, connecting included
 FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0  # seconds before connecting again, doubled each time, with jitter
 EXAMPLE = "mqtts://me@broker.example.org/family, xmpp:me@example.org or exec:my-program"
+# What stands between the user and the last @, unless it is a port.
+PASSWORD = re.compile(r"^((?!exec:)\w+:/*[^:/?@]*):(?!\d+(?:[/?]|$)).*@")
 
 Heard = Callable[[bytes], None]  # what came, not looked at yet
 Connected = Callable[[], None]  # the connection stands, again: something may have been missed
@@ -30,6 +33,11 @@ class Channel(Protocol):
         """
 
 
+def shown(address: str) -> str:
+    """An address for people to see: without a password, which does not belong in it. Pure."""
+    return PASSWORD.sub(r"\1@", address)
+
+
 def open_channel(repo: Repository, uuid: str, address: str) -> Channel:
     """The channel for an address of syncx.signal. Raises UsageError."""
     scheme = address.partition(":")[0].lower()
@@ -45,4 +53,5 @@ def open_channel(repo: Repository, uuid: str, address: str) -> Channel:
         from git_annex_syncx.triggers.signals.program import Program
 
         return Program(repo, uuid, address)
-    raise UsageError(f"syncx.signal = {address!r} is no address that signals can travel to", f"right are {EXAMPLE}")
+    what = f"syncx.signal = {shown(address)!r} is no address that signals can travel to"
+    raise UsageError(what, f"right are {EXAMPLE}")

@@ -16,7 +16,7 @@ from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import credentials
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.triggers.signals.again import Lost
-from git_annex_syncx.triggers.signals.channel import SEND_LIMIT
+from git_annex_syncx.triggers.signals.channel import SEND_LIMIT, shown
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ OTHER_NAME = (62, 64)
 
 def wrong(address: str, why: str, right: str) -> UsageError:
     """What to say of an address that cannot be right."""
-    return UsageError(f"syncx.signal = {address!r}: {why}", f"right is {right}")
+    return UsageError(f"syncx.signal = {shown(address)!r}: {why}", f"right is {right}")
 
 
 def options_of(address: str, query: str, known: Iterable[str], right: str) -> Mapping[str, str]:
@@ -107,7 +107,7 @@ def checking(address: str, authority: str | None) -> ssl.SSLContext:
         path = os.path.expanduser(authority) if authority else None
         context = ssl.create_default_context(cafile=path)
     except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"{authority} holds no certificate: {error}", f"mend ?ca= in {address}") from error
+        raise UsageError(f"{authority} holds no certificate: {error}", f"mend ?ca= in {shown(address)}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 

@@ -17,7 +17,7 @@ from git_annex_syncx.model import Remote
 from git_annex_syncx.network import survey
 from git_annex_syncx.phases.status import SIGNALS
 from git_annex_syncx.triggers.requests import Request
-from git_annex_syncx.triggers.signals.channel import Channel, open_channel
+from git_annex_syncx.triggers.signals.channel import Channel, open_channel, shown
 from git_annex_syncx.triggers.signals.judge import ACCEPTED, Judge, Verdict
 from git_annex_syncx.triggers.signals.signal import Signal, hash_of
 from git_annex_syncx.triggers.signals.tell import own_branches
@@ -47,7 +47,7 @@ class Ear:
     def start(self) -> None:
         """Begin to listen."""
         for address in self.addresses:
-            threading.Thread(target=self._listen, args=(address,), daemon=True, name=f"signals {address}").start()
+            threading.Thread(target=self._listen, args=(address,), daemon=True, name="signals").start()
 
     def update(self, repo: Repository, settings: Settings) -> None:
         """The repository and its settings as they are by now; other addresses need another ear."""
@@ -75,11 +75,11 @@ class Ear:
             channel: Channel = open_channel(self._repo, self._settings.annex_uuid, address)
             channel.listen(self._heard, self._connected, self._stop)
         except SyncxError as error:
-            log.warning("%s: %s", address, error)
-            self._trouble[address] = str(error)
+            log.warning("%s: %s", shown(address), error)
+            self._trouble[shown(address)] = str(error)
             self._save()
         except Exception:
-            log.exception("%s", address)
+            log.exception("%s", shown(address))
 
     def _heard(self, raw: bytes) -> None:
         try:

@@ -11,7 +11,7 @@ from git_annex_syncx.gateway import branch, git
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases.node import Node
-from git_annex_syncx.triggers.signals.channel import open_channel
+from git_annex_syncx.triggers.signals.channel import open_channel, shown
 from git_annex_syncx.triggers.signals.signal import Signal, encode, hash_of
 
 log = logging.getLogger(__name__)
@@ -36,9 +36,9 @@ def tell(node: Node, kind: str) -> list[str]:
     for address in node.settings.signals:
         try:
             open_channel(node.repo, node.settings.annex_uuid, address).send(payload)
-            log.info("told %s: %s", address, kind)
+            log.info("told %s: %s", shown(address), kind)
         except SyncxError as error:
-            wrong.append(f"{address}: {error}")
+            wrong.append(f"{shown(address)}: {error}")
     return wrong
 
 
