@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -96,7 +97,8 @@ class Clerk:
         self._busy = 0.0  # seconds until the next look at somebody who is at work
         self._paused = False
         self._others: dict[str, threading.Thread] = {}
-        self._elsewhere: dict[str, float] = {}  # when another process was seen to be at work in a lane
+        self._shut: dict[str, float] = {}  # until when a lane is left alone
+        self._waits: dict[str, float] = {}  # how long a lane was left alone the last time
 
     def attend(self) -> None:
         """See to all that is asked, unless another process does; until nothing is left and nothing comes."""
@@ -111,7 +113,10 @@ class Clerk:
     def _attend(self) -> None:
         idle = time.monotonic()
         while not self._paused and not run.is_ending():
-            waiting = {one: left for one, left in self._desk.waiting().items() if not self._is_elsewhere(one.lane)}
+            now = time.monotonic()
+            waiting = {
+                one: left for one, left in self._desk.waiting().items() if now >= self._shut.get(one.lane, now)
+            }
             due = {request for request, left in waiting.items() if not left}
             if refs_due := frozenset(request for request in due if request.lane == REFS):
                 self._do(refs_due, self._refs)
@@ -124,10 +129,6 @@ class Clerk:
                 return
             lively = now - idle < LIVELY and min(waiting.values(), default=0.0) < LIVELY
             time.sleep(STEP if lively else SLOW_STEP)
-
-    def _is_elsewhere(self, lane: str) -> bool:
-        """Whether another process was at work in a lane just now: it will see what is asked."""
-        return time.monotonic() - self._elsewhere.get(lane, -OCCUPIED) < OCCUPIED
 
     def _alive(self) -> bool:
         return any(thread.is_alive() for thread in self._others.values())
@@ -142,16 +143,28 @@ class Clerk:
     def _serve(self, lane: str) -> None:
         try:
             with self._desk.turn(lane) as ours:
-                if not ours:
-                    self._elsewhere[lane] = time.monotonic()
+                if not ours:  # another process is at work there, and will see what is asked
+                    self._shut[lane] = time.monotonic() + OCCUPIED
                 while ours and not self._paused and (due := self._due(lane)):
                     self._do(due, self._content if lane == CONTENT else self._drive)
         except SyncxError as error:
+            self._give_up(lane)
             log.error("%s", error)
         except Exception:
+            self._give_up(lane)
             log.exception("%s", lane)
         except KeyboardInterrupt:  # we are being ended
             return
+
+    def _give_up(self, lane: str) -> None:
+        """What could not even be begun is for another process, at the next trigger."""
+        self._shut[lane] = math.inf
+
+    def _put_off(self, request: Request) -> None:
+        """Look at it again later, and later still if it is occupied then too."""
+        wait = self._waits.get(request.lane, 0.0)
+        self._waits[request.lane] = min(max(OCCUPIED, 2 * wait), LONGEST_LOOK)
+        self._desk.ask(request, self._waits[request.lane])
 
     def _due(self, lane: str) -> frozenset[Request]:
         return frozenset(request for request, left in self._desk.waiting(lane).items() if not left)
@@ -188,7 +201,9 @@ class Clerk:
 
     def _content(self, node: Node, requests: frozenset[Request]) -> None:
         if Result.BUSY in self._run(node, content(node)):
-            self._desk.ask(Request("content"), OCCUPIED)
+            self._put_off(Request("content"))
+        else:
+            self._waits.pop(CONTENT, None)
 
     def _drive(self, node: Node, requests: frozenset[Request]) -> None:
         everyone, paused = choose_remotes(node, (), ())[0], hold.pauses(node.outbox)
@@ -196,7 +211,7 @@ class Clerk:
         for request in requests:
             if remote := chosen.get(request.remote):
                 if Result.BUSY in self._run(node, drive(node, remote)):
-                    self._desk.ask(request, OCCUPIED)
+                    self._put_off(request)
                 self._desk.ask(Request("received"))
 
     def _run(self, node: Node, events: Iterator[Event]) -> set[Result]:

@@ -18,7 +18,6 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from git_annex_syncx import view_log
@@ -79,8 +78,7 @@ class Watch:
         self._repo, self._verbose = repo, verbose
         self._home = repo.top or repo.git_dir
         self._settings = read_settings(repo)
-        self._events: queue.SimpleQueue[str | Request] = queue.SimpleQueue()  # a signal may put something in
-        self._over: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[str | Request] = queue.SimpleQueue()
         self._workers: set[threading.Thread] = set()
         self._drives = Drives()
         self._seen = Seen()
@@ -108,20 +106,22 @@ class Watch:
             run.end_all(LAST_WAIT)
 
     def _heed_signals(self) -> None:
-        """Let them wake us. An exception out of nowhere can get lost, or leave a lock locked for ever."""
+        """Let them wake a thread of ours: the main thread may wait, and then hears of a signal only afterwards.
 
-        def told(number: int, frame: FrameType | None) -> None:
-            self._over.put(number)
-            self._events.put(END)
-
+        An exception out of nowhere could get lost, or leave a lock locked for ever.
+        """
+        heard, told = os.pipe()
+        os.set_blocking(told, False)
+        signal.set_wakeup_fd(told)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, told)
-        threading.Thread(target=self._end_programs, daemon=True, name="end").start()
+                signal.signal(number, lambda *_: None)
+        threading.Thread(target=self._end_when_told, args=(heard,), daemon=True, name="end").start()
 
-    def _end_programs(self) -> None:
-        """What the main thread waits for is ended too."""
-        self._over.get()
+    def _end_when_told(self, heard: int) -> None:
+        """End the programs that the main thread may wait for, too."""
+        os.read(heard, 1)
+        self._events.put(END)
         run.end_all(LAST_WAIT)
 
     def _woken(self) -> set[str | Request]:
