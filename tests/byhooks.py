@@ -12,7 +12,7 @@ from pathlib import Path
 from network import Node
 
 PATIENCE = 60.0  # seconds
-CALM = 1.5  # seconds without any request, until a network counts as at rest
+CALM = 1.0  # seconds without any request, until a network counts as at rest
 
 
 def until(true: Callable[[], object], what: str, patience: float = PATIENCE) -> None:

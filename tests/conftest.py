@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from network import Network, Node
+from network import THOROUGH, Network, Node
 
 # Started in the background, a shell hands down an ignored SIGINT: what the tests start must be interruptible.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,6 +20,13 @@ def pytest_configure() -> None:
     """Repositories in memory, where there is plenty: git waits for the disk at every object."""
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long stories whose point shorter ones make too are for a thorough run."""
+    left_out = [item for item in items if THOROUGH == 1 and item.get_closest_marker("thorough")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def meet(left: Node, right: Node) -> tuple[str, str]:
     sample([
         ("unlocked", True), ("locked", False), ("deleted", False), ("text", True),
         ("unlocked", False), ("locked", True), ("deleted", True), ("text", False),
-    ], 4),
+    ], 3),
 )  # fmt: skip
 def test_every_pair_of_versions_in_one_merge(net: Network, base: str, adjusted: bool) -> None:
     """All 55 pairs at once, each in a directory of its own, both ways round."""
@@ -169,7 +169,7 @@ NEIGHBOURS = {
 }
 
 
-@pytest.mark.parametrize("name", NEIGHBOURS)
+@pytest.mark.parametrize("name", sample(list(NEIGHBOURS), 4))
 def test_conflicts_beside_each_other(net: Network, name: str) -> None:
     versions, base = NEIGHBOURS[name]
     left, right = pair_of(net, dict.fromkeys(versions, base))
@@ -254,7 +254,7 @@ def test_annex_conflict(two: tuple[Node, Node]) -> None:
         assert {node.read(path) for path in variants(node, "conflictor")} == {b"content of one", b"content of other"}
 
 
-@pytest.mark.parametrize("file_first", [True, False])
+@pytest.mark.parametrize("file_first", sample([True, False], 1))
 def test_annex_mixed_conflict_of_file_and_directory(two: tuple[Node, Node], file_first: bool) -> None:
     first, second = two if file_first else two[::-1]
     first.commit_annexed({"conflictor": "file"})
@@ -265,7 +265,7 @@ def test_annex_mixed_conflict_of_file_and_directory(two: tuple[Node, Node], file
         assert [node.read(path) for path in variants(node, "conflictor")] == [b"file"]
 
 
-@pytest.mark.parametrize("in_directory", [True, False])
+@pytest.mark.parametrize("in_directory", sample([True, False], 1))
 def test_annex_removed_file(two: tuple[Node, Node], in_directory: bool) -> None:
     one, other = two
     path = "conflictor/sub" if in_directory else "conflictor"
@@ -289,6 +289,7 @@ def test_annex_non_annexed_file(two: tuple[Node, Node]) -> None:
         assert [node.read(path) for path in variants(node, "conflictor")] == [b"annexed"]
 
 
+@pytest.mark.thorough
 def test_annex_non_annexed_symlink(two: tuple[Node, Node]) -> None:
     one, other = two
     one.commit_annexed({"conflictor": "annexed"})
@@ -301,6 +302,7 @@ def test_annex_non_annexed_symlink(two: tuple[Node, Node]) -> None:
         assert [node.read(path) for path in variants(node, "conflictor")] == [b"annexed"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("directory", [True, False])
 def test_annex_uncommitted_local_file_in_the_way(two: tuple[Node, Node], directory: bool) -> None:
     one, other = two
@@ -315,6 +317,7 @@ def test_annex_uncommitted_local_file_in_the_way(two: tuple[Node, Node], directo
     assert one.read("conflictor") == b"annexed"
 
 
+@pytest.mark.thorough
 def test_annex_symlink_bit(two: tuple[Node, Node]) -> None:
     """A conflict in an annexed file must not turn symlinks into files, nor files into symlinks."""
     for node in two:
@@ -325,6 +328,7 @@ def test_annex_symlink_bit(two: tuple[Node, Node]) -> None:
         assert len([line for line in modes if line.startswith("120000") and "conflictor.variant" in line]) == 2
 
 
+@pytest.mark.thorough
 def test_annex_adjusted_branch(two: tuple[Node, Node]) -> None:
     one, other = two
     for node in two:
@@ -338,7 +342,7 @@ def test_annex_adjusted_branch(two: tuple[Node, Node]) -> None:
         assert other.read(path) == one.read(path)
 
 
-@pytest.mark.parametrize("locked_first", [True, False])
+@pytest.mark.parametrize("locked_first", sample([True, False], 1))
 def test_annex_locked_against_unlocked(two: tuple[Node, Node], locked_first: bool) -> None:
     first, second = two if locked_first else two[::-1]
     for node in two:

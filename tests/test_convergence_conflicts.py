@@ -128,7 +128,7 @@ def as_committed(node: Node, path: str) -> bool:
     return held == committed or node.run("git-annex", "calckey", path).out.strip().encode() in committed
 
 
-@pytest.mark.parametrize("topology", sample(["bare hub", "ring", "star", "line"], 2))
+@pytest.mark.parametrize("topology", sample(["bare hub", "ring", "star", "line"], 1))
 def test_nodes_that_sync_one_after_another_end_with_one_commit(net: Network, topology: str) -> None:
     links, diameter = TOPOLOGIES[topology]
     nodes, editor = build(net, links), Editor(SEED)

@@ -203,6 +203,7 @@ def test_every_way_to_the_manual(here: Node, installed: Path, command: str, titl
     assert first_line(reader(here, installed, *command.split())) == title
 
 
+@pytest.mark.thorough
 @pytest.mark.slow
 def test_pip_installs_the_pages(here: Node, tmp_path: Path) -> None:
     """A plain installation from a copy of the source, without its dependencies (which this environment lends)."""

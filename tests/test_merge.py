@@ -78,6 +78,7 @@ def test_lines_of_one_file_come_together(pair: tuple[Node, Node]) -> None:
     assert laptop.read("a.txt") == b"ONE\ntwo\nTHREE\n"
 
 
+@pytest.mark.thorough
 def test_user_configuration_does_not_change_what_a_fast_forward_is(pair: tuple[Node, Node]) -> None:
     laptop, desktop = pair
     for key, value in (("merge.autoStash", "true"), ("merge.ff", "false"), ("branch.main.mergeOptions", "--squash")):
@@ -93,6 +94,7 @@ def test_user_configuration_does_not_change_what_a_fast_forward_is(pair: tuple[N
     assert laptop.head() == theirs
 
 
+@pytest.mark.thorough
 def test_several_heads_are_folded_in_order_of_commit_id(net: Network, pair: tuple[Node, Node]) -> None:
     laptop, desktop = pair
     nas = net.clone(laptop, "nas")

@@ -153,6 +153,7 @@ def test_symlink_in_the_way_of_a_directory(pair: Pair, tmp_path: Path) -> None:
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+@pytest.mark.thorough
 def test_file_becomes_a_directory_and_back(pair: Pair) -> None:
     laptop, desktop = pair
     desktop.commit({"d": "file\n"})
@@ -384,6 +385,7 @@ def test_commit_made_while_we_merge(pair: Pair) -> None:
     assert laptop.git("status", "--porcelain").out == ""
 
 
+@pytest.mark.thorough
 def test_many_commits_while_many_merges(net: Network, pair: Pair) -> None:
     """Nothing that the user commits or receives meanwhile is lost, whoever is faster."""
     laptop, desktop = pair
@@ -455,6 +457,7 @@ def test_half_written_work_tree_is_completed(pair: Pair, how: str) -> None:
     assert not (laptop.path / ".git/syncx-fast-forward").exists()
 
 
+@pytest.mark.thorough
 def test_killed_between_index_and_branch(pair: Pair) -> None:
     laptop, desktop = pair
     desktop.commit({"gone.txt": "gone\n"})

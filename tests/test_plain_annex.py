@@ -71,6 +71,7 @@ def test_locked_against_unlocked_is_decided_alike(three: tuple[Node, Node, Node]
     assert tree(laptop) == tree(server)
 
 
+@pytest.mark.thorough
 def test_texts_that_syncx_united_are_taken_by_the_others(three: tuple[Node, Node, Node]) -> None:
     """The server cannot unite texts itself; with the driver it can."""
     laptop, desktop, server = three

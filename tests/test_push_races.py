@@ -57,6 +57,7 @@ def test_five_clones_push_to_one_hub_at_the_same_moment(net: Network) -> None:
     hub.git("fsck", "--no-dangling", "--no-progress")
 
 
+@pytest.mark.thorough
 def test_annexed_content_records_of_all_survive_the_race(net: Network) -> None:
     hub, clones = several(net, 4)
     for clone in clones:
@@ -84,6 +85,7 @@ def test_a_lost_race_is_fetched_merged_and_pushed_again(net: Network) -> None:
     assert mine.read("theirs.txt") == b"theirs"
 
 
+@pytest.mark.thorough
 def test_a_race_lost_in_the_middle_of_the_push(net: Network) -> None:
     hub, (mine, theirs) = several(net, 2)
     ahead = theirs.commit({"theirs.txt": "theirs"})

@@ -332,6 +332,7 @@ def test_criss_cross_histories_lose_nothing(repo, drawn):
     assert not lost_paths(memory, ["one", "two"], "left", "right", "result")
 
 
+@pytest.mark.thorough
 @IN_GIT
 @given(TRIPLE, st.data())
 def test_a_third_one_in_any_order_loses_nothing(repo, triple, data):

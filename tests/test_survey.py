@@ -49,6 +49,7 @@ def plan_of(node: Node, *args: str) -> dict:
     return answer
 
 
+@pytest.mark.thorough
 def test_nodes_that_do_not_reach_each_other_make_the_same_plan(chain: list[Node]) -> None:
     laptop, desktop, nas = chain
     for node in chain:

@@ -153,6 +153,7 @@ def test_dry_run_tells_and_changes_nothing(lan: tuple[Node, Node, Node]) -> None
     assert (keys_on_disk(nas), laptop.head("git-annex")) == (set(), before)
 
 
+@pytest.mark.thorough
 def test_unused_keys_travel_when_asked_for(lan: tuple[Node, Node, Node]) -> None:
     laptop, _, nas = lan
     laptop.git("rm", "--quiet", "one")

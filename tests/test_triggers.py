@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from byhooks import at_rest, hooked, log, settle, state, until
-from network import Network, Node
+from network import Network, Node, sample
 from sshd import Sshd
 
 
@@ -124,7 +124,7 @@ def test_star_with_a_bare_hub_over_ssh(net: Network) -> None:
             settle(everyone, 120)
 
 
-@pytest.mark.parametrize("shape", ["ring", "mesh"])
+@pytest.mark.parametrize("shape", sample(["mesh", "ring"], 1))
 def test_six_that_commit_at_once_come_to_rest(net: Network, shape: str) -> None:
     first = net.create("n0")
     first.commit({"a.txt": "a\n"})
