@@ -6,8 +6,12 @@ Python's own fork holds locks of the logging module, and frees them in code that
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 _depth = 0  # of shields of the main thread
 _waiting = False  # whether a signal came meanwhile
@@ -37,3 +41,22 @@ def shielded() -> Iterator[None]:
         if _waiting and not _depth:
             _waiting = False
             raise KeyboardInterrupt
+
+
+def heed(told: Callable[[], None]) -> None:
+    """From now on have a thread call `told` at the first signal to end, and raise nothing.
+
+    The main thread would do where it never waits for long: of a signal that comes just before it hears afterwards.
+    """
+    heard, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+    for number in ENDING:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+    def wait() -> None:
+        os.read(heard, 1)
+        told()
+
+    threading.Thread(target=wait, daemon=True, name="heed").start()

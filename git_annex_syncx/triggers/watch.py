@@ -12,7 +12,6 @@ import importlib.util
 import logging
 import os
 import queue
-import signal
 import threading
 import time
 from collections.abc import Collection, Iterable
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from git_annex_syncx import view_log
 from git_annex_syncx.errors import Away, SyncxError, UsageError
-from git_annex_syncx.gateway import git, run
+from git_annex_syncx.gateway import git, interrupts, run
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Failure, Outbox
 from git_annex_syncx.gateway.settings import read_settings
@@ -87,11 +86,11 @@ class Watch:
 
     def run(self) -> None:
         """Look after it until we are told to end."""
+        interrupts.heed(self._end)
         view_log.talk(self._verbose)
         view_log.line(f"watching {self._home}")
         self._drives.look(self._repo, self._settings.remotes.values())  # the first look is for these too
         reasons: set[str | Request] = {"start"}
-        self._heed_signals()
         threading.Thread(target=self._beat, daemon=True, name="beat").start()
         try:
             with contextlib.suppress(KeyboardInterrupt):  # a program was to be started, but we are being ended
@@ -105,22 +104,8 @@ class Watch:
                 self._ear.stop()
             run.end_all(LAST_WAIT)
 
-    def _heed_signals(self) -> None:
-        """Let them wake a thread of ours: the main thread may wait, and then hears of a signal only afterwards.
-
-        An exception out of nowhere could get lost, or leave a lock locked for ever.
-        """
-        heard, told = os.pipe()
-        os.set_blocking(told, False)
-        signal.set_wakeup_fd(told)
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, lambda *_: None)
-        threading.Thread(target=self._end_when_told, args=(heard,), daemon=True, name="end").start()
-
-    def _end_when_told(self, heard: int) -> None:
+    def _end(self) -> None:
         """End the programs that the main thread may wait for, too."""
-        os.read(heard, 1)
         self._events.put(END)
         run.end_all(LAST_WAIT)
 
