@@ -288,6 +288,16 @@ def test_a_push_that_went_over_ours_is_noticed_at_the_next_run(cloud: tuple[Node
     assert laptop.syncx("push").event("push", "cloud")["result"] == "current"
 
 
+def test_a_store_that_git_cannot_be_read_back_from_is_said_to_be_one(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "a"})
+    (store := net.root / "store").mkdir()
+    words = ("type=directory", f"directory={store}", "encryption=none", "chunk=1MiB", "--with-url")
+    laptop.annex("initremote", "--quiet", "store", *words)
+    for _ in range(2):
+        assert "chunk=" in laptop.run("git-annex-syncx", "push", ok=1).err
+
+
 def test_two_that_push_to_one_special_remote_at_once_lose_nothing(cloud: tuple[Node, Node, Path]) -> None:
     laptop, desktop, _ = cloud
     laptop.syncx("push")

@@ -300,10 +300,14 @@ def _unverified(remote: Remote) -> str:
 
 
 def _verify(node: Node, remote: Remote) -> None:
-    """Raises LostRace where the remote does not have what it is remembered to have."""
+    """Raises LostRace where the remote has not what it is remembered to have, SyncxError where it has nothing."""
     prefix = f"refs/remotes/{remote.name}/"
     remembered = {
         "refs/heads/" + name.removeprefix(prefix): value for name, value in git.refs(node.repo, prefix).items()
     }
-    if transport.ls_remote(node.repo, node.settings, remote) != remembered:
+    there = transport.ls_remote(node.repo, node.settings, remote)
+    if remembered and not there:
+        what = f"what was pushed to {remote.name} is not there: git sees nothing in it"
+        raise SyncxError(what, "git-annex cannot read git back from a special remote with chunk=: make one without")
+    if there != remembered:
         raise LostRace(f"a push of somebody else's to {remote.name} went over ours", "the next run tries again")
