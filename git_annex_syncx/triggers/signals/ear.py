@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import threading
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 Ask = Callable[[Iterable[tuple[Request, float]]], None]
 KNOWN_FOR = 10.0  # seconds for which the list of repositories is believed
 LOOK_ONCE = 60.0  # seconds between two looks that a new connection can cause
+MENDED = 600.0  # seconds between two looks whether the user has mended a channel that cannot work
 SAVE_EVERY = 10.0  # seconds between two notes of the counts
 
 
@@ -70,16 +72,23 @@ class Ear:
         return verdict
 
     def _listen(self, address: str) -> None:
-        """For as long as we run; what no other try can mend is said once, until the configuration changes."""
-        try:
-            channel: Channel = open_channel(self._repo, self._settings.annex_uuid, address)
-            channel.listen(self._heard, self._connected, self._stop)
-        except SyncxError as error:
-            log.warning("%s: %s", shown(address), error)
-            self._trouble[shown(address)] = str(error)
-            self._save()
-        except Exception:
-            log.exception("%s", shown(address))
+        """For as long as we run; what the user has to mend is said once, and looked at again now and then."""
+        while not self._stop.is_set():
+            try:
+                channel: Channel = open_channel(self._repo, self._settings.annex_uuid, address)
+                channel.listen(self._heard, functools.partial(self._connected, address), self._stop)
+            except SyncxError as error:
+                self._complain(shown(address), str(error))
+                self._stop.wait(MENDED)
+            except Exception:
+                log.exception("%s", shown(address))
+                return
+
+    def _complain(self, address: str, wrong: str) -> None:
+        if self._trouble.get(address) != wrong:
+            log.warning("%s: %s", address, wrong)
+        self._trouble[address] = wrong
+        self._save()
 
     def _heard(self, raw: bytes) -> None:
         try:
@@ -87,8 +96,10 @@ class Ear:
         except (SyncxError, OSError) as error:
             log.warning("a signal could not be looked into: %s", error)
 
-    def _connected(self) -> None:
+    def _connected(self, address: str) -> None:
         """Something may have been missed: look once at everything."""
+        self._trouble.pop(shown(address), None)
+        self._save()
         now = time.monotonic()
         if now - self._looked >= LOOK_ONCE:
             self._looked = now
