@@ -48,7 +48,7 @@ def hooked(nodes: Iterable[Node], **settings: str) -> Iterator[None]:
 def dismiss(node: Node) -> None:
     """End the process that attends to a repository's requests."""
     with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
-        os.kill(int((state(node) / "requests.pid").read_text()), signal.SIGTERM)
+        os.kill(int((state(node) / "requests.pid").read_text().split()[0]), signal.SIGTERM)
 
 
 def at_rest(nodes: Iterable[Node]) -> bool:

@@ -128,7 +128,7 @@ def meet(left: Node, right: Node) -> tuple[str, str]:
     sample([
         ("unlocked", True), ("locked", False), ("deleted", False), ("text", True),
         ("unlocked", False), ("locked", True), ("deleted", True), ("text", False),
-    ], 3),
+    ], 2),
 )  # fmt: skip
 def test_every_pair_of_versions_in_one_merge(net: Network, base: str, adjusted: bool) -> None:
     """All 55 pairs at once, each in a directory of its own, both ways round."""
@@ -169,7 +169,7 @@ NEIGHBOURS = {
 }
 
 
-@pytest.mark.parametrize("name", sample(list(NEIGHBOURS), 4))
+@pytest.mark.parametrize("name", sample(list(NEIGHBOURS), 2))
 def test_conflicts_beside_each_other(net: Network, name: str) -> None:
     versions, base = NEIGHBOURS[name]
     left, right = pair_of(net, dict.fromkeys(versions, base))

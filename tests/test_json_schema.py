@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from network import Network, Ran
+from network import Network, Node, Ran
+from watching import Watching
 
 from git_annex_syncx.model import Fate, Result
 
@@ -20,7 +21,7 @@ COLUMNS = [
     ("Status", "state"), ("File", "state"), ("Hook", "state"),
 ]  # fmt: skip
 TYPES: dict[str, type | tuple[type, ...]] = {
-    "string": str, "number": (int, float), "null": type(None), "boolean": bool,
+    "string": str, "number": (int, float), "null": type(None), "boolean": bool, "object": dict,
 }  # fmt: skip
 
 
@@ -46,7 +47,14 @@ def section_of(printed: dict[str, Any]) -> str:
     """The section that describes an object."""
     if printed["event"] == "summary":
         return "Status summary" if printed["command"] == "status" else "Summary"
-    named = {"status": "Status", "file": "File", "would": "Would", "pause": "Pause", "hook": "Hook"}
+    named = {
+        "status": "Status",
+        "file": "File",
+        "would": "Would",
+        "pause": "Pause",
+        "hook": "Hook",
+        "signal": "Signal",
+    }
     return named.get(printed["event"], "Event")
 
 
@@ -272,6 +280,22 @@ def it_runs_by_itself(net: Network, seen: Seen) -> None:
     seen.plain(here.syncx("pause", "storehouse", "--for", "1h"), "Pause")
     seen.run(here.syncx("status"))
     assert here.syncx("resume").events == []
+    others_are_told(here, seen)
+
+
+def others_are_told(here: Node, seen: Seen) -> None:
+    """The part of the story in which signals are sent and heard."""
+    bell = here.net.root / "bell"
+    bell.write_text('#!/bin/sh\ncase $1 in send) cat >>"$0.heard" ;; *) exec tail -n +1 -F "$0.heard" ;; esac\n')
+    bell.chmod(0o755)
+    here.config("syncx.signal", f"exec:{bell}")
+    for action in ("send", "test"):
+        seen.plain(here.syncx("signal", action), "Signal")
+    here.git("config", "--add", "syncx.signal", "carrier-pigeon:home")
+    seen.plain(here.syncx("signal", "send", ok=1), "Signal")
+    with Watching(here) as service:
+        service.wait_for("carrier-pigeon")
+    seen.run(here.syncx("status"))
 
 
 def test_what_is_printed_is_documented_and_what_is_documented_is_printed(seen: Seen) -> None:

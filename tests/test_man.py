@@ -136,9 +136,15 @@ def test_the_examples_run(net: Network) -> None:
     here.commit({"a.txt": "a\n"})
     here.commit_annexed({"photos/beach.jpg": "a photo"})
     net.connect(*((here, net.clone(here, name, bare=True)) for name in ("nas", "usb", "laptop", "desktop")))
+    bell = net.root / "bell"
+    bell.write_text('#!/bin/sh\ncase $1 in send) cat >>"$0.heard" ;; *) exec tail -n +1 -F "$0.heard" ;; esac\n')
+    bell.chmod(0o755)
+    here.config("syncx.signal", f"exec:{bell}")
     for line in lines:
         words = shlex.split(line.partition(" | ")[0])
-        if words[-1] == "watch":
+        if words[-1] == "listen":  # until it is interrupted
+            here.run("timeout", "-s", "INT", "2", *words, ok=None)
+        elif words[-1] == "watch":
             with Watching(here, *words[2:-1]):
                 pass
         else:

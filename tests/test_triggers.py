@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from byhooks import at_rest, hooked, log, settle, state, until
-from network import Network, Node, sample
+from network import THOROUGH, Network, Node, sample
 from sshd import Sshd
+
+SIZE = 4 if THOROUGH == 1 else 6  # repositories that commit at once
 
 
 def acquainted(nodes: list[Node]) -> list[Node]:
@@ -71,8 +73,8 @@ def test_fifty_commits_in_five_seconds_are_few_runs(net: Network) -> None:
         seconds = time.monotonic() - begun
         settle(nodes)
         assert {f"{number}.txt" for number in range(50)} <= set(b.files())
-        pushed = [line for line in log(a).splitlines() if line.endswith("push b: done")]
-        assert 1 <= len(pushed) <= 2 * (seconds + 2), log(a)  # a run a second, which may tell of its links too
+        moves = b.git("reflog", "show", "refs/heads/synced/main").out.splitlines()
+        assert len(moves) <= seconds + 4, log(a)  # a run a second
 
 
 def test_ten_thousand_triggers_are_at_most_two_runs(net: Network) -> None:
@@ -86,7 +88,7 @@ def test_ten_thousand_triggers_are_at_most_two_runs(net: Network) -> None:
         until(lambda: at_rest([a]), "the first run is done")
         counter.write_text("")
         script = f'i=0; while [ $i -lt 10000 ]; do . "{hook}"; i=$((i+1)); done'
-        a.config("remote.b.annex-sync-command", f"echo run >>{counter}; sleep 20")
+        a.config("remote.b.annex-sync-command", f"echo run >>{counter}; sleep 8")
         hook.write_bytes(
             b"\n".join(line for line in hook.read_bytes().splitlines() if b"git annex" not in line) + b"\n"
         )
@@ -125,17 +127,17 @@ def test_star_with_a_bare_hub_over_ssh(net: Network) -> None:
 
 
 @pytest.mark.parametrize("shape", sample(["mesh", "ring"], 1))
-def test_six_that_commit_at_once_come_to_rest(net: Network, shape: str) -> None:
+def test_many_that_commit_at_once_come_to_rest(net: Network, shape: str) -> None:
     first = net.create("n0")
     first.commit({"a.txt": "a\n"})
-    nodes = [first, *(net.clone(first, f"n{number}") for number in range(1, 6))]
+    nodes = [first, *(net.clone(first, f"n{number}") for number in range(1, SIZE))]
     if shape == "mesh":
         net.mesh(*nodes)
     else:
-        for node in nodes[2:5]:
+        for node in nodes[2 : SIZE - 1]:
             node.git("remote", "remove", "n0")
         for number, node in enumerate(nodes):
-            net.connect((node, nodes[(number + 1) % 6]), (node, nodes[number - 1]))
+            net.connect((node, nodes[(number + 1) % SIZE]), (node, nodes[number - 1]))
     with hooked(nodes, settleTime="2s"):
         for node in nodes:
             persistent_commit(node, f"{node.name}.txt")
@@ -194,7 +196,7 @@ def test_killed_run_leaves_no_lock_and_its_request_is_done_by_the_next(net: Netw
         a.commit({"one.txt": "1\n"})
         pid = state(a) / "requests.pid"
         until(lambda: pid.exists() and list(Path(state(a) / "requests").glob("*.taken")), "the run is under way")
-        subprocess.run(["kill", "-KILL", pid.read_text().strip()], check=True)
+        subprocess.run(["kill", "-KILL", pid.read_text().split()[0]], check=True)
         a.config("remote.b.annex-sync-command", "true")
         a.syncx("retry")
         assert b.head("main") == a.head() or b.head("synced/main") == a.head()

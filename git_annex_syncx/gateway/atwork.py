@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from pathlib import Path
 
-from git_annex_syncx.errors import Busy
+from git_annex_syncx.errors import Busy, ProgramFailed
 from git_annex_syncx.gateway import files
 from git_annex_syncx.gateway.git import Repository
 
 PROCESSES = Path("/proc/self/fd")  # Linux; elsewhere nothing is known of processes
+COLLISION = re.compile(r"Unable to create '.*\.lock': File exists|cannot lock ref 'HEAD': is at ")
 STALE = 5.0  # seconds after which a lock that nobody holds is taken for left behind
+
+
+def collided(error: ProgramFailed) -> bool:
+    """Whether a program of ours failed because somebody else was at work at that instant."""
+    return COLLISION.search(error.stderr) is not None
 
 
 def intend(repo: Repository, new: str) -> None:

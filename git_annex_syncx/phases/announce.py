@@ -24,6 +24,7 @@ LIMIT = 60.0  # seconds for a program of the user's, and for all that still are 
 LONGEST = 60_000  # bytes of a variable; a system that takes more than 128 kB is rare
 # A shell of its own around the command: what it prints is nobody's, and its parent is not the run.
 WITHIN_SHELL = 'sh -c "$1" </dev/null >/dev/null; exit $?'
+MOST_WAITING = 1000  # changes that wait for a program of the user's; more are dropped
 PERSISTENT = 3  # failures in a row, before anybody is told
 DAY = 86400.0
 PREFIX = "told "  # facts of the outbox: when the user was told of a failure that persists
@@ -33,20 +34,21 @@ CHANGES = {
 }  # fmt: skip
 
 
-def announced(node: Node, events: Iterable[Event]) -> Iterator[Event]:
+def announced(node: Node, events: Iterable[Event], teller: Teller | None = None) -> Iterator[Event]:
     """Pass events on; the user's programs hear of changes as they come, and at the end of what keeps failing.
 
-    `events` have been recorded in the outbox.
+    `events` have been recorded in the outbox. A `teller` that outlives the run is not waited for.
     """
-    with Teller(node) as teller:
+    with contextlib.ExitStack() as stack:
+        told = teller or stack.enter_context(Teller(node))
         try:
             for event in events:
                 if isinstance(event, Outcome):
                     for change in changes(event):
-                        teller.tell(node.settings.on_change, change)
+                        told.tell(node.settings.on_change, change)
                 yield event
         finally:
-            _tell_of_failures(node, teller)
+            _tell_of_failures(node, told)
 
 
 class Teller:
@@ -56,7 +58,7 @@ class Teller:
         """Nothing is started before there is something to tell; `limit` in seconds."""
         self._node, self._limit = node, limit
         self._deadline = math.inf
-        self._queue: queue.Queue[tuple[str, Mapping[str, str]] | None] = queue.Queue()
+        self._queue: queue.Queue[tuple[str, Mapping[str, str]] | None] = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Teller:
@@ -68,7 +70,8 @@ class Teller:
         if self._thread is None:
             return
         self._deadline = time.monotonic() + self._limit
-        self._queue.put(None)
+        with contextlib.suppress(queue.Full):
+            self._queue.put(None, timeout=self._limit)
         if kind is None:
             self._thread.join()
 
@@ -76,7 +79,11 @@ class Teller:
         """Run a command of the user's with these variables, soon; an Apprise address is such a command too."""
         if not command:
             return
-        self._queue.put((command, variables))
+        try:
+            self._queue.put_nowait((command, variables))
+        except queue.Full:
+            log.warning("%s: not run for %s, too much waits for it", _shown(command), variables["SYNCX_EVENT"])
+            return
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, daemon=True, name="tell")
             self._thread.start()

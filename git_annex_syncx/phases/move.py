@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_annex_syncx.errors import ProgramFailed, Refused
+from git_annex_syncx.errors import Busy, ProgramFailed, Refused
 from git_annex_syncx.gateway import annex, atwork, git, objects, obstacles, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Head
@@ -18,12 +18,17 @@ def position(repo: Repository, head: Head) -> str | None:
 def move(repo: Repository, head: Head, ours: str | None, target: str) -> None:
     """Move the branch, and what stands on it, from `ours` to `target`. Raises Refused, Busy, Moved."""
     worktree.require_no_commit(repo)
-    if head.adjusted:
-        _move_adjusted(repo, head, ours, target)
-    elif head.checked_out and repo.top:
-        worktree.fast_forward(repo, head.basis, ours, target)
-    else:
-        _move_ref(repo, head, ours, target)
+    try:
+        if head.adjusted:
+            _move_adjusted(repo, head, ours, target)
+        elif head.checked_out and repo.top:
+            worktree.fast_forward(repo, head.basis, ours, target)
+        else:
+            _move_ref(repo, head, ours, target)
+    except ProgramFailed as error:
+        if atwork.collided(error):
+            raise Busy("git was at work here at the same instant") from error
+        raise
 
 
 def propagate(repo: Repository, head: Head) -> None:

@@ -7,7 +7,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import drives, git, run
@@ -15,7 +15,7 @@ from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import hold, settle, sync
-from git_annex_syncx.phases.announce import announced
+from git_annex_syncx.phases.announce import Teller, announced
 from git_annex_syncx.phases.dispatch import Order
 from git_annex_syncx.phases.node import Node, choose_remotes, open_node_of
 from git_annex_syncx.phases.patience import is_waiting
@@ -39,9 +39,8 @@ LIVELY = 15.0  # seconds
 
 def trigger(repo: Repository, request: Request, show: Show, stays: float = 0.0) -> None:
     """Ask for something and do it, with all else that is asked, unless another process is at it."""
-    clerk = Clerk(repo, show, stays)
     Desk(repo).ask(request)
-    clerk.attend()
+    Clerk(repo, show, stays).attend()
 
 
 def serve_waiting(repo: Repository, show: Show) -> None:
@@ -77,9 +76,10 @@ def retry(node: Node) -> Iterator[Event]:
 
 def _in_turn(desk: Desk, lane: str, phase: Callable[[Collection[Request]], Iterator[Event]]) -> Iterator[Event]:
     """Do what is due in a lane, unless another process is at it."""
-    while due := [request for request, left in desk.waiting(lane).items() if not left]:
+    while any(not left for left in desk.waiting(lane).values()):
         with desk.turn(lane) as ours:
-            if not ours:
+            due = [request for request, left in desk.waiting(lane).items() if not left]
+            if not ours or not due:
                 return
             desk.take(due)
             yield from phase(due)
@@ -94,6 +94,7 @@ class Clerk:
         self._repo, self._show, self._stays = repo, show, stays
         self._desk = Desk(repo, read_settings(repo).push_delay)
         self._showing = threading.Lock()
+        self._teller: Teller | None = None
         self._busy = 0.0  # seconds until the next look at somebody who is at work
         self._paused = False
         self._others: dict[str, threading.Thread] = {}
@@ -102,13 +103,14 @@ class Clerk:
 
     def attend(self) -> None:
         """See to all that is asked, unless another process does; until nothing is left and nothing comes."""
-        while not self._paused and not run.is_ending() and (self._desk.waiting() or self._alive()):
-            with self._desk.turn(REFS) as ours:
-                if not ours:
-                    return
-                with self._desk.attended():
-                    self._attend()
-            time.sleep(STEP)  # a hook may have seen our name this instant
+        with Teller(open_node_of(self._repo)) as self._teller:  # waits for programs when others can have the turn
+            while not self._paused and not run.is_ending() and self._is_needed(self._desk.waiting()):
+                with self._desk.turn(REFS) as ours:
+                    if not ours:
+                        return
+                    with self._desk.attended():
+                        self._attend()
+                time.sleep(STEP)  # a hook may have seen our name this instant
 
     def _attend(self) -> None:
         idle = time.monotonic()
@@ -123,15 +125,17 @@ class Clerk:
             for lane in {request.lane for request in due} - {REFS}:
                 self._begin(lane)
             now = time.monotonic()
-            if waiting or self._alive():
+            if self._is_needed(waiting):
                 idle = now
             elif now - idle >= self._stays:
                 return
             lively = now - idle < LIVELY and min(waiting.values(), default=0.0) < LIVELY
             time.sleep(STEP if lively else SLOW_STEP)
 
-    def _alive(self) -> bool:
-        return any(thread.is_alive() for thread in self._others.values())
+    def _is_needed(self, waiting: Iterable[Request]) -> bool:
+        """Whether there is anything to do that is not left to another process."""
+        working = any(thread.is_alive() for name, thread in self._others.items() if name not in self._shut)
+        return working or any(request.lane not in self._shut for request in waiting)
 
     def _begin(self, lane: str) -> None:
         """Have a thread do what is due in a lane, unless one is at it."""
@@ -143,7 +147,9 @@ class Clerk:
     def _serve(self, lane: str) -> None:
         try:
             with self._desk.turn(lane) as ours:
-                if not ours:  # another process is at work there, and will see what is asked
+                if ours:
+                    self._shut.pop(lane, None)
+                else:  # another process is at work there, and will see what is asked
                     self._shut[lane] = time.monotonic() + OCCUPIED
                 while ours and not self._paused and (due := self._due(lane)):
                     self._do(due, self._content if lane == CONTENT else self._drive)
@@ -179,6 +185,8 @@ class Clerk:
             work(node, due)
         except SyncxError as error:
             log.error("%s", error)
+            with contextlib.suppress(SyncxError):  # so that `retry` takes it up
+                node.outbox.record_failure("", "push" if work == self._refs else "transfer", error.what)
         self._desk.done(due)
 
     def _open(self) -> Node | None:
@@ -217,7 +225,7 @@ class Clerk:
     def _run(self, node: Node, events: Iterator[Event]) -> set[Result]:
         """What became of it."""
         outcomes = []
-        for event in announced(node, recorded(node, events)):
+        for event in announced(node, recorded(node, events), self._teller):
             with self._showing:
                 self._show(event)
             if isinstance(event, Outcome):

@@ -34,8 +34,9 @@ BLOCK = """\
 {begin} (removed by: git annex-syncx hooks uninstall)
 syncx_status=$? syncx_place={place}
 {guard}
-    if {plain} && read -r syncx_pid <"$syncx_place.pid" && read -r syncx_name <"/proc/$syncx_pid/comm" &&
-        [ "$syncx_name" = git-annex-syncx ] && true >>"$syncx_place/{kind}"; then :
+    if {plain} && read -r syncx_pid syncx_begun <"$syncx_place.pid" &&
+        read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ syncx_runs _ <"/proc/$syncx_pid/stat" &&
+        [ "$syncx_runs" = "$syncx_begun" ] && true >>"$syncx_place/{kind}"; then :
     else
         syncx={program}; [ -x "$syncx" ] || syncx=git-annex-syncx
         ( "$syncx" trigger {name} </dev/null >/dev/null 2>&1 & )

@@ -82,6 +82,8 @@ class Desk:
         """Ask for it in `delay` seconds, or earlier where that has been asked already."""
         path, due = request.at(self._place), time.time() + delay
         with files.writing(path):
+            if self._place.parent.parent.is_dir():
+                self._place.mkdir(parents=True, exist_ok=True)  # the user may have cleared it away
             try:
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             except FileExistsError:
@@ -91,20 +93,31 @@ class Desk:
                 os.utime(path, (due, due))
 
     def waiting(self, lane: str = "") -> dict[Request, float]:
-        """What was asked (of one lane), and in how many seconds it is due."""
-        now, found = time.time(), {}
-        for name in os.listdir(self._place):
-            request = Request.of(name)
-            if not name.endswith(TAKEN) and lane in ("", request.lane):
+        """What was asked (of one lane), and in how many seconds it is due: now, where somebody has begun with it.
+
+        Who has begun holds the lane, or is dead.
+        """
+        now, found = time.time(), dict[Request, float]()
+        for name in self._names():
+            request = Request.of(name.removesuffix(TAKEN))
+            if lane in ("", request.lane):
                 left = _date(self._place / name) - now + (self.grace if request.kind == "commit" else 0.0)
-                found[request] = left if 0 < left <= LONGEST else 0.0
+                left = left if 0 < left <= LONGEST and not name.endswith(TAKEN) else 0.0
+                found[request] = min(left, found.get(request, left))
         return found
+
+    def _names(self) -> list[str]:
+        try:
+            return os.listdir(self._place)
+        except FileNotFoundError:
+            return []
 
     def take(self, requests: Iterable[Request]) -> None:
         """Begin with them: what is asked from now on is asked anew."""
         for request in requests:
             path = request.at(self._place)
-            path.rename(path.with_name(path.name + TAKEN))
+            with contextlib.suppress(FileNotFoundError):
+                path.rename(path.with_name(path.name + TAKEN))
 
     def done(self, requests: Iterable[Request]) -> None:
         """They are done."""
@@ -117,7 +130,7 @@ class Desk:
         """Tell the hooks that this process sees what is asked."""
         path = attendant(self._place)
         with contextlib.suppress(SyncxError):  # then they start another, which finds that it is not needed
-            files.write(path, f"{os.getpid()}\n")
+            files.write(path, f"{os.getpid()} {_begun()}\n")
         try:
             yield
         finally:
@@ -136,11 +149,19 @@ class Desk:
             yield True
 
     def _ask_again(self, lane: str) -> None:
-        for name in os.listdir(self._place):
+        for name in self._names():
             request = Request.of(name.removesuffix(TAKEN))
             if name.endswith(TAKEN) and request.lane == lane:
                 (self._place / name).unlink(missing_ok=True)
                 self.ask(request)
+
+
+def _begun() -> str:
+    """When this process was started, as Linux has it: a number alone may be another's by now."""
+    try:
+        return Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
 
 
 def _date(path: Path) -> float:

@@ -26,6 +26,7 @@ from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Failure, Outbox
 from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.phases import hold
+from git_annex_syncx.phases.node import open_node_of
 from git_annex_syncx.triggers.follow import FileWatcher
 from git_annex_syncx.triggers.mounts import Drives
 from git_annex_syncx.triggers.requests import Desk, Request
@@ -66,6 +67,7 @@ def watch(repo: Repository, verbose: int) -> None:
     """Look after a repository until we are told to end. Raises UsageError where the file watcher is missing."""
     if importlib.util.find_spec("watchfiles") is None:
         raise UsageError("watch needs the package watchfiles", "pip install 'git-annex-syncx[watch]'")
+    open_node_of(repo)  # where no run can work, this says why
     Watch(repo, verbose).run()
 
 
@@ -196,7 +198,10 @@ class Watch:
         """Note what is asked, and have a process do what waits, unless all is paused. Raises SyncxError."""
         desk = Desk(self._repo, self._settings.push_delay)
         for request in requests:
-            desk.ask(request)
+            try:
+                desk.ask(request)
+            except SyncxError as error:  # a name that is too long, say: no other has to wait for it
+                view_log.line(str(error))
         if hold.EVERYTHING not in self._seen.paused and desk.waiting():
             self._start()
 
