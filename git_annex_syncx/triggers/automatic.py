@@ -35,6 +35,7 @@ NEWS = ("fetch", "merge")  # after these there may be other content to move
 OCCUPIED = 5.0  # seconds until the next look at a remote that another transfer is at work with
 STEP, SLOW_STEP = 0.05, 0.5  # seconds between two looks at the requests; slow ones where long nothing came
 LIVELY = 15.0  # seconds
+LONGEST_GRACE = 10.0  # seconds that what was received waits for a commit that may still be amended
 
 
 def trigger(repo: Repository, request: Request, show: Show, stays: float = 0.0) -> None:
@@ -120,6 +121,8 @@ class Clerk:
                 one: left for one, left in self._desk.waiting().items() if now >= self._shut.get(one.lane, now)
             }
             due = {request for request, left in waiting.items() if not left}
+            if 0 < waiting.get(Request("commit"), 0.0) <= LONGEST_GRACE:  # any push would take the commit along
+                due = {request for request in due if request.lane != REFS}
             if refs_due := frozenset(request for request in due if request.lane == REFS):
                 self._do(refs_due, self._refs)
             for lane in {request.lane for request in due} - {REFS}:
