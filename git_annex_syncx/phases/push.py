@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, git, transport, turns, worktree
@@ -43,6 +43,7 @@ class Pushing:
     head: Head
     merging: merge.Merging
     records: bool = False
+    caught_up: list[str] = field(default_factory=list)  # remotes whose lost race made a merge
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,11 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
             if outcome.result in (Result.DONE, Result.CURRENT):
                 arrived.add(outcome.remote)
             yield outcome
-        # A lost race makes a merge: whoever got the branch before it wants it too.
+        # A lost race makes a merge: whoever got the branch before it wants it too. What the user commits meanwhile is
+        # for another run: it may still be amended.
+        if not pushing.caught_up:
+            return
+        pushing.caught_up.clear()
         known = _look(node, pushing)
         todo = tuple(r for r in todo if r.name in arrived and _spec(node.repo, _sides(known, pushing, r)).wanted)
         if not todo:
@@ -159,6 +164,7 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
             merge.merge_annex_branches(node, pushing.merging.remotes)
         else:
             details = merge.resolved(merge.bring_together(node, pushing.merging, remote.name))
+            pushing.caught_up.append(remote.name)
         try:
             outcome = _attempt(node, pushing, _as_merged(before, git.refs(node.repo)), remote)
             return replace(outcome, details={**outcome.details, **details})
