@@ -257,7 +257,7 @@ def environment() -> Mapping[str, str]:
     }
     env.pop("LANGUAGE", None)
     # git-annex installed beside this program is found when the PATH lacks one.
-    env["PATH"] = os.pathsep.join(filter(None, [env.get("PATH"), str(Path(sys.executable).parent), os.defpath]))
+    env["PATH"] = os.pathsep.join([env.get("PATH") or os.defpath, str(Path(sys.executable).parent)])
     if not interactive():
         env |= {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
         env.pop("SSH_ASKPASS", None)
