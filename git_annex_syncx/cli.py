@@ -539,7 +539,7 @@ def main() -> None:
     """Run the command line; the one place that turns errors into exit codes."""
     _open_streams()
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if number != signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     sys.exit(_main())
 

@@ -218,7 +218,7 @@ def _named_by_head(repo: Repository) -> str:
     except OSError:
         return ""
     name = content.removeprefix("ref: ").removesuffix("\n")
-    plain = content.startswith("ref: refs/heads/") and name != "refs/heads/.invalid"
+    plain = content.startswith("ref: refs/heads/") and name not in ("refs/heads/", "refs/heads/.invalid")
     return name if plain else ""
 
 

@@ -75,10 +75,8 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
                 arrived.add(outcome.remote)
             yield outcome
         # A lost race makes a merge: whoever got the branch before it wants it too. What the user commits meanwhile is
-        # for another run: it may still be amended.
-        if not pushing.caught_up:
-            return
-        pushing.caught_up.clear()
+        # for another run: it may still be amended. What git-annex records meanwhile goes at once.
+        pushing = replace(pushing, records=not pushing.caught_up, caught_up=[])
         known = _look(node, pushing)
         todo = tuple(r for r in todo if r.name in arrived and _spec(node.repo, _sides(known, pushing, r)).wanted)
         if not todo:
@@ -193,7 +191,8 @@ def _attempt(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Rem
             node.outbox.forget(_unverified(remote))
         transport.require_present(node.repo, remote)
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
-    if remote.path is not None and not (spec := _still_wanted(node, remote, spec)).wanted:
+    nearby = remote.path is not None and remote.url == remote.push_url and remote.push_addresses == 1
+    if nearby and not (spec := _still_wanted(node, remote, spec)).wanted:
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
     _require_contained(node, pushing, sides, remote)
     if remote.through_special:
