@@ -178,6 +178,7 @@ def test_a_clock_that_was_set_back(hub: tuple[Node, Node]) -> None:
     assert failures(laptop) == []
 
 
+@pytest.mark.thorough
 def test_watch_tries_again_what_is_due_and_lets_it_rest_where_it_cannot_help(hub: tuple[Node, Node]) -> None:
     laptop, bare = hub
     hook = refuse(bare)

@@ -45,6 +45,7 @@ def test_annexed_conflicts_converge_to_the_same_names(three: tuple[Node, Node, N
         assert len(blobs) == 3
 
 
+@pytest.mark.thorough
 def test_both_resolve_the_same_conflict_at_once(three: tuple[Node, Node, Node]) -> None:
     """The two merges differ as commits, not as trees, and the next merge joins them."""
     laptop, desktop, server = three

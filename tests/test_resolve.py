@@ -315,6 +315,7 @@ def test_two_commits_become_one_without_loss(repo, triple):
     assert joined(repo, theirs, ours) == merge, parents
 
 
+@pytest.mark.thorough
 @IN_GIT
 @given(TRIPLE.flatmap(lambda t: st.tuples(st.just(t), trees(t[1]), trees(t[2]))))
 def test_criss_cross_histories_lose_nothing(repo, drawn):

@@ -249,6 +249,7 @@ def test_path_that_begins_with_two_dots(lan: tuple[Node, Node, Node]) -> None:
     assert laptop.syncx("transfer", "nas", "..foo").event("transfer", "nas")["files"] == 1
 
 
+@pytest.mark.thorough
 def test_link_that_was_given_up_takes_no_more_keys(net: Network, lan: tuple[Node, Node, Node]) -> None:
     """Content arrives from one remote after the way onward to another has turned out to be dead."""
     laptop, desktop, nas = lan
@@ -399,6 +400,7 @@ def test_bare_hub_transfers(lan: tuple[Node, Node, Node], net: Network) -> None:
 # What is wanted
 
 
+@pytest.mark.thorough
 def test_standard_groups(net: Network) -> None:
     """A client leaves what is archived, a backup wants all, one of three archives gets it, a source is emptied."""
     camera = net.create("camera")
@@ -737,6 +739,7 @@ def test_limit_holds_over_ssh_with_parallel_transfers(far: tuple[Node, Node, Ssh
     assert keys_on_disk(server) == keys_on_disk(laptop)
 
 
+@pytest.mark.thorough
 def test_limit_follows_the_timetable_while_running(far: tuple[Node, Node, Sshd]) -> None:
     """From 512 KiB/s to 2 MiB/s at the next full minute, in the middle of files."""
     laptop, server, sshd = far

@@ -63,6 +63,7 @@ def test_a_commit_travels_along_a_chain_with_its_content_and_back(net: Network) 
         assert not any("failed" in log(node) for node in nodes)
 
 
+@pytest.mark.thorough
 def test_fifty_commits_in_five_seconds_are_few_runs(net: Network) -> None:
     a, b = nodes = line(net, "a", "b")
     with hooked(nodes, pushDelay="1s"):

@@ -238,6 +238,7 @@ def test_another_repository_in_its_place(laptop: Node, usb: Node, net: Network) 
         watching.wait_until(lambda: usb.head("main") == made)
 
 
+@pytest.mark.thorough
 def test_a_configuration_that_changes(laptop: Node, usb: Node, net: Network) -> None:
     nas = net.clone(laptop, "nas", bare=True)
     config = laptop.path / ".git" / "config"
