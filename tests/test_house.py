@@ -54,6 +54,10 @@ DOORS = {
     "click": {"cli.py"},
     "sqlite3": {"gateway/database.py", "gateway/outbox.py", "gateway/inventory.py"},
     "subprocess": set(),
+    "watchfiles": {"triggers/follow.py"},
+    "apprise": {"gateway/notify.py"},
+    "aiomqtt": {"triggers/signals/mqtt.py"},
+    "slixmpp": {"triggers/signals/session.py", "triggers/signals/xmpp.py"},
 }
 
 

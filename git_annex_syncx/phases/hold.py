@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from git_annex_syncx.gateway.outbox import Failure, Outbox
-from git_annex_syncx.model import Outcome, Remote, Result
-from git_annex_syncx.phases.node import Node, choose_remotes
+from git_annex_syncx.model import Outcome, Remote
+from git_annex_syncx.phases.node import Node, choose_remotes, divided
 
 EVERYTHING = ""  # in place of a remote's name: all automatic work of this repository
 PREFIX = "pause "
@@ -74,16 +74,13 @@ def free(
     for failure in failures:
         if failure.phase in phases and not is_due(failure, now):
             waiting[failure.remote] = max(failure.next, waiting.get(failure.remote, 0.0))
-    chosen, held = [], []
-    for remote in remotes:
-        reason = "paused" if remote.name in paused else ""
-        if not reason and remote.name in waiting:
-            reason = f"failed before, tried again at {_clock(waiting[remote.name])}"
-        if reason:
-            held.append(Outcome("remote", Result.SKIPPED, remote.name, remote.uuid, reason=reason))
-        else:
-            chosen.append(remote)
-    return chosen, held
+
+    def reason(remote: Remote) -> str:
+        if remote.name in paused:
+            return "paused"
+        return f"failed before, tried again at {_clock(waiting[remote.name])}" if remote.name in waiting else ""
+
+    return divided(remotes, reason)
 
 
 def is_due(failure: Failure, now: float) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,10 +55,18 @@ def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) ->
     names, left_out = list(names), {remote.name for name in excepted for remote in _named(node, name)}
     everyone = node.settings.remotes.values()
     asked = [remote for name in names for remote in _some(node, name)] if names else everyone
+
+    def reason(remote: Remote) -> str:
+        return "--except" if remote.name in left_out else "" if names else _left_out(node, remote)
+
+    return divided(dict.fromkeys(asked), reason)
+
+
+def divided(remotes: Iterable[Remote], reason_of: Callable[[Remote], str]) -> tuple[list[Remote], list[Outcome]]:
+    """The remotes that nothing is said against, and outcomes of the others that tell the reason."""
     chosen, skipped = [], []
-    for remote in dict.fromkeys(asked):
-        reason = "--except" if remote.name in left_out else "" if names else _left_out(node, remote)
-        if reason:
+    for remote in remotes:
+        if reason := reason_of(remote):
             skipped.append(Outcome("remote", Result.SKIPPED, remote.name, remote.uuid, reason=reason))
         else:
             chosen.append(remote)
