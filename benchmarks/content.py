@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -18,38 +17,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from network import PROGRAMS, Network, Node
+from rows import Row, report
 from sshd import Proxy, Sshd
 
 RESULTS = Path(__file__).parent / "results" / "content.md"
 SYNCX, ROUNDS = "git-annex-syncx", 3
 UPLINK, CONTENT, FILES = 2_000_000, 5_000_000, 8  # bytes a second, bytes a file, files
 TARGETS = [f"t{n}" for n in range(1, 5)]
-
-
-@dataclass(frozen=True)
-class Row:
-    """What was measured, what it is beside, and the limit of the first (or of the ratio)."""
-
-    what: str
-    value: float
-    unit: str
-    limit: float
-    beside: str = ""
-
-    @property
-    def met(self) -> bool:
-        """Whether the target was reached."""
-        return self.value <= self.limit
-
-    def cells(self) -> tuple[str, ...]:
-        """As a row of a table."""
-        verdict = "met" if self.met else "MISSED"
-        return self.what, f"{self.value:.2f} {self.unit}".strip(), f"at most {self.limit:g}", verdict, self.beside
 
 
 def timed(node: Node, *words: str) -> float:
@@ -257,15 +235,6 @@ def main() -> int:
     if asked.save:
         RESULTS.write_text(report("Content", "content.py", rows, load))
     return 0 if all(row.met for row in rows) else 1
-
-
-def report(title: str, script: str, rows: list[Row], load: float) -> str:
-    """The page that is saved."""
-    head = ("what", "is", "wanted", "", "beside")
-    table = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * 5, *(row.cells() for row in rows))]
-    told = f"Written by `benchmarks/{script} --save`. "
-    told += f"Python {platform.python_version()}, {os.cpu_count()} cores, load {load:.1f} before."
-    return "\n".join((f"# {title}", "", told, "Ratios are measured side by side in one run.", "", *table, ""))
 
 
 if __name__ == "__main__":

@@ -8,21 +8,18 @@ Exit code 1 where a target is missed. `--save` writes results/latency.md.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from byhooks import dismiss, hooked
-from content import Row, report
 from network import Network, Node
+from rows import Row, measured
 
 RESULTS = Path(__file__).parent / "results" / "latency.md"
 FILES, PAUSE, PATIENCE = 10, 4.0, 60.0  # files each, seconds between two, seconds for one to arrive
@@ -140,21 +137,5 @@ def hops(root: Path) -> Iterator[Row]:
     )
 
 
-def main() -> int:
-    """Measure; 1 where a target is missed."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
-    options = parser.parse_args()
-    load, rows = os.getloadavg()[0], []
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as root:
-        for number, part in enumerate((chains, commit_time, hops)):
-            for row in part(Path(root) / str(number)):
-                rows.append(row)
-                print(" | ".join(row.cells()), flush=True)
-    if options.save:
-        RESULTS.write_text(report("Latency", "latency.py", rows, load), encoding="utf-8")
-    return 0 if all(row.met for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measured(__doc__ or "", "Latency", RESULTS, (chains, commit_time, hops)))

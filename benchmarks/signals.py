@@ -9,12 +9,9 @@ content at the desk. Exit code 1 where a target is missed. `--save` writes resul
 
 from __future__ import annotations
 
-import argparse
-import os
 import random
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,8 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from byhooks import hooked
-from content import Row, report
 from network import Network, Node
+from rows import Row, measured
 from servers import Mosquitto
 from test_bridge import two_lans, watching
 
@@ -53,7 +50,7 @@ def every_minute(box: Node, phase: float, stop: threading.Event) -> None:
         wait = max(0.0, MINUTE - (time.monotonic() - begun))
 
 
-def measured(root: Path) -> Iterator[Row]:
+def ways(root: Path) -> Iterator[Row]:
     """Both, in turn."""
     net, lucky = Network(root / "net"), random.Random(SEED)
     laptop, nas, box, desk = everyone = two_lans(net, root / "store")
@@ -83,20 +80,5 @@ def measured(root: Path) -> Iterator[Row]:
     )
 
 
-def main() -> int:
-    """Measure; 1 where a target is missed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--save", action="store_true", help=f"write {RESULTS.name}")
-    options = parser.parse_args()
-    load, rows = os.getloadavg()[0], []
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as root:
-        for row in measured(Path(root)):
-            rows.append(row)
-            print(" | ".join(row.cells()), flush=True)
-    if options.save:
-        RESULTS.write_text(report("Signals", "signals.py", rows, load), encoding="utf-8")
-    return 0 if all(row.met for row in rows) else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measured(__doc__ or "", "Signals", RESULTS, (ways,)))
