@@ -382,7 +382,9 @@ def service(options: Globals, action: str, timer: bool, cron: bool) -> None:
     from git_annex_syncx import view
     from git_annex_syncx.triggers import service as units
 
-    if cron and (timer or action != "show"):
+    if cron and timer:
+        raise click.UsageError("--cron and --timer exclude each other")
+    if cron and action != "show":
         raise click.UsageError("--cron goes with show: the lines are yours to add, with crontab -e")
     for line in units.do(options.node().repo, action, "cron" if cron else "timer" if timer else "watch"):
         view.data(f"{line}\n")
