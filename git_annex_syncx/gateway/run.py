@@ -213,10 +213,11 @@ class Stream:
 
 def leave_running(program: str, *args: str, cwd: Path, env: Mapping[str, str]) -> None:
     """Start a program that nobody waits for, with nothing of ours but the environment."""
-    sh.Command(find(program))(
-        *args, _cwd=str(cwd), _env=dict(env), _bg=True, _bg_exc=False, _return_cmd=True, _new_session=True,
-        _tty_out=False, _encoding=ENCODING, _in=os.devnull, _out=os.devnull, _err=os.devnull,
-    )  # fmt: skip
+    with shielded():
+        sh.Command(find(program))(
+            *args, _cwd=str(cwd), _env=dict(env), _bg=True, _bg_exc=False, _return_cmd=True, _new_session=True,
+            _tty_out=False, _encoding=ENCODING, _in=os.devnull, _out=os.devnull, _err=os.devnull,
+        )  # fmt: skip
 
 
 def end_all(patience: float = PATIENCE) -> None:

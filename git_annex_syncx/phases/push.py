@@ -241,10 +241,13 @@ def _still_wanted(node: Node, remote: Remote, spec: PushSpec) -> PushSpec:
     there = transport.ls_remote(node.repo, node.settings, remote)
     has = {ref: there[ref] for ref, (_, value) in spec.wanted.items() if there.get(ref) == value}
     git.remember_pushed(node.repo, {remote.tracking(ref.removeprefix("refs/heads/")): at for ref, at in has.items()})
-    pairs = ((f"refs/heads/synced/{ref.removeprefix('refs/heads/')}", ref) for ref in spec.wanted)
-    got = {ref for synced, ref in pairs if synced in has or ref in has}
-    got |= {ref for ref in spec.wanted if ref in has or ref.replace("/synced/", "/", 1) in has}
-    return PushSpec({ref: ours for ref, ours in spec.wanted.items() if ref not in got}, spec.leases)
+    arrived = {_branch_of(ref) for ref in has}  # under one of its two names
+    return PushSpec({ref: ours for ref, ours in spec.wanted.items() if _branch_of(ref) not in arrived}, spec.leases)
+
+
+def _branch_of(ref: str) -> str:
+    """The branch that a ref of a remote stands for: refs/heads/main and refs/heads/synced/main -> main."""
+    return ref.removeprefix("refs/heads/").removeprefix("synced/")
 
 
 def _require_contained(node: Node, pushing: Pushing, sides: Sides, remote: Remote) -> None:

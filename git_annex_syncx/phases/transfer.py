@@ -71,18 +71,20 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
                 for outcome in drops.drop(node, _free(run), look_afresh(run), run.looked_at):
                     changes.append(outcome)
                     yield outcome
-            if not (run.order.alone or run.lanes or any(one.result is Result.DONE for one in changes)):
-                return
-            away = [name for name, outcome in run.away.items() if outcome.result is not Result.BUSY]
-            near = [remote for remote in _git_only(run.remotes) if remote.name not in away]
-            yield from push_records(node, near)
-            if run.measured:
-                told = list(planning.tell_links(node))
-                yield from told
-                if told:
-                    yield from push_records(node, near)
+            if run.order.alone or run.lanes or any(one.result is Result.DONE for one in changes):
+                yield from _tell_where_it_is(run)
     except SyncxError as error:
         yield own_failure("transfer", error)
+
+
+def _tell_where_it_is(run: Run) -> Iterator[Outcome]:
+    """Push the git-annex branch; what was measured of the links afterwards, since nobody waits for that."""
+    away = [name for name, outcome in run.away.items() if outcome.result is not Result.BUSY]
+    near = [remote for remote in _git_only(run.remotes) if remote.name not in away]
+    yield from push_records(run.node, near)
+    if run.measured and (told := list(planning.tell_links(run.node))):
+        yield from told
+        yield from push_records(run.node, near)
 
 
 def preview(node: Node, remotes: Iterable[Remote], order: Order) -> list[Load]:
