@@ -51,9 +51,13 @@ class Repository:
 
     @property
     def state_dir(self) -> Path:
-        """Where syncx keeps what it must remember; made on demand."""
+        """Where syncx keeps what it must remember; made on demand, but never the repository itself.
+
+        That may have gone this instant. Raises OSError.
+        """
         path = self.common / "annex" / "syncx"
-        path.mkdir(parents=True, exist_ok=True)
+        for directory in (path.parent, path):
+            directory.mkdir(exist_ok=True)
         return path
 
 

@@ -75,8 +75,7 @@ class Desk:
         self.grace = grace
         self._place = place(repo)
         with files.writing(repo.common):
-            for directory in (repo.common / "annex", self._place.parent, self._place):
-                directory.mkdir(exist_ok=True)  # never the repository itself, which may have gone this instant
+            (repo.state_dir / self._place.name).mkdir(exist_ok=True)
 
     def ask(self, request: Request, delay: float = 0.0) -> None:
         """Ask for it in `delay` seconds, or earlier where that has been asked already."""
