@@ -183,9 +183,12 @@ def test_lines_for_cron(net: Network, units: Units, name: str) -> None:
     node.run("sh", "-c", line.split(None, 5)[5].replace("\\%", "%") + " --no-content")
 
 
-@pytest.mark.parametrize("words", [("install", "--cron"), ("show", "--cron", "--timer")])
-def test_cron_is_only_shown(laptop: Node, units: Units, words: tuple[str, ...]) -> None:
-    assert "--cron goes with show" in units.run(laptop, *words, ok=2).err
+def test_cron_is_only_shown(laptop: Node, units: Units) -> None:
+    assert "--cron goes with show" in units.run(laptop, "install", "--cron", ok=2).err
+
+
+def test_cron_and_timer_exclude_each_other(laptop: Node, units: Units) -> None:
+    assert "--cron and --timer exclude" in units.run(laptop, "show", "--cron", "--timer", ok=2).err
 
 
 # launchd
