@@ -6,12 +6,10 @@ import contextlib
 import functools
 import math
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -529,20 +527,12 @@ def _git_only(remotes: Iterable[Remote]) -> list[Remote]:
     return [remote for remote in remotes if not remote.special]
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """End, and in any case: an exception out of nowhere can leave a lock of some library's locked for ever."""
-    from git_annex_syncx.gateway.interrupts import interrupt
-
-    signal.setitimer(signal.ITIMER_REAL, LAST_RESORT)  # nobody handles it, so the kernel ends us
-    interrupt()
-
-
 def main() -> None:
     """Run the command line; the one place that turns errors into exit codes."""
     _open_streams()
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
-        if number != signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    from git_annex_syncx.gateway import interrupts
+
+    interrupts.obey(LAST_RESORT)
     sys.exit(_main())
 
 

@@ -14,7 +14,8 @@ from git_annex_syncx.conflicts.resolve import Resolution, resolve
 from git_annex_syncx.conflicts.version import Kind, is_file, version_of
 from git_annex_syncx.errors import LostVersion, Refused
 from git_annex_syncx.gateway import objects
-from git_annex_syncx.gateway.git import Repository, independent
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.history import independent
 from git_annex_syncx.model import Entry
 
 log = logging.getLogger(__name__)

@@ -13,6 +13,7 @@ from typing import Any
 from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.annex import CHATTER, IN_PROGRESS
 from git_annex_syncx.gateway.git import Repository, without_probing
+from git_annex_syncx.gateway.lasting import Talk
 from git_annex_syncx.gateway.locations import KEY
 
 NOTE = re.compile(r"^(?:(?:from|to) .*\.\.\.\n?)+|\(Use --force to override this check.*\)")
@@ -81,7 +82,7 @@ class Batch:
         options = ("-c", "annex.merge-annex-branches=true", *limited, "annex", *words)
         more = {RATE: str(pace.limit)} if pace and pace.limit else {}
         jobs = (f"-J{pace.jobs}",) if pace else ()
-        self._talk = run.Talk(
+        self._talk = Talk(
             "git", *without_probing(repo, remotes), *options, *jobs, "--batch-keys", "--json",
             "--json-error-messages", cwd=repo.home, env={**run.environment(), **repo.named, **env, **more},
             heard=lambda line: heard(self, read_answer(line)),

@@ -7,7 +7,7 @@ import fcntl
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from git_annex_syncx.gateway import annex, objects
+from git_annex_syncx.gateway import annex, objects, reader
 from git_annex_syncx.gateway.git import Repository, git, text
 
 BRANCH = "refs/heads/git-annex"
@@ -18,15 +18,10 @@ LARGEST = 64 * 1024 * 1024
 
 
 def logs(repo: Repository, names: Iterable[str]) -> dict[str, bytes]:
-    """The named files of the branch in one call; one that is missing or absurdly large is empty."""
+    """The named files of the branch; one that is missing or absurdly large is empty."""
     wanted = list(names)
-    asked = "".join(f"{BRANCH}:{name}\n" for name in wanted).encode()
-    sizes = git(repo, "cat-file", "--batch-check=%(objectname) %(objecttype) %(objectsize)", stdin=asked).out
-    oids = {}
-    for name, line in zip(wanted, sizes.decode("utf-8", "replace").splitlines(), strict=True):
-        words = line.split()
-        if len(words) == 3 and words[1] == "blob" and int(words[2]) <= LARGEST:
-            oids[name] = words[0]
+    found = zip(wanted, reader.look_up(repo, [f"{BRANCH}:{name}" for name in wanted]), strict=True)
+    oids = {name: one.oid for name, one in found if one and one.kind == "blob" and one.size <= LARGEST}
     contents = {oid: repo.blobs[oid] for oid in oids.values() if oid in repo.blobs}
     contents |= objects.read_blobs(repo, set(oids.values()) - contents.keys())
     if len(repo.blobs) > MOST_KEPT:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from git_annex_syncx.model import Head
 OLDEST = (2, 38)
 MERGE_NAME = "git-annex-syncx"
 MERGE_EMAIL = "git-annex-syncx@localhost"
-
-_asking = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Repository:
     drives: tuple[str, ...] = ()
     known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
     blobs: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
-    trees: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    commits: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def home(self) -> Path:
@@ -199,13 +196,6 @@ def refs(repo: Repository, *prefixes: str) -> dict[str, str]:
     return found
 
 
-def tips(repo: Repository, *names: str) -> dict[str, tuple[str, str]]:
-    """Full name of a branch -> its commit and that one's tree, of those that exist."""
-    rows = text(repo, "for-each-ref", "--format=%(objectname) %(tree) %(refname)", *names).splitlines()
-    found = (row.split(" ", 2) for row in rows)
-    return {name: (commit, tree) for commit, tree, name in found if name in names}
-
-
 def head(repo: Repository) -> Head | None:
     """The branch that HEAD names, born or not; None where HEAD is detached."""
     name = _named_by_head(repo) or text(repo, "symbolic-ref", "--quiet", "HEAD", ok=(0, 1))
@@ -261,79 +251,3 @@ def checked_out_elsewhere(repo: Repository, branch: str) -> Path | None:
         if f"branch refs/heads/{branch}" in lines and place != repo.top and "bare" not in lines:
             return place
     return None
-
-
-# History
-
-
-def is_ancestor(repo: Repository, old: str, new: str) -> bool:
-    """Whether `new` contains `old`. Commits never change, so the answer is remembered."""
-    if old == new:
-        return True
-    pair = (old, new)
-    with _asking:  # the workers of all remotes ask the same at once
-        if pair not in repo.known:
-            repo.known[pair] = git(repo, "merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
-        return repo.known[pair]
-
-
-def contained_in_any(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:
-    """Whether one of the others contains the commit."""
-    present = [other for other in others if other]
-    return commit in present or any(is_ancestor(repo, commit, other) for other in present)
-
-
-def says_nothing_new(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:
-    """Whether one of the others contains the commit, or has the very same files."""
-    present = [other for other in others if other]
-    if contained_in_any(repo, commit, present):
-        return True
-    unknown = [one for one in (commit, *present) if one not in repo.trees]
-    if unknown:
-        trees = text(repo, "rev-parse", *(f"{one}^{{tree}}" for one in unknown)).split()
-        repo.trees.update(zip(unknown, trees, strict=True))
-    return any(repo.trees[other] == repo.trees[commit] for other in present)
-
-
-def independent(repo: Repository, commits: Iterable[str]) -> list[str]:
-    """The commits that no other one of them contains, in order of their ids."""
-    distinct = sorted(set(commits))
-    if len(distinct) < 2:
-        return distinct
-    return sorted(text(repo, "merge-base", "--independent", *distinct).split())
-
-
-def count(repo: Repository, having: Iterable[str], lacking: Iterable[str]) -> int:
-    """How many commits the first have that none of the second has."""
-    return int(text(repo, "rev-list", "--count", *having, *(f"^{commit}" for commit in lacking)))
-
-
-def brings_nothing_new(repo: Repository, ours: str, theirs: str) -> bool:
-    """Whether all that `theirs` has and `ours` lacks are merges made by syncx."""
-    if git(repo, "rev-list", "--max-count=1", "--no-merges", theirs, f"^{ours}").out:
-        return False
-    merges = text(repo, "log", "--format=%ce", theirs, f"^{ours}").splitlines()
-    return all(email == MERGE_EMAIL for email in merges)
-
-
-def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
-    """Whether an adjusted branch holds git-annex's adjusting commit on the basis and nothing of the user's."""
-    parents, _, subject = text(repo, "log", "--max-count=1", "--format=%P%n%s", adjusted).partition("\n")
-    return parents == basis and subject == "git-annex adjusted branch"
-
-
-def was_ours(repo: Repository, branch: str, commit: str) -> bool:
-    """Whether the branch's own reflog holds the commit."""
-    log = git(repo, "log", "--walk-reflogs", "--format=%H", f"refs/heads/{branch}", "--", ok=(0, 128)).out
-    return commit.encode() in log.split()
-
-
-def paths(repo: Repository, rev: str) -> list[bytes]:
-    """All paths of a commit."""
-    return git(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", rev).out.split(b"\0")[:-1]
-
-
-def tree_id(repo: Repository, name: str) -> str:
-    """The id of the tree of a branch, or of a directory in it (`main:photos`); empty where there is none."""
-    asked = name if ":" in name else f"{name}^{{tree}}"
-    return text(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", asked, ok=(0, 1, 128))

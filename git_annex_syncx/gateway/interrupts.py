@@ -17,8 +17,28 @@ _depth = 0  # of shields of the main thread
 _waiting = False  # whether a signal came meanwhile
 
 
-def interrupt() -> None:
-    """What a signal handler does. Raises KeyboardInterrupt, now or as soon as it does no harm."""
+def obey(last_resort: float) -> None:
+    """From now on the first signal to end raises KeyboardInterrupt in the main thread, as soon as that does no harm.
+
+    Whatever comes of it, the process ends within `last_resort` seconds. A second signal breaks nothing off.
+    """
+    own = os.getpid()
+
+    def interrupt(*_: object) -> None:
+        if os.getpid() != own:  # a fork that has not become another program yet: its parent ends it
+            return
+        for number in ENDING:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda *_: None)  # programs would inherit SIG_IGN, but not this
+        signal.setitimer(signal.ITIMER_REAL, last_resort)  # nobody handles it, so the kernel ends us
+        _raise()
+
+    for number in ENDING:
+        if number != signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def _raise() -> None:
     global _waiting
     if _depth:
         _waiting = True

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
+from git_annex_syncx.gateway import reader
 from git_annex_syncx.gateway.git import Repository, git
 from git_annex_syncx.model import GITLINK, SYMLINK, Entry
 
@@ -133,6 +134,8 @@ def _short_path(key: str) -> bytes:
 def _oids(repo: Repository, commit: str, paths: list[bytes]) -> list[str]:
     """The object id of each path, empty where it is missing (which git says with the path, line breaks and all)."""
     named = [commit.encode() + b":" + path for path in paths]
+    if len(named) <= reader.MOST and not any(b"\n" in path for path in paths):
+        return [found.oid if found else "" for found in reader.look_up(repo, named)]
     asked = b"".join(name + b"\0" for name in named)
     out = git(repo, "cat-file", "-z", "--batch-check=%(objectname)", stdin=asked).out if named else b""
     at, found = 0, []
@@ -156,9 +159,9 @@ def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, s
 
 def _only_short(repo: Repository, rows: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, Entry]]:
     rows = [row for row in rows if row[2] and row[1] != GITLINK]
-    asked = "".join(oid + "\n" for _, _, oid in rows).encode()
-    sizes = git(repo, "cat-file", "--batch-check=%(objectsize)", stdin=asked).out.split(b"\n")
-    return ((path, Entry(mode, oid)) for (path, mode, oid), size in zip(rows, sizes, strict=False) if _short(size))
+    found = reader.look_up(repo, (oid for _, _, oid in rows))
+    short = (row for row, one in zip(rows, found, strict=True) if one and one.size <= LONGEST_POINTER)
+    return ((path, Entry(mode, oid)) for path, mode, oid in short)
 
 
 def _short(size: bytes) -> bool:
@@ -182,14 +185,20 @@ def _read(
     """What stands in blobs, many read in one call but not all at once."""
     rest = iter(named)
     while pairs := list(islice(rest, AT_ONCE)):
-        out = git(
-            repo, "cat-file", "--batch=%(objectsize)", stdin="".join(oid + "\n" for _, oid in pairs).encode()
-        ).out
-        at = 0
-        for name, _ in pairs:
-            end = out.index(b"\n", at)
-            start, at = end + 1, end + int(out[at:end]) + 2
-            yield name, parse(out[start : at - 1])
+        blobs = _blobs(repo, [oid for _, oid in pairs])
+        yield from ((name, parse(blob)) for (name, _), blob in zip(pairs, blobs, strict=True))
+
+
+def _blobs(repo: Repository, oids: list[str]) -> Iterator[bytes]:
+    if len(oids) <= reader.MOST:
+        yield from reader.read(repo, oids)
+        return
+    out = git(repo, "cat-file", "--batch=%(objectsize)", stdin="".join(oid + "\n" for oid in oids).encode()).out
+    at = 0
+    for _ in oids:
+        end = out.index(b"\n", at)
+        start, at = end + 1, end + int(out[at:end]) + 2
+        yield out[start : at - 1]
 
 
 def _parser() -> Callable[[bytes], Holders]:

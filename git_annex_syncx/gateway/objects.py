@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.gateway import files, run
-from git_annex_syncx.gateway.git import MERGE_EMAIL, MERGE_NAME, Repository, git, is_ancestor
+from git_annex_syncx.gateway import files, reader, run
+from git_annex_syncx.gateway.git import MERGE_EMAIL, MERGE_NAME, Repository, git
+from git_annex_syncx.gateway.history import is_ancestor
 from git_annex_syncx.model import TREE, Entry
 
 FIXED = ("-c", "core.attributesFile=/dev/null", "-c", "core.commitGraph=false", "-c", "merge.directoryRenames=false",
@@ -52,7 +53,7 @@ def merge_bases(repo: Repository, one: str, two: str) -> list[str]:
 
 def related(repo: Repository, one: str, two: str) -> bool:
     """Whether two commits have a common ancestor."""
-    return is_ancestor(repo, two, one) or bool(merge_bases(repo, one, two))
+    return is_ancestor(repo, two, one) or is_ancestor(repo, one, two) or bool(merge_bases(repo, one, two))
 
 
 def merge_tree(repo: Repository, one: str, two: str) -> TreeMerge:
@@ -114,18 +115,9 @@ def entries(repo: Repository, tree: str) -> dict[bytes, Entry]:
 
 
 def read_blobs(repo: Repository, oids: Iterable[str]) -> dict[str, bytes]:
-    """The contents of blobs, in one call."""
+    """The contents of blobs. Raises ProgramFailed where one is not here."""
     wanted = sorted(set(oids))
-    if not wanted:
-        return {}
-    out = _git(repo, "cat-file", "--batch", stdin="".join(oid + "\n" for oid in wanted).encode()).out
-    found, at = {}, 0
-    for oid in wanted:
-        end = out.index(b"\n", at)
-        size = int(out[at:end].split(b" ")[2])
-        found[oid] = out[end + 1 : end + 1 + size]
-        at = end + size + 2
-    return found
+    return dict(zip(wanted, reader.read(repo, wanted), strict=True))
 
 
 def write_blob(repo: Repository, content: bytes) -> str:

@@ -6,8 +6,6 @@ import contextlib
 import functools
 import logging
 import os
-import queue
-import select
 import shlex
 import shutil
 import signal
@@ -103,15 +101,12 @@ def run(
 
     # Who watches for progress hears each byte as it comes, which costs.
     streams = {"_in": stdin, "_err": listen, "_out_bufsize": 65536, "_err_bufsize": 0 if limit is None else 65536}
-    running = _start(program, args, cwd, env, streams, foreground=asks and interactive())
+    running = start(program, args, cwd, env, streams, foreground=asks and interactive())
     try:
-        with (
-            _watched(running, seen, stall if limit is None else limit) as stalled,
-            contextlib.suppress(sh.ErrorReturnCode),
-        ):
-            running.wait()  # the exit code is judged below
+        with _watched(running, seen, stall if limit is None else limit) as stalled:
+            wait_for(running)  # the exit code is judged below
     finally:
-        _forget(running)
+        forget(running)
     if stalled.is_set():
         why = f"not done after {limit:g} s, given up" if limit else f"no progress for {stall:g} s, given up"
         raise Stalled(_shown(program, args), -signal.SIGTERM, why, cwd)
@@ -119,96 +114,6 @@ def run(
     if code not in ok:
         raise ProgramFailed(_shown(program, args), code, os.fsdecode(b"".join(heard)), cwd)
     return Done(code, running.process.stdout, b"".join(heard))
-
-
-class Talk:
-    """A program that is told lines and heard line by line while it runs, each line with its end."""
-
-    def __init__(
-        self,
-        program: str,
-        *args: str | bytes,
-        cwd: Path,
-        env: Mapping[str, str],
-        heard: Callable[[bytes], None],
-        ended: Callable[[int, bytes], None],
-    ) -> None:
-        """Start it. `heard` takes each line, `ended` the exit code and stderr, both in threads of their own."""
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        self._said: deque[str] = deque(maxlen=LAST_CHUNKS)
-
-        def complain(chunk: str) -> None:
-            self._said.append(chunk)
-
-        def wait() -> None:
-            with contextlib.suppress(sh.ErrorReturnCode):
-                self._running.wait()
-            _forget(self._running)
-            ended(self._running.exit_code, "".join(self._said).encode(ENCODING))
-
-        streams = {"_in": self._lines, "_out": lambda line: heard(line.encode(ENCODING)), "_err": complain}
-        options = {"_out_bufsize": 1, "_no_out": True, "_preexec_fn": _dying_with_us()}
-        self._running = _start(program, args, cwd, env, {**streams, **options})
-        threading.Thread(target=wait, daemon=True).start()
-
-    def say(self, line: bytes) -> None:
-        """Tell it a line."""
-        self._lines.put(line.decode(ENCODING))
-
-    def finish(self) -> None:
-        """There is no more to tell; it may end."""
-        self._lines.put(None)
-
-    def end(self) -> None:
-        """End it with all that it started."""
-        _end(self._running)
-
-
-class Stream:
-    """A program whose output is read as it comes, never more of it than is asked for: it waits meanwhile.
-
-    It is ended, with all that it started, when the block ends; on Linux also when the thread that began it does.
-    """
-
-    def __init__(self, program: str, *args: str | bytes, cwd: Path, env: Mapping[str, str]) -> None:
-        """Nothing is started yet."""
-        self._order = (program, args, cwd, env)
-        self._said: deque[str] = deque(maxlen=2)
-
-    def __enter__(self) -> Stream:
-        """Start it."""
-        self._ours, its = os.pipe()
-        streams = {"_out": its, "_err": self._said.append, "_err_bufsize": 1024}
-        try:
-            self._running = _start(*self._order, {**streams, "_preexec_fn": _dying_with_us()})
-        except BaseException:
-            os.close(self._ours)
-            raise
-        finally:
-            os.close(its)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End it."""
-        os.close(self._ours)
-        _end(self._running, patience=LAST_WAIT, last=0.1)
-        _forget(self._running)
-
-    def read(self, patience: float) -> bytes | None:
-        """What it has written, empty when it has ended; None where nothing came within `patience` seconds."""
-        ready, _, _ = select.select([self._ours], [], [], patience)
-        return os.read(self._ours, 65536) if ready else None
-
-    def said(self) -> str:
-        """The end of the stderr of one that has ended its output."""
-        ending = threading.Thread(target=self._wait, daemon=True)
-        ending.start()
-        ending.join(LAST_WAIT)  # some go on without an output
-        return "".join(self._said)[-1024:].encode(ENCODING).decode("utf-8", "replace")
-
-    def _wait(self) -> None:
-        with contextlib.suppress(sh.ErrorReturnCode):
-            self._running.wait()
 
 
 def leave_running(program: str, *args: str, cwd: Path, env: Mapping[str, str]) -> None:
@@ -228,7 +133,7 @@ def end_all(patience: float = PATIENCE) -> None:
     _ending.set()
     with shielded(), _alive_lock:
         left = list(_alive.values())
-    _end(*left, patience=patience)
+    end(*left, patience=patience)
 
 
 def is_ending() -> bool:
@@ -286,7 +191,7 @@ def own_program() -> Path:
     return next(known, None) or Path(find(PROGRAM))
 
 
-def _dying_with_us() -> Callable[[], None] | None:
+def dying_with_us() -> Callable[[], None] | None:
     """What a child does first so that it ends when this thread does, also when we are killed; Linux only.
 
     A git-annex whose output nobody reads any more would hang, and keep its transfer locks.
@@ -299,7 +204,7 @@ def _dying_with_us() -> Callable[[], None] | None:
     return lambda: prctl(PR_SET_PDEATHSIG, death)
 
 
-def _start(
+def start(
     program: str,
     args: tuple[str | bytes, ...],
     cwd: Path,
@@ -307,6 +212,7 @@ def _start(
     streams: Mapping[str, Any],
     foreground: bool = False,
 ) -> Any:
+    """Start a program for the gateway's own classes, with streams as sh takes them; it must be forgotten later."""
     log.debug("%s", _shown(program, args))
     words = [os.fsencode(arg).decode(ENCODING) for arg in args]
     with shielded(), _alive_lock:
@@ -334,7 +240,7 @@ def _watched(running: Any, seen: list[float], stall: float | None) -> Iterator[t
             if ended.wait(left):
                 return
         stalled.set()
-        _end(running)
+        end(running)
 
     if stall is not None:
         threading.Thread(target=watch, args=(stall,), daemon=True).start()
@@ -344,7 +250,13 @@ def _watched(running: Any, seen: list[float], stall: float | None) -> Iterator[t
         ended.set()
 
 
-def _end(*all_running: Any, patience: float = PATIENCE, last: float = LAST_WAIT) -> None:
+def wait_for(running: Any) -> None:
+    """Until it has ended, however."""
+    with contextlib.suppress(sh.ErrorReturnCode):
+        running.wait()
+
+
+def end(*all_running: Any, patience: float = PATIENCE, last: float = LAST_WAIT) -> None:
     """SIGTERM to the whole groups, then SIGKILL to what does not listen."""
     own = os.getpgid(0)
     for deadly, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, last)):
@@ -353,9 +265,10 @@ def _end(*all_running: Any, patience: float = PATIENCE, last: float = LAST_WAIT)
         for pid in pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, deadly)
-        deadline = time.monotonic() + wait
+        deadline, step = time.monotonic() + wait, 0.001
         while any(map(_lives, left)) and time.monotonic() < deadline:
-            time.sleep(0.01)
+            time.sleep(step)
+            step = min(2 * step, 0.01)
 
 
 def _lives(running: Any) -> bool:
@@ -390,9 +303,10 @@ def _descendants(root: int) -> list[int]:
     return found[1:]
 
 
-def _forget(running: Any) -> None:
+def forget(running: Any) -> None:
+    """It has ended, or is ended now."""
     if running.is_alive():  # an exception (Ctrl-C) on the way
-        _end(running)
+        end(running)
     with shielded(), _alive_lock:
         _alive.pop(id(running), None)
 

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping
 
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused, SyncxError, UsageError
-from git_annex_syncx.gateway import atwork, files, objects, obstacles, torn
-from git_annex_syncx.gateway.git import Repository, git, head, refs, text
+from git_annex_syncx.gateway import atwork, files, history, objects, obstacles, torn
+from git_annex_syncx.gateway.git import Repository, git, head, text
 from git_annex_syncx.gateway.turns import wait_for
 from git_annex_syncx.model import Entry, Head
 
@@ -170,7 +170,8 @@ def commit(repo: Repository, message: str) -> bool:
 
 
 def _undo_interrupted(repo: Repository) -> None:
-    new, old = atwork.interrupted(repo), _at(repo)
+    new = atwork.interrupted(repo)
+    old = _at(repo) if new else ""
     if new and new != old and git(repo, "cat-file", "-e", f"{new}^{{commit}}", ok=range(256)).code == 0:
         torn.undo(repo, old or None, new)
     atwork.forget_interrupted(repo)
@@ -195,8 +196,7 @@ def _explain(repo: Repository, branch: str, old: str | None) -> None:
 
 def _value(repo: Repository, branch: str) -> str:
     """The commit of a branch, empty where it is unborn."""
-    ref = f"refs/heads/{branch}"
-    return refs(repo, ref).get(ref, "")
+    return history.value(repo, f"refs/heads/{branch}") or ""
 
 
 def _at(repo: Repository) -> str:

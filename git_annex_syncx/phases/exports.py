@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, branch, git, transport
+from git_annex_syncx.gateway import annex, branch, git, history, transport
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.phases.merge import Merging, merge
@@ -56,7 +56,7 @@ def _changes(repo: Repository, prefix: str, action: Callable[[], None]) -> bool:
 
 def _export(node: Node, remote: Remote) -> Outcome:
     key, begun = f"exported {remote.uuid}", time.monotonic()
-    tree = git.tree_id(node.repo, remote.tracking_branch)
+    tree = history.tree_id(node.repo, remote.tracking_branch)
     if not tree:
         raise SyncxError(
             f"there is no {remote.tracking_branch}, which {remote.name} follows",

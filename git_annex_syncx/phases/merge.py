@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.join import Joined, join_heads, unrelated_error
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
-from git_annex_syncx.gateway import annex, git, objects, worktree
+from git_annex_syncx.gateway import annex, git, history, objects, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 from git_annex_syncx.phases import move, settle
-from git_annex_syncx.phases.move import behind_adjusted, position
+from git_annex_syncx.phases.move import behind_adjusted
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure, own_failure
 
@@ -26,10 +26,14 @@ LOOKS = 5  # how often the branch may move under us before we call it busy
 
 @dataclass(frozen=True)
 class Merging:
-    """What the merge phase is asked: which remotes' branches take part, and whether unrelated ones may."""
+    """What the merge phase is asked: which remotes' branches take part, and whether unrelated ones may.
+
+    The git-annex branches may be left to what comes next.
+    """
 
     remotes: tuple[Remote, ...]
     unrelated: bool = False
+    annex: bool = True
 
 
 # Heads that are not merged: (commit, the remote that has it or HERE) -> why. They hold up no other.
@@ -74,7 +78,7 @@ def merge_annex_branches(node: Node, remotes: Iterable[Remote], known: Mapping[s
     names = ["refs/heads/synced/git-annex"]
     names += [remote.tracking(branch) for remote in remotes for branch in ("git-annex", "synced/git-annex")]
     lags = any(
-        name in known and not (ours and git.says_nothing_new(node.repo, known[name], [ours])) for name in names
+        name in known and not (ours and history.says_nothing_new(node.repo, known[name], [ours])) for name in names
     )
     if lags:
         annex.bring_branch_up(node.repo)
@@ -83,7 +87,9 @@ def merge_annex_branches(node: Node, remotes: Iterable[Remote], known: Mapping[s
 
 def amended(repo: Repository, head: Head, ours: str | None, theirs: str) -> bool:
     """Whether the branch held `theirs` once and the user has taken it back since."""
-    return ours is not None and not git.is_ancestor(repo, theirs, ours) and git.was_ours(repo, head.basis, theirs)
+    if ours is None or history.is_ancestor(repo, theirs, ours):
+        return False
+    return history.was_ours(repo, head.basis, theirs)
 
 
 def amended_error(head: Head, theirs: str, where: str, held: Collection[str] = ()) -> Refused:
@@ -107,14 +113,16 @@ def propagate(node: Node, head: Head) -> None:
 
 
 def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:
-    old, aside = position(node.repo, head), Aside()
+    known, aside = git.refs(node.repo), Aside()
+    old = known.get(f"refs/heads/{head.basis}")
     try:
-        joined = _advance(node, head, merging, aside)
+        joined = _advance(node, head, merging, aside, known)
     except SyncxError:
         yield from _told(node, aside, (HERE, *node.settings.remotes))
         raise
     yield from _told(node, aside, node.settings.remotes)
-    merge_annex_branches(node, merging.remotes)
+    if merging.annex:
+        merge_annex_branches(node, merging.remotes)
     if joined is None and node.repo.top is None and (hint := _other_branches(node.repo, head)):
         yield Outcome("merge", Result.SKIPPED, reason=hint)
         return
@@ -142,7 +150,7 @@ def _healed(node: Node, aside: Aside, merging: Merging) -> Iterator[Outcome]:
 
 def _advanced(node: Node, head: Head, old: str | None, joined: Joined | None, begun: float) -> Outcome:
     new = joined.commit if joined else None
-    commits = git.count(node.repo, [new], [old] if old else []) if new and new != old else 0
+    commits = history.count(node.repo, [new], [old] if old else []) if new and new != old else 0
     told = f"{commits} commit{'s' * (commits != 1)} into {head.basis}{told_of(joined)}" if commits else ""
     return Outcome(
         "merge",
@@ -170,14 +178,22 @@ def told_of(joined: Joined | None) -> str:
     return f", {count} conflict{'s' * (count != 1)} resolved" if count else ""
 
 
-def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined | None:
-    """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile. Fills `aside`."""
+def _advance(
+    node: Node, head: Head, merging: Merging, aside: Aside, known: Mapping[str, str] | None = None
+) -> Joined | None:
+    """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile. Fills `aside`.
+
+    `known` are all refs, where they have just been read.
+    """
     for _ in range(LOOKS):
         aside.clear()
         move.propagate(node.repo, head)
-        ours = position(node.repo, head)
-        aside.update(_set_aside(node, head, ours, merging))
-        target = _target(node, head, ours, merging, aside)
+        if known is None or head.adjusted:
+            known = git.refs(node.repo)
+        ours, heads = known.get(f"refs/heads/{head.basis}"), _heads(known, head, merging)
+        known = None
+        aside.update(_set_aside(node, head, ours, heads, merging))
+        target = _target(node, head, ours, heads, merging, aside)
         if target is None:
             move.forget_received(node.repo, head)
             return Joined(ours) if ours else None
@@ -190,17 +206,18 @@ def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined |
     raise Busy(f"{head.basis} moves faster than it can be merged")
 
 
-def _target(node: Node, head: Head, ours: str | None, merging: Merging, aside: Aside) -> Joined | None:
+def _target(
+    node: Node, head: Head, ours: str | None, heads: Mapping[str, str], merging: Merging, aside: Aside
+) -> Joined | None:
     """The commit that the branch should move to, None where it is there. Raises Level for a redundant merge."""
-    repo = node.repo
-    heads, gone = _heads(node, head, merging), {commit for commit, _ in aside}
-    alone = git.independent(repo, [c for c in heads.values() if c not in gone] + ([ours] if ours else []))
+    repo, gone = node.repo, {commit for commit, _ in aside}
+    alone = history.independent(repo, [c for c in heads.values() if c not in gone] + ([ours] if ours else []))
     if len(alone) < 2:
         settle.at_rest(node, head.basis)
         return Joined(alone[0]) if alone and alone != [ours] else None
     # Without a merge we can go as far as this.
-    ahead = next((commit for commit in alone if not ours or git.is_ancestor(repo, ours, commit)), alone[0])
-    redundant = ours and all(git.brings_nothing_new(repo, ahead, other) for other in alone if other != ahead)
+    ahead = next((commit for commit in alone if not ours or history.is_ancestor(repo, ours, commit)), alone[0])
+    redundant = ours and all(history.brings_nothing_new(repo, ahead, other) for other in alone if other != ahead)
     if redundant and (due := settle.put_off(node, head.basis)):
         if ahead == ours:
             raise _level(due)
@@ -213,9 +230,8 @@ def _level(due: float) -> Level:
     return Level(f"differs from others in merges only; looked at again {when}")
 
 
-def _heads(node: Node, head: Head, merging: Merging) -> dict[str, str]:
+def _heads(known: Mapping[str, str], head: Head, merging: Merging) -> dict[str, str]:
     """Where others want the branch to be: ref -> commit."""
-    known = git.refs(node.repo)
     names = [f"refs/heads/synced/{head.basis}"]
     for remote in merging.remotes:
         if remote.pull:
@@ -224,10 +240,9 @@ def _heads(node: Node, head: Head, merging: Merging) -> dict[str, str]:
     return {name: known[name] for name in names if name in known} | received
 
 
-def _set_aside(node: Node, head: Head, ours: str | None, merging: Merging) -> Aside:
+def _set_aside(node: Node, head: Head, ours: str | None, heads: Mapping[str, str], merging: Merging) -> Aside:
     """The heads that the user has amended away, and those of unrelated histories."""
     found: Aside = {}
-    heads = _heads(node, head, merging)
     # What was pushed straight into the basis is in its reflog, but was never taken back by the user.
     received = {commit for ref, commit in heads.items() if ref.startswith(move.received(head))}
     for ref, commit in heads.items():

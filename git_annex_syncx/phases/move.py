@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
-from git_annex_syncx.gateway import annex, atwork, git, objects, obstacles, worktree
+from git_annex_syncx.gateway import annex, atwork, git, history, objects, obstacles, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Head
 
@@ -12,7 +12,7 @@ WHY = "git-annex-syncx"
 
 def position(repo: Repository, head: Head) -> str | None:
     """The commit of the branch that travels, None where it is unborn."""
-    return _value(repo, f"refs/heads/{head.basis}")
+    return history.value(repo, f"refs/heads/{head.basis}")
 
 
 def move(repo: Repository, head: Head, ours: str | None, target: str) -> None:
@@ -40,15 +40,16 @@ def propagate(repo: Repository, head: Head) -> None:
     if not head.adjusted or not behind_adjusted(repo, head):
         return
     worktree.require_no_commit(repo)
-    basis, adjusted = position(repo, head) or "", _value(repo, f"refs/heads/{head.branch}") or ""
-    if git.is_ancestor(repo, basis, adjusted):
+    basis, adjusted = position(repo, head) or "", history.value(repo, f"refs/heads/{head.branch}") or ""
+    if history.is_ancestor(repo, basis, adjusted):
         annex.propagate_adjusted(repo)
         return
     before = objects.merge_bases(repo, basis, adjusted)[0]
-    if git.is_adjustment_of(repo, adjusted, before):
+    if history.is_adjustment_of(repo, adjusted, before):
         _hand_over(repo, head, before, basis)
         return
-    git.update_ref(repo, f"{received(head)}{basis}", basis, _value(repo, f"{received(head)}{basis}") or "", WHY)
+    ref = f"{received(head)}{basis}"
+    git.update_ref(repo, ref, basis, git.refs(repo, ref).get(ref, ""), WHY)
     git.update_ref(repo, f"refs/heads/{head.basis}", before, basis, WHY)
     annex.propagate_adjusted(repo)
 
@@ -60,16 +61,18 @@ def received(head: Head) -> str:
 
 def forget_received(repo: Repository, head: Head) -> None:
     """Drop the refs of what the branch now contains."""
+    if not head.adjusted:
+        return
     ours = position(repo, head)
-    for ref, commit in git.refs(repo, received(head)[:-1]).items() if head.adjusted else ():
-        if ours and git.is_ancestor(repo, commit, ours):
+    for ref, commit in git.refs(repo, received(head)[:-1]).items():
+        if ours and history.is_ancestor(repo, commit, ours):
             git.delete_ref(repo, ref, commit)
 
 
 def behind_adjusted(repo: Repository, head: Head) -> bool:
     """Whether the adjusted branch is something else than its basis, adjusted."""
-    basis, adjusted = position(repo, head), _value(repo, f"refs/heads/{head.branch}")
-    return bool(basis and adjusted) and not git.is_adjustment_of(repo, adjusted or "", basis or "")
+    basis, adjusted = position(repo, head), history.value(repo, f"refs/heads/{head.branch}")
+    return bool(basis and adjusted) and not history.is_adjustment_of(repo, adjusted or "", basis or "")
 
 
 def _move_ref(repo: Repository, head: Head, ours: str | None, target: str) -> None:
@@ -106,7 +109,3 @@ def _hand_over(repo: Repository, head: Head, old: str, new: str) -> None:
         raise
     worktree.refuse_switched(repo, head.branch, new)
     atwork.forget_interrupted(repo)
-
-
-def _value(repo: Repository, ref: str) -> str | None:
-    return git.refs(repo, ref).get(ref)

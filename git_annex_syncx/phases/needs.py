@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.errors import ProgramFailed, UsageError
-from git_annex_syncx.gateway import annex, branch, git, locations, objects
+from git_annex_syncx.gateway import annex, branch, git, history, locations, objects
 from git_annex_syncx.gateway.inventory import Cursor, Inventory
 from git_annex_syncx.gateway.locations import Name
 from git_annex_syncx.model import Entry, Need
@@ -99,9 +99,9 @@ def holders_of(node: Node, world: World, keys: Iterable[str]) -> dict[str, froze
 def _cursor(node: Node, world: World) -> Cursor:
     head = git.head(node.repo)
     name = f"refs/heads/{head.basis}" if head else "HEAD"  # of an adjusted branch the basis
-    tips = git.tips(node.repo, branch.BRANCH, name)
+    tips = history.tips(node.repo, branch.BRANCH, name)
     if not head:
-        tree = git.tree_id(node.repo, "HEAD") or objects.empty_tree(node.repo)
+        tree = history.tree_id(node.repo, "HEAD") or objects.empty_tree(node.repo)
     else:
         tree = tips[name][1] if name in tips else objects.empty_tree(node.repo)
     return Cursor(_commit(tips), tree, world.digest)
@@ -114,7 +114,7 @@ def _commit(tips: Mapping[str, tuple[str, str]]) -> str:
 
 
 def _annex_commit(node: Node) -> str:
-    return _commit(git.tips(node.repo, branch.BRANCH))
+    return _commit(history.tips(node.repo, branch.BRANCH))
 
 
 def _begin(node: Node, world: World, known: Inventory, now: Cursor) -> None:
@@ -136,7 +136,7 @@ def _begin(node: Node, world: World, known: Inventory, now: Cursor) -> None:
 def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, now: Cursor) -> bool:
     """Look at what has changed; False where everything must be looked at."""
     try:
-        if not git.is_ancestor(node.repo, before.annex, now.annex):
+        if not history.is_ancestor(node.repo, before.annex, now.annex):
             return False  # rewritten
         moved: dict[str, frozenset[str]] = {}
         described: set[str] = set()

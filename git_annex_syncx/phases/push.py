@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, git, transport, turns, worktree
+from git_annex_syncx.gateway import annex, git, history, transport, turns, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
@@ -222,12 +222,12 @@ def _spec(repo: Repository, sides: Sides) -> PushSpec:
     wanted, leases = {}, {}
     # Nodes that merge each other's git-annex branches at once would chase each other for ever: every merge is another
     # commit. Where the files are the same there is nothing to tell.
-    if sides.annex and not git.says_nothing_new(repo, sides.annex, sides.annex_theirs):
+    if sides.annex and not history.says_nothing_new(repo, sides.annex, sides.annex_theirs):
         wanted[SYNCED_ANNEX] = (ANNEX, sides.annex)
         leases[SYNCED_ANNEX] = sides.annex_theirs[0] or ""
-        if not sides.annex_theirs[1] or git.is_ancestor(repo, sides.annex_theirs[1], sides.annex):
+        if not sides.annex_theirs[1] or history.is_ancestor(repo, sides.annex_theirs[1], sides.annex):
             wanted[ANNEX] = (ANNEX, sides.annex)  # not after `git annex forget`, never forced
-    if sides.branch and not git.contained_in_any(repo, sides.branch, sides.theirs):
+    if sides.branch and not history.contained_in_any(repo, sides.branch, sides.theirs):
         for there in (f"refs/heads/synced/{sides.basis}", f"refs/heads/{sides.basis}"):
             wanted[there] = (f"refs/heads/{sides.basis}", sides.branch)
     return PushSpec(wanted, leases)
@@ -252,12 +252,12 @@ def _branch_of(ref: str) -> str:
 
 def _require_contained(node: Node, pushing: Pushing, sides: Sides, remote: Remote) -> None:
     """Nothing is pushed to a remote that is known to have commits which ours lacks."""
-    if not sides.branch or git.contained_in_any(node.repo, sides.branch, sides.theirs):
+    if not sides.branch or history.contained_in_any(node.repo, sides.branch, sides.theirs):
         return
     for theirs in filter(None, sides.theirs):
         if merge.amended(node.repo, pushing.head, sides.branch, theirs):
             raise merge.amended_error(pushing.head, theirs, remote.name)
-        if not git.is_ancestor(node.repo, theirs, sides.branch):
+        if not history.is_ancestor(node.repo, theirs, sides.branch):
             raise LostRace(f"{remote.name} has commits that are not here")
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.names import is_variant
 from git_annex_syncx.errors import Away, SyncxError
-from git_annex_syncx.gateway import git, transport, worktree
+from git_annex_syncx.gateway import git, history, transport, worktree
 from git_annex_syncx.gateway.outbox import Failure
 from git_annex_syncx.model import Remote
 from git_annex_syncx.phases import hold, settle
@@ -62,10 +62,10 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
             for ref in (remote.tracking(head.basis), remote.tracking(f"synced/{head.basis}"))
             if ref in known
         ]
-        ahead = git.count(node.repo, [ours], theirs) if ours and theirs else None
-        behind = git.count(node.repo, theirs, [ours] if ours else []) if theirs else None
+        ahead = history.count(node.repo, [ours], theirs) if ours and theirs else None
+        behind = history.count(node.repo, theirs, [ours] if ours else []) if theirs else None
         level = bool(ours and ahead and behind) and all(
-            git.brings_nothing_new(node.repo, ours or "", their) for their in theirs
+            history.brings_nothing_new(node.repo, ours or "", their) for their in theirs
         )
         return RemoteStatus(
             remote.name,
@@ -83,7 +83,7 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
         due if due > time.time() else None,
         tuple(one(remote) for remote in remotes if not remote.special or _failing(remote, failures)),
         tuple(failure for failure in failures if not failure.remote),
-        tuple(os.fsdecode(path) for path in git.paths(node.repo, ours) if is_variant(path)) if ours else (),
+        tuple(os.fsdecode(path) for path in history.paths(node.repo, ours) if is_variant(path)) if ours else (),
         hold.pauses(node.outbox),
         *_signals(node),
     )

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import drives, git, run
+from git_annex_syncx.gateway import drives, git, history, run
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Remote, Result
@@ -31,9 +31,9 @@ Show = Callable[[Event], None]
 LOOK_AGAIN = 1.0  # seconds after which somebody at work here is looked at again, doubled each time
 LONGEST_LOOK = 60.0
 PATIENCE = 600.0  # seconds that a process waits for somebody at work; later it is the next trigger's
-NEWS = ("fetch", "merge")  # after these there may be other content to move
+NEWS = ("fetch", "merge")  # after these it is known what content there is to move
 OCCUPIED = 5.0  # seconds until the next look at a remote that another transfer is at work with
-STEP, SLOW_STEP = 0.05, 0.5  # seconds between two looks at the requests; slow ones where long nothing came
+STEP, SLOW_STEP = 0.02, 0.5  # seconds between two looks at the requests; slow ones where long nothing came
 LIVELY = 15.0  # seconds
 LONGEST_GRACE = 10.0  # seconds that what was received waits for a commit that may still be amended
 
@@ -98,6 +98,7 @@ class Clerk:
         self._teller: Teller | None = None
         self._busy = 0.0  # seconds until the next look at somebody who is at work
         self._paused = False
+        self._asked_content = False
         self._others: dict[str, threading.Thread] = {}
         self._shut: dict[str, float] = {}  # until when a lane is left alone
         self._waits: dict[str, float] = {}  # how long a lane was left alone the last time
@@ -200,18 +201,22 @@ class Clerk:
         return None if self._paused else node
 
     def _refs(self, node: Node, requests: frozenset[Request]) -> None:
-        self._ask_content()
+        self._asked_content = False
+        if any(request.kind == "commit" for request in requests):
+            self._ask_content()  # need not wait until the branches have gone everywhere
         self._come_again(node, requests, self._run(node, refs(node, requests)))
-        if (head := git.head(node.repo)) and head.adjusted:  # what was committed is on its basis only now
+        head = git.head(node.repo)
+        if not self._asked_content or (head and head.adjusted):  # what was committed is on its basis only now
             self._ask_content()
 
     def _ask_content(self) -> None:
-        """Content need not wait until the branches have gone everywhere."""
+        self._asked_content = True
         self._desk.ask(Request("content"))
         self._begin(CONTENT)
 
     def _content(self, node: Node, requests: frozenset[Request]) -> None:
-        if Result.BUSY in self._run(node, content(node)):
+        drives_asked = {request.remote for request in self._desk.waiting() if request.kind == "drive"}
+        if Result.BUSY in self._run(node, content(node, drives_asked)):
             self._put_off(Request("content"))
         else:
             self._waits.pop(CONTENT, None)
@@ -233,7 +238,7 @@ class Clerk:
                 self._show(event)
             if isinstance(event, Outcome):
                 outcomes.append(event)
-                if event.event in NEWS and event.result is Result.DONE:
+                if event.event in NEWS:
                     self._ask_content()
         if kind_of_news(node, outcomes) and node.settings.signals:
             self._tell(node, outcomes)
@@ -289,20 +294,20 @@ def _received(node: Node) -> Iterator[Outcome]:
     head = git.head(node.repo)
     if head is None:
         return
-    known = git.refs(node.repo, "refs/heads")
-    ours, theirs = known.get(f"refs/heads/{head.basis}"), known.get(f"refs/heads/synced/{head.basis}")
-    if theirs and not (ours and git.is_ancestor(node.repo, theirs, ours)):
+    names = (f"refs/heads/{head.basis}", f"refs/heads/synced/{head.basis}")
+    ours, theirs = (history.value(node.repo, name) for name in names)
+    if theirs and not (ours and history.is_ancestor(node.repo, theirs, ours)):
         yield Outcome("received", Result.DONE, details={"branch": head.basis, "old": ours, "new": theirs})
 
 
-def content(node: Node) -> Iterator[Event]:
-    """Content, with the remotes that are free."""
+def content(node: Node, but: Collection[str] = ()) -> Iterator[Event]:
+    """Content, with the remotes that are free, `but` some: a drive gets its branches first, in its own lane."""
     if not sync.wants_content(node):
         return
     everyone, _ = choose_remotes(node, (), ())
     phases = hold.REFS | hold.CONTENT
     free, _ = hold.free(everyone, hold.pauses(node.outbox), node.outbox.failures(), phases)
-    yield from transfer(node, free, Order(alone=False))
+    yield from transfer(node, (remote for remote in free if remote.name not in but), Order(alone=False))
 
 
 def drive(node: Node, remote: Remote) -> Iterator[Event]:

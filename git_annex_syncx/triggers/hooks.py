@@ -56,6 +56,12 @@ LEAVES = re.compile(
     rb"\b(exit|exec|return|set|trap|kill|cd|pushd|popd|eval|source|alias|unset|GIT_\w+)\b"
     rb"|(^|[\s;&|({])\.\s|<<|\(\s*\)|\\\n\Z|\0"
 )
+# Where git-annex's own line is all that there is, ours comes before it: theirs only merges the git-annex branch, and
+# whoever waits for our merge would wait a tenth of a second more.
+ANNEX_ALONE = re.compile(
+    rb"#!/bin/sh\n(?:#.*\n)*"
+    rb"((?:if git annex post-receive --help >/dev/null 2>&1; then )?git annex post-receive(?:; fi)?\n)"
+)
 QUOTES = (b"'", b'"', b"`")
 
 
@@ -142,7 +148,9 @@ def _install(repo: Repository, file: Path, room: bytes | None) -> None:
         _write(file, _without(repo, file, _content(file) or b""))
         with files.writing(file):
             file.rename(_aside(file))
-    _write(file, (_around(file) if room is None else room) + _block(repo, file), executable=True)
+    before = _around(file) if room is None else room
+    at = found.start(1) if (found := ANNEX_ALONE.fullmatch(before)) else len(before)
+    _write(file, before[:at] + _block(repo, file) + before[at:], executable=True)
 
 
 def _uninstall(repo: Repository, file: Path) -> None:

@@ -23,6 +23,7 @@ from git_annex_syncx import view_log
 from git_annex_syncx.errors import Away, SyncxError, UsageError
 from git_annex_syncx.gateway import git, interrupts, run
 from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.lasting import Talk
 from git_annex_syncx.gateway.outbox import Failure, Outbox
 from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.phases import hold
@@ -248,7 +249,7 @@ class Watch:
         words = ["-C", str(self._home), *["-v"] * self._verbose, "trigger", "waiting"]
         try:
             program = str(run.own_program())
-            run.Talk(program, *words, cwd=Path("/"), env=run.environment(), heard=_said, ended=ended)
+            Talk(program, *words, cwd=Path("/"), env=run.environment(), heard=_said, ended=ended)
         except SyncxError as error:
             view_log.line(str(error))
         except KeyboardInterrupt:  # we are being ended

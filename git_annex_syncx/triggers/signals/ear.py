@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import branch, git
+from git_annex_syncx.gateway import branch, git, reader
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.gateway.settings import Settings
@@ -95,6 +95,8 @@ class Ear:
             self.hear(raw)
         except (SyncxError, OSError) as error:
             log.warning("a signal could not be looked into: %s", error)
+        finally:
+            reader.close()  # we stay for years; nothing is to stay with us
 
     def _connected(self, address: str) -> None:
         """Something may have been missed: look once at everything."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from git_annex_syncx.errors import ProgramFailed, SyncxError
 from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.lasting import Stream
 from git_annex_syncx.triggers.signals.again import Lost, again
 from git_annex_syncx.triggers.signals.channel import SEND_LIMIT, Connected, Heard
 from git_annex_syncx.triggers.signals.connection import LONGEST, POLL, wrong
@@ -44,7 +45,7 @@ class Program:
         again(lambda stands: self._attend(heard, stands, stop), connected, stop)
 
     def _attend(self, heard: Heard, stands: Connected, stop: threading.Event) -> None:
-        with run.Stream("sh", "-c", LISTEN, "sh", self._command, cwd=self._repo.home, env=self._env) as stream:
+        with Stream("sh", "-c", LISTEN, "sh", self._command, cwd=self._repo.home, env=self._env) as stream:
             stands()
             lines = Lines()
             while not stop.is_set():

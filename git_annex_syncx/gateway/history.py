@@ -1,0 +1,173 @@
+"""Git's verbs on commits: who contains whom, what they hold. Commits never change, so answers are remembered."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from git_annex_syncx.gateway import reader
+from git_annex_syncx.gateway.git import MERGE_EMAIL, Repository, git, refs, text
+
+STEPS = 40  # commits that are looked at on each side before git is asked
+MOST_KNOWN = 10_000  # commits
+MOST_COMPARED = 4  # commits that are compared two by two
+
+# What git would take the full name of a branch for where there is no such branch.
+MISTAKEN = ("refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
+
+_asking = threading.Lock()
+
+
+def is_ancestor(repo: Repository, old: str, new: str) -> bool:
+    """Whether `new` contains `old`. Raises ProgramFailed where one of them is not here."""
+    if old == new:
+        return True
+    pair = (old, new)
+    with _asking:  # the workers of all remotes ask the same at once
+        if pair not in repo.known:
+            answer = None if _is_shallow(repo) else _near(repo, old, new)
+            if answer is None:
+                answer = git(repo, "merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
+            repo.known[pair] = answer
+        return repo.known[pair]
+
+
+def _near(repo: Repository, old: str, new: str) -> bool | None:
+    """The same where a few commits tell it, as they mostly do; None where git must be asked."""
+    for start, sought, answer in ((new, old, True), (old, new, False)):
+        reached = _reaches(repo, start, sought)
+        if reached:
+            return answer
+        if reached is False and start == new:  # seen to its roots
+            return False
+    return None
+
+
+def _reaches(repo: Repository, start: str, sought: str) -> bool | None:
+    """Whether `sought` is among the commits below `start`; None where that takes too many steps."""
+    seen, left = {start}, deque([start])
+    for _ in range(STEPS):
+        if not left:
+            return False
+        parents = _parents(repo, left.popleft())
+        if sought in parents:
+            return True
+        left += [parent for parent in parents if parent not in seen]
+        seen.update(parents)
+    return None
+
+
+def _is_shallow(repo: Repository) -> bool:
+    """Whether commits can lack the parents that they name."""
+    return (repo.common / "shallow").exists()
+
+
+def _parents(repo: Repository, commit: str) -> tuple[str, ...]:
+    """Its parents. Raises ProgramFailed where it is not here."""
+    return _commit(repo, commit)[1]
+
+
+def _commit(repo: Repository, commit: str) -> tuple[str, tuple[str, ...]]:
+    """The tree and the parents of a commit. Raises ProgramFailed where it is not here."""
+    if commit not in repo.commits:
+        (raw,) = reader.read(repo, [f"{commit}^{{commit}}"])
+        rows = [line.split(b" ", 1) for line in raw.partition(b"\n\n")[0].split(b"\n")]
+        if len(repo.commits) > MOST_KNOWN:
+            repo.commits.clear()
+        parents = tuple(row[1].decode() for row in rows if row[0] == b"parent")
+        repo.commits[commit] = rows[0][1].decode(), parents
+    return repo.commits[commit]
+
+
+def contained_in_any(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:
+    """Whether one of the others contains the commit."""
+    present = [other for other in others if other]
+    return commit in present or any(is_ancestor(repo, commit, other) for other in present)
+
+
+def says_nothing_new(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:
+    """Whether one of the others contains the commit, or has the very same files."""
+    present = [other for other in others if other]
+    if contained_in_any(repo, commit, present):
+        return True
+    return any(_commit(repo, other)[0] == _commit(repo, commit)[0] for other in present)
+
+
+def independent(repo: Repository, commits: Iterable[str]) -> list[str]:
+    """The commits that no other one of them contains, in order of their ids."""
+    distinct = sorted(set(commits))
+    if len(distinct) > MOST_COMPARED:
+        return sorted(text(repo, "merge-base", "--independent", *distinct).split())
+    return [one for one in distinct if not any(is_ancestor(repo, one, two) for two in distinct if two != one)]
+
+
+def count(repo: Repository, having: Sequence[str], lacking: Sequence[str]) -> int:
+    """How many commits the first have that none of the second has."""
+    if len(having) == len(lacking) == 1 and not _is_shallow(repo):
+        few = _count_near(repo, having[0], lacking[0])
+        if few is not None:
+            return few
+    return int(text(repo, "rev-list", "--count", *having, *(f"^{commit}" for commit in lacking)))
+
+
+def _count_near(repo: Repository, new: str, old: str) -> int | None:
+    """The same where it is a line of a few commits."""
+    for steps in range(STEPS):
+        if new == old:
+            return steps
+        parents = _parents(repo, new)
+        if len(parents) != 1:
+            return None
+        (new,) = parents
+    return None
+
+
+def brings_nothing_new(repo: Repository, ours: str, theirs: str) -> bool:
+    """Whether all that `theirs` has and `ours` lacks are merges made by syncx."""
+    if git(repo, "rev-list", "--max-count=1", "--no-merges", theirs, f"^{ours}").out:
+        return False
+    merges = text(repo, "log", "--format=%ce", theirs, f"^{ours}").splitlines()
+    return all(email == MERGE_EMAIL for email in merges)
+
+
+def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
+    """Whether an adjusted branch holds git-annex's adjusting commit on the basis and nothing of the user's."""
+    parents, _, subject = text(repo, "log", "--max-count=1", "--format=%P%n%s", adjusted).partition("\n")
+    return parents == basis and subject == "git-annex adjusted branch"
+
+
+def was_ours(repo: Repository, branch: str, commit: str) -> bool:
+    """Whether the branch's own reflog holds the commit."""
+    try:
+        rows = (repo.common / "logs" / "refs" / "heads" / branch).read_bytes().split(b"\n")
+        return any(commit.encode() in row.split(b" ", 2)[1:2] for row in rows)
+    except OSError:
+        pass  # refs are not kept in files, or there is none
+    log = git(repo, "log", "--walk-reflogs", "--format=%H", f"refs/heads/{branch}", "--", ok=(0, 128)).out
+    return commit.encode() in log.split()
+
+
+def value(repo: Repository, ref: str) -> str | None:
+    """The commit of a branch by its full name, None where it is unborn."""
+    found, *others = reader.look_up(repo, [ref, *(rule.format(ref) for rule in MISTAKEN)])
+    if any(others):
+        return refs(repo, ref).get(ref)
+    return found.oid if found else None
+
+
+def tips(repo: Repository, *names: str) -> dict[str, tuple[str, str]]:
+    """Full name of a branch -> its commit and that one's tree, of those that exist."""
+    commits = {name: commit for name in names if (commit := value(repo, name))}
+    return {name: (commit, _commit(repo, commit)[0]) for name, commit in commits.items()}
+
+
+def paths(repo: Repository, rev: str) -> list[bytes]:
+    """All paths of a commit."""
+    return git(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", rev).out.split(b"\0")[:-1]
+
+
+def tree_id(repo: Repository, name: str) -> str:
+    """The id of the tree of a branch, or of a directory in it (`main:photos`); empty where there is none."""
+    asked = name if ":" in name else f"{name}^{{tree}}"
+    return text(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", asked, ok=(0, 1, 128))

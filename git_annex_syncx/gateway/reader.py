@@ -1,0 +1,119 @@
+"""A git that stays and answers questions about objects: starting one for each would take a hundred times as long."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import io
+import os
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from git_annex_syncx.errors import ProgramFailed
+from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.gateway.lasting import Dialogue
+
+MOST = 200  # questions; more are asked at once, of a git that is started for them
+MOST_KEPT = 2  # repositories
+WORDS = ("cat-file", "--batch-command")
+
+_kept: dict[tuple[int | str, ...], Dialogue] = {}
+_turn = threading.Lock()
+
+
+class Found(NamedTuple):
+    """What a name stands for; `size` in bytes."""
+
+    oid: str
+    kind: str
+    size: int
+
+
+def look_up(repo: Repository, names: Iterable[str | bytes]) -> list[Found | None]:
+    """What each name stands for (an object id, `COMMIT:PATH`, ...); None for what is not here."""
+    return [answer and answer[0] for answer in _answers(repo, [b"info " + _plain(name) for name in names])]
+
+
+def read(repo: Repository, names: Iterable[str | bytes]) -> list[bytes]:
+    """What is in the object of each name. Raises ProgramFailed where one is not here."""
+    names, found = list(names), []
+    for name, answer in zip(names, _answers(repo, [b"contents " + _plain(name) for name in names]), strict=True):
+        if answer is None:
+            raise ProgramFailed("git cat-file", 128, f"{os.fsdecode(name)} is not here", repo.home)
+        found.append(answer[1])
+    return found
+
+
+def close() -> None:
+    """Let those that stay end."""
+    with _turn:
+        for dialogue in _kept.values():
+            dialogue.end()
+        _kept.clear()
+
+
+def _plain(name: str | bytes) -> bytes:
+    raw = os.fsencode(name)
+    if b"\n" in raw:
+        raise ValueError(f"{raw!r} cannot be asked for")
+    return raw + b"\n"
+
+
+def _answers(repo: Repository, asked: Sequence[bytes]) -> list[tuple[Found, bytes] | None]:
+    if not asked:
+        return []
+    if len(asked) <= MOST:
+        with _turn, contextlib.suppress(OSError, EOFError):  # it was ended; the other way tells why
+            return _from_one_that_stays(repo, asked)
+    stream = io.BytesIO(git(repo, *WORDS, stdin=b"".join(asked)).out)
+    return [_read_answer(stream, question) for question in asked]
+
+
+def _from_one_that_stays(repo: Repository, asked: Iterable[bytes]) -> list[tuple[Found, bytes] | None]:
+    key = _identity(repo)
+    dialogue = _kept.pop(key, None) or _begin(repo)
+    try:
+        found = []
+        for question in asked:
+            dialogue.ask(question)
+            found.append(_read_answer(dialogue.answers, question))
+    except BaseException:  # what it says next would be the answer to another question
+        dialogue.end()
+        raise
+    _kept[key] = dialogue
+    return found
+
+
+def _begin(repo: Repository) -> Dialogue:
+    while len(_kept) >= MOST_KEPT:
+        _kept.pop(next(iter(_kept))).end()
+    return Dialogue("git", *WORDS, cwd=repo.home, env={**run.environment(), **repo.named})
+
+
+def _identity(repo: Repository) -> tuple[int | str, ...]:
+    """Another repository can have come to the same place. Raises OSError."""
+    places: tuple[Path, ...] = (repo.git_dir, repo.home)
+    return tuple(part for place in places for part in (str(place), place.stat().st_dev, place.stat().st_ino))
+
+
+def _read_answer(stream: BinaryIO, question: bytes) -> tuple[Found, bytes] | None:
+    """`OID TYPE SIZE` and what is in it, else `NAME missing`. Raises EOFError."""
+    line = stream.readline()
+    if not line.endswith(b"\n"):
+        raise EOFError
+    words = line.split()
+    if not words[-1].isdigit():
+        return None
+    found = Found(words[0].decode(), words[1].decode(), int(words[2]))
+    if question.startswith(b"info "):
+        return found, b""
+    content = stream.read(found.size + 1)[:-1]
+    if len(content) != found.size:
+        raise EOFError
+    return found, content
+
+
+atexit.register(close)

@@ -1,0 +1,212 @@
+"""Questions about commits and objects, on real repositories: answered like git does, by a git that stays."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from network import Network, Node
+
+from git_annex_syncx.errors import ProgramFailed
+from git_annex_syncx.gateway import history, reader
+from git_annex_syncx.gateway.git import Repository, open_repository
+
+EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # the tree with nothing in it
+
+
+@pytest.fixture
+def node(net: Network) -> Node:
+    node = Node(net, "plain", net.root / "plain")
+    node.path.mkdir()
+    node.git("init", "--quiet", "--initial-branch=main")
+    return node
+
+
+@pytest.fixture(autouse=True)
+def nobody_stays():
+    yield
+    reader.close()
+
+
+def grown(node: Node, lucky: random.Random, count: int) -> list[str]:
+    """Commits with up to three random parents each; some are roots, dates mean nothing."""
+    commits: list[str] = []
+    for number in range(count):
+        parents = lucky.sample(commits[-12:], min(len(commits), lucky.choice([0, 1, 1, 1, 1, 2, 2, 3])))
+        words = [word for parent in parents for word in ("-p", parent)]
+        stamp = f"@{1_600_000_000 + lucky.randrange(10**6)} +0000"
+        env = {"GIT_AUTHOR_DATE": stamp, "GIT_COMMITTER_DATE": stamp}
+        commits.append(node.git("commit-tree", *words, "-m", str(number), EMPTY, **env).out.strip())
+    return commits
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_same_as_git_in_random_histories(node: Node, seed: int) -> None:
+    node.git("hash-object", "-w", "-t", "tree", "--stdin", stdin=b"")
+    lucky = random.Random(seed)
+    commits = grown(node, lucky, 70)
+    repo = open_repository(node.path)
+    for _ in range(60):
+        one, two = lucky.choice(commits), lucky.choice(commits)
+        assert history.is_ancestor(repo, one, two) is node.contains(one, two), (seed, one, two)
+        counted = node.git("rev-list", "--count", two, f"^{one}").out
+        assert history.count(repo, [two], [one]) == int(counted), (seed, one, two)
+        some = lucky.sample(commits, lucky.randrange(1, 7))
+        alone = node.git("merge-base", "--independent", *some).out.split()
+        assert history.independent(repo, some) == sorted(alone), (seed, some)
+
+
+def test_far_apart_git_itself_is_asked(node: Node) -> None:
+    first = node.commit()
+    for _ in range(history.STEPS + 5):
+        last = node.commit()
+    node.git("switch", "--quiet", "--create", "side", first)
+    side = node.commit(message="side")
+    repo = open_repository(node.path)
+    assert history.is_ancestor(repo, first, last)
+    assert not history.is_ancestor(repo, last, first)
+    assert not history.is_ancestor(repo, side, last)
+    assert history.count(repo, [last], [first]) == history.STEPS + 5
+
+
+def test_in_a_shallow_repository(node: Node, net: Network) -> None:
+    for number in range(4):
+        node.commit({f"{number}": "x"})
+    shallow = Node(net, "shallow", net.root / "shallow")
+    node.git("clone", "--quiet", "--depth=2", f"file://{node.path}", str(shallow.path))
+    repo, old, new = open_repository(shallow.path), shallow.head("HEAD~1"), shallow.head()
+    assert history.is_ancestor(repo, old, new)
+    assert not history.is_ancestor(repo, new, old)
+    assert history.count(repo, [new], [old]) == 1
+
+
+def test_a_commit_that_is_not_here(node: Node) -> None:
+    repo, here = open_repository(node.path), node.commit()
+    with pytest.raises(ProgramFailed):
+        history.is_ancestor(repo, here, "1" * 40)
+
+
+def test_values_of_branches(node: Node) -> None:
+    repo = open_repository(node.path)
+    assert history.value(repo, "refs/heads/main") is None
+    made = node.commit()
+    assert history.value(repo, "refs/heads/main") == made
+    node.git("pack-refs", "--all")
+    assert history.value(repo, "refs/heads/main") == made
+    later = node.commit()
+    assert history.value(repo, "refs/heads/main") == later
+    assert history.tips(repo, "refs/heads/main", "refs/heads/none") == {
+        "refs/heads/main": (later, node.head("main^{tree}"))
+    }
+
+
+@pytest.mark.parametrize("forged", ["refs/heads/refs/heads/x", "refs/tags/refs/heads/x", "refs/remotes/refs/heads/x"])
+def test_a_ref_with_a_name_to_be_taken_for_another(node: Node, forged: str) -> None:
+    made = node.commit()
+    node.git("update-ref", forged, made)
+    repo = open_repository(node.path)
+    assert history.value(repo, "refs/heads/x") is None
+    node.git("update-ref", "refs/heads/x", made)
+    assert history.value(repo, "refs/heads/x") == made
+
+
+def test_what_was_ours_is_in_the_reflog(node: Node) -> None:
+    first, second = node.commit(), node.commit()
+    node.git("reset", "--quiet", "--hard", first)
+    repo = open_repository(node.path)
+    assert history.was_ours(repo, "main", second)
+    assert not history.was_ours(repo, "main", "1" * 40)
+    assert not history.was_ours(repo, "none", second)
+
+
+# The git that stays
+
+
+def stored(node: Node, *contents: bytes) -> list[str]:
+    return [node.git("hash-object", "-w", "--stdin", stdin=content).out.strip() for content in contents]
+
+
+def readers(repo: Repository) -> list[int]:
+    """The processes that stay for a repository."""
+    listed = subprocess.run(["pgrep", "-f", "cat-file --batch-command"], capture_output=True, check=False).stdout
+    home = os.path.realpath(repo.home)
+    return [int(pid) for pid in listed.split() if os.path.realpath(f"/proc/{int(pid)}/cwd") == home]
+
+
+def test_contents_of_any_kind(node: Node) -> None:
+    contents = [b"", b"\n", b"a\0b\nmissing\n", b"x" * 3_000_000, os.urandom(1000)]
+    repo, oids = open_repository(node.path), stored(node, *contents)
+    assert reader.read(repo, oids) == contents
+    assert reader.look_up(repo, [*oids, "1" * 40]) == [
+        *(reader.Found(oid, "blob", len(content)) for oid, content in zip(oids, contents, strict=True)),
+        None,
+    ]
+    with pytest.raises(ProgramFailed, match="1111 is not here"):
+        reader.read(repo, [oids[0], "1" * 40])
+    assert reader.read(repo, oids[:1]) == [b""], "the stream is still in step"
+
+
+def test_more_than_it_is_asked_one_by_one(node: Node) -> None:
+    repo, oids = open_repository(node.path), stored(node, b"one", b"two")
+    assert reader.read(repo, oids * reader.MOST) == [b"one", b"two"] * reader.MOST
+
+
+def test_paths_of_any_kind(node: Node) -> None:
+    odd = ["a b missing", "-x", "tab\t", os.fsdecode(b"latin-\xe4"), "c:d", "ambiguous"]
+    commit = node.commit({name: name.encode("utf-8", "surrogateescape") for name in odd})
+    repo = open_repository(node.path)
+    assert reader.read(repo, [f"{commit}:{name}" for name in odd]) == [os.fsencode(name) for name in odd]
+    assert reader.look_up(repo, [f"{commit}:{name}?" for name in odd]) == [None] * len(odd)
+    with pytest.raises(ValueError, match="cannot be asked"):
+        reader.read(repo, [f"{commit}:x\ncontents {commit}"])
+
+
+def test_one_process_for_many_questions_and_none_afterwards(node: Node) -> None:
+    repo, oids = open_repository(node.path), stored(node, b"one")
+    for _ in range(5):
+        reader.read(repo, oids)
+    assert len(readers(repo)) == 1
+    reader.close()
+    assert not readers(repo)
+
+
+def test_killed_in_between(node: Node) -> None:
+    repo, oids = open_repository(node.path), stored(node, b"one")
+    for _ in range(3):
+        assert reader.read(repo, oids) == [b"one"]
+        for pid in readers(repo):
+            os.kill(pid, signal.SIGKILL)
+    assert reader.read(repo, oids) == [b"one"]
+
+
+def test_what_is_written_and_packed_meanwhile(node: Node) -> None:
+    repo, commits = open_repository(node.path), [node.commit({"a": "1"})]
+    assert reader.read(repo, [f"{commits[0]}:a"]) == [b"1"]
+    for number in range(2, 5):
+        commits.append(node.commit({"a": f"{number}"}))
+        node.git("gc", "--quiet", "--prune=now")
+        expected = [f"{n + 1}".encode() for n in range(len(commits))]
+        assert reader.read(repo, [f"{commit}:a" for commit in commits]) == expected
+
+
+def test_another_repository_at_the_same_place(node: Node, net: Network) -> None:
+    repo, (one,) = open_repository(node.path), stored(node, b"one")
+    assert reader.read(repo, [one]) == [b"one"]
+    node.path.rename(net.root / "elsewhere")
+    node.path.mkdir()
+    node.git("init", "--quiet")
+    (two,) = stored(node, b"two")
+    assert reader.read(repo, [two]) == [b"two"]
+    assert reader.look_up(repo, [one]) == [None]
+
+
+def test_a_repository_that_has_gone(node: Node) -> None:
+    repo, (one,) = open_repository(node.path), stored(node, b"one")
+    gone = replace(repo, git_dir=Path("/nonexistent"), common=Path("/nonexistent"), top=None)
+    with pytest.raises(ProgramFailed):
+        reader.read(gone, [one])
