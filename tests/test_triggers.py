@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 from byhooks import at_rest, hooked, log, settle, state, until
 from network import THOROUGH, Network, Node, sample
 from sshd import Sshd
+
+from git_annex_syncx.gateway import drives
 
 SIZE = 4 if THOROUGH == 1 else 6  # repositories that commit at once
 
@@ -202,3 +205,20 @@ def test_killed_run_leaves_no_lock_and_its_request_is_done_by_the_next(net: Netw
         a.syncx("retry")
         assert b.head("main") == a.head() or b.head("synced/main") == a.head()
         settle(nodes)
+
+
+@pytest.mark.parametrize(
+    ("mounts", "place", "expected"),
+    [
+        (["/", "/media/me/usb"], "/media/me/usb/annex.git", True),
+        (["/", "/mnt/disk"], "/mnt/disk", True),
+        (["/", "/home"], "/home/me/annex", False),
+        (["/"], "/media/me/annex", False),
+        (["/"], "/", False),
+    ],
+)
+def test_places_that_may_be_unplugged(
+    mounts: list[str], place: str, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os.path, "ismount", lambda path: str(path) in mounts)
+    assert drives.may_be_unplugged(Path(place)) is expected

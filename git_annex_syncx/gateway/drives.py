@@ -11,12 +11,20 @@ from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Remote
 
 LONGEST_FLUSH = 600.0  # seconds
+MOUNTS = ("/media/", "/run/media/", "/mnt/", "/Volumes/")  # where systems mount what can be unplugged
 
 
 def directory(repo: Repository, remote: Remote) -> Path | None:
     """The directory in which a remote is, there or not; None where it is reached by other ways."""
     place = remote.path or (Path(remote.directory) if remote.directory else None)
     return Path(os.path.normpath(repo.home / os.path.expanduser(place))) if place else None
+
+
+def may_be_unplugged(place: Path) -> bool:
+    """Whether a place is on a drive, as far as its mount point tells: no process should stay there for long."""
+    resolved = place.resolve()
+    mount = next(above for above in (resolved, *resolved.parents) if os.path.ismount(above))
+    return str(mount).startswith(MOUNTS)
 
 
 def flush(place: Path) -> None:

@@ -33,7 +33,7 @@ LONGEST_LOOK = 60.0
 PATIENCE = 600.0  # seconds that a process waits for somebody at work; later it is the next trigger's
 NEWS = ("fetch", "merge")  # after these it is known what content there is to move
 OCCUPIED = 5.0  # seconds until the next look at a remote that another transfer is at work with
-STEP, SLOW_STEP = 0.02, 0.5  # seconds between two looks at the requests; slow ones where long nothing came
+STEP, SLOW_STEP = 0.02, 0.1  # seconds between two looks at the requests; slow ones where long nothing came
 LIVELY = 15.0  # seconds
 LONGEST_GRACE = 10.0  # seconds that what was received waits for a commit that may still be amended
 

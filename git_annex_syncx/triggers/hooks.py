@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote
 
 from git_annex_syncx import view_log
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import files, git
+from git_annex_syncx.gateway import drives, files, git
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.run import own_program
 from git_annex_syncx.model import Hook
@@ -48,7 +48,7 @@ fi
 # A linked work tree has requests of its own; what git does in a run of ours is no news.
 PLAIN = '[ -d "${GIT_DIR:-.git}" ] && [ ! -e "${GIT_DIR:-.git}/commondir" ]'
 OURS = '[ -z "$SYNCX_RUN" ]'
-STAYS = 10.0  # seconds that what a hook has started waits for the next one
+STAYS = 30.0  # seconds that what a hook has started waits for the next one, but on a drive
 MOST_DESCRIPTORS = 1024  # more than a hook is ever left with
 PLAIN_SHELL = re.compile(rb"#! ?(/usr)?/bin/(env )?(sh|bash|dash)\n")
 # After these, or before the end of something unfinished, a block at the end might not run, or run elsewhere.
@@ -297,7 +297,8 @@ def called(name: str) -> None:
         return
     view_log.talk()
     try:
-        automatic.trigger(repo, Request(KINDS[name]), view_log.show, STAYS)
+        stays = 0.0 if drives.may_be_unplugged(repo.common) else STAYS
+        automatic.trigger(repo, Request(KINDS[name]), view_log.show, stays)
     except SyncxError as error:
         view_log.line(f"{name}: {error}")
 
