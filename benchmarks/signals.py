@@ -1,15 +1,15 @@
 """How long a file takes from one network to the farthest node of another, joined by a store alone.
 
 laptop - nas - store - box - desk: a commit at the laptop, by hooks to the store; once with an MQTT signal that makes
-`watch` at the box look, once with the box looking every minute. In turn; the time runs from `git commit` to the
-content at the desk. Exit code 1 where a target is missed. `--save` writes results/signals.md.
+`watch` at the box look, once with the box looking every minute, of which each commit comes in another part. In turn;
+the time runs from `git commit` to the content at the desk. Exit code 1 where a target is missed. `--save` writes
+results/signals.md.
 
 (Not called signal.py: beside it, Python's own module of that name would not be found.)
 """
 
 from __future__ import annotations
 
-import random
 import statistics
 import sys
 import threading
@@ -18,14 +18,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from byhooks import hooked
+from byhooks import hooked, settle
 from network import Network, Node
 from rows import Row, measured
 from servers import Mosquitto
 from test_bridge import two_lans, watching
 
 RESULTS = Path(__file__).parent / "results" / "signals.md"
-TIMES, MINUTE, PATIENCE, SEED = 5, 60.0, 180.0, 7
+TIMES, MINUTE, PATIENCE = 5, 60.0, 180.0
 
 
 def seconds(laptop: Node, desk: Node, name: str) -> float:
@@ -52,7 +52,7 @@ def every_minute(box: Node, phase: float, stop: threading.Event) -> None:
 
 def ways(root: Path) -> Iterator[Row]:
     """Both, in turn."""
-    net, lucky = Network(root / "net"), random.Random(SEED)
+    net = Network(root / "net")
     laptop, nas, box, desk = everyone = two_lans(net, root / "store")
     rung, polled = [], []
     with Mosquitto(root / "broker") as broker, hooked(everyone):
@@ -63,15 +63,16 @@ def ways(root: Path) -> Iterator[Row]:
             with watching(box):
                 time.sleep(12)  # it looks at everything first
                 rung.append(seconds(laptop, desk, f"rung{number}"))
+                settle(everyone)  # else what is still asked makes the box look
             for node in (nas, box):
                 node.git("config", "--unset", "syncx.signal")
             stop = threading.Event()
-            thread = threading.Thread(target=every_minute, args=(box, lucky.uniform(0, MINUTE), stop))
+            thread = threading.Thread(target=every_minute, args=(box, MINUTE * (number + 0.5) / TIMES, stop))
             thread.start()
             polled.append(seconds(laptop, desk, f"polled{number}"))
             stop.set()
             thread.join()
-            time.sleep(5)
+            settle(everyone)
     ours, theirs = statistics.median(rung), statistics.median(polled)
     shown = f"{ours:.1f} s beside {theirs:.1f} s"
     yield Row("from a commit to the far end, with a signal, times every minute", ours / theirs, "", 0.5, shown)

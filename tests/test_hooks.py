@@ -247,7 +247,28 @@ def test_what_the_user_adds_later_is_kept(net: Network) -> None:
     assert hook.read_bytes() == hooks.MADE + NOTE + b"exit 3\n"
 
 
-def test_a_program_that_died_in_the_middle(net: Network) -> None:
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_program_that_died_in_the_middle(net: Network, linked: bool) -> None:
+    node = net.create("node")
+    repo, place = git.open_repository(node.path), directory(node)
+    put(place / "hook", HEADER + NOTE + b"exit 3\n", 0o750)
+    if linked:
+        (place / "post-commit").symlink_to("hook")
+    else:
+        (place / "hook").rename(place / "post-commit")
+    before = snapshot(place)
+    os.link(place / "post-commit", place / "post-commit.before-syncx", follow_symlinks=False)  # and then it died
+    assert states(node) == {"absent"}
+    assert {hook.state for hook in hooks.install(repo)} == {"installed"}
+    node.run(place / "post-commit", ok=3, SYNCX_RUN="1")
+    hooks.uninstall(repo)
+    assert snapshot(place) == before
+    os.link(place / "post-commit", place / "post-commit.before-syncx", follow_symlinks=False)
+    hooks.uninstall(repo)
+    assert snapshot(place) == before
+
+
+def test_a_program_that_died_where_there_are_no_links(net: Network) -> None:
     node = net.create("node")
     repo, place = git.open_repository(node.path), directory(node)
     put(place / "post-commit", HEADER + NOTE + b"exit 3\n", 0o750)

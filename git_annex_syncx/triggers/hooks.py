@@ -135,7 +135,7 @@ def _room(repo: Repository, file: Path) -> bytes | None:
     rest = _without(repo, file, content)
     if rest in (MADE, _around(file)) or _ends_reached(file, rest):
         return rest
-    if os.path.lexists(aside):
+    if os.path.lexists(aside) and not _has_two_names(file):
         raise UsageError(
             f"{file} was replaced by something else, and {aside.name} beside it is what was there before",
             f"put together what you need in {file}, remove {aside.name}, then install again",
@@ -146,14 +146,35 @@ def _room(repo: Repository, file: Path) -> bytes | None:
 def _install(repo: Repository, file: Path, room: bytes | None) -> None:
     if room is None:
         _write(file, _without(repo, file, _content(file) or b""))
-        with files.writing(file):
-            file.rename(_aside(file))
+        _set_aside(file)
     before = _around(file) if room is None else room
     at = found.start(1) if (found := ANNEX_ALONE.fullmatch(before)) else len(before)
     _write(file, before[:at] + _block(repo, file) + before[at:], executable=True)
 
 
+def _set_aside(file: Path) -> None:
+    """Give a hook its other name; the first stays, until ours takes it, so that there is a hook at every instant."""
+    with files.writing(file):
+        _aside(file).unlink(missing_ok=True)
+        try:
+            os.link(file, _aside(file), follow_symlinks=False)
+        except (OSError, NotImplementedError):  # not on every file system
+            file.rename(_aside(file))
+
+
+def _has_two_names(file: Path) -> bool:
+    """Whether an install was cut off when it had set the hook aside."""
+    try:
+        one, two = file.lstat(), _aside(file).lstat()
+    except OSError:
+        return False
+    return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
+
+
 def _uninstall(repo: Repository, file: Path) -> None:
+    if _has_two_names(file):
+        with files.writing(file):
+            _aside(file).unlink()
     if file.is_symlink() or ((content := _content(file)) is None and not os.path.lexists(_aside(file))):
         return
     rest = None if content is None else _without(repo, file, content)
@@ -172,7 +193,7 @@ def _status(repo: Repository, file: Path) -> Hook:
     if content is None:
         return Hook(file.name, file, "absent")
     if not (found := _find(repo, file, content)):
-        replaced = os.path.lexists(_aside(file)) and _around(file) not in content
+        replaced = os.path.lexists(_aside(file)) and _around(file) not in content and not _has_two_names(file)
         return Hook(file.name, file, "replaced" if replaced else "absent")
     current = found.group() == _block(repo, file) and os.access(file, os.X_OK)
     return Hook(file.name, file, "installed" if current else "outdated", _around(file) in content)
