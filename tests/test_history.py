@@ -14,7 +14,7 @@ from network import Network, Node
 
 from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.gateway import history, reader
-from git_annex_syncx.gateway.git import Repository, open_repository
+from git_annex_syncx.gateway.git import Repository, open_repository, refs
 
 EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # the tree with nothing in it
 
@@ -87,8 +87,9 @@ def test_in_a_shallow_repository(node: Node, net: Network) -> None:
 
 def test_a_commit_that_is_not_here(node: Node) -> None:
     repo, here = open_repository(node.path), node.commit()
-    with pytest.raises(ProgramFailed):
-        history.is_ancestor(repo, here, "1" * 40)
+    for old, new in ((here, "1" * 40), ("1" * 40, here)):
+        with pytest.raises(ProgramFailed):
+            history.is_ancestor(repo, old, new)
 
 
 def test_values_of_branches(node: Node) -> None:
@@ -103,6 +104,15 @@ def test_values_of_branches(node: Node) -> None:
     assert history.tips(repo, "refs/heads/main", "refs/heads/none") == {
         "refs/heads/main": (later, node.head("main^{tree}"))
     }
+
+
+def test_a_branch_that_is_another_name_for_one(node: Node) -> None:
+    made = node.commit()
+    node.git("symbolic-ref", "refs/heads/other", "refs/heads/main")
+    node.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/heads/main")
+    repo = open_repository(node.path)
+    assert history.value(repo, "refs/heads/other") == made
+    assert refs(repo) == {"refs/heads/main": made, "refs/heads/other": made}
 
 
 @pytest.mark.parametrize("forged", ["refs/heads/refs/heads/x", "refs/tags/refs/heads/x", "refs/remotes/refs/heads/x"])
@@ -162,8 +172,9 @@ def test_paths_of_any_kind(node: Node) -> None:
     repo = open_repository(node.path)
     assert reader.read(repo, [f"{commit}:{name}" for name in odd]) == [os.fsencode(name) for name in odd]
     assert reader.look_up(repo, [f"{commit}:{name}?" for name in odd]) == [None] * len(odd)
-    with pytest.raises(ValueError, match="cannot be asked"):
-        reader.read(repo, [f"{commit}:x\ncontents {commit}"])
+    for name in (f"{commit}:x\ncontents {commit}", f"{commit}:Icon\r"):  # git would take it for something else
+        with pytest.raises(ValueError, match="cannot be asked"):
+            reader.read(repo, [name])
 
 
 def test_one_process_for_many_questions_and_none_afterwards(node: Node) -> None:

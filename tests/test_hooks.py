@@ -186,6 +186,24 @@ def test_uninstalling_restores_every_file(net: Network) -> None:
     assert snapshot(place) == annexes, "what was not there is gone"
 
 
+def test_where_git_annex_moves_the_work_tree_ours_comes_after_it(net: Network) -> None:
+    node = net.create("node")
+    file = directory(node) / "post-receive"
+    before = file.read_bytes()
+    node.syncx("hooks", "install")
+    assert file.read_bytes().endswith(before[-40:])
+    node.config("receive.denyCurrentBranch", "updateInstead")
+    assert states(node) == {"installed", "outdated"}
+    node.syncx("hooks", "install")
+    assert file.read_bytes().startswith(before) and states(node) == {"installed"}
+    node.git("config", "--unset", "receive.denyCurrentBranch")
+    assert states(node) == {"installed", "outdated"}
+    node.syncx("hooks", "install")
+    assert file.read_bytes().endswith(before[-40:])
+    node.syncx("hooks", "uninstall")
+    assert file.read_bytes() == before
+
+
 def test_links_stay_links(net: Network) -> None:
     node = net.create("node")
     repo, place = git.open_repository(node.path), directory(node)

@@ -154,7 +154,7 @@ def test_lock_of_a_git_that_runs_elsewhere_is_held(pair: Pair) -> None:
     """A git that has closed its lock, as `git commit` does for the editor, and was started in another directory."""
     laptop, desktop = pair
     lock = old_lock(laptop, fetched(pair, {"b.txt": "b\n"}))
-    words = ("git", f"--git-dir={laptop.path}/.git", "hash-object", "--stdin")
+    words = ("git", f"--git-dir={laptop.path}/.git", "cat-file", "--batch")
     git_dir = desktop.net.home
     with subprocess.Popen(words, cwd=git_dir, env=laptop.net.env(), stdin=subprocess.PIPE) as running:
         assert laptop.syncx("merge").event("merge")["result"] == "busy"

@@ -211,7 +211,8 @@ def test_killed_run_leaves_no_lock_and_its_request_is_done_by_the_next(net: Netw
     ("mounts", "place", "expected"),
     [
         (["/", "/media/me/usb"], "/media/me/usb/annex.git", True),
-        (["/", "/mnt/disk"], "/mnt/disk", True),
+        (["/", "/mnt/disk"], "/mnt/disk", False),
+        (["/", "/media"], "/media/annex", True),
         (["/", "/home"], "/home/me/annex", False),
         (["/"], "/media/me/annex", False),
         (["/"], "/", False),

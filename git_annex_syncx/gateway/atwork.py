@@ -13,7 +13,8 @@ from git_annex_syncx.gateway import files
 from git_annex_syncx.gateway.git import Repository
 
 PROCESSES = Path("/proc/self/fd")  # Linux; elsewhere nothing is known of processes
-COLLISION = re.compile(r"Unable to create '.*\.lock': File exists|cannot lock ref 'HEAD': is at ")
+# As git says it, and git-annex.
+COLLISION = re.compile(r"\.lock\b.*(?:File|already) exists|cannot lock ref 'HEAD': is at ")
 STALE = 5.0  # seconds after which a lock that nobody holds is taken for left behind
 
 
@@ -132,9 +133,9 @@ def _git_runs(repo: Repository, verb: bytes = b"") -> bool:
         with contextlib.suppress(OSError):
             words = (process / "cmdline").read_bytes().split(b"\0")
             named = os.path.basename(words[0]).startswith(b"git") and (not verb or verb in words)
-            # Git started us; and one that only reads is our own, or git-annex's.
-            harmless = any(word in words for word in (b"annex-syncx", b"syncx", b"cat-file"))
-            if named and not harmless and _works_in(process, words, homes):
+            ours = b"annex-syncx" in words or b"syncx" in words  # git started us
+            ours = ours or (not verb and b"--batch-command" in words)  # our reader
+            if named and not ours and _works_in(process, words, homes):
                 return True
     return False
 

@@ -11,7 +11,7 @@ from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Remote
 
 LONGEST_FLUSH = 600.0  # seconds
-MOUNTS = ("/media/", "/run/media/", "/mnt/", "/Volumes/")  # where systems mount what can be unplugged
+MOUNTS = ("/media/", "/run/media/", "/Volumes/")  # where systems mount what can be unplugged
 
 
 def directory(repo: Repository, remote: Remote) -> Path | None:
@@ -24,7 +24,7 @@ def may_be_unplugged(place: Path) -> bool:
     """Whether a place is on a drive, as far as its mount point tells: no process should stay there for long."""
     resolved = place.resolve()
     mount = next(above for above in (resolved, *resolved.parents) if os.path.ismount(above))
-    return str(mount).startswith(MOUNTS)
+    return f"{mount}/".startswith(MOUNTS)
 
 
 def flush(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""Git's verbs on a repository: where it is, its refs, its history. `git()` is the one door to git."""
+"""Git's verbs on a repository: where it is, its refs. `git()` is the door to git."""
 
 from __future__ import annotations
 
@@ -186,13 +186,14 @@ def require_version() -> None:
 
 
 def refs(repo: Repository, *prefixes: str) -> dict[str, str]:
-    """Full ref name -> object id, symbolic refs left out."""
+    """Full ref name -> object id; of symbolic refs only those that stand for a branch."""
     listed = git(repo, "for-each-ref", "--format=%(objectname) %(symref)%00%(refname)", *prefixes).out
     found = {}
     for line in filter(None, os.fsdecode(listed).split("\n")):
         value, name = line.split("\0")
-        if value.endswith(" "):
-            found[name] = value.rstrip()
+        oid, _, symbolic = value.partition(" ")
+        if not symbolic or name.startswith("refs/heads/"):
+            found[name] = oid
     return found
 
 

@@ -35,6 +35,7 @@ def is_ancestor(repo: Repository, old: str, new: str) -> bool:
 
 def _near(repo: Repository, old: str, new: str) -> bool | None:
     """The same where a few commits tell it, as they mostly do; None where git must be asked."""
+    _parents(repo, old)
     for start, sought, answer in ((new, old, True), (old, new, False)):
         reached = _reaches(repo, start, sought)
         if reached:

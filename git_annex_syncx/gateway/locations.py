@@ -132,19 +132,8 @@ def _short_path(key: str) -> bytes:
 
 
 def _oids(repo: Repository, commit: str, paths: list[bytes]) -> list[str]:
-    """The object id of each path, empty where it is missing (which git says with the path, line breaks and all)."""
-    named = [commit.encode() + b":" + path for path in paths]
-    if len(named) <= reader.MOST and not any(b"\n" in path for path in paths):
-        return [found.oid if found else "" for found in reader.look_up(repo, named)]
-    asked = b"".join(name + b"\0" for name in named)
-    out = git(repo, "cat-file", "-z", "--batch-check=%(objectname)", stdin=asked).out if named else b""
-    at, found = 0, []
-    for name in named:
-        missing = out.startswith(name + b" missing\n", at)
-        end = at + len(name) + 8 if missing else out.index(b"\n", at)
-        found.append("" if missing else out[at:end].decode())
-        at = end + 1
-    return found
+    """The object id of each path, empty where it is missing."""
+    return [found.oid if found else "" for found in reader.look_up(repo, (commit.encode() + b":" + p for p in paths))]
 
 
 def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, str]]:
@@ -185,20 +174,8 @@ def _read(
     """What stands in blobs, many read in one call but not all at once."""
     rest = iter(named)
     while pairs := list(islice(rest, AT_ONCE)):
-        blobs = _blobs(repo, [oid for _, oid in pairs])
+        blobs = reader.read(repo, (oid for _, oid in pairs))
         yield from ((name, parse(blob)) for (name, _), blob in zip(pairs, blobs, strict=True))
-
-
-def _blobs(repo: Repository, oids: list[str]) -> Iterator[bytes]:
-    if len(oids) <= reader.MOST:
-        yield from reader.read(repo, oids)
-        return
-    out = git(repo, "cat-file", "--batch=%(objectsize)", stdin="".join(oid + "\n" for oid in oids).encode()).out
-    at = 0
-    for _ in oids:
-        end = out.index(b"\n", at)
-        start, at = end + 1, end + int(out[at:end]) + 2
-        yield out[start : at - 1]
 
 
 def _parser() -> Callable[[bytes], Holders]:

@@ -1,7 +1,7 @@
 """Git's object database, hermetic: what it makes depends on the objects alone, not on anybody's configuration.
 
-Every command runs in a private GIT_DIR with an empty configuration, no drivers, no attributes, no replace refs
-and no commit-graph, on the object directory of the repository.
+Whatever makes or compares objects runs in a private GIT_DIR with an empty configuration, no drivers, no attributes,
+no replace refs and no commit-graph, on the object directory of the repository.
 """
 
 from __future__ import annotations

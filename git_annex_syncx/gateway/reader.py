@@ -57,7 +57,7 @@ def close() -> None:
 
 def _plain(name: str | bytes) -> bytes:
     raw = os.fsencode(name)
-    if b"\n" in raw:
+    if b"\n" in raw or raw.endswith(b"\r"):
         raise ValueError(f"{raw!r} cannot be asked for")
     return raw + b"\n"
 

@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Mapping
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError
-from git_annex_syncx.gateway import annex, run
+from git_annex_syncx.gateway import annex, drives, run
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.gateway.settings import Settings
@@ -18,7 +18,6 @@ from git_annex_syncx.network import links
 from git_annex_syncx.network.graph import HIGHEST_COST, Link, Place, network
 from git_annex_syncx.network.read import LOCAL_COST, REMOTE_COST, host
 
-DRIVES = ("/media/", "/run/media/", "/Volumes/")
 LOCAL_MS, NEAR_MS, FAR_MS, CLOUD_MS = 1.0, 10.0, 100.0, 200.0
 COMMAND_PATIENCE = 10.0  # seconds
 NEAR_NAMES = (".local", ".lan", ".home", ".internal", ".localdomain")
@@ -130,4 +129,4 @@ def _removable(repo: Repository, remote: Remote) -> bool:
     if remote.removable is not None:
         return remote.removable
     place = remote.directory or (str(remote.path) if remote.path else "")
-    return os.path.normpath(repo.home / place).startswith(DRIVES) if place else False
+    return os.path.normpath(repo.home / place).startswith(drives.MOUNTS) if place else False

@@ -16,7 +16,7 @@ from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 from git_annex_syncx.phases import move, settle
-from git_annex_syncx.phases.move import behind_adjusted
+from git_annex_syncx.phases.move import behind_adjusted, position
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure, own_failure
 
@@ -113,10 +113,9 @@ def propagate(node: Node, head: Head) -> None:
 
 
 def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:
-    known, aside = git.refs(node.repo), Aside()
-    old = known.get(f"refs/heads/{head.basis}")
+    old, aside = position(node.repo, head), Aside()
     try:
-        joined = _advance(node, head, merging, aside, known)
+        joined = _advance(node, head, merging, aside)
     except SyncxError:
         yield from _told(node, aside, (HERE, *node.settings.remotes))
         raise
@@ -178,20 +177,13 @@ def told_of(joined: Joined | None) -> str:
     return f", {count} conflict{'s' * (count != 1)} resolved" if count else ""
 
 
-def _advance(
-    node: Node, head: Head, merging: Merging, aside: Aside, known: Mapping[str, str] | None = None
-) -> Joined | None:
-    """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile. Fills `aside`.
-
-    `known` are all refs, where they have just been read.
-    """
+def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined | None:
+    """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile. Fills `aside`."""
     for _ in range(LOOKS):
         aside.clear()
         move.propagate(node.repo, head)
-        if known is None or head.adjusted:
-            known = git.refs(node.repo)
+        known = git.refs(node.repo)
         ours, heads = known.get(f"refs/heads/{head.basis}"), _heads(known, head, merging)
-        known = None
         aside.update(_set_aside(node, head, ours, heads, merging))
         target = _target(node, head, ours, heads, merging, aside)
         if target is None:

@@ -43,18 +43,16 @@ def pull(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iter
     yield from merge(node, Merging(git_remotes, unrelated))
 
 
-def merge_received(
-    node: Node, remotes: Iterable[Remote], unrelated: bool = False, annex: bool = True
-) -> Iterator[Outcome]:
+def merge_received(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
     """Merge what is here already, without any connection."""
-    yield from merge(node, Merging(tuple(remote for remote in remotes if not remote.special), unrelated, annex))
+    yield from merge(node, Merging(tuple(remote for remote in remotes if not remote.special), unrelated))
 
 
 def forward(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
     """Merge what is here already, then push the result onward."""
-    remotes = tuple(remotes)
-    yield from merge_received(node, remotes, unrelated, annex=False)  # a push begins with theirs
-    yield from push(node, (remote for remote in remotes if not remote.special))
+    git_remotes = tuple(remote for remote in remotes if not remote.special)
+    yield from merge(node, Merging(git_remotes, unrelated, annex=False))  # a push begins with theirs
+    yield from push(node, git_remotes)
 
 
 def sync(node: Node, remotes: Iterable[Remote], wish: Wish, order: Order | None = None) -> Iterator[Event]:

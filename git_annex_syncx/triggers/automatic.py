@@ -31,7 +31,6 @@ Show = Callable[[Event], None]
 LOOK_AGAIN = 1.0  # seconds after which somebody at work here is looked at again, doubled each time
 LONGEST_LOOK = 60.0
 PATIENCE = 600.0  # seconds that a process waits for somebody at work; later it is the next trigger's
-NEWS = ("fetch", "merge")  # after these it is known what content there is to move
 OCCUPIED = 5.0  # seconds until the next look at a remote that another transfer is at work with
 STEP, SLOW_STEP = 0.02, 0.1  # seconds between two looks at the requests; slow ones where long nothing came
 LIVELY = 15.0  # seconds
@@ -98,7 +97,6 @@ class Clerk:
         self._teller: Teller | None = None
         self._busy = 0.0  # seconds until the next look at somebody who is at work
         self._paused = False
-        self._asked_content = False
         self._others: dict[str, threading.Thread] = {}
         self._shut: dict[str, float] = {}  # until when a lane is left alone
         self._waits: dict[str, float] = {}  # how long a lane was left alone the last time
@@ -201,16 +199,17 @@ class Clerk:
         return None if self._paused else node
 
     def _refs(self, node: Node, requests: frozenset[Request]) -> None:
-        self._asked_content = False
         if any(request.kind == "commit" for request in requests):
             self._ask_content()  # need not wait until the branches have gone everywhere
-        self._come_again(node, requests, self._run(node, refs(node, requests)))
-        head = git.head(node.repo)
-        if not self._asked_content or (head and head.adjusted):  # what was committed is on its basis only now
+        try:
+            self._come_again(node, requests, self._run(node, refs(node, requests)))
+        except SyncxError:
+            self._ask_content()  # where there was no merge to do so
+            raise
+        if (head := git.head(node.repo)) and head.adjusted:  # what was committed is on its basis only now
             self._ask_content()
 
     def _ask_content(self) -> None:
-        self._asked_content = True
         self._desk.ask(Request("content"))
         self._begin(CONTENT)
 
@@ -238,7 +237,7 @@ class Clerk:
                 self._show(event)
             if isinstance(event, Outcome):
                 outcomes.append(event)
-                if event.event in NEWS:
+                if event.event == "merge":  # now it is known what content there is to move
                     self._ask_content()
         if kind_of_news(node, outcomes) and node.settings.signals:
             self._tell(node, outcomes)

@@ -1,4 +1,4 @@
-"""Our block in git's hooks: installed at the end of what is there, removed without trace, and what a hook calls."""
+"""Our block in git's hooks: installed beside what is there, removed without trace, and what a hook calls."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ fi
 # A linked work tree has requests of its own; what git does in a run of ours is no news.
 PLAIN = '[ -d "${GIT_DIR:-.git}" ] && [ ! -e "${GIT_DIR:-.git}/commondir" ]'
 OURS = '[ -z "$SYNCX_RUN" ]'
-STAYS = 30.0  # seconds that what a hook has started waits for the next one, but on a drive
+STAYS = 30.0  # seconds that what a hook has started waits for the next one; on a drive it does not
 MOST_DESCRIPTORS = 1024  # more than a hook is ever left with
 PLAIN_SHELL = re.compile(rb"#! ?(/usr)?/bin/(env )?(sh|bash|dash)\n")
 # After these, or before the end of something unfinished, a block at the end might not run, or run elsewhere.
@@ -56,8 +56,8 @@ LEAVES = re.compile(
     rb"\b(exit|exec|return|set|trap|kill|cd|pushd|popd|eval|source|alias|unset|GIT_\w+)\b"
     rb"|(^|[\s;&|({])\.\s|<<|\(\s*\)|\\\n\Z|\0"
 )
-# Where git-annex's own line is all that there is, ours comes before it: theirs only merges the git-annex branch, and
-# whoever waits for our merge would wait a tenth of a second more.
+# Where git-annex's own line is all that there is, ours comes before it: theirs takes a tenth of a second, for which
+# whoever waits for our merge would wait too. Not with updateInstead: then theirs moves the work tree.
 ANNEX_ALONE = re.compile(
     rb"#!/bin/sh\n(?:#.*\n)*"
     rb"((?:if git annex post-receive --help >/dev/null 2>&1; then )?git annex post-receive(?:; fi)?\n)"
@@ -128,7 +128,7 @@ def _directory(repo: Repository) -> Path:
 
 
 def _room(repo: Repository, file: Path) -> bytes | None:
-    """What our block is to stand after, None for what must be set aside first. Raises UsageError, SyncxError."""
+    """What our block is to stand beside, None for what must be set aside first. Raises UsageError, SyncxError."""
     aside, content = _aside(file), _content(file)
     if content is None:
         return _around(file) if os.path.lexists(aside) else MADE
@@ -147,9 +147,16 @@ def _install(repo: Repository, file: Path, room: bytes | None) -> None:
     if room is None:
         _write(file, _without(repo, file, _content(file) or b""))
         _set_aside(file)
-    before = _around(file) if room is None else room
-    at = found.start(1) if (found := ANNEX_ALONE.fullmatch(before)) else len(before)
-    _write(file, before[:at] + _block(repo, file) + before[at:], executable=True)
+    rest = _around(file) if room is None else room
+    at = _place_in(repo, rest)
+    _write(file, rest[:at] + _block(repo, file) + rest[at:], executable=True)
+
+
+def _place_in(repo: Repository, rest: bytes) -> int:
+    """Where our block comes in a hook."""
+    alone = ANNEX_ALONE.fullmatch(rest)
+    moves = alone and git.text(repo, "config", "receive.denyCurrentBranch", ok=(0, 1)).lower() == "updateinstead"
+    return alone.start(1) if alone and not moves else len(rest)
 
 
 def _set_aside(file: Path) -> None:
@@ -195,7 +202,9 @@ def _status(repo: Repository, file: Path) -> Hook:
     if not (found := _find(repo, file, content)):
         replaced = os.path.lexists(_aside(file)) and _around(file) not in content and not _has_two_names(file)
         return Hook(file.name, file, "replaced" if replaced else "absent")
-    current = found.group() == _block(repo, file) and os.access(file, os.X_OK)
+    rest = _without(repo, file, content)
+    placed = found.start() == _place_in(repo, rest) or not ANNEX_ALONE.fullmatch(rest)
+    current = found.group() == _block(repo, file) and placed and os.access(file, os.X_OK)
     return Hook(file.name, file, "installed" if current else "outdated", _around(file) in content)
 
 
@@ -318,7 +327,7 @@ def called(name: str) -> None:
         return
     view_log.talk()
     try:
-        stays = 0.0 if drives.may_be_unplugged(repo.common) else STAYS
+        stays = 0.0 if any(map(drives.may_be_unplugged, (repo.common, repo.home))) else STAYS
         automatic.trigger(repo, Request(KINDS[name]), view_log.show, stays)
     except SyncxError as error:
         view_log.line(f"{name}: {error}")
