@@ -164,6 +164,9 @@ def test_contents_of_any_kind(node: Node) -> None:
 def test_more_than_it_is_asked_one_by_one(node: Node) -> None:
     repo, oids = open_repository(node.path), stored(node, b"one", b"two")
     assert reader.read(repo, oids * reader.MOST) == [b"one", b"two"] * reader.MOST
+    assert reader.look_up(repo, oids * reader.MOST)[-1] == reader.Found(oids[1], "blob", 3)
+    with pytest.raises(ProgramFailed, match="1111 is not here"):
+        reader.read(repo, [*oids * reader.MOST, "1" * 40])
 
 
 def test_paths_of_any_kind(node: Node) -> None:

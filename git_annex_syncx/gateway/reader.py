@@ -39,10 +39,12 @@ def look_up(repo: Repository, names: Iterable[str | bytes]) -> list[Found | None
 
 def read(repo: Repository, names: Iterable[str | bytes]) -> list[bytes]:
     """What is in the object of each name. Raises ProgramFailed where one is not here."""
-    names, found = list(names), []
-    for name, answer in zip(names, _answers(repo, [b"contents " + _plain(name) for name in names]), strict=True):
+    plain, found = [_plain(name) for name in names], []
+    if len(plain) > MOST:
+        return _all_at_once(repo, plain)
+    for name, answer in zip(plain, _answers(repo, [b"contents " + name for name in plain]), strict=True):
         if answer is None:
-            raise ProgramFailed("git cat-file", 128, f"{os.fsdecode(name)} is not here", repo.home)
+            raise _absent(repo, name)
         found.append(answer[1])
     return found
 
@@ -60,6 +62,23 @@ def _plain(name: str | bytes) -> bytes:
     if b"\n" in raw or raw.endswith(b"\r"):
         raise ValueError(f"{raw!r} cannot be asked for")
     return raw + b"\n"
+
+
+def _absent(repo: Repository, plain: bytes) -> ProgramFailed:
+    return ProgramFailed("git cat-file", 128, f"{os.fsdecode(plain[:-1])} is not here", repo.home)
+
+
+def _all_at_once(repo: Repository, plain: Sequence[bytes]) -> list[bytes]:
+    """The same of millions, without a question each."""
+    out = git(repo, "cat-file", "--batch=%(objectsize)", stdin=b"".join(plain)).out
+    at, found = 0, []
+    for name in plain:
+        end = out.index(b"\n", at)
+        if not (size := out[at:end]).isdigit():
+            raise _absent(repo, name)
+        start, at = end + 1, end + int(size) + 2
+        found.append(out[start : at - 1])
+    return found
 
 
 def _answers(repo: Repository, asked: Sequence[bytes]) -> list[tuple[Found, bytes] | None]:
