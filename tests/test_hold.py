@@ -326,7 +326,7 @@ def test_a_pause_for_a_time_ends_and_watch_does_what_has_waited(hub: tuple[Node,
     )
 
 
-@pytest.mark.parametrize("text", ["0", "-5s", "5 parsecs", "", "1e9", "inf"])
+@pytest.mark.parametrize("text", ["0", "-5s", "5 parsecs", "", "1e9", "inf", "9" * 20 + "d"])
 def test_a_time_that_is_none_is_explained(hub: tuple[Node, Node], text: str) -> None:
     ran = hub[0].run("git-annex-syncx", "pause", "--for", text, ok=2)
     assert "right are 90s, 30m, 2h or 1d" in ran.err

@@ -15,6 +15,7 @@ from git_annex_syncx.model import Remote, Timetable
 T = TypeVar("T")
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST, FASTEST = 100 * 365 * 86400.0, 2.0**60  # seconds; bytes a second; beyond, no date and no number can follow
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
 OFF: Timetable = ()
 RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE)
@@ -230,9 +231,10 @@ def _count(text: str) -> int:
 def _duration_or_zero(text: str) -> float:
     """Seconds from `90`, `10s`, `30m`, `2h`, `1d`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text, re.ASCII)
-    if not match:
+    seconds = float(match[1]) * UNITS[match[2]] if match else LONGEST
+    if seconds >= LONGEST:
         raise ValueError(text)
-    return float(match[1]) * UNITS[match[2]]
+    return seconds
 
 
 def duration(text: str) -> float:
@@ -248,9 +250,10 @@ def _rate(text: str) -> int | None:
     if text.lower() in {"off", "0"}:
         return None
     match = RATE.fullmatch(text)
-    if not match or float(match[1]) <= 0:
+    rate = float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ") if match else 0.0
+    if not 0 < rate < FASTEST:
         raise ValueError(text)
-    return int(float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " "))
+    return int(rate)
 
 
 def timetable(text: str) -> Timetable:
