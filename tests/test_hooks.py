@@ -265,6 +265,18 @@ def test_what_the_user_adds_later_is_kept(net: Network) -> None:
     assert hook.read_bytes() == hooks.MADE + NOTE + b"exit 3\n"
 
 
+def test_what_we_remember_is_cleared_away(net: Network, nas: Node, laptop: Node) -> None:
+    shutil.rmtree(laptop.path / ".git" / "annex" / "syncx")
+    wait_for_head(nas, "main", laptop.commit())
+    copy = Node(net, "copy", net.root / "copy")
+    shutil.copytree(laptop.path, copy.path, symlinks=True)
+    end_all(net)
+    shutil.rmtree(copy.path / ".git" / "annex" / "syncx")
+    copy.commit()
+    time.sleep(1.5)
+    assert nas.head("main") == laptop.head(), "a copy does not act for the original"
+
+
 @pytest.mark.parametrize("linked", [False, True])
 def test_a_program_that_died_in_the_middle(net: Network, linked: bool) -> None:
     node = net.create("node")

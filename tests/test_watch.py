@@ -205,6 +205,17 @@ def snapshot(place: Path) -> dict[str, tuple[int, int]]:
     return {str(file.relative_to(place)): (file.stat().st_size, file.stat().st_mtime_ns) for file in place.rglob("*")}
 
 
+def test_a_branch_whose_name_is_no_utf8(laptop: Node, usb: Node) -> None:
+    """The library that follows files gives up there."""
+    with Watching(laptop) as watching:
+        watching.rest()
+        laptop.git("branch", b"br\xe9")
+        watching.wait_for("cannot follow")
+        made = laptop.commit({"b.txt": "x\n"})
+        watching.wait_until(lambda: usb.head("main") == made)
+    assert "looking every 5 s" in watching.said and "Traceback" not in watching.said
+
+
 # What happens to the repository
 
 

@@ -13,6 +13,7 @@ from git_annex_syncx.gateway.git import Repository
 log = logging.getLogger(__name__)
 
 STEP = 500  # milliseconds between two looks of the file watcher at its events: a smaller one costs CPU all day
+EVERY = 5.0  # seconds between two looks where nothing can be followed
 TELLING = {"HEAD", "packed-refs", "config", "config.worktree"}  # of the files in the git directory
 
 
@@ -52,5 +53,8 @@ class FileWatcher:
                 rust_timeout=60_000, raise_interrupt=False,
             ):  # fmt: skip
                 self._wake(next(iter(changes))[1])
-        except Exception:  # there are too many watches, or the directory went this instant: ticks do it then
-            log.warning("cannot follow %s", ", ".join(map(str, places)), exc_info=log.isEnabledFor(logging.DEBUG))
+        except Exception as error:  # too many watches, a name that is no UTF-8, or the directory went this instant
+            shown = ", ".join(map(str, places))
+            log.warning("cannot follow %s (%s); looking every %g s", shown, error, EVERY)
+            while not stop.wait(EVERY):
+                self._wake("cannot follow")

@@ -99,12 +99,17 @@ def status(repo: Repository) -> list[Hook]:
 
 def installed_here(repo: Repository) -> bool:
     """Whether the hooks were installed in this very place: a copy of a repository must not act for it."""
-    return files.read(_mark(repo)) == f"{_here(repo)}\n"
+    mark = files.read(_mark(repo))
+    if not mark and any(hook.state == "installed" for hook in status(repo)):
+        mark = f"{_here(repo)}\n"  # cleared away with all that we remember; the blocks name the place too
+        files.write(_mark(repo), mark)
+    return mark == f"{_here(repo)}\n"
 
 
 def moved(repo: Repository) -> str:
     """Where the hooks were installed, if that is another place than this."""
-    return "" if installed_here(repo) else unquote(files.read(_mark(repo)).strip(), errors="surrogateescape")
+    mark = files.read(_mark(repo)).strip()
+    return "" if mark == _here(repo) else unquote(mark, errors="surrogateescape")
 
 
 def _names(repo: Repository) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import run
 from git_annex_syncx.triggers.signals.channel import FIRST_WAIT, LONGEST_WAIT, Connected
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,8 @@ def again(attend: Callable[[Connected], None], connected: Connected, stop: threa
         try:
             attend(stands)
         except Lost as error:
+            if run.is_ending():
+                return
             log.log(level, "signals: %s; trying again", error.what)
             level = logging.INFO  # said once, until it stood again
         stop.wait(waits.next())
