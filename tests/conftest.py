@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from network import THOROUGH, Network, Node
 
-# Started in the background, a shell hands down an ignored SIGINT: what the tests start must be interruptible.
+# In the background a shell hands down an ignored SIGINT, nohup an ignored SIGHUP: what the tests start must be
+# interruptible.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 MEMORY, ENOUGH = Path("/dev/shm"), 4 << 30  # bytes
 

@@ -174,6 +174,20 @@ def test_a_signal_ends_all_children(slow: tuple[Node, Path], number: signal.Sign
     assert not (laptop.path / ".git" / "index.lock").exists()
 
 
+def test_nohup_holds(slow: tuple[Node, Path]) -> None:
+    laptop, pid = slow
+    process = subprocess.Popen(
+        ("nohup", "git-annex-syncx", "push"), cwd=laptop.path, env=laptop.net.env(), stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_until(pid.exists)
+    process.send_signal(signal.SIGHUP)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(1)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 130
+
+
 def test_control_c_at_a_terminal_ends_all_children(slow: tuple[Node, Path]) -> None:
     laptop, pid = slow
     child, terminal = pty.fork()

@@ -205,6 +205,18 @@ def snapshot(place: Path) -> dict[str, tuple[int, int]]:
     return {str(file.relative_to(place)): (file.stat().st_size, file.stat().st_mtime_ns) for file in place.rglob("*")}
 
 
+def test_a_setting_that_was_bad_for_a_while(laptop: Node, usb: Node) -> None:
+    with Watching(laptop) as watching:
+        watching.rest()
+        laptop.config("syncx.pushDelay", "soon")
+        watching.wait_for("syncx.pushdelay")
+        laptop.config("syncx.pushDelay", "0")
+        made = laptop.commit({"b.txt": "x\n"})
+        watching.wait_until(lambda: usb.head("main") == made)
+        watching.rest()
+    assert "usb is there" not in watching.said
+
+
 def test_a_branch_whose_name_is_no_utf8(laptop: Node, usb: Node) -> None:
     """The library that follows files gives up there."""
     with Watching(laptop) as watching:

@@ -34,7 +34,7 @@ def obey(last_resort: float) -> None:
         _raise()
 
     for number in ENDING:
-        if number != signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup wants it
             signal.signal(number, interrupt)
 
 

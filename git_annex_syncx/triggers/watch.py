@@ -169,7 +169,9 @@ class Watch:
         except (SyncxError, OSError) as error:
             if (self._seen.place or "start" in reasons) and not run.is_ending():
                 view_log.line(str(error))
-            self._seen.place, self._drives = None, Drives()  # then everything is new
+            self._seen.place = None
+            if not isinstance(error, UsageError):  # a bad setting unplugs nothing
+                self._drives = Drives()
 
     def _due(self) -> set[Request]:
         """What time has brought, or the end of a pause."""
