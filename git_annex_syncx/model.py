@@ -22,7 +22,8 @@ class Result(StrEnum):
     """What became of one remote in one phase."""
 
     DONE = "done"
-    CURRENT = "current"
+    CURRENT = "current"  # nothing is left to do
+    WAITS = "waits"  # something is left that others or a later run must do: who, until when
     LEVEL = "level"
     AWAY = "away"
     BUSY = "busy"

@@ -9,7 +9,7 @@ import time
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.view import clean
 
-QUIET = (Result.CURRENT, Result.SKIPPED, Result.AWAY)
+QUIET = (Result.CURRENT, Result.WAITS, Result.SKIPPED, Result.AWAY)
 
 
 def line(text: str) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 STYLES = {
-    Result.DONE: "green", Result.CURRENT: "dim", Result.LEVEL: "cyan", Result.AWAY: "yellow",
-    Result.BUSY: "yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim",
+    Result.DONE: "green", Result.CURRENT: "dim", Result.WAITS: "cyan", Result.LEVEL: "cyan",
+    Result.AWAY: "yellow", Result.BUSY: "yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim",
 }  # fmt: skip
 TROUBLE = (Result.FAILED,)
 MOST_FAILED = 10  # files that are named below the table

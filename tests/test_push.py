@@ -41,7 +41,7 @@ def test_all_four_branches_arrive_in_a_bare_repository(hub: tuple[Node, Node]) -
         assert bare.head(branch) == laptop.head("git-annex")
     assert ran.event("summary") == {
         "event": "summary", "command": "push",
-        "done": 1, "current": 0, "level": 0, "away": 0, "busy": 0, "failed": 0, "skipped": 0,
+        "done": 1, "current": 0, "waits": 0, "level": 0, "away": 0, "busy": 0, "failed": 0, "skipped": 0,
     }  # fmt: skip
 
 

@@ -15,9 +15,11 @@ from git_annex_syncx.phases.node import Node
 log = logging.getLogger(__name__)
 
 # The worst phase of a remote is what the summary counts.
-GRAVITY = (Result.SKIPPED, Result.CURRENT, Result.DONE, Result.LEVEL, Result.BUSY, Result.AWAY, Result.FAILED)
+GRAVITY = (
+    Result.SKIPPED, Result.CURRENT, Result.DONE, Result.WAITS, Result.LEVEL, Result.BUSY, Result.AWAY, Result.FAILED,
+)  # fmt: skip
 SOON = 5.0  # seconds of the first back-off where others were only faster
-SUCCEEDED = (Result.DONE, Result.CURRENT, Result.LEVEL)
+SUCCEEDED = (Result.DONE, Result.CURRENT, Result.WAITS, Result.LEVEL)
 
 
 def recorded(node: Node, events: Iterable[Event]) -> Iterator[Event]:

@@ -292,7 +292,7 @@ def _others(now: Round) -> Iterator[Outcome]:
         how = f"fetch {them}" if executor == target else f"bring {them} to {name(target)}"
         told = f"{_many(count)} {verb} for {name(executor)} to {how}"
         details = {"executor": executor, "target": target, "files": count}
-        yield Outcome("waiting", Result.SKIPPED, reason=told, details=details)
+        yield Outcome("waiting", Result.WAITS, reason=told, details=details)
 
 
 def _load(run: Run, leg: Leg, keys: list[str], lane: Lane) -> Load:
