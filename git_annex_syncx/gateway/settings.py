@@ -156,9 +156,14 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
         private=flag("annex-private", False),
         unverified=get_text("annex-verified") not in ("", "verified"),
         ignore_command=get_text("annex-ignore-command"),
-        ssh_options=_convert(last[key + "annex-ssh-options"], _words, "-p 2222")
-        if key + "annex-ssh-options" in last
-        else "",
+        ssh_options=next(
+            (
+                _convert(last[k], _words, "-p 2222")
+                for k in (key + "annex-ssh-options", "annex.ssh-options")
+                if k in last
+            ),
+            "",
+        ),
     )
 
 

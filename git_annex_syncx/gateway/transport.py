@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import random
 import re
 import shlex
 import socket
-import stat
-import tempfile
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, urlsplit
 
 from git_annex_syncx.errors import Away, ProgramFailed, SyncxError
-from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway import run, ssh
 from git_annex_syncx.gateway.git import Repository, git, without_probing
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
 
-SSH_SCHEMES = {"ssh", "git+ssh", "ssh+git"}
 # git-annex notes in .git/config who a new remote is, in the hook of each push; git does not wait for the file.
 # Seconds of the longest pause before another try.
 CONFIG_LOCKED = (0.2, 0.5, 1.0, 2.0, 0.0)
@@ -68,7 +63,8 @@ def fetch(repo: Repository, settings: Settings, remote: Remote) -> None:
     done = git(
         repo, *_options(settings), "fetch", "--prune", "--progress", "--no-write-fetch-head", "--no-auto-maintenance",
         "--no-recurse-submodules", "--refmap=", "--", remote.name, f"+refs/heads/*:refs/remotes/{remote.name}/*",
-        env=_connection(repo, settings, remote, remote.url), stall=settings.stall_timeout, asks=True, ok=range(256),
+        env=ssh.git_connection(repo, settings, remote, remote.url),
+        stall=settings.stall_timeout, asks=True, ok=range(256),
     )  # fmt: skip
     if done.code and not (remote.through_special and NOTHING_YET in done.err):
         raise ProgramFailed(f"git fetch {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
@@ -96,7 +92,8 @@ def _push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) 
     return git(
         repo, *_options(settings), *without_probing(repo, (remote.name,)),
         "push", "--porcelain", "--progress", *leases, "--", remote.name, *spec.refspecs(remote.push_url),
-        env=_with_annex(_connection(repo, settings, remote, remote.push_url)),
+        env=ssh.git_connection(repo, settings, remote, remote.push_url)
+        | ssh.annex_connection(repo, settings, remote),  # in git-annex's hook
         stall=settings.stall_timeout, ok=range(256), asks=True,
     )  # fmt: skip
 
@@ -106,7 +103,8 @@ def ls_remote(repo: Repository, settings: Settings, remote: Remote) -> dict[str,
     require_present(repo, remote)
     done = git(
         repo, *_options(settings), "ls-remote", "--heads", "--", remote.name,
-        env=_connection(repo, settings, remote, remote.url), stall=settings.stall_timeout, asks=True, ok=range(256),
+        env=ssh.git_connection(repo, settings, remote, remote.url),
+        stall=settings.stall_timeout, asks=True, ok=range(256),
     )  # fmt: skip
     if done.code and not (remote.through_special and NOTHING_YET in done.err):
         raise ProgramFailed(f"git ls-remote {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
@@ -237,7 +235,7 @@ def _options(settings: Settings) -> list[str]:
 
 def _require_listening(settings: Settings, url: str, remote: Remote) -> None:
     """Ask a web server for its port first: git itself would wait minutes for a dead one (ssh has a timeout)."""
-    parts = _split(url)
+    parts = ssh.split(url)
     if (
         parts is None
         or parts.scheme not in PORTS
@@ -252,86 +250,3 @@ def _require_listening(settings: Settings, url: str, remote: Remote) -> None:
         raise SyncxError(
             f"{parts.hostname} does not answer: {error}", f"check the network, or git remote set-url {remote.name}"
         ) from error
-
-
-def _connection(repo: Repository, settings: Settings, remote: Remote, url: str) -> dict[str, str]:
-    """Environment that makes git use one shared, impatient ssh connection a remote."""
-    host = ssh_host(url)
-    if host is None or settings.own_ssh_command or any(os.environ.get(k) for k in ("GIT_SSH", "GIT_SSH_COMMAND")):
-        return {}
-    words = ["ssh", "-o", f"ConnectTimeout={max(1, round(settings.connect_timeout))}"]
-    words += ["-o", f"ServerAliveInterval={max(1, round(settings.stall_timeout / 3))}", "-o", "ServerAliveCountMax=3"]
-    if not run.interactive():
-        words += ["-o", "BatchMode=yes"]
-    sockets = None if _user_shares(repo, host, remote.ssh_options) else socket_directory()
-    if sockets:
-        words += ["-o", "ControlMaster=auto", "-o", f"ControlPath={sockets}/%C", "-o", "ControlPersist=60"]
-    return {"GIT_SSH_COMMAND": shlex.join(words) + (f" {remote.ssh_options}" if remote.ssh_options else "")}
-
-
-def annex_connection(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
-    """Environment that makes git-annex use the same ssh connection as git."""
-    return _with_annex(_connection(repo, settings, remote, remote.url)) if not remote.special else {}
-
-
-def impatient(settings: Settings) -> dict[str, str]:
-    """Environment that keeps git-annex, where it may reach any remote, from waiting for dead hosts or a password."""
-    if settings.own_ssh_command or any(os.environ.get(k) for k in ("GIT_SSH", "GIT_SSH_COMMAND")):
-        return {}
-    if any(remote.ssh_options for remote in settings.remotes.values()):
-        return {}  # these are for one host each
-    words = ["ssh", "-o", f"ConnectTimeout={max(1, round(settings.connect_timeout))}"]
-    words += [] if run.interactive() else ["-o", "BatchMode=yes"]
-    return _with_annex({"GIT_SSH_COMMAND": shlex.join(words)})
-
-
-def _with_annex(connection: dict[str, str]) -> dict[str, str]:
-    return connection | {"GIT_ANNEX_USE_GIT_SSH": "1"} if connection else {}
-
-
-def ssh_host(url: str) -> str | None:
-    """The host (with user) that a git url reaches by ssh, else None."""
-    if parts := _split(url):
-        return parts.netloc.rpartition(":")[0] or parts.netloc if parts.scheme in SSH_SCHEMES else None
-    colon, slash = url.find(":"), url.find("/")
-    if colon <= 0 or (0 <= slash < colon) or url[colon : colon + 2] == "::":
-        return None
-    return url[:colon]
-
-
-def _split(url: str) -> SplitResult | None:
-    """The parts of a url with a scheme, None for others; what does not parse is left for git to judge."""
-    try:
-        return urlsplit(url) if "://" in url else None
-    except ValueError:
-        return None
-
-
-@functools.cache
-def _user_shares(repo: Repository, host: str, options: str) -> bool:
-    """Whether the user's own ssh configuration shares connections to that host already."""
-    if host.startswith("-"):
-        return True
-    asked = run.run(
-        "ssh", "-G", *shlex.split(options), "--", host, cwd=repo.home, env=run.environment(), ok=range(256)
-    )
-    return any(line.startswith(b"controlpath ") and line != b"controlpath none" for line in asked.out.splitlines())
-
-
-def socket_directory() -> Path | None:
-    """A directory of our own for ssh sockets, short enough for them; None where it cannot be had safely."""
-    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    base = (
-        Path(runtime) / "git-annex-syncx"
-        if runtime
-        else Path(tempfile.gettempdir()) / f"git-annex-syncx-{os.getuid()}"
-    )
-    if len(str(base)) > 45:  # 104 bytes for a socket on macOS, less 41 for %C, less 18 that ssh adds
-        base = Path("/tmp") / f"git-annex-syncx-{os.getuid()}"
-    try:
-        base.mkdir(mode=0o700, exist_ok=True)
-        found = base.lstat()
-    except OSError:
-        return None
-    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not stat.S_IMODE(found.st_mode) & 0o077
-    return base if ours else None

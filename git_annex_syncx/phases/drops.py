@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import transport
+from git_annex_syncx.gateway import ssh, transport
 from git_annex_syncx.gateway.batch import Answer, Batch, State, dropping, is_key
 from git_annex_syncx.model import Need, Outcome, Remote, Result
 from git_annex_syncx.phases import needs
@@ -71,10 +71,10 @@ def _drop_from(node: Node, remote: Remote | None, keys: list[str], held: Mapping
     begun = time.monotonic()
     name, uuid = (remote.name, remote.uuid) if remote else ("", node.settings.annex_uuid)
     try:
-        env = transport.impatient(node.settings)
         if remote:
             transport.require_present(node.repo, remote)
-            env = transport.annex_connection(node.repo, node.settings, remote)
+        # Before a drop git-annex asks the others for their copies.
+        env = ssh.annex_connection(node.repo, node.settings, *node.settings.remotes.values())
         answers, last_words = _answers(node, remote, keys, env)
     except SyncxError as error:
         return failure("drop", error, remote) if remote else own_failure("drop", error)

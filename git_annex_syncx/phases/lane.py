@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import transport
+from git_annex_syncx.gateway import ssh, transport
 from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State, Way, copying
 from git_annex_syncx.gateway.locations import file_name, key_size
 from git_annex_syncx.model import Outcome, Remote
@@ -259,9 +259,7 @@ class Lane:
     def _start(self, pace: Pace) -> None:
         self.pace, self._nothings, self._draining, self._started = pace, 0, False, time.monotonic()
         self.limited = self.limited or pace.limit is not None
-        env: dict[str, str] = {}
-        for remote in self.remotes:
-            env |= transport.annex_connection(self.node.repo, self.node.settings, remote)
+        env = ssh.annex_connection(self.node.repo, self.node.settings, *self.remotes)
         heard = functools.partial(self.heard, self)
         # Of small files git-annex would say more than it sends; but a connection that hangs is seen by its silence.
         words = copying(self.way, progress=self.tells or any(not 0 < size < TINY for size, _ in self._waiting))

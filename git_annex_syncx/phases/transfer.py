@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import annex, branch, files, transport, worktree
+from git_annex_syncx.gateway import annex, branch, files, ssh, transport, worktree
 from git_annex_syncx.gateway.locations import key_size
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Remote, Result
@@ -125,7 +125,7 @@ def _acquainted(node: Node, remotes: tuple[Remote, ...]) -> tuple[Node, tuple[Re
 def _ask(node: Node, remote: Remote) -> Outcome:
     """Let git-annex ask a remote for its uuid; what is to be said if it has none."""
     transport.require_present(node.repo, remote)
-    env = transport.annex_connection(node.repo, node.settings, remote)
+    env = ssh.annex_connection(node.repo, node.settings, remote)
     if complaint := annex.learn_uuid(node.repo, remote.name, env):
         raise SyncxError(complaint, "check the network, or git remote set-url; the next run asks again")
     reason = "it has no uuid yet, so no plan can use it: git annex-syncx push"
