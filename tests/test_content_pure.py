@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_annex_syncx.gateway import locations
-from git_annex_syncx.gateway.batch import State, is_key, read_answer
+from git_annex_syncx.gateway.batch import State, read_answer
 from git_annex_syncx.gateway.inventory import Cursor, Inventory
-from git_annex_syncx.gateway.locations import Name, file_name, key_of, key_size
+from git_annex_syncx.gateway.locations import Name
 from git_annex_syncx.model import SYMLINK, Entry, Need
 from git_annex_syncx.network.wanting import Wishes
 from git_annex_syncx.phases.rates import Meter, averaged, differs, rate_at
@@ -74,13 +74,7 @@ def test_who_says_nothing_wants_all() -> None:
     assert wishes("", required="include=*.doc").choosy("u")
 
 
-# Logs and keys
-
-
-@given(st.text(st.characters(codec="utf-8", exclude_characters="\n\0"), min_size=1))
-def test_keys_survive_as_file_names(key: str) -> None:
-    assert b"/" not in file_name(key)
-    assert key_of(file_name(key)) == key
+# Logs
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("10X"), st.sampled_from("abc"))))
@@ -96,19 +90,6 @@ def test_the_newest_line_of_each_repository_holds(lines: list[tuple[int, str, st
 @given(st.binary())
 def test_any_rubbish_is_a_log(log: bytes) -> None:
     locations._parser()(log)
-
-
-@pytest.mark.parametrize(
-    ("key", "size"),
-    [("SHA256E-s123--aa.txt", 123), ("WORM-s1000-m1795412418--w", 1000), ("URL--http&c%%x", 0), ("X-s9-S3-C1--k", 9)],
-)
-def test_size_stands_in_the_key(key: str, size: int) -> None:
-    assert is_key(key) and key_size(key) == size
-
-
-@pytest.mark.parametrize("text", ["", "BOGUS", "SHA256E-s1--a\nb", "sha256-s1--a", "../x"])
-def test_what_would_end_git_annex_is_no_key(text: str) -> None:
-    assert not is_key(text)
 
 
 # Answers

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from git_annex_syncx.gateway.key import OBJECTS, key_of, named_in
 from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
-
-POINTER = b"/annex/objects/"
-LARGEST_POINTER = 32 * 1024
-KEY = re.compile(rb"[A-Z0-9_]+(-[smSC]\d+)*--.+", re.DOTALL)
-ESCAPES = ((b"&a", b"&"), (b"&s", b"%"), (b"&c", b":"))
 
 
 class Kind(StrEnum):
@@ -60,24 +56,20 @@ def version_of(entry: Entry, contents: Mapping[str, bytes]) -> Version:
 
 def key_of_link(target: bytes) -> bytes:
     """The key that a locked file's symlink names, empty for other symlinks."""
-    name = target.rpartition(b"/")[2]
-    return name if b"/annex/objects/" in target and KEY.fullmatch(name) else b""
+    return named_in(target)
 
 
 def key_of_pointer(content: bytes) -> bytes:
-    """The key that an unlocked file's pointer names, empty for other files."""
-    if not content.startswith(POINTER) or len(content) > LARGEST_POINTER:
-        return b""
-    first, *more = content.removesuffix(b"\n").split(b"\n")
-    name = first.removesuffix(b"\r").rpartition(b"/")[2]
-    alone = all(line.startswith(b"/annex/") for line in more) and POINTER not in b"\n".join(more)
-    return name if alone and KEY.fullmatch(name) else b""
+    """The key that an unlocked file's pointer names, empty for other files.
+
+    One that names a second key too (lines of two pointers, united) is a text here: git-annex reads the first alone.
+    """
+    return b"" if OBJECTS in content.partition(b"\n")[2] else named_in(content)
 
 
 def serialized(key: bytes) -> bytes:
     """A key as git-annex writes it outside of file names."""
-    key = key.replace(b"%", b"/")
-    return re.sub(rb"&[asc]", lambda found: dict(ESCAPES)[found[0]], key)
+    return os.fsencode(key_of(key))
 
 
 def is_file(entry: Entry | None) -> bool:

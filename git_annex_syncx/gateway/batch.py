@@ -14,7 +14,6 @@ from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.annex import CHATTER, IN_PROGRESS
 from git_annex_syncx.gateway.git import Repository, without_probing
 from git_annex_syncx.gateway.lasting import Talk
-from git_annex_syncx.gateway.locations import KEY
 
 NOTE = re.compile(r"^(?:(?:from|to) .*\.\.\.\n?)+|\(Use --force to override this check.*\)")
 RATE = "SYNCX_RATE"  # a variable of the program's environment, for `git --config-env`
@@ -117,11 +116,6 @@ def dropping(remote: str) -> Iterator[str]:
     yield "drop"
     if remote:
         yield f"--from={remote}"
-
-
-def is_key(text: str) -> bool:
-    """Whether git-annex would take it for a key."""
-    return KEY.fullmatch(text) is not None
 
 
 def read_answer(line: bytes) -> Answer:

@@ -14,7 +14,8 @@ from typing import NamedTuple, TypeVar
 
 from git_annex_syncx.gateway import reader
 from git_annex_syncx.gateway.git import Repository, git
-from git_annex_syncx.model import GITLINK, SYMLINK, Entry
+from git_annex_syncx.gateway.key import LARGEST_POINTER, file_name, is_key, key_named, key_of, named_in
+from git_annex_syncx.model import GITLINK, Entry
 
 T = TypeVar("T")
 Parsed = TypeVar("Parsed")
@@ -22,11 +23,7 @@ Holders = frozenset[str]  # uuids
 
 # `aaa/bbb/KEY.log`, with annex.tune.branchhash1 `aaa/KEY.log`; other logs of a key have longer endings.
 LOG = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log", re.DOTALL)
-# What git-annex itself would take for a key; anything else in a tree is no annexed file.
-KEY = re.compile(r"[A-Z0-9_]+(?:-[smSC]\d+)*--[^\n\0]+", re.ASCII)
 METADATA = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log\.met", re.DOTALL)
-POINTER = re.compile(rb"/annex/objects/([^/\n]+)\n.*", re.DOTALL)
-LONGEST_POINTER = 32 * 1024
 AT_ONCE = 50_000  # blobs in memory
 
 
@@ -45,13 +42,13 @@ def everything(repo: Repository, commit: str) -> Iterator[tuple[str, Holders]]:
         if line
     )
     logs = ((key_of(log[1]), meta) for meta, path in rows if (log := LOG.fullmatch(path)))
-    return _read(repo, ((key, meta.split(b" ")[2].decode()) for key, meta in logs if KEY.fullmatch(key)), _parser())
+    return _read(repo, ((key, meta.split(b" ")[2].decode()) for key, meta in logs if is_key(key)), _parser())
 
 
 def changed(repo: Repository, old: str, new: str) -> Iterator[tuple[str, Holders]]:
     """The same of the keys whose logs differ between two commits; of a log that is gone nobody."""
     logs = ((key_of(log[1]), oid) for path, _, oid in _differing(repo, old, new) if (log := LOG.fullmatch(path)))
-    rows = [(key, oid) for key, oid in logs if KEY.fullmatch(key)]
+    rows = [(key, oid) for key, oid in logs if is_key(key)]
     yield from _read(repo, ((key, oid) for key, oid in rows if oid), _parser())
     yield from ((key, frozenset()) for key, oid in rows if not oid)
 
@@ -100,27 +97,6 @@ def names_changed(repo: Repository, old: str, new: str) -> dict[bytes, Name | No
     return found
 
 
-def key_size(key: str) -> int:
-    """The size that stands in a key, 0 where none does."""
-    for part in key.partition("--")[0].split("-")[1:]:
-        if part.startswith("s") and part[1:].isdecimal() and part.isascii():
-            return int(part[1:])
-    return 0
-
-
-def key_of(file_name: bytes) -> str:
-    """The key that a file of the branch or of the objects directory is named for."""
-    if b"%" in file_name or b"&" in file_name:
-        file_name = file_name.replace(b"%", b"/").replace(b"&c", b":").replace(b"&s", b"%").replace(b"&a", b"&")
-    return os.fsdecode(file_name)
-
-
-def file_name(key: str) -> bytes:
-    """The other way round."""
-    name = os.fsencode(key).replace(b"&", b"&a").replace(b"%", b"&s")
-    return name.replace(b":", b"&c").replace(b"/", b"%")
-
-
 def _path(key: str) -> bytes:
     digest = hashlib.md5(os.fsencode(key), usedforsecurity=False).hexdigest().encode()
     return digest[:3] + b"/" + digest[3:6] + b"/" + file_name(key) + b".log"
@@ -149,23 +125,18 @@ def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, s
 def _only_short(repo: Repository, rows: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, Entry]]:
     rows = [row for row in rows if row[2] and row[1] != GITLINK]
     found = reader.look_up(repo, (oid for _, _, oid in rows))
-    short = (row for row, one in zip(rows, found, strict=True) if one and one.size <= LONGEST_POINTER)
+    short = (row for row, one in zip(rows, found, strict=True) if one and one.size <= LARGEST_POINTER)
     return ((path, Entry(mode, oid)) for path, mode, oid in short)
 
 
 def _short(size: bytes) -> bool:
-    return size.isdigit() and int(size) <= LONGEST_POINTER
+    return size.isdigit() and int(size) <= LARGEST_POINTER
 
 
 def _named(repo: Repository, rows: Iterable[tuple[bytes, Entry]]) -> Iterator[tuple[bytes, Name]]:
     for (path, entry), blob in _read(repo, (((path, entry), entry.oid) for path, entry in rows), bytes):
-        name = b""
-        if entry.mode == SYMLINK and b"annex/objects/" in blob:
-            name = blob[blob.rindex(b"/") + 1 :]
-        elif entry.mode != SYMLINK and (pointer := POINTER.fullmatch(blob)):
-            name = pointer[1]
-        if name and KEY.fullmatch(key := key_of(name)):
-            yield path, Name(key, entry)
+        if name := named_in(blob):
+            yield path, Name(key_named(name), entry)
 
 
 def _read(

@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import ssh, transport
-from git_annex_syncx.gateway.batch import Answer, Batch, State, dropping, is_key
+from git_annex_syncx.gateway.batch import Answer, Batch, State, dropping
+from git_annex_syncx.gateway.key import is_key
 from git_annex_syncx.model import Need, Outcome, Remote, Result
 from git_annex_syncx.phases import needs
 from git_annex_syncx.phases.lane import MOST_UNREACHED, SILENT, UNREACHED

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from git_annex_syncx.gateway.locations import key_size
+from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.model import Need
 from git_annex_syncx.network.plan import Plan, Question, Step, plan
 from git_annex_syncx.phases.world import World

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.gateway import annex, branch, files, ssh, transport, worktree
-from git_annex_syncx.gateway.locations import key_size
+from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.network.own import remember_speed

@@ -1,0 +1,72 @@
+"""git-annex's keys, their names in files, and the links and pointers that hold them: the one parser. Pure.
+
+As git-annex reads them (https://git-annex.branchable.com/internals/key_format/ and pointer_file/), and no other way:
+where two readers differ, content is left unsent or a version uncounted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+# A newline or NUL is allowed there too, but no key with one can be told to a batch process.
+KEY = re.compile(rb"([^-\n\0]+)((?:-s\d+)?(?:-m\d+)?(?:-S\d+)?(?:-C\d+)?)--([^\n\0]*)")
+LONGEST_EXTENSION = 64  # bytes with the dot, of keys whose backend ends with E
+OBJECTS = b"/annex/objects/"
+MORE = b"/annex/"  # each further line of a pointer holds this
+LARGEST_POINTER = 32 * 1024  # bytes
+ESCAPED = {b"a": b"&", b"s": b"%", b"c": b":"}
+
+
+def is_key(text: str) -> bool:
+    """Whether git-annex takes it for a key; a batch process that is told anything else ends."""
+    return _parsed(os.fsencode(text)) is not None
+
+
+def key_size(key: str) -> int:
+    """The size in bytes that stands in a key, 0 where none does."""
+    found = _parsed(os.fsencode(key))
+    size = re.match(rb"-s(\d+)", found[2]) if found else None
+    return int(size[1]) if size else 0
+
+
+def key_of(name: bytes) -> str:
+    """The key that a file of the branch or of the objects directory is named for."""
+    if b"%" in name or b"&" in name:
+        name = re.sub(rb"&(.?)", lambda found: ESCAPED.get(found[1], found[1]), name.replace(b"%", b"/"))
+    return os.fsdecode(name)
+
+
+def file_name(key: str) -> bytes:
+    """The name of a key's files, the inverse of key_of()."""
+    name = os.fsencode(key).replace(b"&", b"&a").replace(b"%", b"&s")
+    return name.replace(b":", b"&c").replace(b"/", b"%")
+
+
+def named_in(blob: bytes) -> bytes:
+    """The file name of the key that a link's target or an unlocked file's pointer holds; empty for anything else.
+
+    git-annex reads both alike. The first line may lack its newline, each further one may not.
+    """
+    first, _, rest = blob.partition(b"\n")
+    if len(blob) > LARGEST_POINTER or OBJECTS not in first:
+        return b""
+    name = first.removesuffix(b"\r").rpartition(b"/")[2]
+    *more, last = rest.split(b"\n")
+    if last or not all(MORE in line for line in more):
+        return b""
+    return name if is_key(key_of(name)) else b""
+
+
+def key_named(name: bytes) -> str:
+    """The key that a name found by named_in() means: zeros before its numbers count for nothing."""
+    key = key_of(name)
+    backend, dashes, rest = key.partition("--")
+    return re.sub(r"(-[smSC])0+(?=\d)", r"\1", backend) + dashes + rest
+
+
+def _parsed(key: bytes) -> re.Match[bytes] | None:
+    found = KEY.fullmatch(key)
+    if found and found[1].endswith(b"E") and len(found[3]) - len(found[3].partition(b".")[0]) > LONGEST_EXTENSION:
+        return None
+    return found

@@ -1,0 +1,102 @@
+"""What is an annexed file, and of which key: as git-annex sees it, in a full pass and in one over what changed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from network import Network, Node
+
+from git_annex_syncx.conflicts.version import key_of_link, key_of_pointer
+from git_annex_syncx.gateway import locations
+from git_annex_syncx.gateway.git import open_repository
+from git_annex_syncx.gateway.key import LARGEST_POINTER, file_name, is_key, key_of, key_size
+
+OBJECTS, K = b"/annex/objects/", b"SHA256-s5--abc"
+P = OBJECTS + K
+
+
+def padded(size: int) -> bytes:
+    """A pointer with a second line, of so many bytes."""
+    return P + b"\n/annex/" + b"y" * (size - len(P) - 9) + b"\n"
+
+
+BLOBS = [
+    P + b"\n", P, P + b"\r\n", P + b"\r", P + b"\n/annex/x\n", P + b"\n/annex/x", P + b"\nfoo\n", P + b"\n\n",
+    P + b"\nzz/annex/x\n", b"../.git" + P, b"foo bar .git" + P + b"\n", OBJECTS + b"aa/bb/" + K + b"/" + K + b"\n",
+    padded(LARGEST_POINTER), padded(LARGEST_POINTER + 1), P[1:] + b"\n", OBJECTS, b"", b"text\n", b"\0" * 9,
+    *(OBJECTS + name + b"\n" for name in (
+        b"foo-s5--abc", b"SHA256-m5-s5--abc", b"SHA256-s5-m7-S3-C1--abc", b"SHA256--", b"SHA256-s--a", b"X-s5-s5--a",
+        b"SHA256-s005--a", b"SHA256-s5-----a", b"SHA 256-s5--a b", b"SHA256-s5--a\tb", b"SHA256-s5--..", b"BOGUS",
+        b"SHA256E-s5--a.tar.gz", b"SHA256E-s5--a.\xe9", b"SHA256E-s5--a." + b"x" * 63, b"SHA256E-s5--a." + b"x" * 64,
+        b"SHA256-s5--a." + b"x" * 80, b"XFOOE-s5--a." + b"x" * 80, b"URL--http&c%%x.org%y", b"URL--a&sb&ab&c",
+        b"X--a&b",
+    )),
+]  # fmt: skip
+
+
+def test_files_are_annexed_where_git_annex_says_so(net: Network) -> None:
+    node = net.create("a")
+    node.commit()
+    kinds = ("100644", "100755", "120000")
+    files = {
+        b"%s-%d" % (kind.encode(), n): (kind, node.git("hash-object", "-w", "--stdin", stdin=blob).out.strip())
+        for n, blob in enumerate(BLOBS)
+        for kind in kinds
+        if b"\0" not in blob or kind != "120000"
+    }
+    rows = b"".join(f"{kind} blob {oid}\t".encode() + path + b"\0" for path, (kind, oid) in files.items())
+    tree = node.git("mktree", "-z", stdin=rows).out.strip()
+    told = node.git("annex", "find", f"--branch={tree}", "--anything", "--format=${file}\\000${key}\\000").out.split(
+        "\0"
+    )
+    theirs = {os.fsencode(path).rpartition(b":")[2]: key for path, key in zip(told[::2], told[1::2], strict=False)}
+    assert len(theirs) > len(BLOBS)
+    repo = open_repository(node.path)
+    assert {path: name.key for path, name in locations.names(repo, tree)} == theirs
+    empty = node.git("mktree", stdin=b"").out.strip()
+    changed = locations.names_changed(repo, empty, tree)
+    assert {path: name.key for path, name in changed.items() if name} == theirs
+    assert changed.keys() == files.keys()
+
+
+def test_merges_see_the_same_files() -> None:
+    for blob in BLOBS:
+        assert key_of_pointer(blob) == key_of_link(blob)
+    assert key_of_pointer(P) == K
+    assert key_of_pointer(P + b"\n" + P + b"\n") == b"", "no version of two may be forgotten"
+
+
+def test_pointer_without_its_last_newline_is_sent(pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    laptop.commit_annexed({"f": "content\n" * 100})
+    key = laptop.annex("lookupkey", "f").out.strip()
+    oid = laptop.git("hash-object", "-w", "--stdin", stdin=OBJECTS + os.fsencode(key)).out.strip()
+    laptop.git("update-index", "--cacheinfo", f"100644,{oid},f")
+    laptop.git("commit", "--quiet", "--message", "pointer")
+    laptop.syncx("sync")
+    assert desktop.annex("contentlocation", key).code == 0
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\n\0"), min_size=1))
+def test_keys_survive_as_file_names(key: str) -> None:
+    assert b"/" not in file_name(key)
+    assert key_of(file_name(key)) == key
+
+
+@pytest.mark.parametrize(
+    ("key", "size"),
+    [("SHA256E-s123--aa.txt", 123), ("WORM-s1000-m1795412418--w", 1000), ("URL--http&c%%x", 0),
+     ("X-s9-S3-C1--k", 9), ("X--a-s5--b", 0), ("sha256-s1--a", 1)],
+)  # fmt: skip
+def test_size_stands_in_the_key(key: str, size: int) -> None:
+    assert is_key(key) and key_size(key) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "BOGUS", "SHA256E-s1--a\nb", "-s1--a", "../x", "X-m1-s1--a", "AE--." + "x" * 64]
+)
+def test_what_would_end_git_annex_is_no_key(text: str) -> None:
+    assert not is_key(text)
