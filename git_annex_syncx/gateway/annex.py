@@ -97,8 +97,13 @@ def ask_cost(repo: Repository, remote: str) -> str:
 
 
 def learn_uuid(repo: Repository, remote: str, env: Mapping[str, str]) -> str:
-    """Let git-annex ask a remote who it is; it notes the answer, or annex-ignore, in .git/config. Its complaint."""
-    done = annex(repo, "info", "--fast", "--quiet", "--", remote, remote=remote, env=env, ok=range(256), asks=True)
+    """Let git-annex ask a remote who it is; it notes the answer, or annex-ignore, in .git/config. Its complaint.
+
+    A repository without git-annex that has our git-annex branch already becomes one with it on this occasion. Of all
+    commands that only look, a sync that is to do nothing is the one that does this.
+    """
+    nothing = ("--only-annex", "--no-commit", "--no-pull", "--no-push", "--no-content")
+    done = annex(repo, "sync", "--quiet", *nothing, "--", remote, remote=remote, env=env, ok=range(256), asks=True)
     complaints = _complaints(done.err)
     return complaints[-1] if complaints else ""
 

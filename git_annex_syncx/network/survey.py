@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
-from git_annex_syncx.gateway import annex, branch
+from git_annex_syncx.gateway import annex, branch, git, objects
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.model import Remote
 from git_annex_syncx.network import links
 from git_annex_syncx.network.graph import Network, Place, network
 from git_annex_syncx.network.own import own_line
@@ -44,10 +45,11 @@ class Survey:
     warnings: tuple[str, ...] = ()
 
 
-def shared(repo: Repository) -> Shared:
-    """Read the git-annex branch."""
+def shared(repo: Repository, remotes: Iterable[Remote] = ()) -> Shared:
+    """Read the git-annex branch; of `remotes` those that it does not name yet are added where it is theirs too."""
     raw = branch.logs(repo, LOGS)
     named, options = branch.newest_lines(raw["uuid.log"]), branch.special_remotes(raw["remote.log"])
+    named |= _just_met(repo, [r for r in remotes if r.uuid and r.uuid not in named.keys() | options.keys()])
     trust, groups = branch.newest_lines(raw["trust.log"]), branch.newest_lines(raw["group.log"])
     clusters = set(branch.newest_lines(raw["cluster.log"]))
     dead = {uuid for uuid, value in trust.items() if value == "X"}
@@ -73,12 +75,24 @@ def shared(repo: Repository) -> Shared:
     return Shared(places, log, frozenset(no_copies))
 
 
+def _just_met(repo: Repository, remotes: Iterable[Remote]) -> dict[str, str]:
+    """uuid -> name of remotes that have our git-annex branch and no name on it.
+
+    A hub that git-annex has just made one of its repositories keeps its own name to itself until content arrives.
+    """
+    remotes = [remote for remote in remotes if not remote.special]
+    known = git.refs(repo, branch.BRANCH, "refs/remotes") if remotes else {}
+    ours = known.get(branch.BRANCH)
+    theirs = ((r, known.get(r.tracking(name))) for r in remotes for name in ("git-annex", "synced/git-annex"))
+    return {r.uuid or "": r.name for r, tip in theirs if ours and tip and objects.related(repo, ours, tip)}
+
+
 def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
     """The network that plans are made from: the links log alone, so that all nodes make the same plan.
 
     Only where this repository has told nothing yet its own configuration stands in.
     """
-    told = shared(repo)
+    told = shared(repo, settings.remotes.values())
     ours = own_line(repo, settings, outbox, told.takers)
     published = told.log.lines.get(settings.annex_uuid)
     warnings = list(_complaints(told, settings))
@@ -94,7 +108,7 @@ def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
 
 def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
     """All that is known, for people to look at: links log, own configuration, the last `git annex map`."""
-    told = shared(repo)
+    told = shared(repo, settings.remotes.values())
     ours = own_line(repo, settings, outbox, told.takers)
     net = _network(told, (*(line for line in told.log.lines.values() if line.uuid != ours.uuid), ours), settings)
     warnings = tuple(_complaints(told, settings))
@@ -112,8 +126,9 @@ def _complaints(told: Shared, settings: Settings) -> Iterator[str]:
     for remote in settings.remotes.values():
         if not (remote.uuid or remote.ignore or not remote.sync):
             yield (
-                f"the uuid of {remote.name} is not known yet, so no plan can use it; git annex info {remote.name} "
-                f"asks for it, git config remote.{remote.name}.annex-ignore true says that it has none"
+                f"the uuid of {remote.name} is not known yet, so no plan can use it: "
+                f"git annex-syncx sync {remote.name}; "
+                f"git config remote.{remote.name}.annex-ignore true says that it has none"
             )
 
 
@@ -137,7 +152,7 @@ def publish(repo: Repository, settings: Settings, outbox: Outbox) -> bool:
     """Tell the others the links of this repository, where that is news to them. Raises SyncxError."""
     if settings.private:
         return False
-    told = shared(repo)
+    told = shared(repo, settings.remotes.values())
     ours = own_line(repo, settings, outbox, told.takers)
     if settings.annex_uuid not in told.places or told.places[settings.annex_uuid].dead:
         return False

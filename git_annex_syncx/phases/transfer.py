@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import annex, branch, files, ssh, transport, worktree
+from git_annex_syncx.gateway import annex, branch, files, git, ssh, transport, worktree
 from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Remote, Result
@@ -128,8 +128,13 @@ def _ask(node: Node, remote: Remote) -> Outcome:
     env = ssh.annex_connection(node.repo, node.settings, remote)
     if complaint := annex.learn_uuid(node.repo, remote.name, env):
         raise SyncxError(complaint, "check the network, or git remote set-url; the next run asks again")
-    reason = "it has no uuid yet, so no plan can use it: git annex-syncx push"
-    return Outcome("transfer", Result.SKIPPED, remote.name, reason=reason)
+    name = shlex.quote(remote.name)
+    if git.refs(node.repo, remote.tracking("git-annex")):
+        raise SyncxError(
+            f"git-annex did not learn the uuid of {remote.name}", "run git annex init in that repository"
+        )
+    reason = f"git-annex does not know it yet: git annex-syncx push {name}, then transfer again"
+    return Outcome("transfer", Result.WAITS, remote.name, reason=reason)
 
 
 def _not_verified(remotes: Iterable[Remote]) -> Iterator[Outcome]:
