@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -220,7 +221,7 @@ def test_a_state_directory_that_cannot_be_made(pair: tuple[Node, Node]) -> None:
     laptop, _ = pair
     (laptop.path / ".git" / "annex" / "syncx").write_text("a file in the way")
     ran = laptop.syncx("push", ok=1)
-    assert "cannot be made" in ran.err
+    assert "syncx cannot be written: File exists" in ran.err
     assert "Traceback" not in ran.err
 
 
@@ -270,3 +271,44 @@ def test_failures_of_a_run_are_in_the_outbox_until_it_succeeds(pair: tuple[Node,
     laptop.syncx("push")
     event = laptop.syncx("status").event("status", "desktop")
     assert event["failures"] == []
+
+
+def swap(path: Path) -> None:
+    """Put a directory where a file was, and a file where a directory was."""
+    if path.is_dir():
+        shutil.rmtree(path)
+        path.write_text("a file in the way")
+    else:
+        path.unlink()
+        path.mkdir()
+        (path / "x").touch()
+
+
+def test_anything_may_be_in_the_way(pair: tuple[Node, Node]) -> None:
+    laptop, _ = pair
+    place = laptop.path / ".git" / "annex" / "syncx"
+    everything = (("sync",), ("map", "--publish"), ("map", "--refresh"), ("plan",), ("retry",), ("hooks", "install"))
+    for command in everything:
+        laptop.syncx(*command)
+    concerned = {
+        "hooks": ("hooks", "status"), "requests": ("retry",), "map": ("map",), "branch.lock": ("map", "--publish"),
+        "inventory.lock": ("plan",), "inventory.sqlite": ("plan",),
+    }  # fmt: skip
+    names = sorted(path.name for path in place.iterdir())
+    assert concerned.keys() <= {*names, "branch.lock"}
+    laptop.config("remote.desktop.annex-cost", "150")  # there is something to publish
+    for name in names:
+        kept = place.with_name("kept")
+        shutil.copytree(place, kept)
+        swap(place / name)
+        laptop.commit({"more.txt": name})
+        for command in (("sync",), concerned.get(name, ("status",))):
+            ran = laptop.run("git-annex-syncx", *command, ok=None)
+            assert "Traceback" not in ran.err, (name, command, ran.err)
+            assert ran.code in (0, 1, 2), (name, command, ran.err)
+            if ran.code:
+                assert name in ran.err, (name, command, ran.err)
+                assert "move it away" in ran.err, (name, command, ran.err)
+        shutil.rmtree(place)
+        kept.rename(place)
+    laptop.syncx("sync")

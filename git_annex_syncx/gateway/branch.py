@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-from git_annex_syncx.gateway import annex, objects, reader
+from git_annex_syncx.gateway import annex, files, objects, reader
 from git_annex_syncx.gateway.git import Repository, git, text
 
 BRANCH = "refs/heads/git-annex"
@@ -109,6 +108,6 @@ def write_log(repo: Repository, name: str, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _alone(repo: Repository) -> Iterator[None]:
-    with (Path(repo.state_dir) / "branch.lock").open("w") as handle:
+    with files.open_lock(repo.state_dir / "branch.lock") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import files
 
 T = TypeVar("T")
 
@@ -25,7 +28,19 @@ def mending(
             mend(error)
             return attempt()
     except (sqlite3.Error, OSError) as error:
-        raise kind(f"{path} cannot be used: {error}", "check permissions and free space") from error
+        raise kind(f"{path} cannot be used: {error}", files.advice(error)) from error
+
+
+def connect(path: Path, timeout: float) -> sqlite3.Connection:
+    """Open a database, without transactions of Python's; its journals get the permissions that it has.
+
+    Raises sqlite3.Error, OSError.
+    """
+    if path.is_dir():  # SQLite would not say so
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    path.touch()
+    files.share(path)
+    return sqlite3.connect(path, timeout=timeout, isolation_level=None)
 
 
 def tells_of_damage(error: sqlite3.DatabaseError) -> bool:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from git_annex_syncx.errors import SyncxError
 
 LONGEST_LOG = 1_000_000  # bytes
+IN_THE_WAY = "something else is there: move it away"
+ADVICE = {
+    errno.EACCES: "check its permissions and those of its directory",
+    errno.EPERM: "check its permissions and those of its directory",
+    errno.EROFS: "the file system is read-only: mount it for writing",
+    errno.ENOSPC: "make room on that disk",
+    errno.EDQUOT: "make room: the quota is used up",
+    errno.EEXIST: IN_THE_WAY, errno.EISDIR: IN_THE_WAY, errno.ENOTDIR: IN_THE_WAY,
+}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -19,9 +31,13 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SyncxError(
-            f"{error.filename or place} cannot be written: {error.strerror}", "check permissions and free space"
-        ) from error
+        raise SyncxError(f"{error.filename or place} cannot be written: {error.strerror}", advice(error)) from error
+
+
+def advice(error: Exception) -> str:
+    """Return what mends a file that can be neither read nor written."""
+    number = error.errno if isinstance(error, OSError) else None
+    return ADVICE.get(number or 0, "check permissions and free space")
 
 
 def read(path: Path) -> str:
@@ -31,13 +47,19 @@ def read(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise SyncxError(f"{path} cannot be read: {error.strerror}", "check permissions, or remove it") from error
+        raise SyncxError(f"{path} cannot be read: {error.strerror}", advice(error)) from error
 
 
 def write(path: Path, content: str) -> None:
     """Write a file that is there whole after a crash, or as it was. Raises SyncxError."""
     with writing(path):
         write_bytes(path, content.encode(), _usual_mode(path))
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """The same, to be read by nobody but the user and the group that shares the repository."""
+    write_bytes(path, content, 0o600)
+    share(path)
 
 
 def write_bytes(path: Path, content: bytes, mode: int) -> None:
@@ -64,16 +86,34 @@ def open_log(path: Path) -> int:
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size > LONGEST_LOG:
                 path.replace(path.with_name(path.name + ".1"))
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    share(path)
+    return log
 
 
-def share(path: Path, bits: int) -> None:
-    """Let others do with a file or directory of ours what `bits` (of a file's mode) say; 0 changes nothing."""
+def open_lock(path: Path) -> TextIO:
+    """Open a file that is there to be locked. Raises SyncxError."""
+    with writing(path):
+        handle = path.open("a")
+    share(path)
+    return handle
+
+
+def make_directory(path: Path) -> Path:
+    """Make a directory that is not there yet, in one that is. Raises SyncxError."""
+    with writing(path):
+        path.mkdir(exist_ok=True)
+    return share(path)
+
+
+def share(path: Path) -> Path:
+    """Let the group that may write to a directory (core.sharedRepository) write to what is ours in it, too."""
     with contextlib.suppress(OSError):  # another user's, who has shared it
-        had = path.stat().st_mode & 0o7777
-        wanted = had | bits | (((bits & 0o444) >> 2) | 0o2000 if path.is_dir() else 0) if bits else had
+        above, had = path.parent.stat().st_mode, stat.S_IMODE(path.stat().st_mode)
+        wanted = had | (above & (0o2777 if path.is_dir() else 0o666) if above & stat.S_IWGRP else 0)
         if wanted != had:
             path.chmod(wanted)
+    return path
 
 
 def _usual_mode(path: Path) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway import files, run
 from git_annex_syncx.model import Head
 
 OLDEST = (2, 38)
@@ -47,15 +47,21 @@ class Repository:
         return {"GIT_DIR": os.fspath(self.git_dir), "GIT_WORK_TREE": os.fspath(self.top)}
 
     @property
-    def state_dir(self) -> Path:
-        """Where syncx keeps what it must remember; made on demand, but never the repository itself.
+    def state_path(self) -> Path:
+        """Where syncx keeps what it must remember: never in an annex that is another repository's, by a link."""
+        annex = self.common / "annex"
+        return (self.common if annex.is_symlink() else annex) / "syncx"
 
-        That may have gone this instant. Raises OSError.
+    @property
+    def state_dir(self) -> Path:
+        """The same directory, made on demand, but never the repository itself, which may have gone this instant.
+
+        Raises SyncxError.
         """
-        path = self.common / "annex" / "syncx"
-        for directory in (path.parent, path):
-            directory.mkdir(exist_ok=True)
-        return path
+        path = self.state_path
+        if path.parent != self.common:
+            files.make_directory(path.parent)
+        return files.make_directory(path)
 
 
 def _leads_to(marker: Path, git_dir: Path) -> bool:

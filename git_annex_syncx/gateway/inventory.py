@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway.database import mending
+from git_annex_syncx.gateway import files
+from git_annex_syncx.gateway.database import connect, mending
 from git_annex_syncx.gateway.locations import Name
 from git_annex_syncx.model import Entry, Need
 
@@ -65,13 +66,7 @@ class Inventory:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other processes from looking at the same time."""
-        try:
-            handle = self.path.with_suffix(".lock").open("w")
-        except OSError as error:
-            raise InventoryError(
-                f"{self.path} cannot be used: {error}", "check permissions and free space"
-            ) from error
-        with handle:
+        with files.open_lock(self.path.with_suffix(".lock")) as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
@@ -189,7 +184,7 @@ class Inventory:
             self.path.with_name(name).unlink(missing_ok=True)
 
     def _in_transaction(self, action: Callable[[sqlite3.Connection], T]) -> T:
-        with contextlib.closing(sqlite3.connect(self.path, timeout=60, isolation_level=None)) as db:
+        with contextlib.closing(connect(self.path, timeout=60)) as db:
             if db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
                 _begin_anew(db)
             db.execute("BEGIN IMMEDIATE")

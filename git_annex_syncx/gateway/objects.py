@@ -220,7 +220,7 @@ def _index(repo: Repository, tree: str | None) -> Iterator[dict[str, str]]:
 @contextlib.contextmanager
 def _scratch(repo: Repository) -> Iterator[Path]:
     """A directory that is gone afterwards. Raises SyncxError where none can be made."""
-    with files.writing(repo.common / "annex" / "syncx"):
+    with files.writing(repo.state_path):
         made = tempfile.TemporaryDirectory(dir=repo.state_dir)
     with made as scratch:
         yield Path(scratch)
@@ -267,7 +267,6 @@ class _Private:
 
     path: Path
     stored: tuple[str, ...]
-    sharing: int
 
 
 @functools.cache
@@ -275,30 +274,13 @@ def _private(git_dir: Path, common: Path) -> _Private:
     """Looked at once a process; what is missing or is not as it must be is written anew."""
     repo = Repository(git_dir, common, None)
     configured = _configured(repo)
-    sharing = _shared_bits(configured.get(STORED[0], ""))
-    with files.writing(common / "annex" / "syncx"):
-        made = repo.state_dir / "private.git"
-        for name in ("objects", "refs"):
-            (made / name).mkdir(parents=True, exist_ok=True)
-    for place in (repo.state_dir, made):
-        files.share(place, sharing)
+    made = files.make_directory(repo.state_dir / "private.git")
+    for name in ("objects", "refs"):
+        files.make_directory(made / name)
     _ensure(made / "config", _private_config(configured.get(FORMAT, "sha1")))
     _ensure(made / "HEAD", HEAD)
     stored = [word for key in STORED if key in configured for word in ("-c", f"{key}={configured[key]}")]
-    return _Private(made, tuple(stored), sharing)
-
-
-def sharing(repo: Repository) -> int:
-    """The permissions that core.sharedRepository wants files to have beyond the umask's; 0 for none."""
-    return _private(repo.git_dir, repo.common).sharing
-
-
-def _shared_bits(value: str) -> int:
-    if value.lower() in ("group", "true", "1", "yes", "on"):
-        return 0o660
-    if value.lower() in ("all", "world", "everybody", "2"):
-        return 0o664
-    return int(value, 8) & 0o666 if value.startswith("0") and value.isdigit() and len(value) > 1 else 0
+    return _Private(made, tuple(stored))
 
 
 def _ensure(path: Path, content: str) -> None:

@@ -8,13 +8,14 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway.database import mending, tells_of_damage
+from git_annex_syncx.gateway import files
+from git_annex_syncx.gateway.database import connect, mending, tells_of_damage
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -141,7 +142,7 @@ class Outbox:
             return action(db)
 
     def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        db = connect(self.path, timeout=30)
         try:
             if db.execute("PRAGMA user_version").fetchone()[0] != 1:
                 db.executescript("BEGIN IMMEDIATE;" + SCHEMA + "PRAGMA user_version = 1; COMMIT;")
@@ -164,20 +165,14 @@ class Outbox:
             return False
 
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
-        with _locked(self.path.with_suffix(".lock")):
+        with files.open_lock(self.path.with_suffix(".lock")) as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
             if self._is_sound():
                 return  # another process has done it while we waited
             aside = self.path.with_name(f"{self.path.name}.damaged-{int(time.time())}")
             self.path.rename(aside)
             self.path.with_name(self.path.name + "-journal").unlink(missing_ok=True)
         log.warning("the outbox was damaged (%s); it is set aside as %s and begun anew", error, aside)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _bound(name: str) -> str | bytes:

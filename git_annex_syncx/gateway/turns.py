@@ -39,7 +39,5 @@ def wait_for(handle: TextIO, what: str) -> bool:
 def with_remote(repo: Repository, name: str) -> Iterator[bool]:
     """Exchange refs with a remote; whether another was at it, so that what is known may be old. Raises Busy."""
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
-    with files.writing(repo.common):
-        handle = (repo.state_dir / f"remote-{digest}.lock").open("a")
-    with handle:
+    with files.open_lock(repo.state_dir / f"remote-{digest}.lock") as handle:
         yield wait_for(handle, f"another git-annex-syncx exchanges refs with {name}")

@@ -36,12 +36,8 @@ def merge_lock(repo: Repository) -> Iterator[None]:
     Raises SyncxError where the repository cannot be written, Busy where another run holds it for too long, or where
     this one is being ended.
     """
-    path = repo.common / "annex" / "syncx" / "merge.lock"
-    with contextlib.ExitStack() as held:
-        with files.writing(path):
-            handle = held.enter_context((repo.state_dir / path.name).open("a"))
-            wait_for(handle, "another git-annex-syncx merges here")
-        files.share(path, objects.sharing(repo))
+    with files.open_lock(repo.state_dir / "merge.lock") as handle:
+        wait_for(handle, "another git-annex-syncx merges here")
         yield
 
 

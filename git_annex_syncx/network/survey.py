@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
-from git_annex_syncx.gateway import annex, branch, git, objects
+from git_annex_syncx.gateway import annex, branch, files, git, objects
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.gateway.settings import Settings
@@ -141,10 +141,7 @@ def refresh(repo: Repository) -> tuple[str, ...]:
     except ProgramFailed as error:
         return (f"git annex map failed: {error.what}",)
     read_map(raw, "what git annex map printed")
-    saved = _saved_map(repo)
-    fresh = saved.with_suffix(".new")
-    fresh.write_bytes(raw)
-    fresh.replace(saved)
+    files.write_private(_saved_map(repo), raw)
     return tuple(dict.fromkeys(complaints))
 
 

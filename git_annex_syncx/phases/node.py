@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.errors import SyncxError, UsageError
+from git_annex_syncx.errors import UsageError
 from git_annex_syncx.gateway import annex, branch, git, run
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox, OutboxError
@@ -35,7 +35,7 @@ def open_node_of(repo: Repository) -> Node:
     settings = read_settings(repo)
     if not settings.annex_uuid:
         raise UsageError(f"{repo.home} is a git repository without git-annex", "git annex init")
-    outbox = Outbox(_state_dir(repo) / "outbox.sqlite", settings.retry_interval)
+    outbox = Outbox(repo.state_dir / "outbox.sqlite", settings.retry_interval)
     version = _annex_version(repo, outbox)
     annex.require_version(version)
     return Node(_without_surprises(repo, settings), settings, outbox, version)
@@ -126,15 +126,6 @@ def _without_surprises(repo: Repository, settings: Settings) -> Repository:
         strangers=tuple(remote.name for remote in remotes if not remote.uuid and not remote.path),
         drives=tuple(remote.name for remote in remotes if remote.uuid and remote.path),
     )
-
-
-def _state_dir(repo: Repository) -> Path:
-    try:
-        return repo.state_dir
-    except OSError as error:
-        raise SyncxError(
-            f"{error.filename} cannot be made: {error.strerror}", "check permissions and free space"
-        ) from error
 
 
 def _annex_version(repo: Repository, outbox: Outbox) -> str:

@@ -164,9 +164,8 @@ def _alone(run: Run) -> Iterator[None]:
     occupied = set()
     with contextlib.ExitStack() as held:
         for uuid in here:
-            with files.writing(run.node.repo.state_dir):
-                name = f"transfer-{quote(uuid or '', safe='')}.lock"
-                handle = held.enter_context((run.node.repo.state_dir / name).open("w"))
+            name = f"transfer-{quote(uuid or '', safe='')}.lock"
+            handle = held.enter_context(files.open_lock(run.node.repo.state_dir / name))
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

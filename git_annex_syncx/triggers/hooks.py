@@ -28,19 +28,23 @@ MADE = b"#!/bin/sh\n# made by: git annex-syncx hooks install\n"
 AROUND = 'syncx_before=${{0%/*}}/{name}\nif [ -x "$syncx_before" ]; then "$syncx_before" "$@"; fi\n'
 BEGIN, END = "# >>> git-annex-syncx", "# <<< git-annex-syncx"
 # The status of the hook stays what it was; nothing is written, nothing is waited for.
+# Where a request can be left by nobody, the user (or who pushes) is told in one line.
 # Where a process of ours attends to requests already (only Linux can tell), leaving one is enough.
 # (`:` instead of `true` would end the hook where nothing can be written there.)
 BLOCK = """\
 {begin} (removed by: git annex-syncx hooks uninstall)
 syncx_status=$? syncx_place={place}
 {guard}
-    if {plain} && read -r syncx_pid syncx_begun <"$syncx_place.pid" &&
+    syncx_kept=$syncx_place; [ -e "$syncx_kept" ] || syncx_kept=${{syncx_place%/*}}
+    if {plain} && [ -e "$syncx_kept" ] && ! {{ [ -d "$syncx_kept" ] && [ -w "$syncx_kept" ]; }}; then
+        echo "git-annex-syncx: $syncx_kept cannot be written: nothing happens by itself; check its permissions" >&2
+    elif {{ {plain} && read -r syncx_pid syncx_begun <"$syncx_place.pid" &&
         read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ syncx_runs _ <"/proc/$syncx_pid/stat" &&
-        [ "$syncx_runs" = "$syncx_begun" ] && true >>"$syncx_place/{kind}"; then :
+        [ "$syncx_runs" = "$syncx_begun" ] && true >>"$syncx_place/{kind}"; }} 2>/dev/null; then :
     else
         syncx={program}; [ -x "$syncx" ] || syncx=git-annex-syncx
-        ( "$syncx" trigger {name} </dev/null >/dev/null 2>&1 & )
-    fi 2>/dev/null
+        ( "$syncx" trigger {name} </dev/null >/dev/null 2>&1 & ) 2>/dev/null
+    fi
 fi
 ( exit "$syncx_status" )
 {end}
@@ -312,7 +316,10 @@ def detach(repo: Repository) -> None:
     with contextlib.suppress(OSError):
         os.setsid()
     os.closerange(3, MOST_DESCRIPTORS)
-    log = files.open_log(repo.state_dir / "hook.log")
+    try:
+        log = files.open_log(repo.state_dir / "hook.log")
+    except SyncxError:  # what was asked for is done all the same
+        log = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(log, stream)
 

@@ -59,7 +59,7 @@ class Request:
 def place(repo: Repository) -> Path:
     """The directory of the requests of a work tree or bare repository."""
     name = "requests" if repo.git_dir == repo.common else f"requests-{repo.git_dir.name}"
-    return repo.common / "annex" / "syncx" / name
+    return repo.state_path / name
 
 
 def attendant(requests: Path) -> Path:
@@ -74,22 +74,16 @@ class Desk:
         """Makes the directory. What follows a commit is due `grace` seconds after it. Raises SyncxError."""
         self.grace = grace
         self._place = place(repo)
-        with files.writing(repo.common):
-            (repo.state_dir / self._place.name).mkdir(exist_ok=True)
+        files.make_directory(repo.state_dir / self._place.name)
 
     def ask(self, request: Request, delay: float = 0.0) -> None:
         """Ask for it in `delay` seconds, or earlier where that has been asked already."""
         path, due = request.at(self._place), time.time() + delay
         with files.writing(path):
-            if self._place.parent.parent.is_dir():
-                self._place.mkdir(parents=True, exist_ok=True)  # the user may have cleared it away
-            try:
-                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-            except FileExistsError:
-                if _date(path) <= due:
-                    return
-            with contextlib.suppress(FileNotFoundError):  # it has been taken this instant
-                os.utime(path, (due, due))
+            if not self._place.is_dir() and self._place.parent.parent.is_dir():  # the user has cleared it away
+                files.make_directory(files.make_directory(self._place.parent) / self._place.name)
+            if _make(path) or _date(path) > due:
+                _put_off(path, due)
 
     def waiting(self, lane: str = "") -> dict[Request, float]:
         """What was asked (of one lane), and in how many seconds it is due: now, where somebody has begun with it.
@@ -106,23 +100,25 @@ class Desk:
         return found
 
     def _names(self) -> list[str]:
-        try:
-            return os.listdir(self._place)
-        except FileNotFoundError:
-            return []
+        with files.writing(self._place):
+            try:
+                return os.listdir(self._place)
+            except FileNotFoundError:
+                return []
 
     def take(self, requests: Iterable[Request]) -> None:
         """Begin with them: what is asked from now on is asked anew."""
         for request in requests:
             path = request.at(self._place)
-            with contextlib.suppress(FileNotFoundError):
+            with files.writing(path), contextlib.suppress(FileNotFoundError):
                 path.rename(path.with_name(path.name + TAKEN))
 
     def done(self, requests: Iterable[Request]) -> None:
         """They are done."""
         for request in requests:
             path = request.at(self._place)
-            path.with_name(path.name + TAKEN).unlink(missing_ok=True)
+            with files.writing(path):
+                path.with_name(path.name + TAKEN).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def attended(self) -> Iterator[None]:
@@ -133,12 +129,13 @@ class Desk:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                path.unlink()
 
     @contextlib.contextmanager
     def turn(self, lane: str) -> Iterator[bool]:
         """Whether it is ours to serve the lane; a dead process holds nothing. What it had taken is asked again."""
-        with (self._place.parent / f"{self._place.name}-{_short(lane)}.lock").open("a") as handle:
+        with files.open_lock(self._place.parent / f"{self._place.name}-{_short(lane)}.lock") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -151,7 +148,8 @@ class Desk:
         for name in self._names():
             request = Request.of(name.removesuffix(TAKEN))
             if name.endswith(TAKEN) and request.lane == lane:
-                (self._place / name).unlink(missing_ok=True)
+                with files.writing(self._place / name):
+                    (self._place / name).unlink(missing_ok=True)
                 self.ask(request)
 
 
@@ -161,6 +159,27 @@ def _begun() -> str:
         return Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
+
+
+def _make(path: Path) -> bool:
+    """Whether an empty file was made; false where it is there already."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    except FileExistsError:
+        return False
+    files.share(path)
+    return True
+
+
+def _put_off(path: Path, due: float) -> None:
+    """Give a request its date, unless it has been taken this instant."""
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            os.utime(path, (due, due))
+        except PermissionError:  # only its owner may date a file
+            path.unlink()
+            _make(path)
+            os.utime(path, (due, due))
 
 
 def _date(path: Path) -> float:
