@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -11,10 +12,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import git_annex
+from fork_server import ForkServers
+
 T = TypeVar("T")
 
+LONGEST = 300  # seconds that a program may run
 PROGRAMS = Path(sys.executable).parent
+# The wheel's git-annex itself: before it, its script of PROGRAMS starts a Python, which takes four times as long.
+ANNEX = Path(git_annex.__file__).parent
+# git-annex's filter and pre-commit hook start it twice for each commit.
+WITHOUT_ANNEX = ("-c", "filter.annex.clean=", "-c", "filter.annex.process=")
 THOROUGH = int(os.environ.get("SYNCX_THOROUGH", "1"))  # times as many random cases as in an ordinary run
+
+
+@functools.cache
+def fork_servers() -> ForkServers:
+    """The servers of this process of the tests."""
+    return ForkServers({"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
 
 
 def sample(cases: Sequence[T], ordinary: int) -> Sequence[T]:
@@ -52,7 +67,7 @@ class Network:
         self.home.mkdir(parents=True)
         self.runtime.mkdir(mode=0o700)
         self.clock = 1_700_000_000
-        self.programs = [PROGRAMS]  # what stands first on the PATH
+        self.programs = [ANNEX, PROGRAMS]  # what stands first on the PATH
         (self.home / ".gitconfig").write_text(
             "[user]\n\tname = Tester\n\temail = tester@example.org\n[init]\n\tdefaultBranch = main\n"
             "[gc]\n\tauto = 0\n[annex]\n\tthin = false\n"
@@ -72,6 +87,7 @@ class Network:
                 "HOME": str(self.home),
                 "XDG_RUNTIME_DIR": str(self.runtime),
                 "GIT_CONFIG_NOSYSTEM": "1",
+                "MAGIC": str(ANNEX / "magic.mgc"),
                 "GIT_AUTHOR_DATE": date,
                 "GIT_COMMITTER_DATE": date,
                 "LC_ALL": "C.UTF-8",
@@ -115,17 +131,24 @@ class Node:
 
     def run(self, *args: str | bytes, ok: int | None = 0, stdin: bytes | None = None, **env: str) -> Ran:
         """Run a program in the repository; `ok` is the exit code it must have, None for any."""
-        done = subprocess.run(
+        return self._ended(self._run(args, stdin, self.net.env(**env)), ok)
+
+    def _run(
+        self, args: tuple[str | bytes, ...], stdin: bytes | None, env: dict[str, str]
+    ) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
             (*self.inside, *args),
             cwd=self.path,
-            env=self.net.env(**env),
+            env=env,
             input=stdin,
             capture_output=True,
             check=False,
-            timeout=300,
+            timeout=LONGEST,
         )
+
+    def _ended(self, done: subprocess.CompletedProcess[bytes], ok: int | None) -> Ran:
         ran = Ran(done.returncode, os.fsdecode(done.stdout), os.fsdecode(done.stderr))
-        assert ok is None or ran.code == ok, f"{args} in {self.name}: exit {ran.code}\n{ran.out}\n{ran.err}"
+        assert ok is None or ran.code == ok, f"{done.args} in {self.name}: exit {ran.code}\n{ran.out}\n{ran.err}"
         return ran
 
     def start(self, *args: str, **env: str) -> subprocess.Popen[bytes]:
@@ -142,8 +165,11 @@ class Node:
         return self.run("git-annex", *args, ok=ok)
 
     def syncx(self, *args: str, ok: int | None = 0, **env: str) -> Ran:
-        """Run git-annex-syncx without a terminal and with JSON events."""
-        return self.run("git-annex-syncx", "--json", *args, ok=ok, **env)
+        """Run git-annex-syncx without a terminal and with JSON events, in a fork where that is as good as a start."""
+        words, around = ("git-annex-syncx", "--json", *args), self.net.env(**env)
+        if sys.platform != "linux" or self.inside or not fork_servers().can_run(around):
+            return self._ended(self._run(words, None, around), ok)
+        return self._ended(fork_servers().run(words, self.path, around, LONGEST), ok)
 
     def config(self, key: str, value: str) -> None:
         self.git("config", key, value)
@@ -163,18 +189,19 @@ class Node:
             return handle.read()
 
     def commit(self, files: dict[str, str | bytes] | None = None, message: str = "change") -> str:
-        """Write plain text files and commit them; the commit."""
+        """Write plain text files and commit them past git-annex, which would leave them as they are; the commit."""
         for path, content in (files or {}).items():
             self.write(path, content)
-            self.git("-c", "annex.largefiles=nothing", "add", "--", path)
-        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+        if files:
+            self.git(*WITHOUT_ANNEX, "add", "--", *files)
+        self.git(*WITHOUT_ANNEX, "commit", "--no-verify", "--quiet", "--allow-empty", "--message", message)
         return self.head()
 
     def commit_annexed(self, files: dict[str, str | bytes], message: str = "change") -> str:
         """Write files, add them to the annex and commit them; the commit."""
         for path, content in files.items():
             self.write(path, content)
-            self.annex("add", "--quiet", "--", path)
+        self.annex("add", "--quiet", "--", *files)
         self.git("commit", "--quiet", "--message", message)
         return self.head()
 
