@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from network import Network as Repositories
 
 from git_annex_syncx.errors import UsageError
@@ -142,8 +144,8 @@ BAD = [
     (b'{"nodes": [{"description": "x"}]}', "nodes[0]: has neither 'uuid' nor 'url'"),
     (b'{"nodes": [{"uuid": "A", "remotes": [{"remote": "b"}]}]}', "nodes[0].remotes[0]: has neither"),
     (b"digraph { a -> a }", "line 1 column 11: a is linked to itself"),
-    (b"digraph {\n a -> b [cost=cheap] }", "line 2 column 2: the cost 'cheap' is no number"),
-    (b"digraph { a -> b [cost=nan] }", "line 1 column 11: the cost 'nan'"),
+    (b"digraph {\n a -> b [cost=cheap] }", 'line 2 column 2.cost: "cheap" is no number'),
+    (b"digraph { a -> b [cost=nan] }", "line 1 column 11.cost: NaN is not between 0 and"),
     (b"graph { a -- b }", "not a directed graph"),
     (b"digraph { a -- b }", "line 1 column 13: not DOT: -- in a directed graph"),
     (b"digraph { a -> }", "line 1 column 16: not DOT: a name is missing"),
@@ -171,11 +173,12 @@ def test_what_is_no_map_is_an_error_with_place_and_reason(raw: bytes, told: str)
         b"digraph " + b"{a;" * 10**6,
         b'digraph { "' + b'\\"' * 10**6,
         b"digraph {" + b"/*" * 10**6,
+        b"digraph {" + b"a -> b\n" * 200_000 + b"[",
         b"/*" * 10**6,
         b"digraph { a [" + b"a=b " * 10**5 + b"[",
         b" " * 10**7,
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_megabytes_of_brackets_are_an_error_soon(raw: bytes) -> None:
     begun = time.process_time()
@@ -209,6 +212,29 @@ def test_a_picture_has_names_costs_and_marks_the_own_repository() -> None:
     }
 
 
+Named = dict[str, tuple[str, bool, bool, bool, bool]]
+Linked = tuple[int, int, float, tuple[int, int], float | None, float | None, str]
+LETTERS = st.text('aé "\\\n;[', max_size=6)
+FIGURES = st.one_of(st.none(), st.floats(1e-3, 1e8))
+
+
+@given(
+    st.dictionaries(LETTERS.filter(bool), st.tuples(LETTERS, *[st.booleans()] * 4), min_size=2, max_size=4),
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.floats(0, 1e8),
+                       st.sampled_from([(1, 1), (1, 0), (0, 1)]),
+                       FIGURES, FIGURES, st.sampled_from(["config", "links-log", "map"])), max_size=5),
+    st.booleans(),
+)  # fmt: skip
+def test_a_network_comes_back_from_its_picture(named: Named, linked: list[Linked], known: bool) -> None:
+    uuids = list(named)
+    links = [
+        Link(uuids[a % len(uuids)], uuids[b % len(uuids)], cost, bool(push), bool(pull), speed, latency, source)
+        for a, b, cost, (push, pull), speed, latency, source in linked
+    ]
+    net = network([Place(uuid, *told) for uuid, told in named.items()], links, uuids[0] if known else None)
+    assert read_map(network_dot(net).encode(), "dot") == net
+
+
 def test_a_plan_is_drawn_into_the_network() -> None:
     found = plan(roads(PICTURED), Question(frozenset("A"), frozenset("C")))
     dot = plan_dot(PICTURED, [found])
@@ -229,13 +255,15 @@ def test_a_map_from_a_file_needs_no_repository(net: Repositories, tmp_path: Path
         ("A", "B", "A", True),
         ("B", "C", "B", False),
     ]
-    piped = node.run("git-annex-syncx", "plan", "--json", "--to", "C", "--map", "-", stdin=dumps(PICTURED).encode())
-    assert piped.events == [answer]
+    for form in (dumps(PICTURED), network_dot(PICTURED)):
+        piped = node.run("git-annex-syncx", "plan", "--json", "--to", "C", "--map", "-", stdin=form.encode())
+        assert piped.events == [answer]
     assert "passes it on" in node.run("git-annex-syncx", "plan", "--map", "a.map", "--to", "C").out
     (outside / "b.map").write_text('{"repositories": [{"uuid": ""}]}')
     bad = node.syncx("plan", "--map", "b.map", ok=2)
     assert "b.map: repositories[0].uuid: is empty" in bad.err
     assert "Traceback" not in bad.err
+    assert "larger than" in node.syncx("plan", "--map", "/dev/zero", ok=2).err
 
 
 @pytest.mark.parametrize("text", ['{"repositories": []}', '{"repositories": [{"uuid": "A"}]}', "digraph map {\n}\n"])

@@ -128,6 +128,17 @@ def test_a_drive_that_is_not_there_is_away(three: tuple[Node, Node, Node], empty
     assert not list(one.path.iterdir()) if empty else True
 
 
+def test_a_drive_with_gigabytes_in_place_of_a_link_is_an_error_soon(three: tuple[Node, Node, Node]) -> None:
+    laptop, one, _ = three
+    shutil.rmtree(one.path)
+    one.path.mkdir()
+    with (one.path / ".git").open("wb") as file:
+        file.truncate(6 << 30)
+    ran = laptop.syncx("push", ok=1)
+    assert "holds no git repository" in ran.event("push", "one")["error"]
+    assert ran.event("push", "two")["result"] == "done"
+
+
 def test_a_drive_that_comes_back_gets_all(three: tuple[Node, Node, Node]) -> None:
     laptop, one, _ = three
     away = one.path.with_name("drawer")

@@ -85,7 +85,7 @@ def _locks(repo: Repository) -> list[Path]:
 
 
 def _ref_locks(repo: Repository) -> list[Path]:
-    name = (repo.git_dir / "HEAD").read_bytes().rstrip(b"\n").removeprefix(b"ref: ")
+    name = files.read_line(repo.git_dir / "HEAD").removeprefix(b"ref: ")
     return [repo.common / os.fsdecode(name + b".lock")] if name.startswith(b"refs/") else []
 
 

@@ -14,6 +14,7 @@ from typing import TextIO
 from git_annex_syncx.errors import SyncxError
 
 LONGEST_LOG = 1_000_000  # bytes
+LONGEST_LINE = 64 * 1024  # bytes
 IN_THE_WAY = "something else is there: move it away"
 ADVICE = {
     errno.EACCES: "check its permissions and those of its directory",
@@ -48,6 +49,12 @@ def read(path: Path) -> str:
         return ""
     except OSError as error:
         raise SyncxError(f"{path} cannot be read: {error.strerror}", advice(error)) from error
+
+
+def read_line(path: Path) -> bytes:
+    """The line that a file of git's is, such as a .git file; at most its first 64 KiB. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(LONGEST_LINE).rstrip(b"\n")
 
 
 def write(path: Path, content: str) -> None:

@@ -68,10 +68,10 @@ def _leads_to(marker: Path, git_dir: Path) -> bool:
     """Whether the .git of a work tree, a directory or a file that names one, is that git directory."""
     try:
         if marker.is_file():
-            named = os.fsdecode(marker.read_bytes()).removeprefix("gitdir: ").rstrip("\n")
+            named = os.fsdecode(files.read_line(marker)).removeprefix("gitdir: ")
             return os.path.samefile(marker.parent / named, git_dir)
         return os.path.samefile(marker, git_dir)
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -158,7 +158,7 @@ def _top_of(git_dir: Path) -> Path | None:
     """The work tree of a git directory that we stand in, as hooks do."""
     pointer = git_dir / "gitdir"
     if pointer.is_file():  # linked worktree: the file names WORKTREE/.git
-        return Path(os.fsdecode(pointer.read_bytes()).rstrip("\n")).parent
+        return Path(os.fsdecode(files.read_line(pointer))).parent
     configured = run.run(
         "git",
         "config",
@@ -215,10 +215,10 @@ def head(repo: Repository) -> Head | None:
 def _named_by_head(repo: Repository) -> str:
     """What the file HEAD says, without a program; empty where refs are not kept in files."""
     try:
-        content = os.fsdecode((repo.git_dir / "HEAD").read_bytes())
+        content = os.fsdecode(files.read_line(repo.git_dir / "HEAD"))
     except OSError:
         return ""
-    name = content.removeprefix("ref: ").removesuffix("\n")
+    name = content.removeprefix("ref: ")
     plain = content.startswith("ref: refs/heads/") and name not in ("refs/heads/", "refs/heads/.invalid")
     return name if plain else ""
 

@@ -6,6 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 # git-annex takes quotes out of names and escapes nothing: there a backslash is a backslash.
 UNESCAPED = re.compile(r"\s*digraph\s+map\s*\{")
@@ -21,13 +22,18 @@ class BadDot(ValueError):
     """What is wrong, and in which line."""
 
 
-@dataclass(frozen=True)
-class Token:
+class Token(NamedTuple):
     """A word, a text or a mark, and where it begins."""
 
     kind: str
     text: str
-    at: int
+    line: int
+    column: int
+
+    @property
+    def where(self) -> str:
+        """Its place, for people."""
+        return f"line {self.line} column {self.column}"
 
 
 @dataclass(frozen=True)
@@ -42,9 +48,10 @@ class Arc:
 
 @dataclass
 class Graph:
-    """Nodes with their attributes, arcs, and the innermost cluster that each node stands in."""
+    """Nodes with their attributes, where each is first named, arcs, and the innermost cluster of each node."""
 
     nodes: dict[str, dict[str, str]] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     arcs: list[Arc] = field(default_factory=list)
     clusters: dict[str, str] = field(default_factory=dict)
 
@@ -64,7 +71,6 @@ def parse(text: str) -> Graph:
 
 class _Parser:
     def __init__(self, text: str) -> None:
-        self.text = text
         self.rest = _tokens(text)
         self.last = self.ahead = next(self.rest)
         self.found = Graph()
@@ -108,7 +114,7 @@ class _Parser:
 
     def nodes(self, cluster: str) -> None:
         """`a`, `a -> b -> c`, with attributes, or `name = value`."""
-        where = self.where(self.peek())
+        where = self.peek().where
         chain = [self.name()]
         if self.peek().text == "=" and self.peek().kind == "mark":
             self.next()
@@ -121,6 +127,7 @@ class _Parser:
         attributes = self.attributes()
         for node in chain:
             self.found.nodes.setdefault(node, {})
+            self.found.places.setdefault(node, where)
             if cluster and len(chain) == 1:
                 self.found.clusters.setdefault(node, cluster)
         if len(chain) == 1:
@@ -160,30 +167,26 @@ class _Parser:
         self.last, self.ahead = self.ahead, next(self.rest)
         return self.last
 
-    def where(self, token: Token) -> str:
-        return _where(self.text, token.at)
-
     def wrong(self, token: Token, why: str) -> BadDot:
-        return BadDot(f"{self.where(token)}: not DOT: {why}")
+        return BadDot(f"{token.where}: not DOT: {why}")
 
 
 def _tokens(text: str) -> Iterator[Token]:
     annex = UNESCAPED.match(text) is not None
-    pattern, at = ANNEX_TOKENS if annex else TOKENS, 0
+    pattern, at, line, begins = ANNEX_TOKENS if annex else TOKENS, 0, 1, 0
     while at < len(text):
         match = pattern.match(text, at)
         if match is None:
-            raise BadDot(f"{_where(text, at)}: not DOT: {text[at : at + 20]!r}")
+            raise BadDot(f"{Token('', '', line, at - begins + 1).where}: not DOT: {text[at : at + 20]!r}")
         kind = match.lastgroup or ""
-        if kind == "text":
-            inner = match[0][1:-1]
-            yield Token(kind, inner if annex else inner.replace('\\"', '"').replace("\\\\", "\\"), at)
-        elif kind != "space":
-            yield Token(kind, match[0], at)
+        if kind != "space":
+            inner = match[0][1:-1] if kind == "text" else match[0]
+            yield Token(kind, inner if annex or kind != "text" else _unescaped(inner), line, at - begins + 1)
+        if "\n" in match[0]:
+            line, begins = line + match[0].count("\n"), match.start() + match[0].rindex("\n") + 1
         at = match.end()
-    yield Token("end", "", len(text))
+    yield Token("end", "", line, at - begins + 1)
 
 
-def _where(text: str, at: int) -> str:
-    line = text.count("\n", 0, at) + 1
-    return f"line {line} column {at - (text.rfind(chr(10), 0, at) + 1) + 1}"
+def _unescaped(text: str) -> str:
+    return re.sub(r'\\(["\\n])', lambda found: "\n" if found[1] == "n" else found[1], text)

@@ -55,13 +55,22 @@ def _node(net: Network, place: Place, style: str = "") -> str:
     below = [("you are here" if place.uuid == net.here else ""), "relay" if place.relay else ""]
     below += ["drive" if place.removable else "", "dead" if place.dead else ""]
     label = "\n".join([place.name or place.uuid, ", ".join(filter(None, below))]).rstrip("\n")
-    return f"{quoted(place.uuid)} [{', '.join(filter(None, [f'label={quoted(label)}', *marks]))}]"
+    told = _told(place, "uuid") + ["here=true"] * (place.uuid == net.here)
+    return f"{quoted(place.uuid)} [{', '.join(filter(None, [f'label={quoted(label)}', *told, *marks]))}]"
 
 
 def _link(link: Link, style: str = "") -> str:
     ends = "dir=both" if link.push and link.pull else "dir=forward" if link.push else "dir=back"
-    marks = [f"label={quoted(f'{link.cost:g}')}", f"cost={quoted(f'{link.cost:g}')}", ends, style]
+    told = _told(link, "owner", "remote", "push", "pull")
+    marks = [f"label={quoted(f'{link.cost:g}')}", *told, ends, style]
     return f"{quoted(link.owner)} -> {quoted(link.remote)} [{', '.join(filter(None, marks))}]"
+
+
+def _told(value: Place | Link, *but: str) -> list[str]:
+    """What else is known, as attributes that Graphviz does not know: so a network comes back from its picture."""
+    fields = {name: getattr(value, name) for name in value.__slots__ if name not in but}
+    known = {name: told for name, told in fields.items() if told is not None and told is not False}
+    return [f"{name}={'true' if told is True else quoted(str(told))}" for name, told in known.items()]
 
 
 def _step(number: int, step: Step) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -26,6 +27,7 @@ T = TypeVar("T")
 
 LARGEST = 256 * 1024 * 1024
 LONGEST_NAME = 4096
+FLAGS, NUMBERS = ("special", "relay", "removable", "dead"), ("cost", "bytes_per_second", "latency_ms")
 LOCAL_COST, REMOTE_COST = 100.0, 200.0  # git-annex's own defaults
 ADVICE = "it must be what 'git annex-syncx map --json' or 'git annex map --json' prints, or git-annex's map.dot"
 
@@ -109,7 +111,7 @@ def _place(item: Mapping[str, Any], where: str) -> Place:
     return Place(
         uuid=uuid,
         name=_get(item, "name", where, _name, ""),
-        **{name: _get(item, name, where, _flag, False) for name in ("special", "relay", "removable", "dead")},
+        **{name: _get(item, name, where, _flag, False) for name in FLAGS},
     )
 
 
@@ -259,17 +261,33 @@ def _read_only(url: str) -> bool:
 
 def _from_dot(graph: dot.Graph) -> Network:
     """What git-annex writes as map.dot, or `map --dot`: an arc leads from a repository to its remote."""
-    places = [Place(clean(node), clean(attributes.get("label", ""))) for node, attributes in graph.nodes.items()]
-    links = []
+    places, links = [], []
+    for node, told in graph.nodes.items():
+        known = {"name": told.get("label", "")} | _typed(told) | {"uuid": node}
+        places.append(_place(known, graph.places[node]))
     for arc in graph.arcs:
         if arc.source == arc.target:
             raise BadMap(arc.where, f"{arc.source} is linked to itself")
         hosts = graph.clusters.get(arc.source), graph.clusters.get(arc.target)
         cost = LOCAL_COST if hosts[0] == hosts[1] else REMOTE_COST
-        if "cost" in arc.attributes:
-            try:
-                cost = number(HIGHEST_COST)(float(arc.attributes["cost"]), "cost")
-            except ValueError:
-                raise BadMap(arc.where, f"the cost {arc.attributes['cost'][:40]!r} is no number") from None
-        links.append(Link(clean(arc.source), clean(arc.target), cost, push=not _read_only(arc.target), source="map"))
-    return network(places, links)
+        item = {"cost": cost, "push": not _read_only(arc.target), "source": "map"}
+        if ends := arc.attributes.get("dir"):
+            item |= {"push": ends != "back", "pull": ends != "forward"}
+        item |= _typed(arc.attributes)
+        links.append(link_of(clean(arc.source), clean(arc.target), item, arc.where, str(item["source"])))
+    here = [node for node, told in graph.nodes.items() if told.get("here") == "true"]
+    return network(places, links, here[0] if len(here) == 1 else None)
+
+
+def _typed(attributes: Mapping[str, str]) -> dict[str, Any]:
+    """The same with flags and numbers as JSON has them."""
+    return {key: _value(key, text) for key, text in attributes.items()}
+
+
+def _value(key: str, text: str) -> Any:
+    if key in FLAGS:
+        return {"true": True, "false": False}.get(text, text)
+    if key in NUMBERS:
+        with contextlib.suppress(ValueError):
+            return float(text)
+    return text

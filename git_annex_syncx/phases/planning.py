@@ -16,7 +16,7 @@ from git_annex_syncx.model import Need, Outcome, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.plan import Plan, Question, plan, timed
-from git_annex_syncx.network.read import read_map
+from git_annex_syncx.network.read import LARGEST, read_map
 from git_annex_syncx.network.roads import roads
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.phases import needs, routing
@@ -74,9 +74,10 @@ def tell_links(node: Node, settings: Settings | None = None) -> Iterator[Outcome
 def map_file(name: str) -> Network:
     """The network in a file, `-` for standard input. Raises UsageError."""
     if name == "-":
-        return read_map(sys.stdin.buffer.read(), "standard input")
+        return read_map(sys.stdin.buffer.read(LARGEST + 1), "standard input")
     try:
-        return read_map(Path(name).read_bytes(), name)
+        with open(name, "rb") as file:
+            return read_map(file.read(LARGEST + 1), name)
     except OSError as error:
         raise UsageError(
             f"{name!r} cannot be read: {error.strerror}", "name a file, or - for standard input"
