@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +15,9 @@ from network import THOROUGH, Network, Node, sample
 from sshd import Sshd
 
 from git_annex_syncx.gateway import drives
+from git_annex_syncx.gateway.git import open_repository
+from git_annex_syncx.gateway.settings import read_settings
+from git_annex_syncx.triggers.mounts import Drives
 
 SIZE = 4 if THOROUGH == 1 else 6  # repositories that commit at once
 
@@ -205,6 +209,24 @@ def test_killed_run_leaves_no_lock_and_its_request_is_done_by_the_next(net: Netw
         a.syncx("retry")
         assert b.head("main") == a.head() or b.head("synced/main") == a.head()
         settle(nodes)
+
+
+def test_another_drive_in_the_same_place_is_seen(pair: tuple[Node, Node], net: Network) -> None:
+    laptop, desktop = pair
+    other = net.create("other")
+    repo, seen = open_repository(laptop.path), Drives()
+    remotes = read_settings(repo).remotes.values()
+    assert seen.look(repo, remotes) == (["desktop"], [])
+    assert seen.look(repo, remotes) == ([], [])
+    desktop.path.rename(net.root / "drawer")  # in the same file system
+    other.path.rename(desktop.path)
+    assert seen.look(repo, remotes) == (["desktop"], [])
+    (desktop.path / ".git").rename(net.root / "drawer" / "other")
+    (net.root / "drawer" / ".git").rename(desktop.path / ".git")  # in the same directory
+    assert seen.look(repo, remotes) == (["desktop"], [])
+    assert seen.look(repo, remotes) == ([], [])
+    shutil.rmtree(desktop.path)
+    assert seen.look(repo, remotes) == ([], ["desktop"])
 
 
 @pytest.mark.parametrize(

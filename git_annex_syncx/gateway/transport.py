@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from git_annex_syncx.errors import Away, ProgramFailed, SyncxError
-from git_annex_syncx.gateway import run, ssh
+from git_annex_syncx.gateway import files, run, ssh
 from git_annex_syncx.gateway.git import Repository, git, without_probing
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
@@ -148,6 +148,12 @@ def require_present(repo: Repository, remote: Remote) -> None:
         )
 
 
+def uuid_at(repo: Repository, place: Path) -> str:
+    """The annex.uuid of the repository in a directory, empty where none is there. Raises OSError, ProgramFailed."""
+    git_dir = _git_dir_at(place)
+    return _uuid_in(repo, git_dir / "config") if git_dir else ""
+
+
 def _uuid_in(repo: Repository, config: Path) -> str:
     """The annex.uuid of a repository nearby; git is asked again only when the file has changed."""
     found = config.stat()
@@ -216,11 +222,11 @@ def _git_dir_at(place: Path) -> Path | None:
     """The common git directory of a work tree (its .git may be a file or a link) or of a bare repository."""
     inner = place / ".git"
     if inner.is_file():
-        inner = place / os.fsdecode(inner.read_bytes()).removeprefix("gitdir: ").rstrip("\n")
+        inner = place / os.fsdecode(files.read_line(inner)).removeprefix("gitdir: ")
     for candidate in (inner, place, place.parent / f"{place.name}.git"):
         common = candidate / "commondir"
         if common.is_file():
-            return candidate / os.fsdecode(common.read_bytes()).rstrip("\n")
+            return candidate / os.fsdecode(files.read_line(common))
         if (candidate / "objects").is_dir() and (candidate / "config").is_file():
             return candidate
     return None

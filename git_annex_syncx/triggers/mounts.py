@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from git_annex_syncx.gateway import drives
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import drives, transport
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Remote
+
+Identity = tuple[Path, int, int, int, str]  # directory, device, inode, file system, annex.uuid
 
 
 class Drives:
@@ -16,14 +20,14 @@ class Drives:
 
     def __init__(self) -> None:
         """None seen yet."""
-        self._seen: dict[str, tuple[Path, int]] = {}
+        self._seen: dict[str, Identity] = {}
 
     def look(self, repo: Repository, remotes: Iterable[Remote]) -> tuple[list[str], list[str]]:
-        """Names of remotes whose directory has come since the last look, or on another device; and of those gone."""
+        """Names of remotes whose directory has come since the last look, or is another one; and of those gone."""
         found = {
-            remote.name: (place, device)
+            remote.name: identity
             for remote in remotes
-            if (place := drives.directory(repo, remote)) and (device := _device(place)) is not None
+            if (place := drives.directory(repo, remote)) and (identity := _identity(repo, place))
         }
         new = [name for name, where in found.items() if self._seen.get(name) != where]
         gone = [name for name in self._seen if name not in found]
@@ -31,10 +35,18 @@ class Drives:
         return new, gone
 
 
-def _device(place: Path) -> int | None:
-    """The device that a directory is on, None where there is none, or nothing in it (a mount point)."""
+def _identity(repo: Repository, place: Path) -> Identity | None:
+    """What is in a directory, None where there is none, or nothing in it (a mount point).
+
+    Two drives that are mounted in one place in turn can have the same device and root directory.
+    """
     try:
         with os.scandir(place) as entries:
-            return place.stat().st_dev if any(True for _ in entries) else None
+            if not any(True for _ in entries):
+                return None
+        found, uuid = place.stat(), ""
+        with contextlib.suppress(SyncxError):
+            uuid = transport.uuid_at(repo, place)
+        return place, found.st_dev, found.st_ino, os.statvfs(place).f_fsid, uuid
     except OSError:
         return None
