@@ -38,7 +38,7 @@ class Fate(StrEnum):
     CURRENT = "current"
     CHECKED_OUT = "checked-out"  # the branch that a work tree there has open: normal
     LOST = "lost"  # somebody else was there first
-    REFUSED = "refused"  # the remote's own policy; trying again does not help
+    REFUSED = "refused"  # the remote's own policy
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,8 @@ class Remote:
     readonly: bool = False
     ignore: bool = False  # annex-ignore: git travels, content does not
     tracks_all: bool = True  # git itself updates refs/remotes/NAME/* after a push
-    push_addresses: int = 1  # a push goes to all of them
+    push_urls: tuple[str, ...] = ()  # a push goes to all of them
+    direct: bool = True  # syncx-direct: the branch itself is pushed, not only synced/
     sync_command: str = ""
     ignore_command: str = ""
     ssh_options: str = ""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 
+import pytest
 from network import Network, Node
 from sshd import Sshd
 
@@ -16,6 +18,13 @@ def plain(net: Network, name: str, *options: str) -> Node:
     node.path.mkdir()
     node.git("init", "--quiet", *options)
     return node
+
+
+def hook(node: Node, name: str, lines: str) -> None:
+    """Write a hook of a bare repository."""
+    file = node.path / "hooks" / name
+    file.write_text(f"#!/bin/sh\n{lines}\n")
+    file.chmod(0o755)
 
 
 def holders(node: Node, path: str) -> set[str]:
@@ -46,6 +55,7 @@ def test_a_hub_and_a_clone_without_git_annex_by_path(net: Network) -> None:
     laptop = net.create("laptop")
     laptop.commit_annexed({"big.bin": BIG})
     clone, hub = plain(net, "clone"), plain(net, "hub.git", "--bare")
+    hook(hub, "pre-receive", "while read old new ref; do echo ${ref#refs/heads/}; done >>order")
     net.connect((laptop, clone), (laptop, hub))
     early = laptop.syncx("transfer").event("transfer", "clone")
     assert (early["result"], early["reason"]) == (
@@ -53,5 +63,118 @@ def test_a_hub_and_a_clone_without_git_annex_by_path(net: Network) -> None:
     )  # fmt: skip
     laptop.syncx("push", "clone")
     assert laptop.syncx("sync").event("transfer", "clone")["files"] == 1
+    order = (hub.path / "order").read_text().split()[:4]  # a forge makes the first one its default
+    assert order == ["main", "synced/main", "git-annex", "synced/git-annex"]
     assert {node.git("config", "annex.uuid").out.strip() for node in (clone, hub)} < holders(laptop, "big.bin")
     assert laptop.syncx("transfer").event("transfer", "hub.git")["result"] == "current"
+
+
+@pytest.fixture
+def bare(net: Network) -> tuple[Node, Node]:
+    """A laptop with one commit, and a bare hub of git-annex's that it has pulled from."""
+    laptop, hub = net.create("laptop"), net.create("hub", bare=True)
+    laptop.commit({"a.txt": "a"})
+    net.connect((laptop, hub))
+    laptop.syncx("pull")
+    return laptop, hub
+
+
+def test_a_protected_branch_is_a_failure_and_tried_again(bare: tuple[Node, Node]) -> None:
+    laptop, hub = bare
+    hook(hub, "update", '[ "$1" != refs/heads/main ] || { echo "main wants a review"; exit 1; }')
+    for _ in range(2):  # the second time synced/main is there already
+        event = laptop.syncx("push", ok=1).event("push", "hub")
+        assert event["error"] == "refs/heads/main was refused: hook declined: main wants a review"
+        assert "git config remote.hub.syncx-direct false" in event["advice"]
+    assert hub.head("synced/main") == laptop.head()
+    laptop.config("remote.hub.syncx-direct", "false")
+    assert laptop.syncx("push").event("push", "hub")["result"] == "current"
+    laptop.commit({"b.txt": "b"})
+    assert laptop.syncx("push").event("push", "hub")["result"] == "done"
+    assert (hub.head("synced/main"), hub.head("main")) == (laptop.head(), "")
+    laptop.git("config", "--unset", "remote.hub.syncx-direct")
+    (hub.path / "hooks" / "update").unlink()
+    assert laptop.syncx("push").event("push", "hub")["result"] == "done"
+    assert hub.head("main") == laptop.head()
+
+
+def test_a_hub_s_own_branch_that_is_gone_or_behind_comes_back(net: Network, bare: tuple[Node, Node]) -> None:
+    laptop, hub = bare
+    first = laptop.head()
+    laptop.commit({"b.txt": "b"})
+    laptop.syncx("push")
+    hub.git("update-ref", "-d", "refs/heads/main")
+    laptop.syncx("sync", "--no-content")
+    assert hub.head("main") == laptop.head()
+    hub.git("update-ref", "refs/heads/main", first)
+    laptop.syncx("sync", "--no-content")
+    assert hub.head("main") == laptop.head()
+    # Where a work tree has it open, that is how it is: it is tried once, not at every run.
+    desktop = net.clone(hub, "desktop")
+    net.connect((laptop, desktop))
+    laptop.commit({"c.txt": "c"})
+    assert laptop.syncx("push", "desktop").event("push", "desktop")["result"] == "done"
+    desktop.git("config", "receive.denyCurrentBranch", "ignore")  # would let it move now
+    refs = laptop.syncx("sync", "--no-content").event("push", "desktop")["refs"]
+    assert "refs/heads/main" not in [ref["ref"] for ref in refs]
+    assert desktop.head("main") != laptop.head()
+
+
+def test_all_push_addresses_get_it_in_the_end(net: Network, bare: tuple[Node, Node]) -> None:
+    laptop, hub = bare
+    laptop.syncx("push")
+    second = plain(net, "second.git", "--bare")
+    for address in (hub.path, second.path):
+        laptop.git("remote", "set-url", "--add", "--push", "hub", str(address))
+    assert laptop.syncx("push").event("push", "hub")["result"] == "done"  # a new address knows nothing yet
+    assert second.head("main") == laptop.head()
+    assert laptop.syncx("push").event("push", "hub")["result"] == "current"
+    (second.path / "HEAD").rename(second.path / "HEAD.away")
+    made = laptop.commit({"b.txt": "b"})
+    laptop.annex("setpresentkey", "WORM--x", "0000-1", "1")
+    for _ in range(2):
+        assert laptop.syncx("push", ok=1).event("push", "hub")["result"] == "failed"
+    assert hub.head("main") == made
+    (second.path / "HEAD.away").rename(second.path / "HEAD")
+    assert laptop.syncx("push").event("push", "hub")["result"] == "done"
+    for branch in ("main", "synced/main", "git-annex", "synced/git-annex"):
+        assert second.head(branch) == hub.head(branch) == laptop.head(branch.removeprefix("synced/"))
+    assert laptop.syncx("push").event("push", "hub")["result"] == "current"
+
+
+def test_a_remote_that_is_not_pulled_from_has_commits_of_its_own(net: Network, bare: tuple[Node, Node]) -> None:
+    laptop, hub = bare
+    laptop.syncx("push")
+    desktop = net.clone(hub, "desktop")
+    desktop.commit({"d.txt": "d"})
+    desktop.syncx("push")
+    laptop.config("remote.hub.annex-pull", "false")
+    made = laptop.commit({"b.txt": "b"})
+    event = laptop.syncx("push", ok=1).event("push", "hub")
+    assert event["error"].startswith("it has commits that are not here, and as annex-pull is false")
+    laptop.run(*shlex.split(event["advice"].partition("once: ")[2].partition(";")[0]))
+    assert hub.contains(made, "main")
+    assert laptop.read("d.txt") == b"d"
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_what_is_said_after_an_amend_helps_with_a_work_tree(pair: tuple[Node, Node], merged: bool) -> None:
+    laptop, desktop = pair
+    base = laptop.head()
+    laptop.commit({"b.txt": "secret\n"})
+    laptop.syncx("push")
+    if merged:
+        desktop.syncx("merge")
+    laptop.write("b.txt", "fine\n")
+    laptop.git("commit", "--quiet", "--all", "--amend", "--message", "amended")
+    advice = laptop.syncx("sync", "--no-content", ok=1).event("merge", "desktop")["advice"]
+    there, then, here = advice.rpartition("too: ")[2].rpartition(" in desktop, then here ")
+    assert bool(then) == merged
+    if merged:
+        assert there == f"git reset --keep {base[:10]}"
+        desktop.run(*shlex.split(there))
+    laptop.run(*shlex.split(here))
+    laptop.syncx("sync", "--no-content")
+    desktop.syncx("sync", "--no-content")
+    assert desktop.head() == laptop.head()
+    assert desktop.read("b.txt") == b"fine\n"

@@ -98,14 +98,14 @@ def test_a_refused_branch_fails_though_git_annex_arrived(hub: tuple[Node, Node])
     hook.chmod(0o755)
     event = laptop.syncx("push", ok=1).event("push", "hub")
     assert event["result"] == "failed"
-    assert "synced/main was refused" in event["error"]
+    assert "heads/main was refused" in event["error"]
     assert fates(event)["git-annex"] == "updated"
 
 
-def test_only_one_of_two_names_refused_is_done(hub: tuple[Node, Node]) -> None:
+def test_a_hub_that_wants_no_synced_branch_is_done(hub: tuple[Node, Node]) -> None:
     laptop, bare = hub
     hook = bare.path / "hooks" / "update"
-    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/main ]\n')
+    hook.write_text('#!/bin/sh\n[ "$1" != refs/heads/synced/main ]\n')
     hook.chmod(0o755)
     assert laptop.syncx("push").event("push", "hub")["result"] == "done"
     assert laptop.syncx("push").event("push", "hub")["result"] == "current"

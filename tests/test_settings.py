@@ -65,6 +65,7 @@ BAD = [
     ("syncx.patience", "9" * 20 + "d"), ("syncx.retryInterval", "9" * 400), ("syncx.bwlimit", "9" * 400 + "k"),
     ("syncx.bwlimit", "8:00,99999999999t"),
     ("remote.nas.syncx-bwlimit", "fast"), ("remote.nas.syncx-removable", "maybe"),
+    ("remote.nas.syncx-direct", "maybe"),
     ("remote.nas.annex-sync", "maybe"), ("remote.nas.annex-push", "maybe"), ("remote.nas.annex-readonly", "2 x"),
 ]  # fmt: skip
 

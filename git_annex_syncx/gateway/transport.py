@@ -10,10 +10,10 @@ import shlex
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.errors import Away, ProgramFailed, SyncxError
+from git_annex_syncx.errors import PROGRESS, Away, ProgramFailed, SyncxError
 from git_annex_syncx.gateway import files, run, ssh
 from git_annex_syncx.gateway.git import Repository, git, without_probing
 from git_annex_syncx.gateway.settings import Settings
@@ -82,9 +82,20 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
     reports = _worst(read_porcelain(done.out))
     explained = any(report.fate not in (Fate.UPDATED, Fate.CURRENT) for report in reports)
     reached = sum(line.startswith(b"To ") for line in done.out.split(b"\n"))
-    if not reports or (done.code != 0 and (not explained or reached < remote.push_addresses)):
+    if not reports or (done.code != 0 and (not explained or reached < len(remote.push_urls))):
         raise ProgramFailed(f"git push {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
-    return reports
+    words = _words_of_remote(os.fsdecode(done.err))
+    told = (
+        f"{report.reason}: {words}" if words and report.fate is Fate.REFUSED else report.reason for report in reports
+    )
+    return tuple(replace(report, reason=reason) for report, reason in zip(reports, told, strict=True))
+
+
+def _words_of_remote(stderr: str) -> str:
+    """The last lines that programs at the other end have said, without progress and what git says anyway."""
+    lines = [line.removeprefix("remote:").strip() for line in stderr.split("\n") if line.startswith("remote:")]
+    lines = [line for line in lines if line and not PROGRESS.search(line) and "hook declined" not in line]
+    return "; ".join(dict.fromkeys(lines[-3:]))
 
 
 def _push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -> run.Done:

@@ -15,7 +15,7 @@ from git_annex_syncx.gateway import annex, git, history, objects, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Head, Outcome, Remote, Result
-from git_annex_syncx.phases import move, settle
+from git_annex_syncx.phases import move, remote_facts, settle
 from git_annex_syncx.phases.move import behind_adjusted, position
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure, own_failure
@@ -92,15 +92,24 @@ def amended(repo: Repository, head: Head, ours: str | None, theirs: str) -> bool
     return history.was_ours(repo, head.basis, theirs)
 
 
-def amended_error(head: Head, theirs: str, where: str, held: Collection[str] = ()) -> Refused:
-    """What to say of a head that the user has amended or rewound; `held` are the branches there that hold it."""
+def amended_error(node: Node, head: Head, ours: str, theirs: str, where: str, held: Collection[str] = ()) -> Refused:
+    """What to say of a head that the user has amended or rewound; `held` are the branches there that hold it.
+
+    Where a work tree has the branch open, no push moves it: it must go back there, before the push, or what a hook
+    there merges brings all back.
+    """
     holder = f"synced/{head.basis} here" if where == HERE else where
     branches = sorted(held) or [head.basis, f"synced/{head.basis}"]
+    before = ""
+    if head.basis in branches and where != HERE and remote_facts.checked_out(node, where) == head.basis:
+        base = objects.merge_bases(node.repo, ours, theirs)
+        before = f"git reset --keep {base[0][:10]} in {where}, then here " if base else ""
+        branches = [f"synced/{head.basis}"]
     words = [f"--force-with-lease={branch}:{theirs}" for branch in branches]
     words += [where, *(f"{head.basis}:{branch}" for branch in branches)]
     return Refused(
         f"{holder} still has {theirs[:10]}, which you amended or rewound here",
-        f"to have it back: git merge {theirs[:10]}; to drop it there too: git push {shlex.join(words)}",
+        f"to have it back: git merge {theirs[:10]}; to drop it there too: {before}git push {shlex.join(words)}",
     )
 
 
@@ -242,7 +251,7 @@ def _set_aside(node: Node, head: Head, ours: str | None, heads: Mapping[str, str
         if commit not in received and amended(node.repo, head, ours, commit):
             same = (other for other, value in heads.items() if value == commit)
             held = [_branch_of(other, name) for other in same if _remote_of(other, merging.remotes) == name]
-            found[commit, name] = amended_error(head, commit, name, held)
+            found[commit, name] = amended_error(node, head, ours or "", commit, name, held)
         elif ours and not merging.unrelated and not objects.related(node.repo, ours, commit):
             found[commit, name] = unrelated_error(ours, commit, name)
     return found

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, git, history, transport, turns, worktree
-from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
-from git_annex_syncx.phases import merge
+from git_annex_syncx.phases import merge, push_refs, remote_facts
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote, own_failure
+from git_annex_syncx.phases.push_refs import Sides
 
-ARRIVED = (Fate.UPDATED, Fate.CURRENT)
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
-ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"
-POLICY = "the remote's own policy refuses it; ask who runs it, or look at its receive.* settings and hooks"
-FULL = "the remote could not store what was sent; look at its disk"
 
 
 class LostRace(SyncxError):
@@ -46,17 +43,6 @@ class Pushing:
     caught_up: list[str] = field(default_factory=list)  # remotes whose lost race made a merge
 
 
-@dataclass(frozen=True)
-class Sides:
-    """Our two branches, and where the remote's two of each were when we last looked (None: absent)."""
-
-    basis: str
-    branch: str | None
-    theirs: tuple[str | None, str | None]  # synced/B, B
-    annex: str | None
-    annex_theirs: tuple[str | None, str | None]  # synced/git-annex, git-annex
-
-
 def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Push to all remotes; again to those that a merge on the way has left behind."""
     remotes = tuple(remotes)
@@ -78,7 +64,7 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
         # for another run: it may still be amended. What git-annex records meanwhile goes at once.
         pushing = replace(pushing, records=not pushing.caught_up, caught_up=[])
         known = _look(node, pushing)
-        todo = tuple(r for r in todo if r.name in arrived and _spec(node.repo, _sides(known, pushing, r)).wanted)
+        todo = tuple(r for r in todo if r.name in arrived and _lacking(node, pushing, known, r)[1].wanted)
         if not todo:
             return
 
@@ -137,10 +123,20 @@ def _exchange(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Re
         return _attempt(node, pushing, known, remote)
     except LostRace as lost:
         if not remote.pull:
-            raise SyncxError(lost.what, "annex-pull is false for it, so they cannot be merged here") from lost
+            raise _not_pulled(pushing.head, remote) from lost
         if not node.settings.retries:
             raise
         return _catch_up(node, pushing, remote, list(lost.reports))
+
+
+def _not_pulled(head: Head, remote: Remote) -> SyncxError:
+    """What to say of a remote that has moved on and is not to be pulled from."""
+    setting = f"remote.{remote.name}.annex-pull"
+    return SyncxError(
+        f"it has commits that are not here, and as annex-pull is false they are not merged into {head.basis}",
+        f"once: {shlex.join(['git', '-c', f'{setting}=true', 'annex-syncx', 'sync', remote.name])};"
+        f" from now on: {shlex.join(['git', 'config', '--unset', setting])}",
+    )
 
 
 def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefReport]) -> Outcome:
@@ -183,71 +179,37 @@ def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:
 
 def _attempt(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
     """One push, or none where nothing is to be pushed. Raises LostRace where the remote has moved on."""
-    sides = _sides(known, pushing, remote)
-    spec = _spec(node.repo, sides)
+    sides, spec = _lacking(node, pushing, known, remote)
     if not spec.wanted:
         if remote.through_special and node.outbox.fact(_unverified(remote)):
             _verify(node, remote)
             node.outbox.forget(_unverified(remote))
         transport.require_present(node.repo, remote)
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
-    nearby = remote.path is not None and remote.url == remote.push_url and remote.push_addresses == 1
-    if nearby and not (spec := _still_wanted(node, remote, spec)).wanted:
-        return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
+    if remote.path is not None and remote.url == remote.push_url and len(remote.push_urls) < 2:
+        known = {**known, **push_refs.note_what_it_has(node, remote, spec)}
+        sides, spec = _lacking(node, pushing, known, remote)
+        if not spec.wanted:
+            return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
     _require_contained(node, pushing, sides, remote)
     if remote.through_special:
         node.outbox.remember(_unverified(remote), "pushed")
+    remote_facts.note_proven(node, remote, False)
     reports = transport.push(node.repo, node.settings, remote, spec)
-    _require_won(reports)
+    remote_facts.note_checked_out(node, remote, sides.basis, reports)
+    _require_won(remote, reports)
     _remember(node, remote, spec, reports)
     if remote.through_special:
         _verify(node, remote)
-    return replace(_judged(pushing.head, remote, reports), details=_moved(sides, spec))
+    outcome = push_refs.judged(pushing.head, remote, reports)
+    remote_facts.note_proven(node, remote, outcome.result is not Result.FAILED)
+    return replace(outcome, details=push_refs.moved(sides, spec))
 
 
-def _sides(known: Mapping[str, str], pushing: Pushing, remote: Remote) -> Sides:
-    """The sides of a push, from all refs that there are here."""
-    basis = pushing.head.basis
-    return Sides(
-        basis=basis,
-        branch=None if pushing.records else known.get(f"refs/heads/{basis}"),
-        theirs=(known.get(remote.tracking(f"synced/{basis}")), known.get(remote.tracking(basis))),
-        annex=known.get(ANNEX),
-        annex_theirs=(known.get(remote.tracking("synced/git-annex")), known.get(remote.tracking("git-annex"))),
-    )
-
-
-def _spec(repo: Repository, sides: Sides) -> PushSpec:
-    """What the remote lacks, known without asking it."""
-    wanted, leases = {}, {}
-    # Nodes that merge each other's git-annex branches at once would chase each other for ever: every merge is another
-    # commit. Where the files are the same there is nothing to tell.
-    if sides.annex and not history.says_nothing_new(repo, sides.annex, sides.annex_theirs):
-        wanted[SYNCED_ANNEX] = (ANNEX, sides.annex)
-        leases[SYNCED_ANNEX] = sides.annex_theirs[0] or ""
-        if not sides.annex_theirs[1] or history.is_ancestor(repo, sides.annex_theirs[1], sides.annex):
-            wanted[ANNEX] = (ANNEX, sides.annex)  # not after `git annex forget`, never forced
-    if sides.branch and not history.contained_in_any(repo, sides.branch, sides.theirs):
-        for there in (f"refs/heads/synced/{sides.basis}", f"refs/heads/{sides.basis}"):
-            wanted[there] = (f"refs/heads/{sides.basis}", sides.branch)
-    return PushSpec(wanted, leases)
-
-
-def _still_wanted(node: Node, remote: Remote, spec: PushSpec) -> PushSpec:
-    """What a repository on this machine lacks indeed: mostly it was it that has sent us what it seems to lack.
-
-    To look costs milliseconds there; a push starts hooks on both sides.
-    """
-    there = transport.ls_remote(node.repo, node.settings, remote)
-    has = {ref: there[ref] for ref, (_, value) in spec.wanted.items() if there.get(ref) == value}
-    git.remember_pushed(node.repo, {remote.tracking(ref.removeprefix("refs/heads/")): at for ref, at in has.items()})
-    arrived = {_branch_of(ref) for ref in has}  # under one of its two names
-    return PushSpec({ref: ours for ref, ours in spec.wanted.items() if _branch_of(ref) not in arrived}, spec.leases)
-
-
-def _branch_of(ref: str) -> str:
-    """The branch that a ref of a remote stands for: refs/heads/main and refs/heads/synced/main -> main."""
-    return ref.removeprefix("refs/heads/").removeprefix("synced/")
+def _lacking(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> tuple[Sides, PushSpec]:
+    """The sides of a push, and what the remote lacks."""
+    sides = push_refs.sides(node, known, pushing.head, remote, pushing.records)
+    return sides, push_refs.spec(node.repo, sides)
 
 
 def _require_contained(node: Node, pushing: Pushing, sides: Sides, remote: Remote) -> None:
@@ -256,36 +218,19 @@ def _require_contained(node: Node, pushing: Pushing, sides: Sides, remote: Remot
         return
     for theirs in filter(None, sides.theirs):
         if merge.amended(node.repo, pushing.head, sides.branch, theirs):
-            raise merge.amended_error(pushing.head, theirs, remote.name)
+            raise merge.amended_error(node, pushing.head, sides.branch, theirs, remote.name)
         if not history.is_ancestor(node.repo, theirs, sides.branch):
             raise LostRace(f"{remote.name} has commits that are not here")
 
 
-def _require_won(reports: tuple[RefReport, ...]) -> None:
+def _require_won(remote: Remote, reports: tuple[RefReport, ...]) -> None:
     """Raises LostRace where somebody else moved a ref that must move forward (a direct git-annex need not)."""
-    lost = [report.ref for report in reports if report.fate is Fate.LOST and report.ref != ANNEX]
+    lost = [report.ref for report in reports if report.fate is Fate.LOST and report.ref != push_refs.ANNEX]
+    if lost and len(remote.push_urls) > 1:
+        what = f"one of its {len(remote.push_urls)} push addresses has commits in {', '.join(lost)} that are not here"
+        raise LostRace(what, "only the first is fetched from: git remote add a name for each other one", reports)
     if lost:
         raise LostRace(f"others keep pushing {', '.join(lost)} first", "the next run tries again", reports)
-
-
-def _judged(head: Head, remote: Remote, reports: tuple[RefReport, ...]) -> Outcome:
-    """Done where each of our branches arrived under one of its two names."""
-    fates = {report.ref: report for report in reports}
-    problems = []
-    for pair in ((f"refs/heads/synced/{head.basis}", f"refs/heads/{head.basis}"), (SYNCED_ANNEX, ANNEX)):
-        asked = [fates[ref] for ref in pair if ref in fates]
-        if asked and not any(report.fate in ARRIVED for report in asked):
-            problems.append(f"{asked[0].ref} was refused: {asked[0].reason}")
-    result = Result.FAILED if problems else Result.DONE
-    advice = (FULL if "unpacker error" in problems[0] else POLICY) if problems else ""
-    return Outcome("push", result, remote.name, remote.uuid, reports, reason="; ".join(problems), advice=advice)
-
-
-def _moved(sides: Sides, spec: PushSpec) -> dict[str, object]:
-    """Which branch has moved there, from where to where; of both the user's own."""
-    if f"refs/heads/synced/{sides.basis}" in spec.wanted or f"refs/heads/{sides.basis}" in spec.wanted:
-        return {"branch": sides.basis, "old": sides.theirs[0] or sides.theirs[1], "new": sides.branch}
-    return {"branch": "git-annex", "old": sides.annex_theirs[0] or sides.annex_theirs[1], "new": sides.annex}
 
 
 def _remember(node: Node, remote: Remote, spec: PushSpec, reports: Iterable[RefReport]) -> None:
@@ -295,7 +240,7 @@ def _remember(node: Node, remote: Remote, spec: PushSpec, reports: Iterable[RefR
     moved = {
         remote.tracking(r.ref.removeprefix("refs/heads/")): spec.wanted[r.ref][1]
         for r in reports
-        if r.fate in ARRIVED and r.ref in spec.wanted
+        if r.fate in push_refs.ARRIVED and r.ref in spec.wanted
     }
     git.remember_pushed(node.repo, moved)
 

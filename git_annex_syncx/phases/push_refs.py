@@ -1,0 +1,130 @@
+"""Which refs one remote lacks, known without asking it, and what became of them in a push."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from git_annex_syncx.gateway import git, history, transport
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.transport import PushSpec
+from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
+from git_annex_syncx.phases import remote_facts
+from git_annex_syncx.phases.node import Node
+
+ARRIVED = (Fate.UPDATED, Fate.CURRENT)
+ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"
+POLICY = "the remote's own policy refuses it; ask who runs it, or look at its receive.* settings and hooks"
+FULL = "the remote could not store what was sent; look at its disk"
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Our two branches, and where the remote's two of each were when we last looked (None: absent)."""
+
+    basis: str
+    branch: str | None
+    theirs: tuple[str | None, str | None]  # synced/B, B
+    annex: str | None
+    annex_theirs: tuple[str | None, str | None]  # synced/git-annex, git-annex
+    direct: bool = True  # whether B itself is to be sent, beside synced/B
+    checked_out: bool = False  # whether a work tree there has B open
+    proven: bool = True  # whether every push address has what `theirs` say
+
+
+def sides(node: Node, known: Mapping[str, str], head: Head, remote: Remote, records: bool = False) -> Sides:
+    """The sides of a push, from all refs that there are here; with `records` of the git-annex branch alone."""
+    basis = head.basis
+    return Sides(
+        basis=basis,
+        branch=None if records else known.get(f"refs/heads/{basis}"),
+        theirs=(known.get(remote.tracking(f"synced/{basis}")), known.get(remote.tracking(basis))),
+        annex=known.get(ANNEX),
+        annex_theirs=(known.get(remote.tracking("synced/git-annex")), known.get(remote.tracking("git-annex"))),
+        direct=remote.direct,
+        checked_out=remote_facts.checked_out(node, remote.name) == basis,
+        proven=remote_facts.is_proven(node, remote),
+    )
+
+
+def spec(repo: Repository, sides: Sides) -> PushSpec:
+    """What the remote lacks, known without asking it. The user's branch comes first.
+
+    A forge makes the first branch that a new repository gets its default.
+    """
+    wanted = dict.fromkeys(_branches(repo, sides), (f"refs/heads/{sides.basis}", sides.branch or ""))
+    leases = {}
+    # Nodes that merge each other's git-annex branches at once would chase each other for ever: every merge is another
+    # commit. Where the files are the same there is nothing to tell.
+    if sides.annex and not (sides.proven and history.says_nothing_new(repo, sides.annex, sides.annex_theirs)):
+        if not sides.annex_theirs[1] or history.is_ancestor(repo, sides.annex_theirs[1], sides.annex):
+            wanted[ANNEX] = (ANNEX, sides.annex)  # not after `git annex forget`, never forced
+        wanted[SYNCED_ANNEX] = (ANNEX, sides.annex)
+        if sides.proven:  # else no value holds for all addresses, and nothing is forced
+            leases[SYNCED_ANNEX] = sides.annex_theirs[0] or ""
+    return PushSpec(wanted, leases)
+
+
+def _branches(repo: Repository, sides: Sides) -> list[str]:
+    """The names there that our branch is to be sent to."""
+    if not sides.branch:
+        return []
+    lacks = not (sides.proven and history.contained_in_any(repo, sides.branch, sides.theirs))
+    direct = sides.direct and (lacks or _lags(repo, sides.branch, sides))
+    return [f"refs/heads/{sides.basis}"] * direct + [f"refs/heads/synced/{sides.basis}"] * lacks
+
+
+def _lags(repo: Repository, ours: str, sides: Sides) -> bool:
+    """Whether the remote's own branch was deleted or left behind, without a work tree there that would catch up."""
+    there = sides.theirs[1]
+    return not sides.checked_out and (not there or (there != ours and history.is_ancestor(repo, there, ours)))
+
+
+def note_what_it_has(node: Node, remote: Remote, spec: PushSpec) -> dict[str, str]:
+    """Ask a repository on this machine what it has of `spec`; tracking ref -> value of what it has.
+
+    Mostly it was it that has sent us what it seems to lack. To look costs milliseconds there; a push starts hooks on
+    both sides.
+    """
+    there = transport.ls_remote(node.repo, node.settings, remote)
+    has = {
+        remote.tracking(ref.removeprefix("refs/heads/")): value
+        for ref, (_, value) in spec.wanted.items()
+        if there.get(ref) == value
+    }
+    git.remember_pushed(node.repo, has)
+    return has
+
+
+def judged(head: Head, remote: Remote, reports: tuple[RefReport, ...]) -> Outcome:
+    """Done where each of our branches arrived. That the remote has the user's own checked out is normal."""
+    problems = [f"{report.ref} was refused: {report.reason}" for report in _problems(head, reports)]
+    advice = (FULL if "unpacker error" in problems[0] else POLICY) if problems else ""
+    if advice == POLICY and problems[0].startswith(f"refs/heads/{head.basis} "):
+        advice += f"; if only synced/{head.basis} is to be sent: git config "
+        advice += f"{shlex.quote(f'remote.{remote.name}.syncx-direct')} false"
+    moved = any(report.fate is not Fate.CHECKED_OUT for report in reports)
+    result = Result.FAILED if problems else Result.DONE if moved else Result.CURRENT
+    return Outcome("push", result, remote.name, remote.uuid, reports, reason="; ".join(problems), advice=advice)
+
+
+def _problems(head: Head, reports: Iterable[RefReport]) -> list[RefReport]:
+    """The refusals that matter: of B always, of another ref where its branch did not arrive under its other name."""
+    fates, direct = {report.ref: report for report in reports}, f"refs/heads/{head.basis}"
+    found = []
+    for pair in ((direct, f"refs/heads/synced/{head.basis}"), (SYNCED_ANNEX, ANNEX)):
+        asked = [fates[ref] for ref in pair if ref in fates]
+        arrived = any(report.fate in ARRIVED for report in asked)
+        asked = [one for one in asked if one.fate is not Fate.CHECKED_OUT or one.ref != direct]
+        found += [one for one in asked if not arrived or (one.ref == direct and one.fate is Fate.REFUSED)][:1]
+    return found
+
+
+def moved(sides: Sides, spec: PushSpec) -> dict[str, object]:
+    """Which branch has moved there, from where to where; of both the user's own."""
+    if f"refs/heads/synced/{sides.basis}" in spec.wanted:
+        return {"branch": sides.basis, "old": sides.theirs[0] or sides.theirs[1], "new": sides.branch}
+    if f"refs/heads/{sides.basis}" in spec.wanted:
+        return {"branch": sides.basis, "old": sides.theirs[1], "new": sides.branch}
+    return {"branch": "git-annex", "old": sides.annex_theirs[0] or sides.annex_theirs[1], "new": sides.annex}

@@ -1,0 +1,42 @@
+"""What is remembered of a remote's branches from one push to the next, beyond its tracking refs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from git_annex_syncx.model import Fate, RefReport, Remote
+from git_annex_syncx.phases.node import Node
+
+
+def checked_out(node: Node, remote: str) -> str:
+    """The branch that the remote refused at the last push of it because a work tree there has it open; else empty."""
+    return node.outbox.fact(f"checked out {remote}") or ""
+
+
+def note_checked_out(node: Node, remote: Remote, branch: str, reports: Iterable[RefReport]) -> None:
+    """Remember whether the branch is checked out there, where the reports tell."""
+    fates = [report.fate for report in reports if report.ref == f"refs/heads/{branch}"]
+    before = checked_out(node, remote.name)
+    if fates == [Fate.CHECKED_OUT] and before != branch:
+        node.outbox.remember(f"checked out {remote.name}", branch)
+    elif fates and fates != [Fate.CHECKED_OUT] and before == branch:
+        node.outbox.forget(f"checked out {remote.name}")
+
+
+def is_proven(node: Node, remote: Remote) -> bool:
+    """Whether tracking refs tell what all push addresses have: git sets them when the first one has it."""
+    return len(remote.push_urls) < 2 or node.outbox.fact(f"addresses {remote.name}") == _digest(remote)
+
+
+def note_proven(node: Node, remote: Remote, proven: bool) -> None:
+    """Remember whether all push addresses have the same; not before the last one has said so."""
+    if len(remote.push_urls) > 1 and proven:
+        node.outbox.remember(f"addresses {remote.name}", _digest(remote))
+    elif len(remote.push_urls) > 1:
+        node.outbox.forget(f"addresses {remote.name}")
+
+
+def _digest(remote: Remote) -> str:
+    """What tells one set of addresses from another; they can hold passwords."""
+    return hashlib.sha256("\n".join(remote.push_urls).encode("utf-8", "surrogateescape")).hexdigest()
