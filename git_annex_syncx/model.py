@@ -79,6 +79,7 @@ class Remote:
     readonly: bool = False
     ignore: bool = False  # annex-ignore: git travels, content does not
     tracks_all: bool = True  # git itself updates refs/remotes/NAME/* after a push
+    other_refs: tuple[str, ...] = ()  # what other refspecs fetch to refs/remotes/NAME/, such as `pr/*`
     push_urls: tuple[str, ...] = ()  # a push goes to all of them
     direct: bool = True  # syncx-direct: the branch itself is pushed, not only synced/
     sync_command: str = ""

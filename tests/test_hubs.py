@@ -178,3 +178,60 @@ def test_what_is_said_after_an_amend_helps_with_a_work_tree(pair: tuple[Node, No
     desktop.syncx("sync", "--no-content")
     assert desktop.head() == laptop.head()
     assert desktop.read("b.txt") == b"fine\n"
+
+
+def test_a_remote_of_another_history_takes_part_in_nothing(net: Network) -> None:
+    photos, movies = net.create("photos"), net.create("movies")
+    photos.commit_annexed({"photo.bin": BIG})
+    movies.commit_annexed({"movie.bin": BIG + b"m"})
+    photos.git("remote", "add", "oops", str(movies.path))
+    before = movies.git("for-each-ref").out
+    for command in ("push", "sync"):
+        ran = photos.syncx(command, ok=1)
+        event = ran.event("push" if command == "push" else "fetch", "oops")
+        assert event["error"].startswith("it shares no history with this repository")
+    assert "git-annex-syncx transfer oops" not in ran.out
+    assert movies.git("for-each-ref").out == before
+    assert photos.git("for-each-ref", "refs/remotes", "refs/syncx").out == ""
+    photos.annex("info", "--fast", "--quiet")
+    assert "movies" not in photos.git("show", "git-annex:uuid.log").out
+    # Fetched by the user: nothing more goes there.
+    photos.git("fetch", "--quiet", "oops")
+    ran = photos.syncx("sync", ok=1)
+    assert ran.event("fetch", "oops")["result"] == "failed"
+    assert photos.syncx("transfer", ok=1).event("transfer", "oops")["result"] == "failed"
+    assert movies.git("for-each-ref").out == before
+    assert not list((movies.path / ".git/annex/objects").glob("*/*/*-s21000-*"))
+    # Meant: the command that is told joins them.
+    photos.run(*shlex.split(event["advice"].rpartition("together: ")[2]))
+    assert photos.syncx("sync").event("transfer", "oops")["result"] == "done"
+    assert photos.read("movie.bin") == BIG + b"m"
+
+
+def test_a_copy_with_the_same_uuid_is_told_as_one(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"big.bin": BIG})
+    laptop.run("cp", "-a", ".", str(net.root / "copy"))
+    copy = Node(net, "copy", net.root / "copy")
+    net.connect((laptop, copy))
+    event = laptop.syncx("sync", ok=1).event("fetch", "copy")
+    assert event["error"].startswith("it has the annex.uuid of this repository")
+    there, _, here = event["advice"].partition("there: ")[2].partition("; then here: ")
+    for command in there.split(", "):
+        copy.run(*shlex.split(command))
+    laptop.run(*shlex.split(here), ok=None)  # unset where git-annex has not looked yet
+    laptop.syncx("sync")
+    assert copy.git("config", "annex.uuid").out.strip() in holders(laptop, "big.bin")
+
+
+def test_what_other_refspecs_fetched_is_not_pruned(bare: tuple[Node, Node]) -> None:
+    laptop, hub = bare
+    laptop.syncx("push")
+    hub.git("update-ref", "refs/pull/7/head", "main")
+    hub.git("branch", "side", "main")
+    laptop.git("config", "--add", "remote.hub.fetch", "+refs/pull/*/head:refs/remotes/hub/pr/*")
+    laptop.git("fetch", "--quiet", "hub")
+    hub.git("branch", "--quiet", "-D", "side")
+    laptop.syncx("pull")
+    assert laptop.head("refs/remotes/hub/pr/7") == laptop.head()
+    assert not laptop.head("refs/remotes/hub/side")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -129,7 +129,7 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
     def flag(option: str, default: bool) -> bool:
         return _convert(last[key + option], _boolean, str(default).lower()) if key + option in last else default
 
-    fetched = [v.text for v in values if v.key == key + "fetch"]
+    fetched = [v.text or "" for v in values if v.key == key + "fetch"]
     return Remote(
         name=name,
         url=_rewrite(url, values, ("insteadof",)),
@@ -143,6 +143,7 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
         readonly=flag("annex-readonly", False),
         ignore=flag("annex-ignore", False),
         tracks_all=f"+refs/heads/*:refs/remotes/{name}/*" in fetched,
+        other_refs=_others(name, fetched),
         push_urls=tuple(push_urls or (v.text or "" for v in values if v.key == key + "url")),
         direct=flag("syncx-direct", True),
         sync_command=get_text("annex-sync-command"),
@@ -165,6 +166,17 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
             ),
             "",
         ),
+    )
+
+
+def _others(name: str, refspecs: Iterable[str]) -> tuple[str, ...]:
+    """Where refspecs bring what is no branch to the place of the remote's branches, below it."""
+    place = f"refs/remotes/{name}/"
+    pairs = (spec.removeprefix("+").partition(":") for spec in refspecs)
+    return tuple(
+        there.removeprefix(place)
+        for theirs, _, there in pairs
+        if there.startswith(place) and not theirs.startswith("refs/heads/")
     )
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from git_annex_syncx.errors import PROGRESS, Away, ProgramFailed, SyncxError
 from git_annex_syncx.gateway import files, run, ssh
-from git_annex_syncx.gateway.git import Repository, git, without_probing
+from git_annex_syncx.gateway.git import Repository, delete_ref, git, refs, without_probing
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
 
@@ -57,12 +57,33 @@ class PushSpec:
 
 
 def fetch(repo: Repository, settings: Settings, remote: Remote) -> None:
-    """Fetch all branches of a remote into refs/remotes/NAME/, dropping what it no longer has."""
+    """Fetch all branches of a remote into refs/remotes/NAME/, dropping what it no longer has.
+
+    What the user's other refspecs bring there (pull requests) is no branch, and stays.
+    """
+    others = (f"^refs/heads/{place}" for place in remote.other_refs)
+    _fetch(repo, settings, remote, (), (f"+refs/heads/*:refs/remotes/{remote.name}/*", *others))
+
+
+def look_at(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
+    """Bring the commits of a remote's branches, but for git-annex's own, and no ref; name of the branch -> commit."""
+    prefix = f"refs/syncx/seen/{remote.name}/"
+    left_out = ("^refs/heads/git-annex", "^refs/heads/synced/git-annex")
+    _fetch(repo, settings, remote, ("--no-tags",), (f"+refs/heads/*:{prefix}*", *left_out))
+    found = refs(repo, prefix[:-1])
+    for ref, commit in found.items():
+        delete_ref(repo, ref, commit)
+    return {ref.removeprefix(prefix): commit for ref, commit in found.items()}
+
+
+def _fetch(
+    repo: Repository, settings: Settings, remote: Remote, options: Iterable[str], refspecs: Iterable[str]
+) -> None:
     require_present(repo, remote)
     _require_listening(settings, remote.url, remote)
     done = git(
         repo, *_options(settings), "fetch", "--prune", "--progress", "--no-write-fetch-head", "--no-auto-maintenance",
-        "--no-recurse-submodules", "--refmap=", "--", remote.name, f"+refs/heads/*:refs/remotes/{remote.name}/*",
+        "--no-recurse-submodules", "--refmap=", *options, "--", remote.name, *refspecs,
         env=ssh.git_connection(repo, settings, remote, remote.url),
         stall=settings.stall_timeout, asks=True, ok=range(256),
     )  # fmt: skip

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from git_annex_syncx.gateway import git, transport, turns
 from git_annex_syncx.model import Outcome, Remote, Result
+from git_annex_syncx.phases import membership
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote
 
 
-def fetch(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
-    """Bring the remotes' branches into refs/remotes; one outcome a remote."""
-    moved, work = False, functools.partial(_fetch_one, node, git.refs(node.repo, "refs/remotes"))
+def fetch(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
+    """Bring the remotes' branches into refs/remotes, if asked of `unrelated` histories too; one outcome a remote."""
+    moved, work = False, functools.partial(_fetch_one, node, git.refs(node.repo), unrelated)
     for outcome in each_remote("fetch", remotes, work, node.settings.jobs):
         moved = moved or outcome.result is Result.DONE
         yield outcome
@@ -21,12 +22,13 @@ def fetch(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
         transport.maintain(node.repo)
 
 
-def _fetch_one(node: Node, known: Mapping[str, str], remote: Remote) -> Outcome:
+def _fetch_one(node: Node, known: Mapping[str, str], unrelated: bool, remote: Remote) -> Outcome:
     if not remote.pull:
         return Outcome("fetch", Result.SKIPPED, remote.name, remote.uuid, reason="annex-pull is false")
     prefix = f"refs/remotes/{remote.name}/"
     before = {name: value for name, value in known.items() if name.startswith(prefix)}
     with turns.with_remote(node.repo, remote.name):
+        membership.require_other(node, remote) if unrelated else membership.require_member(node, remote, known, True)
         transport.fetch(node.repo, node.settings, remote)
     after = git.refs(node.repo, prefix)
     if after == before:

@@ -11,7 +11,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, git, history, transport, turns, worktree
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
-from git_annex_syncx.phases import merge, push_refs, remote_facts
+from git_annex_syncx.phases import membership, merge, push_refs, remote_facts
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote, own_failure
 from git_annex_syncx.phases.push_refs import Sides
@@ -114,6 +114,7 @@ def _push_one(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Re
         reason = "annex-readonly is true" if remote.readonly else "annex-push is false"
         return Outcome("push", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
     with turns.with_remote(node.repo, remote.name) as waited:
+        membership.require_member(node, remote, known, first=True)
         return _exchange(node, pushing, _look(node, pushing) if waited else known, remote)
 
 

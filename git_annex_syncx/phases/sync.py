@@ -39,7 +39,7 @@ def pull(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iter
     git_remotes = tuple(remote for remote in remotes if not remote.special)
     with contextlib.suppress(Busy):  # fetching is in nobody's way; the merge will say it
         worktree.require_head(node.repo)
-    yield from fetch(node, git_remotes)
+    yield from fetch(node, git_remotes, unrelated)
     yield from merge(node, Merging(git_remotes, unrelated))
 
 

@@ -19,7 +19,7 @@ from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.network.own import remember_speed
-from git_annex_syncx.phases import drops, exports, patience, planning
+from git_annex_syncx.phases import drops, exports, membership, patience, planning
 from git_annex_syncx.phases.dispatch import Order, Round, Run, end, look_afresh, next_round
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.merge import merge_annex_branches
@@ -53,7 +53,9 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
     begun = time.monotonic()
     try:
         worktree.require_head(node.repo)  # in a rebase the tree in hand is not the user's
-        node, remotes, strangers = _acquainted(node, tuple(remotes))
+        remotes, outsiders = membership.divided(node, "transfer", remotes)
+        yield from outsiders
+        node, remotes, strangers = _acquainted(node, remotes)
         yield from strangers
         yield from _not_verified(remotes)
         run = Run(node, usable(node, remotes), order or Order())
@@ -89,10 +91,11 @@ def _tell_where_it_is(run: Run) -> Iterator[Outcome]:
 
 def preview(node: Node, remotes: Iterable[Remote], order: Order) -> list[Load]:
     """What the first round of a transfer would move, as far as is known here; nothing moves."""
-    node, remotes, strangers = _acquainted(node, tuple(remotes))
+    remotes, outsiders = membership.divided(node, "transfer", remotes)
+    node, remotes, strangers = _acquainted(node, remotes)
     run = Run(node, usable(node, remotes), order)
     now = next_round(run)
-    for warning in (*(f"{one.remote}: {one.reason}" for one in strangers), *now.look.world.warnings):
+    for warning in (*(f"{one.remote}: {one.reason}" for one in outsiders + strangers), *now.look.world.warnings):
         log.warning("%s", warning)
     if now.work is None:
         return []

@@ -1,0 +1,68 @@
+"""Remotes that take part in nothing: those of another history, and those with this repository's own uuid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import git, objects, transport
+from git_annex_syncx.model import Outcome, Remote
+from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.parallel import failure
+
+
+def require_member(node: Node, remote: Remote, known: Mapping[str, str], first: bool = False) -> None:
+    """Raises SyncxError for a remote of another history or with our own uuid; `known` are all refs.
+
+    With `first` a remote whose branches were never looked at is asked for them, without its git-annex branch: once
+    that is here, git-annex merges it into ours for good.
+    """
+    require_other(node, remote)
+    head = git.head(node.repo)
+    ours = known.get(f"refs/heads/{head.basis}") if head else None
+    if not head or not ours:
+        return
+    prefix = f"refs/remotes/{remote.name}/"
+    seen = {name.removeprefix(prefix): tip for name, tip in known.items() if name.startswith(prefix)}
+    if first and not seen:
+        seen = transport.look_at(node.repo, node.settings, remote)
+    likely = [seen.pop(name, None) for name in (head.basis, f"synced/{head.basis}")]
+    rest = (tip for name, tip in seen.items() if name not in ("git-annex", "synced/git-annex"))
+    tips = [*filter(None, likely), *rest]
+    if tips and not any(objects.related(node.repo, ours, tip) for tip in tips):
+        name = shlex.quote(remote.name)
+        raise SyncxError(
+            "it shares no history with this repository: nothing was taken from it or sent to it",
+            f"if it is the wrong one: git remote remove {name};"
+            f" if they belong together: git annex-syncx pull --allow-unrelated-histories {name}",
+        )
+
+
+def require_other(node: Node, remote: Remote) -> None:
+    """Raises SyncxError for a remote that git-annex takes for this very repository."""
+    uuid = remote.uuid
+    if not uuid and remote.path:
+        with contextlib.suppress(OSError):  # not there: the phase will say so
+            uuid = transport.uuid_at(node.repo, node.repo.home / os.path.expanduser(remote.path))
+    if uuid and uuid == node.settings.annex_uuid:
+        name = shlex.quote(remote.name)
+        raise SyncxError(
+            "it has the annex.uuid of this repository: it is this one, or a copy of it",
+            f"if it is this one: git remote remove {name}; if it is a copy, there: git config --unset annex.uuid,"
+            f" git annex init, git annex fsck --fast; then here: git config --unset remote.{name}.annex-uuid",
+        )
+
+
+def divided(node: Node, event: str, remotes: Iterable[Remote]) -> tuple[tuple[Remote, ...], list[Outcome]]:
+    """The remotes that take part as far as is known here, and the failures of the others."""
+    members, others, known = [], [], git.refs(node.repo)
+    for remote in remotes:
+        try:
+            require_member(node, remote, known)
+            members.append(remote)
+        except SyncxError as error:
+            others.append(failure(event, error, remote))
+    return tuple(members), others
