@@ -177,7 +177,7 @@ def known_line(uuid: str, value: object, when: object = 5) -> bytes:
     [
         {"to": "B"}, {"to": "B", "cost": -1}, {"to": "B", "cost": float("nan")}, {"to": "B", "cost": float("inf")},
         {"to": "B", "cost": 1e300}, {"to": "B", "cost": "1"}, {"to": "B", "cost": True}, {"to": ["B"], "cost": 1},
-        {"to": "Z", "cost": 1}, {"to": "B", "cost": 1, "latency_ms": 0}, {"to": "B", "cost": 1, "push": "no"}, 7,
+        {"to": "B", "cost": 1, "latency_ms": 0}, {"to": "B", "cost": 1, "push": "no"}, 7,
     ],
 )  # fmt: skip
 def test_one_bad_link_costs_only_itself(item: object) -> None:
@@ -185,6 +185,12 @@ def test_one_bad_link_costs_only_itself(item: object) -> None:
     log = links.parse(known_line("A", {"v": 1, "links": [item, good]}), {"A", "B"})
     assert log.lines["A"].links == (Link("A", "B", 3.0, source="links-log"),)
     assert len(log.complaints) == 1
+
+
+def test_links_to_the_dead_and_forgotten_are_no_complaint() -> None:
+    line = {"v": 1, "links": [{"to": "Z", "cost": 1}, {"to": "B", "cost": 3.0}]}
+    log = links.parse(known_line("A", line) + known_line("Z", line), {"A", "B"})
+    assert (list(log.lines), [link.remote for link in log.lines["A"].links], log.complaints) == (["A"], ["B"], [])
 
 
 @pytest.mark.parametrize("value", [[], 7, {"v": 2, "links": []}, {"v": 1}, {"v": 1, "links": {}}, {"links": []}])

@@ -51,7 +51,10 @@ class LinksLog:
 
 
 def parse(raw: bytes, known: Collection[str]) -> LinksLog:
-    """The log, bad lines and repositories that are not `known` left out."""
+    """The log, bad lines and repositories that are not `known` left out.
+
+    Those that are dead or forgotten stand in it until each that had a link to them writes anew: nothing to report.
+    """
     log = LinksLog()
     newest: dict[str, tuple[float, str, int]] = {}
     for number, text in _short_lines(raw, log):
@@ -59,8 +62,8 @@ def parse(raw: bytes, known: Collection[str]) -> LinksLog:
         _, _, stamp = rest.rpartition(" timestamp=")
         when = _seconds(stamp)
         if uuid not in known:
-            log.complain(f"line {number}: {_shown(uuid)} is unknown or dead")
-        elif when is None:
+            continue
+        if when is None:
             log.complain(f"line {number}: no time stamp")
         elif (when, text) > newest.get(uuid, (-math.inf, ""))[:2]:
             newest[uuid] = when, text, number
@@ -100,9 +103,7 @@ def _line(uuid: str, text: str, known: Collection[str], number: int, log: LinksL
         except BadMap as error:
             log.complain(f"line {number}: of {_shown(uuid)}: {error}")
             continue
-        if link.remote not in known:
-            log.complain(f"line {number}: of {_shown(uuid)}: {_shown(link.remote)} is unknown or dead")
-        elif link.remote != uuid:
+        if link.remote in known and link.remote != uuid:
             links.append(link)
             removable |= {link.remote} if item.get("removable") is True else set()
     return Line(uuid, tuple(links), value.get("relay") is True, frozenset(removable))
