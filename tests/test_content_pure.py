@@ -142,23 +142,26 @@ def test_inventory_keeps_what_was_found(tmp_path: Path) -> None:
     assert inventory.keys_at(b"a") == {"K1"} and inventory.keys_at(b"a0") == {"K2"}
     assert inventory.keys_at(b"") == {"K1", "K2"} and inventory.keys_at(b"none") == set()
     assert list(inventory.files(["K1", "K3"])["K1"]) == [b"a/x", b"ab/\xff"]
-    inventory.count_drops([("K1", "q"), ("K1", "q")])
-    assert inventory.drops(2) == {("K1", "q")}
+    for _ in range(2):
+        inventory.count_drops({("K1", "q"): "pq", ("K1", "p"): "pq"})
+        inventory.update(Cursor("c", "t", "w"), {}, ["K1"], [Need("K1", frozenset("p"), frozenset("q"))])
+    assert inventory.coming_and_going() == {("K1", "q")}, "p may have been filled by hand"
     inventory.update(Cursor("d", "u", "w"), {b"a0": None, b"new": Name("K1", entry(4))}, ["K2"], [])
     assert {need.key for need in inventory.needs()} == {"K1"}
     assert inventory.keys_of([b"a0", b"new"]) == {"K1"}
-    assert inventory.drops(1) == set(), "a file with another name may be wanted otherwise"
+    assert inventory.coming_and_going() == set(), "a file with another name may be wanted otherwise"
 
 
 def test_what_depends_on_the_world_is_forgotten_with_it(tmp_path: Path) -> None:
     inventory = Inventory(tmp_path / "inventory.sqlite")
     some(inventory)
-    inventory.count_drops([("K1", "q")])
+    inventory.count_drops({("K1", "q"): "pq"})
     inventory.note_refusals({("K1", "q"): {"p"}})
     some(inventory)
-    assert inventory.drops(1) and inventory.refusals() == {("K1", "q"): frozenset("p")}
+    inventory.count_drops({("K1", "q"): "pq"})
+    assert inventory.coming_and_going() and inventory.refusals() == {("K1", "q"): frozenset("p")}
     inventory.replace(Cursor("c", "t", "other"), [], list)
-    assert not inventory.drops(1) and not inventory.refusals()
+    assert not inventory.coming_and_going() and not inventory.refusals()
 
 
 @pytest.mark.parametrize("harm", ["DROP TABLE names", "DELETE FROM sets"])

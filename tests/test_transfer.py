@@ -486,6 +486,16 @@ def test_contradictory_wishes_end(net: Network) -> None:
     assert told and "contradicts itself" in told[-1], ran.out
 
 
+def test_what_somebody_fetches_by_hand_is_no_contradiction(pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    laptop.commit_annexed({"film": "film\n"})
+    laptop.annex("wanted", "here", "exclude=*")
+    make_known(laptop, desktop)
+    for _ in range(3):
+        assert laptop.syncx("sync").event("drop")["dropped"] == 1
+        laptop.annex("get", "--quiet", "film")
+
+
 def test_metadata_and_trust_change_what_is_wanted(net: Network, pair: tuple[Node, Node]) -> None:
     laptop, desktop = pair
     laptop.commit_annexed({"a": "a\n", "b": "b\n"})

@@ -26,7 +26,7 @@ from git_annex_syncx.model import Entry, Need
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 REFUSED_FOR = 6 * 3600.0  # seconds; a copy that could not be verified may be there again then
 AT_ONCE = 500  # values in one question
 SCHEMA = """
@@ -37,9 +37,23 @@ CREATE INDEX IF NOT EXISTS names_of_key ON names (key);
 CREATE TABLE IF NOT EXISTS sets (id INTEGER PRIMARY KEY, uuids TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS needs (
     key BLOB PRIMARY KEY, holders INTEGER NOT NULL, targets INTEGER NOT NULL, unwanted INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS drops (key BLOB, uuid TEXT, times INTEGER NOT NULL, PRIMARY KEY (key, uuid));
+CREATE TABLE IF NOT EXISTS drops (
+    key BLOB, uuid TEXT, holders TEXT, times INTEGER NOT NULL, wanted INTEGER NOT NULL,
+    PRIMARY KEY (key, uuid, holders));
 CREATE TABLE IF NOT EXISTS refusals (
     key BLOB, uuid TEXT, holders TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (key, uuid));
+"""
+
+
+UNSEEN = 10  # drops of which nobody saw why the content came again that count as one that was wanted
+COUNT = f"""
+INSERT INTO drops VALUES (?, ?, ?, 1, 0)
+ON CONFLICT DO UPDATE SET times = times + CASE WHEN wanted THEN {UNSEEN} ELSE 1 END, wanted = 0
+"""
+WANTED_AGAIN = """
+UPDATE drops SET wanted = 1 WHERE EXISTS (
+    SELECT 1 FROM needs JOIN sets ON sets.id = needs.targets
+    WHERE needs.key = drops.key AND instr(sets.uuids, drops.uuid))
 """
 
 
@@ -93,16 +107,23 @@ class Inventory:
         self._do(write)
 
     def update(
-        self, cursor: Cursor, names: Mapping[bytes, Name | None], keys: Iterable[str], needs: Iterable[Need]
+        self,
+        cursor: Cursor,
+        names: Mapping[bytes, Name | None],
+        keys: Iterable[str],
+        needs: Iterable[Need],
+        described: Iterable[str] = (),
     ) -> None:
-        """Take what has changed: paths (None: gone), and the needs of `keys` in place of what was known of them."""
+        """Take what has changed: paths (None: gone), and the needs of `keys` in place of what was known of them.
+
+        Keys with other names or `described` otherwise can be wanted otherwise: they may come and go again.
+        """
 
         def write(db: sqlite3.Connection) -> None:
             db.executemany("DELETE FROM names WHERE path = ?", ((path,) for path in names))
             _put_names(db, ((path, name) for path, name in names.items() if name))
-            # A key with other files can be wanted otherwise: it may come and go again.
-            renamed = [(os.fsencode(name.key),) for name in names.values() if name]
-            db.executemany("DELETE FROM drops WHERE key = ?", renamed)
+            renamed = {name.key for name in names.values() if name}
+            db.executemany("DELETE FROM drops WHERE key = ?", [(os.fsencode(k),) for k in renamed.union(described)])
             db.executemany("DELETE FROM needs WHERE key = ?", ((os.fsencode(key),) for key in keys))
             _put_needs(db, needs)
             _put_cursor(db, cursor)
@@ -142,15 +163,18 @@ class Inventory:
         """The keys of files."""
         return {os.fsdecode(key) for (key,) in self._of_many("SELECT key FROM names WHERE path IN ({})", paths)}
 
-    def count_drops(self, dropped: Iterable[tuple[str, str]]) -> None:
-        """Note that keys were dropped from repositories: pairs of key and uuid."""
-        rows = [(os.fsencode(key), uuid) for key, uuid in dropped]
-        more = "INSERT INTO drops VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1"
-        self._do(lambda db: db.executemany(more, rows) and None)
+    def count_drops(self, dropped: Mapping[tuple[str, str], Iterable[str]]) -> None:
+        """Note that keys were dropped: (key, uuid) -> who held it before."""
+        rows = [(os.fsencode(key), uuid, " ".join(sorted(held))) for (key, uuid), held in dropped.items()]
+        self._do(lambda db: db.executemany(COUNT, rows) and None)
 
-    def drops(self, times: int) -> set[tuple[str, str]]:
-        """What was dropped so often from the same repository since the world last changed."""
-        rows = self._all("SELECT key, uuid FROM drops WHERE times >= ?", (times,))
+    def coming_and_going(self) -> set[tuple[str, str]]:
+        """(key, uuid) of what was dropped, was wanted there again and was dropped from the same holders.
+
+        Since the world last changed. Where nobody saw why it came again (somebody may have fetched it by hand),
+        only what was dropped very often.
+        """
+        rows = self._all("SELECT DISTINCT key, uuid FROM drops WHERE times > ?", (UNSEEN,))
         return {(os.fsdecode(key), uuid) for key, uuid in rows}
 
     def note_refusals(self, refused: Mapping[tuple[str, str], Iterable[str]]) -> None:
@@ -230,3 +254,4 @@ def _put_needs(db: sqlite3.Connection, needs: Iterable[Need]) -> None:
         (os.fsencode(need.key), number(need.holders), number(need.targets), number(need.unwanted)) for need in needs
     )
     db.executemany("INSERT OR REPLACE INTO needs VALUES (?, ?, ?, ?)", rows)
+    db.execute(WANTED_AGAIN)

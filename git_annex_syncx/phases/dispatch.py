@@ -102,7 +102,7 @@ def _look(run: Run, world: World | None) -> Look:
 
 def _stable(run: Run, look: Look) -> list[Need]:
     """What has to travel, without what comes and goes."""
-    unstable = needs.inventory(run.node).drops(needs.TOO_OFTEN)
+    unstable = needs.inventory(run.node).coming_and_going()
     return [_without(need, unstable) for need in look.needs] if unstable else look.needs
 
 

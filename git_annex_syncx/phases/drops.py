@@ -29,7 +29,8 @@ def drop(node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collectio
     holds the key, or has it no more, or some hours have passed.
     """
     inventory = needs.inventory(node)
-    unstable, refused = inventory.drops(needs.TOO_OFTEN), inventory.refusals()
+    refused = inventory.refusals()
+    unstable = {(key, uuid) for key, uuid in inventory.coming_and_going() if uuid not in look.world.emptied}
     todo: dict[str, list[str]] = {}
     asked = [need for need in look.needs if need.key in looked_at]
     for need in asked:
@@ -42,6 +43,10 @@ def drop(node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collectio
     places += [(remote.uuid or "", remote) for remote in _one_each(remotes) if remote.uuid in todo]
     for uuid, remote in places:
         yield _drop_from(node, remote, todo[uuid], held)
+    if places:
+        needs.look(
+            node, look.world
+        )  # whether what went is wanted there again: others may bring it before our next look
     all_of = ((need.key, uuid) for need in asked for uuid in need.targets | _unwanted(look, need))
     if going_round := [pair for pair in all_of if pair in unstable]:
         yield _contradiction(node, look, going_round)
@@ -50,7 +55,7 @@ def drop(node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collectio
 def candidates(node: Node, look: Look) -> bool:
     """Whether anything may have to be dropped anywhere, or comes and goes."""
     unwanted = any(need.unwanted or need.holders & look.world.emptied for need in look.needs)
-    return unwanted or bool(needs.inventory(node).drops(needs.TOO_OFTEN))
+    return unwanted or bool(needs.inventory(node).coming_and_going())
 
 
 def _unwanted(look: Look, need: Need) -> frozenset[str]:
@@ -88,7 +93,7 @@ def _drop_from(node: Node, remote: Remote | None, keys: list[str], held: Mapping
     inventory.note_refusals(
         {(key, uuid or ""): held.get(key, frozenset()) for key, why in kept.items() if not UNREACHED.search(why)}
     )
-    inventory.count_drops((key, uuid or "") for key in gone)
+    inventory.count_drops({(key, uuid or ""): held.get(key, frozenset()) for key in gone})
     for key, reason in kept.items():
         log.info("not dropped %s%s: %s", key, f" from {name}" if name else "", reason)
     reason = f"{done} dropped" if done else ""

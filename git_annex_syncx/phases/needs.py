@@ -18,7 +18,6 @@ from git_annex_syncx.phases.world import World, read_world
 log = logging.getLogger(__name__)
 
 MOST_CHANGES = 20_000  # keys; beyond that a full pass is faster
-TOO_OFTEN = 2  # how often content may be dropped from a place before we say that it comes and goes
 Files = Mapping[str, Mapping[bytes, Entry]]  # key -> path -> what stands there
 
 
@@ -161,7 +160,7 @@ def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, n
     files = _files_now(known, keys, names)
     others = locations.of_keys(node.repo, now.annex, files.keys() - moved.keys())
     held = _held(node, world, (*moved.items(), *others), private)
-    known.update(now, names, keys, list(_needs(node, world, files, held)))
+    known.update(now, names, keys, list(_needs(node, world, files, held)), described)
     return True
 
 
