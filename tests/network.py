@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import time
 from typing import Any, TypeVar
+from uuid import uuid4
 
 import git_annex
+import templates
 from fork_server import ForkServers
 
 T = TypeVar("T")
@@ -23,6 +29,11 @@ PROGRAMS = Path(sys.executable).parent
 ANNEX = Path(git_annex.__file__).parent
 # git-annex's filter and pre-commit hook start it twice for each commit.
 WITHOUT_ANNEX = ("-c", "filter.annex.clean=", "-c", "filter.annex.process=")
+SETTINGS = (
+    "[user]\n\tname = Tester\n\temail = tester@example.org\n[init]\n\tdefaultBranch = main\n"
+    "[gc]\n\tauto = 0\n[annex]\n\tthin = false\n"
+)
+OURS = "refs/heads/git-annex"
 THOROUGH = int(os.environ.get("SYNCX_THOROUGH", "1"))  # times as many random cases as in an ordinary run
 
 
@@ -30,6 +41,17 @@ THOROUGH = int(os.environ.get("SYNCX_THOROUGH", "1"))  # times as many random ca
 def fork_servers() -> ForkServers:
     """The servers of this process of the tests."""
     return ForkServers({"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"})
+
+
+@functools.cache
+def template(bare: bool) -> Path:
+    """The git directory of a repository that git-annex has made, until the tests end."""
+    folder = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
+    atexit.register(shutil.rmtree, folder)
+    node = Network(folder / "net").create("template", bare=bare, init=True)
+    git_dir = node.path if bare else node.path / ".git"
+    templates.strip(git_dir)
+    return git_dir
 
 
 def sample(cases: Sequence[T], ordinary: int) -> Sequence[T]:
@@ -68,10 +90,7 @@ class Network:
         self.runtime.mkdir(mode=0o700)
         self.clock = 1_700_000_000
         self.programs = [ANNEX, PROGRAMS]  # what stands first on the PATH
-        (self.home / ".gitconfig").write_text(
-            "[user]\n\tname = Tester\n\temail = tester@example.org\n[init]\n\tdefaultBranch = main\n"
-            "[gc]\n\tauto = 0\n[annex]\n\tthin = false\n"
-        )
+        (self.home / ".gitconfig").write_text(SETTINGS)
 
     def env(self, **more: str) -> dict[str, str]:
         """An environment without anything of the user's; each call a minute later than the last."""
@@ -95,21 +114,39 @@ class Network:
             | more
         )
 
-    def create(self, name: str, *, bare: bool = False) -> Node:
-        """A new repository with git-annex, without a commit."""
+    def create(self, name: str, *, bare: bool = False, init: bool = False) -> Node:
+        """A new repository with git-annex, without a commit; with `init` git-annex makes it, else it is copied."""
         node = Node(self, name, self.root / name)
         node.path.mkdir(parents=True)
         node.git("init", "--quiet", *(["--bare"] if bare else []))
-        node.annex("init", "--quiet", name)
+        if init or self._is_odd():
+            node.annex("init", "--quiet", name)
+        else:
+            self._adopt(node, bare)
         return node
 
-    def clone(self, origin: Node, name: str, *, bare: bool = False) -> Node:
-        """A clone, initialised, whose remote is called as the origin is."""
+    def clone(self, origin: Node, name: str, *, bare: bool = False, init: bool = False) -> Node:
+        """A clone, initialised, whose remote is called as the origin is; `init` as in `create`."""
         node = Node(self, name, self.root / name)
         options = ["--bare"] if bare else ["--origin", origin.name]
         origin.git("clone", "--quiet", *options, str(origin.path), str(node.path))
-        node.annex("init", "--quiet", name)
+        remote, branch = ("origin", OURS) if bare else (origin.name, f"refs/remotes/{origin.name}/git-annex")
+        if init or self._is_odd() or node.asks_much(branch):
+            node.annex("init", "--quiet", name)
+        else:
+            self._adopt(node, bare, branch)
+            node.config(f"remote.{remote}.annex-uuid", origin.git("config", "annex.uuid").out.strip())
         return node
+
+    def _is_odd(self) -> bool:
+        """Whether a test has settings of its own for all repositories."""
+        return (self.home / ".gitconfig").read_text() != SETTINGS
+
+    def _adopt(self, node: Node, bare: bool, branch: str = "") -> None:
+        """Do to a repository what `git annex init` does; `branch` is the git-annex branch that it has got."""
+        uuid, known = str(uuid4()), node.show(f"{branch}:uuid.log") if branch else b""
+        templates.adopt(template(bare), node.path if bare else node.path / ".git", uuid)
+        node.git("fast-import", "--quiet", stdin=templates.description(uuid, node.name, int(time()), known, branch))
 
     def connect(self, *pairs: tuple[Node, Node]) -> None:
         """Give the first of each pair a remote for the second, called as it is."""
@@ -204,6 +241,13 @@ class Node:
         self.annex("add", "--quiet", "--", *files)
         self.git("commit", "--quiet", "--message", message)
         return self.head()
+
+    def asks_much(self, branch: str) -> bool:
+        """Whether `git annex init` would do more in this clone than name it: for special remotes, unlocked files."""
+        special = self.git("ls-tree", branch, "remote.log", ok=None)
+        unlocked = self.git("grep", "--quiet", "--cached", "^/annex/objects/", ok=None)
+        adjusted = self.git("symbolic-ref", "HEAD").out.startswith("refs/heads/adjusted/")
+        return special.code != 0 or bool(special.out) or unlocked.code != 1 or adjusted
 
     def head(self, rev: str = "HEAD") -> str:
         """The id of a commit, empty where there is none."""
