@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import stat
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -98,9 +98,9 @@ def test_elsewhere_git_does_what_it_does_without_the_driver(node: Node, net: Net
 
 
 def test_merge_tree_conflicts(node: Node) -> None:
-    assert node.git("merge-tree", "--write-tree", "main", "other", ok=1).out.startswith(node.head("main")[:0])
-    tree = node.git("merge-tree", "--write-tree", "main", "other", ok=1).out.split()[0]
-    assert MARKERS in node.show(f"{tree}:f.txt")
+    said = node.git("merge-tree", "--write-tree", "main", "other", ok=1).out
+    assert "CONFLICT (content): Merge conflict in f.txt" in said
+    assert MARKERS in node.show(f"{said.split()[0]}:f.txt")
 
 
 def test_any_directory_and_odd_names(net: Network) -> None:
@@ -254,10 +254,11 @@ def test_it_starts_fast(node: Node) -> None:
         node.write(name, name + "\n")
     took = []
     for _ in range(5):
-        begun = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         node.run(sys.executable, "-I", "-m", "git_annex_syncx.conflicts.driver", "o", "a", "b")
-        took.append(time.perf_counter() - begun)
-    assert min(took) < 0.2
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(took) < 0.2, "seconds of work, however busy the machine is"
     modules = node.run(
         sys.executable, "-I", "-X", "importtime", "-m", "git_annex_syncx.conflicts.driver", "o", "a", "b"
     ).err

@@ -239,7 +239,7 @@ def test_a_repository_that_goes_and_comes_back(laptop: Node, usb: Node, net: Net
         watching.wait_for("is not there; waiting for it")
         pulled(usb)
         plugged(usb)
-        time.sleep(0.5)
+        watching.rest()
         assert not laptop.path.exists(), "it is not made anew"
         Node(net, "away", away).commit({"while-away.txt": "x\n"})
         away.rename(laptop.path)
