@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def uuid_of(git_dir: Path) -> str:
 
 def description(uuid: str, name: str, now: int, known: bytes = b"", parent: str = "") -> bytes:
     """A stream for `git fast-import`: a repository's line in the uuid.log of its git-annex branch."""
-    log = b"".join(sorted([*known.splitlines(keepends=True), f"{uuid} {name} timestamp={now}s\n".encode()]))
+    line = os.fsencode(f"{uuid} {name} timestamp={now}s\n")
+    log = b"".join(sorted([*known.splitlines(keepends=True), line]))
     made = _commit("branch created", now) if not parent else b""
     start = f"from {parent}^0\n".encode() if parent else b""
     return made + _commit("update", now) + start + b"M 100644 inline uuid.log\ndata %d\n%s\n" % (len(log), log)
