@@ -235,3 +235,63 @@ def test_what_other_refspecs_fetched_is_not_pruned(bare: tuple[Node, Node]) -> N
     laptop.syncx("pull")
     assert laptop.head("refs/remotes/hub/pr/7") == laptop.head()
     assert not laptop.head("refs/remotes/hub/side")
+
+
+def test_a_clone_whose_head_names_no_branch_is_told_which_there_is(net: Network) -> None:
+    laptop, hub = net.create("laptop"), plain(net, "hub.git", "--bare")
+    laptop.commit({"a.txt": "a"})
+    net.connect((laptop, hub))
+    laptop.syncx("push")
+    hub.git("symbolic-ref", "HEAD", "refs/heads/master")
+    clone = net.clone(hub, "clone")
+    said = clone.syncx("sync", "--no-content").event("merge")
+    assert said["result"] == "waits"
+    told, _, way_out = said["reason"].rpartition(": ")
+    assert told == "HEAD names master, which does not exist; hub.git has main"
+    clone.run(*shlex.split(way_out))
+    assert clone.syncx("sync", "--no-content").event("merge")["result"] == "current"
+    assert clone.read("a.txt") == b"a"
+
+
+def test_a_branch_that_one_side_has_renamed_is_told(net: Network) -> None:
+    laptop, hub = net.create("laptop"), net.create("hub", bare=True)
+    laptop.git("branch", "--quiet", "-m", "master", ok=None)
+    laptop.git("symbolic-ref", "HEAD", "refs/heads/master")
+    laptop.commit({"a.txt": "a"})
+    net.connect((laptop, hub))
+    laptop.syncx("push")
+    desktop = Node(net, "desktop", net.root / "desktop")
+    laptop.git("clone", "--quiet", "--origin", "hub", "--branch", "master", str(hub.path), str(desktop.path))
+    desktop.annex("init", "--quiet", "desktop")
+    desktop.git("branch", "--quiet", "-m", "master", "main")
+    desktop.commit({"b.txt": "b"})
+    hub.git("branch", "feature", "master")  # others' own branches are no news
+    desktop.syncx("sync", "--no-content")
+    said = laptop.syncx("sync", "--no-content").event("merge", "hub")
+    assert said["result"] == "waits"
+    told, _, ways = said["reason"].rpartition(": ")
+    assert told == "hub has main, which has 1 commit that master lacks"
+    laptop.commit({"c.txt": "c"})
+    laptop.syncx("sync", "--no-content")
+    said = desktop.syncx("sync", "--no-content").event("merge", "hub")
+    assert said["reason"].startswith("hub has master, which has 1 commit that main lacks: ")
+    laptop.run(*shlex.split(ways.partition(", or ")[2]))
+    assert not [e for e in laptop.syncx("sync", "--no-content").events if e.get("event") == "merge" and e["remote"]]
+
+
+def test_a_basis_that_another_work_tree_has_open_does_not_move(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "a"})
+    desktop = net.clone(laptop, "desktop")
+    desktop.annex("adjust", "--unlock", "--quiet")
+    desktop.git("worktree", "add", "--quiet", str(net.root / "side"), "main")
+    before = desktop.head("main")
+    laptop.commit({"b.txt": "b"})
+    event = desktop.syncx("sync", "--no-content", ok=1).event("merge")
+    assert "main is checked out in" in event["error"]
+    desktop.commit({"c.txt": "c"})
+    assert "main is checked out in" in desktop.syncx("push", ok=1).event("push")["error"]
+    assert desktop.head("main") == before
+    desktop.run(*shlex.split(event["advice"].partition(": ")[2].partition(";")[0]))
+    desktop.syncx("sync", "--no-content")
+    assert desktop.read("b.txt") == b"b"

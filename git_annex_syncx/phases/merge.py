@@ -15,7 +15,7 @@ from git_annex_syncx.gateway import annex, git, history, objects, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Head, Outcome, Remote, Result
-from git_annex_syncx.phases import move, remote_facts, settle
+from git_annex_syncx.phases import move, other_branches, remote_facts, settle
 from git_annex_syncx.phases.move import behind_adjusted, position
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure, own_failure
@@ -131,10 +131,12 @@ def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Itera
     yield from _told(node, aside, node.settings.remotes)
     if merging.annex:
         merge_annex_branches(node, merging.remotes)
-    if joined is None and node.repo.top is None and (hint := _other_branches(node.repo, head)):
-        yield Outcome("merge", Result.SKIPPED, reason=hint)
+    known = git.refs(node.repo)
+    if joined is None and (hint := other_branches.instead_of_unborn(node.repo, head, known, merging.remotes)):
+        yield Outcome("merge", Result.WAITS, reason=hint)
         return
     yield from _healed(node, aside, merging)
+    yield from other_branches.renamed(node.repo, head, known, [remote for remote in merging.remotes if remote.pull])
     yield _advanced(node, head, old, joined, begun)
     if due := settle.pending(node, head.basis).due:
         yield failure("merge", _level(due))
@@ -264,18 +266,3 @@ def _branch_of(ref: str, remote: str) -> str:
 
 def _remote_of(ref: str, remotes: Iterable[Remote]) -> str:
     return next((remote.name for remote in remotes if ref.startswith(f"refs/remotes/{remote.name}/")), HERE)
-
-
-def _other_branches(repo: Repository, head: Head) -> str:
-    """Why a bare repository whose HEAD names no branch has nothing to merge."""
-    others = sorted(
-        name.removeprefix("refs/heads/")
-        for name in git.refs(repo, "refs/heads")
-        if not name.startswith(("refs/heads/synced/", "refs/heads/git-annex", "refs/heads/adjusted/"))
-    )
-    if not others:
-        return ""
-    return (
-        f"HEAD names {head.basis}, which does not exist; others pushed {', '.join(others)}: "
-        f"git symbolic-ref HEAD {shlex.quote('refs/heads/' + others[0])}"
-    )

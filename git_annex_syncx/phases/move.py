@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
 from git_annex_syncx.gateway import annex, atwork, git, history, objects, obstacles, worktree
 from git_annex_syncx.gateway.git import Repository
@@ -39,6 +41,7 @@ def propagate(repo: Repository, head: Head) -> None:
     """
     if not head.adjusted or not behind_adjusted(repo, head):
         return
+    _require_not_elsewhere(repo, head)
     worktree.require_no_commit(repo)
     basis, adjusted = position(repo, head) or "", history.value(repo, f"refs/heads/{head.branch}") or ""
     if history.is_ancestor(repo, basis, adjusted):
@@ -75,9 +78,18 @@ def behind_adjusted(repo: Repository, head: Head) -> bool:
     return bool(basis and adjusted) and not history.is_adjustment_of(repo, adjusted or "", basis or "")
 
 
-def _move_ref(repo: Repository, head: Head, ours: str | None, target: str) -> None:
+def _require_not_elsewhere(repo: Repository, head: Head) -> None:
+    """Raises Refused where another work tree has the branch open: moved under it, it would revert what is new."""
     if elsewhere := git.checked_out_elsewhere(repo, head.basis):
-        raise Refused(f"{head.basis} is checked out in {elsewhere}", f"run git annex-syncx merge in {elsewhere}")
+        where = shlex.quote(str(elsewhere))
+        raise Refused(
+            f"{head.basis} is checked out in {elsewhere}",
+            f"to free it: git -C {where} switch --detach; to work there: git annex-syncx -C {where} sync",
+        )
+
+
+def _move_ref(repo: Repository, head: Head, ours: str | None, target: str) -> None:
+    _require_not_elsewhere(repo, head)
     try:
         git.update_ref(repo, f"refs/heads/{head.basis}", target, ours or "", WHY)
     except ProgramFailed:
@@ -98,6 +110,7 @@ def _hand_over(repo: Repository, head: Head, old: str, new: str) -> None:
     It would stop half way at a local change, even at one that is the same: none may be in the way. It is told the
     commit: by itself it would take synced/BASIS and delete it, with what is being pushed there at that moment.
     """
+    _require_not_elsewhere(repo, head)
     obstacles.refuse(sorted(obstacles.in_the_way(repo, objects.diff(repo, old, new))))
     worktree.require_branch(repo, head.branch)
     atwork.intend(repo, new)

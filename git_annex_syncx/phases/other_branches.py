@@ -1,0 +1,68 @@
+"""Branches that stand here or at remotes under another name than ours: after a rename, or in a fresh clone."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+
+from git_annex_syncx.gateway import history, objects
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.model import Head, Outcome, Remote, Result
+
+NOT_USERS = ("git-annex", "synced/", "adjusted/", "views/")  # branches that git-annex keeps for itself
+
+
+def instead_of_unborn(repo: Repository, head: Head, known: Mapping[str, str], remotes: Iterable[Remote]) -> str:
+    """Say what to do where HEAD names a branch that does not exist and another one does; empty where none does."""
+    missing = f"HEAD names {head.basis}, which does not exist"
+    if repo.top is None:
+        if here := _users(known, "refs/heads/"):
+            way_out = f"git symbolic-ref HEAD {shlex.quote('refs/heads/' + here[0])}"
+            return f"{missing}; others pushed {', '.join(here)}: {way_out}"
+        return ""
+    for remote in remotes:
+        if there := _users(known, remote.tracking("")):
+            return f"{missing}; {remote.name} has {', '.join(there)}: {_switch(known, remote, there[0])}"
+    return ""
+
+
+def renamed(repo: Repository, head: Head, known: Mapping[str, str], remotes: Iterable[Remote]) -> Iterable[Outcome]:
+    """Tell of each remote that goes on under another branch name; `known` are all refs.
+
+    That is one which others sync (synced/X) or which stands there in place of ours, has commits that ours lacks, and
+    is no branch of the user's here.
+    """
+    ours = known.get(f"refs/heads/{head.basis}")
+    for remote in remotes if ours else ():
+        names = [name for name in _users(known, remote.tracking("")) if _stands_in(known, head, remote, name)]
+        news = (name for name in names if _brings_news(repo, ours or "", known[remote.tracking(name)]))
+        if name := next(news, None):
+            count = history.count(repo, [known[remote.tracking(name)]], [ours or ""])
+            more = f"{count} commit{'s' * (count != 1)} that {head.basis} lacks"
+            way_out = f"git merge {shlex.quote(f'{remote.name}/{name}')}, or {_switch(known, remote, name)}"
+            reason = f"{remote.name} has {name}, which has {more}: {way_out}"
+            yield Outcome("merge", Result.WAITS, remote.name, remote.uuid, reason=reason)
+
+
+def _stands_in(known: Mapping[str, str], head: Head, remote: Remote, name: str) -> bool:
+    """Whether others may take a branch of a remote for what is ours here under another name."""
+    if name == head.basis or f"refs/heads/{name}" in known:
+        return False
+    return remote.tracking(f"synced/{name}") in known or remote.tracking(head.basis) not in known
+
+
+def _brings_news(repo: Repository, ours: str, theirs: str) -> bool:
+    return not history.is_ancestor(repo, theirs, ours) and objects.related(repo, ours, theirs)
+
+
+def _users(known: Mapping[str, str], prefix: str) -> list[str]:
+    """The names of the user's branches among the refs below a prefix."""
+    names = sorted(ref.removeprefix(prefix) for ref in known if ref.startswith(prefix))
+    return [name for name in names if not name.startswith(NOT_USERS)]
+
+
+def _switch(known: Mapping[str, str], remote: Remote, name: str) -> str:
+    """The command that takes a remote's branch in hand."""
+    if f"refs/heads/{name}" in known:
+        return shlex.join(["git", "switch", name])
+    return shlex.join(["git", "switch", "--create", name, f"{remote.name}/{name}"])
