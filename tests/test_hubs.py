@@ -295,3 +295,81 @@ def test_a_basis_that_another_work_tree_has_open_does_not_move(net: Network) -> 
     desktop.run(*shlex.split(event["advice"].partition(": ")[2].partition(";")[0]))
     desktop.syncx("sync", "--no-content")
     assert desktop.read("b.txt") == b"b"
+
+
+@pytest.mark.parametrize("deny", ["warn", "ignore"])
+def test_a_push_under_a_work_tree_is_not_reverted(net: Network, deny: str) -> None:
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "one\n", "gone.txt": "gone"})
+    nas = net.clone(laptop, "nas")
+    net.connect((laptop, nas))
+    nas.config("receive.denyCurrentBranch", deny)
+    for number in range(2):
+        laptop.git("rm", "--quiet", "gone.txt", ok=None)
+        made = laptop.commit({"a.txt": f"two {number}\n", f"n{number}/new.txt": "new"})
+        laptop.syncx("push")
+        assert nas.head("main") == made, "the work tree did not move"
+        nas.write("mine.txt", "mine")
+        nas.git("-c", "annex.largefiles=nothing", "add", "mine.txt")  # the user's own goes on
+        nas.syncx("sync", "--no-content")
+        laptop.syncx("sync", "--no-content")
+        assert nas.git("status", "--porcelain").out == ""
+        assert nas.read("a.txt") == laptop.read("a.txt") == f"two {number}\n".encode()
+        assert laptop.head() == nas.head()
+        assert "gone.txt" not in nas.files()
+        assert nas.git("for-each-ref", "refs/syncx/received").out == ""
+    # What the user has in the way is refused, and nothing is reverted.
+    made = laptop.commit({"a.txt": "three\n"})
+    laptop.syncx("push")
+    nas.write("a.txt", "mine\n")
+    nas.syncx("sync", "--no-content", "--no-commit", ok=1)
+    assert nas.read("a.txt") == b"mine\n"
+    nas.syncx("sync", "--no-content")
+    assert nas.contains(made)
+
+
+def test_a_submodule_that_lags_is_no_local_change(net: Network) -> None:
+    origin = net.create("origin", bare=True)
+    seed, a = net.create("seed"), net.create("a")
+    seed.commit({"s.txt": "one"})
+    net.connect((seed, origin))
+    seed.git("push", "--quiet", "origin", "main")
+    a.config("protocol.file.allow", "always")
+    a.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "-b", "main", str(origin.path), "sub")
+    a.commit()
+    b = net.clone(a, "b")
+    b.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
+    net.mesh(a, b)
+    ours, theirs = (Node(net, "sub", node.path / "sub") for node in (a, b))
+    old = theirs.head()
+    for turn in range(2):  # the second bump meets a checkout that lags
+        new = ours.commit({"s.txt": f"bumped {turn}"})
+        a.write("mine.txt", str(turn))
+        a.git("-c", "annex.largefiles=nothing", "add", "mine.txt")
+        ran = a.syncx("sync", "--no-content")
+        if not turn:
+            assert ran.event("push")["reason"] == (
+                f"sub is recorded at {new[:10]}, which none of its remotes has: git -C sub push"
+            )
+        ours.git("push", "--quiet", "origin", "HEAD:main")
+        b.syncx("sync", "--no-content")
+        b.write("a.txt", str(turn))
+        b.git("-c", "annex.largefiles=nothing", "add", "a.txt")
+        said = b.syncx("sync", "--no-content").event("commit")
+        assert said["reason"] == "local changes committed, sub is behind: git submodule update, or sync there"
+        assert b.syncx("sync", "--no-content").event("commit")["result"] == "waits"
+        a.syncx("sync", "--no-content")
+        for node in (a, b):
+            assert node.head("main:sub") == new
+        assert theirs.head() == old
+    b.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "update")
+    assert theirs.head() == new
+    assert b.syncx("sync", "--no-content").event("commit")["result"] == "current"
+    # A commit of the user's own in it is one, and so is what is staged.
+    made = theirs.commit({"s.txt": "mine"})
+    b.syncx("sync", "--no-content")
+    assert b.head("main:sub") == made
+    theirs.git("checkout", "--quiet", old)
+    b.git("add", "sub")
+    b.syncx("sync", "--no-content")
+    assert b.head("main:sub") == old

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -147,6 +148,20 @@ def was_ours(repo: Repository, branch: str, commit: str) -> bool:
         pass  # refs are not kept in files, or there is none
     log = git(repo, "log", "--walk-reflogs", "--format=%H", f"refs/heads/{branch}", "--", ok=(0, 128)).out
     return commit.encode() in log.split()
+
+
+def before_pushes(repo: Repository) -> str | None:
+    """The commit that HEAD was at before the pushes that its reflog ends with, empty where its branch was unborn.
+
+    None where something else moved it last, and the work tree with it.
+    """
+    try:
+        rows = (repo.git_dir / "logs" / "HEAD").read_bytes().splitlines()
+    except OSError:
+        return None
+    pushed = list(itertools.takewhile(lambda row: row.endswith(b"\tpush"), reversed(rows)))
+    old = pushed[-1].partition(b" ")[0].decode() if pushed else None
+    return "" if old and not old.strip("0") else old
 
 
 def value(repo: Repository, ref: str) -> str | None:

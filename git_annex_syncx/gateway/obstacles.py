@@ -6,7 +6,7 @@ import os
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from git_annex_syncx.errors import Refused
-from git_annex_syncx.gateway import objects
+from git_annex_syncx.gateway import objects, submodules
 from git_annex_syncx.gateway.git import Repository, git
 from git_annex_syncx.gateway.objects import Change
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
@@ -64,10 +64,21 @@ def stage(repo: Repository, entries: Mapping[bytes, Entry]) -> None:
 
 
 def local_changes(repo: Repository) -> list[bytes]:
-    """Tracked paths that differ from HEAD in the index or the work tree. Nothing is written, not even the index."""
-    options = ("--porcelain", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
+    """Tracked paths that differ from HEAD in the index or the work tree. Nothing is written, not even the index.
+
+    A submodule whose checkout only lags behind what others have recorded is no change of the user's.
+    """
+    return changes(repo)[0]
+
+
+def changes(repo: Repository) -> tuple[list[bytes], list[bytes]]:
+    """The local changes, and the submodules whose checkout lags."""
+    options = ("--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
     lines = git(repo, "--no-optional-locks", "status", *options).out.split(b"\0")
-    return [line[3:] for line in lines if line]
+    rows = [line.split(b" ", 10 if line.startswith(b"u") else 8) for line in lines if line]
+    moved = {row[-1]: row[7].decode() for row in rows if row[1] == b".M" and row[2].startswith(b"SC")}
+    lagging = submodules.lagging(repo, moved)
+    return [row[-1] for row in rows if row[-1] not in lagging], lagging
 
 
 def unmerged(repo: Repository) -> list[bytes]:

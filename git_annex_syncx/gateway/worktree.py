@@ -156,13 +156,18 @@ def refuse_switched(repo: Repository, branch: str, new: str) -> None:
     require_branch(repo, branch)
 
 
-def commit(repo: Repository, message: str) -> bool:
-    """Commit what is changed in tracked files, as `git annex sync` does. False where nothing is."""
-    before = _at(repo)
-    if not obstacles.local_changes(repo):
-        return False
-    git(repo, "commit", "--all", "--quiet", "--message", message)
-    return _at(repo) != before
+def commit(repo: Repository, message: str) -> tuple[bool, list[bytes]]:
+    """Commit what is changed in tracked files, as `git annex sync` does; whether anything was, and what was left.
+
+    A submodule that only lags stays as it is recorded: else two clones would take each other's commits back for ever.
+    """
+    before, (changed, lagging) = _at(repo), obstacles.changes(repo)
+    if not changed:
+        return False, lagging
+    if lagging:
+        git(repo, "add", "--update", "--", ":/", *(b":(top,exclude,literal)" + path for path in lagging))
+    git(repo, "commit", *([] if lagging else ["--all"]), "--quiet", "--message", message)
+    return _at(repo) != before, lagging
 
 
 def _undo_interrupted(repo: Repository) -> None:

@@ -193,18 +193,20 @@ def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined |
     for _ in range(LOOKS):
         aside.clear()
         move.propagate(node.repo, head)
+        move.take_back_push(node.repo, head)
         known = git.refs(node.repo)
         ours, heads = known.get(f"refs/heads/{head.basis}"), _heads(known, head, merging)
         aside.update(_set_aside(node, head, ours, heads, merging))
         target = _target(node, head, ours, heads, merging, aside)
+        waiting = any(ref.startswith(move.received(head)) for ref in heads)
         if target is None:
-            move.forget_received(node.repo, head)
+            move.forget_received(node.repo, head) if waiting else None
             return Joined(ours) if ours else None
         try:
             move.move(node.repo, head, ours, target.commit)
         except worktree.Moved:
             continue
-        move.forget_received(node.repo, head)
+        move.forget_received(node.repo, head) if waiting else None
         return target
     raise Busy(f"{head.basis} moves faster than it can be merged")
 

@@ -51,21 +51,50 @@ def propagate(repo: Repository, head: Head) -> None:
     if history.is_adjustment_of(repo, adjusted, before):
         _hand_over(repo, head, before, basis)
         return
-    ref = f"{received(head)}{basis}"
-    git.update_ref(repo, ref, basis, git.refs(repo, ref).get(ref, ""), WHY)
+    keep_received(repo, head, basis)
     git.update_ref(repo, f"refs/heads/{head.basis}", before, basis, WHY)
     annex.propagate_adjusted(repo)
 
 
+def take_back_push(repo: Repository, head: Head) -> None:
+    """Undo a push that moved the branch under its work tree; what was pushed is kept and merged like any other head.
+
+    receive.denyCurrentBranch=warn or ignore allows it. Index and work tree are then those of the commit before, and
+    the next commit would revert what was pushed. Raises Refused where the index is neither.
+    """
+    before = history.before_pushes(repo) if head.checked_out and repo.top else None
+    ours = position(repo, head)
+    if before is None or not ours or ours == before:
+        return
+    changed, index = objects.diff(repo, before or objects.empty_tree(repo), ours), obstacles.staged(repo)
+    stale = [path for path, change in changed.items() if index.get(path) == change.old]
+    if stale and len(stale) < len(changed):
+        raise Refused(
+            f"{head.basis} was pushed into while it is checked out here, and the index reverts a part of that: "
+            f"{obstacles.shown(stale)}",
+            f"git restore --staged --source={ours[:10]} PATH for each that should not; git commit what you mean",
+        )
+    if stale:
+        keep_received(repo, head, ours)
+        if before:
+            git.update_ref(repo, f"refs/heads/{head.basis}", before, ours, WHY)
+        else:
+            git.delete_ref(repo, f"refs/heads/{head.basis}", ours)
+
+
+def keep_received(repo: Repository, head: Head, commit: str) -> None:
+    """Keep a commit that was pushed into the branch, to be merged."""
+    ref = f"{received(head)}{commit}"
+    git.update_ref(repo, ref, commit, git.refs(repo, ref).get(ref, ""), WHY)
+
+
 def received(head: Head) -> str:
-    """Below this stand the commits that were pushed into the basis of an adjusted branch and wait for their merge."""
+    """Below this stand the commits that were pushed into a branch without its work tree, and wait for their merge."""
     return f"refs/syncx/received/{head.basis}/"
 
 
 def forget_received(repo: Repository, head: Head) -> None:
     """Drop the refs of what the branch now contains."""
-    if not head.adjusted:
-        return
     ours = position(repo, head)
     for ref, commit in git.refs(repo, received(head)[:-1]).items():
         if ours and history.is_ancestor(repo, commit, ours):

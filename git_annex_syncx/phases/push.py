@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, git, history, transport, turns, worktree
+from git_annex_syncx.gateway import annex, git, history, submodules, transport, turns, worktree
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.phases import membership, merge, push_refs, remote_facts
@@ -52,13 +53,14 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     except SyncxError as error:
         yield own_failure("push", error)
         return
-    todo = remotes
+    todo, sent = remotes, False
     for _ in range(node.settings.retries + 1):
         arrived = set()
         work = functools.partial(_push_one, node, pushing, known)
         for outcome in each_remote("push", todo, work, node.settings.jobs):
             if outcome.result in (Result.DONE, Result.CURRENT):
                 arrived.add(outcome.remote)
+            sent = sent or (outcome.result is Result.DONE and outcome.details.get("branch") == pushing.head.basis)
             yield outcome
         # A lost race makes a merge: whoever got the branch before it wants it too. What the user commits meanwhile is
         # for another run: it may still be amended. What git-annex records meanwhile goes at once.
@@ -66,7 +68,18 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
         known = _look(node, pushing)
         todo = tuple(r for r in todo if r.name in arrived and _lacking(node, pushing, known, r)[1].wanted)
         if not todo:
-            return
+            break
+    if sent:
+        yield from _unpublished_submodules(node, known.get(f"refs/heads/{pushing.head.basis}", ""))
+
+
+def _unpublished_submodules(node: Node, commit: str) -> Iterator[Outcome]:
+    """Tell of commits of submodules that others are pointed to now and cannot fetch."""
+    for path, oid in submodules.unpublished(node.repo, commit).items() if commit else ():
+        name = os.fsdecode(path)
+        way_out = shlex.join(["git", "-C", name, "push"])
+        reason = f"{name} is recorded at {oid[:10]}, which none of its remotes has: {way_out}"
+        yield Outcome("push", Result.WAITS, reason=reason)
 
 
 def push_records(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import branch, worktree
+from git_annex_syncx.gateway import branch, obstacles, worktree
 from git_annex_syncx.gateway.settings import is_false
 from git_annex_syncx.model import Event, Outcome, Remote, Result
-from git_annex_syncx.phases import planning
+from git_annex_syncx.phases import move, planning
 from git_annex_syncx.phases.dispatch import Order
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
@@ -100,14 +100,15 @@ def _commit(node: Node, message: str | None) -> Outcome:
     begun = time.monotonic()
     try:
         with worktree.merge_lock(node.repo):
-            worktree.require_ready(node.repo)
-            made = worktree.commit(node.repo, _usual_message(node) if message is None else message)
+            move.take_back_push(node.repo, worktree.require_ready(node.repo))
+            made, lagging = worktree.commit(node.repo, _usual_message(node) if message is None else message)
     except SyncxError as error:
         return own_failure("commit", error)
-    result = Result.DONE if made else Result.CURRENT
-    return Outcome(
-        "commit", result, reason="local changes committed" if made else "", seconds=time.monotonic() - begun
-    )
+    told = ["local changes committed"] * made
+    if lagging:
+        told += [f"{obstacles.shown(lagging)} is behind: git submodule update, or sync there"]
+    result = Result.DONE if made else Result.WAITS if lagging else Result.CURRENT
+    return Outcome("commit", result, reason=", ".join(told), seconds=time.monotonic() - begun)
 
 
 def _usual_message(node: Node) -> str:

@@ -1,0 +1,50 @@
+"""Git's verbs on submodules: whose checkout lags behind what is recorded, whose commit no remote of its has."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+from git_annex_syncx.gateway import objects, reader
+from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.model import GITLINK
+
+DEPTH = 100  # changes of a submodule in the history that are looked at
+
+
+def lagging(repo: Repository, recorded: Mapping[bytes, str]) -> list[bytes]:
+    """Of submodules, path -> recorded commit, those whose checkout is an ancestor of it or was recorded before it.
+
+    Nobody has moved them: somebody else's commit, or a merge, recorded another one.
+    """
+    found = []
+    for path, wanted in recorded.items():
+        there = os.fsdecode(_inside(repo, path, "rev-parse", "--verify", "--quiet", "HEAD")).strip()
+        if there and (objects.newer_submodule(repo, path, there, wanted) == wanted or there in _past(repo, path)):
+            found.append(path)
+    return sorted(found)
+
+
+def _past(repo: Repository, path: bytes) -> set[str]:
+    """The commits that the history of HEAD has recorded for a submodule, the newest ones."""
+    words = ("log", "--raw", "--no-abbrev", "--full-history", "-m", f"--max-count={DEPTH}", "--format=", "HEAD", "--")
+    out = git(repo, *words, b":(top,literal)" + path, ok=range(256)).out
+    return {oid for line in os.fsdecode(out).splitlines() if line.startswith(":") for oid in line.split(" ")[2:4]}
+
+
+def unpublished(repo: Repository, commit: str) -> dict[bytes, str]:
+    """path -> commit of the submodules that a commit records and that no remote of theirs has, as is known here."""
+    (modules,) = reader.look_up(repo, [f"{commit}:.gitmodules"])
+    if repo.top is None or modules is None:
+        return {}
+    links = {path: entry.oid for path, entry in objects.entries(repo, commit).items() if entry.mode == GITLINK}
+    return {p: oid for p, oid in links.items() if _inside(repo, p, "rev-list", "-1", oid, "--not", "--remotes")}
+
+
+def _inside(repo: Repository, path: bytes, *words: str) -> bytes:
+    """What git prints in a submodule; nothing where it fails or the submodule is not here."""
+    place = os.path.join(os.fsencode(repo.top or repo.home), path)
+    if not os.path.lexists(os.path.join(place, b".git")):
+        return b""
+    return git(replace(repo, top=None), b"-C", place, *words, ok=range(256)).out
