@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from git_annex_syncx import __version__
-from git_annex_syncx.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_USAGE, SyncxError
+from git_annex_syncx.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, SyncxError
 
 if TYPE_CHECKING:
     from git_annex_syncx.conflicts.driver import State
@@ -48,7 +48,9 @@ class Globals:
         from git_annex_syncx.phases.node import open_node
 
         view.talk(self.quiet, self.verbose)
-        return open_node(Path(self.path) if self.path else None)
+        node = open_node(Path(self.path) if self.path else None)
+        view.warn(node.settings.unknown)
+        return node
 
     def run(self, command: str, node: Node, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Event]]) -> None:
         """Show and record what a phase yields; the exit code says whether anything failed."""
@@ -304,9 +306,11 @@ def merge_driver(options: Globals, action: str, everywhere: bool, force: bool) -
     repo = None if everywhere else open_repository(Path(options.path) if options.path else None)
     verbs: dict[str, Callable[[Repository | None, bool], State]]
     verbs = {"install": functools.partial(driver.install, force=force), "uninstall": driver.uninstall}
+    before = driver.status(repo, everywhere)
     state = verbs.get(action, driver.status)(repo, everywhere)
     if not (options.quiet and action != "status"):
-        view_status.show_driver(state, options.as_json, driver.EFFECT if action == "install" else ())
+        effect = driver.EFFECT if action == "install" else ()
+        view_status.show_driver(state, options.as_json, effect, removed=before.installed)
 
 
 @command("hooks")
@@ -317,9 +321,10 @@ def hooks_command(options: Globals, action: str) -> None:
     from git_annex_syncx.triggers import hooks
 
     node = options.node()
+    before = {hook.name for hook in hooks.status(node.repo) if hook.state != "absent"}
     found = {"install": hooks.install, "uninstall": hooks.uninstall}.get(action, hooks.status)(node.repo)
     if not (options.quiet and action != "status"):
-        view_status.show_hooks(found, hooks.moved(node.repo), options.as_json)
+        view_status.show_hooks(found, hooks.moved(node.repo), options.as_json, before)
 
 
 @command("retry")
@@ -351,16 +356,18 @@ def resume(options: Globals, remotes: tuple[str, ...]) -> None:
     from git_annex_syncx.triggers import automatic
 
     node = options.node()
+    before = hold.pauses(node.outbox)
     automatic.resume(node, hold.names(node, remotes) if remotes else ())
-    _show_pauses(options, node)
+    _show_pauses(options, node, before)
 
 
-def _show_pauses(options: Globals, node: Node) -> None:
+def _show_pauses(options: Globals, node: Node, before: Iterable[str] = ()) -> None:
     from git_annex_syncx import view_status
     from git_annex_syncx.phases import hold
 
     if not options.quiet:
-        view_status.show_pauses(hold.pauses(node.outbox), options.as_json)
+        left = hold.pauses(node.outbox)
+        view_status.show_pauses(left, options.as_json, set(before) - left.keys())
 
 
 @command("watch")
@@ -529,11 +536,14 @@ def _git_only(remotes: Iterable[Remote]) -> list[Remote]:
 
 def main() -> None:
     """Run the command line; the one place that turns errors into exit codes."""
-    _open_streams()
+    from git_annex_syncx import view
     from git_annex_syncx.gateway import interrupts
 
+    view.open_streams()
     interrupts.obey(LAST_RESORT)
-    sys.exit(_main())
+    code = _flushed(_main())
+    _end_of_talk()
+    sys.exit(code)
 
 
 def _main() -> int:
@@ -562,11 +572,25 @@ def _main() -> int:
         return EXIT_BUG
 
 
-def _open_streams() -> None:
-    """A stream that the caller has closed becomes one that nobody reads."""
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 (open till the end)
+def _flushed(code: int) -> int:
+    """Write what standard output still holds; the exit code, another where that failed."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence(sys.stdout)
+        return EXIT_INTERRUPTED
+    except SyncxError as error:
+        _say(error.what, error.advice)
+        return code or EXIT_FAILED
+    return code
+
+
+def _end_of_talk() -> None:
+    """What could not be said until now is not what a run ends with."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _silence(sys.stderr)
 
 
 def _silence(stream: TextIO) -> None:

@@ -2,22 +2,73 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
+import os
 import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway.redact import without_passwords
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.text import Text
+
+UNBOUNDED = 10_000  # columns
+log = logging.getLogger(__name__)
+
+
+def open_streams() -> None:
+    """A stream that the caller has closed becomes one that nobody reads; standard output tells its failures."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 (open till the end)
+    old = sys.stdout
+    buffer = io.BufferedWriter(_Output(old.fileno(), "w", closefd=False))
+    sys.stdout = io.TextIOWrapper(buffer, old.encoding, old.errors, line_buffering=old.isatty())
+
+
+class _Output(io.FileIO):
+    """Standard output, the failures of which (a full disk) are ours to tell."""
+
+    def write(self, content: Any) -> int:
+        """Write bytes. Raises SyncxError once where that fails, BrokenPipeError where nobody reads."""
+        try:
+            return super().write(content)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
+            raise SyncxError(
+                f"standard output cannot be written: {error.strerror}", "what was done stays; make room there"
+            ) from error
 
 
 def say(what: str, advice: str = "") -> None:
     """A line of talk on stderr, and what to do on the next."""
     lines = [f"git-annex-syncx: {clean(what)}"] + ([f"  {clean(advice)}"] if advice else [])
-    sys.stderr.write("".join(line + "\n" for line in lines))
-    sys.stderr.flush()
+    talk_line("".join(line + "\n" for line in lines))
+
+
+def talk_line(text: str) -> None:
+    """Write to stderr. Where it cannot be written (a full disk), the work goes on; nobody reading is an end."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Say what is odd, but with -q."""
+    for line in lines:
+        log.warning("%s", line)
 
 
 def talk(quiet: bool, verbose: int) -> None:
@@ -32,31 +83,60 @@ def talk(quiet: bool, verbose: int) -> None:
 
 def data(text: str) -> None:
     """Text for programs, on stdout."""
-    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.flush()
+    sys.stdout.buffer.write(without_passwords(text).encode("utf-8", "surrogateescape"))
     sys.stdout.flush()
 
 
 def console_on(stream: Any) -> Console:
-    """Where tables are drawn: colours and widths of a terminal only on one."""
+    """Where tables are drawn: colours and widths of a terminal only on one; words are what they are."""
     from rich.console import Console
 
-    return Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+    return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())
 
 
 def json_line(value: dict[str, Any]) -> None:
-    """One JSON object for programs. Raises SyncxError where standard output cannot be written."""
-    try:
-        sys.stdout.write(json.dumps(value, ensure_ascii=True, default=str) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise SyncxError(f"standard output cannot be written: {error.strerror}", "what was done stays") from error
+    """One JSON object for programs."""
+    sys.stdout.write(without_passwords(json.dumps(value, ensure_ascii=True, default=str)) + "\n")
+    sys.stdout.flush()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Draws a table; where it is too wide a paragraph for each row: `nas: state ahead, behind 0`."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Text]]
+    right: frozenset[str] = frozenset()  # columns of numbers
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Choose by the width that there is."""
+        from rich import box
+        from rich.measure import Measurement
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in self.columns:
+            table.add_column(name, justify="right" if name in self.right else "left", no_wrap=True)
+        for row in self.rows:
+            table.add_row(*row)
+        needed = Measurement.get(console, options.update(width=UNBOUNDED), table).maximum
+        if console.soft_wrap or needed <= options.max_width:
+            yield from console.render(table, options.update(width=needed))
+            return
+        for first, *rest in self.rows:
+            cells = zip(self.columns[1:], rest, strict=True)
+            told = (Text.assemble(f"{name} ", cell) for name, cell in cells if cell)
+            yield Text.assemble(first, ": ", Text(", ").join(told), overflow="fold")
 
 
 def clean(text: str) -> str:
-    """Text from outside without what could drive a terminal; bytes that are no UTF-8 are shown as escapes."""
-    readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Text from outside without what could drive a terminal; bytes that are no UTF-8 are shown as escapes.
+
+    The passwords of urls are left out.
+    """
+    readable = without_passwords(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
 
 

@@ -7,21 +7,19 @@ import sys
 import time
 
 from git_annex_syncx.model import Event, Outcome, Result
-from git_annex_syncx.view import clean
+from git_annex_syncx.view import clean, talk_line
 
 QUIET = (Result.CURRENT, Result.WAITS, Result.SKIPPED, Result.AWAY)
 
 
 def line(text: str) -> None:
     """One line of the log."""
-    sys.stderr.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {clean(text)}\n")
-    sys.stderr.flush()
+    talk_line(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {clean(text)}\n")
 
 
 def passed_on(text: str) -> None:
     """A line that another process has dated already."""
-    sys.stderr.write(clean(text.rstrip("\n")) + "\n")
-    sys.stderr.flush()
+    talk_line(clean(text.rstrip("\n")) + "\n")
 
 
 def show(event: Event) -> None:

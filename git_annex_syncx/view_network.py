@@ -11,7 +11,7 @@ from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step, as_json
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.phases.planning import Planned
-from git_annex_syncx.view import amount, clean, console_on, data, duration, say
+from git_annex_syncx.view import Grid, amount, clean, console_on, data, duration, say
 
 log = logging.getLogger(__name__)
 
@@ -55,20 +55,17 @@ def show_map(found: Survey, as_json_line: bool) -> None:
     net = found.network
     if as_json_line:
         return data(graph.dumps(net) + "\n")
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("repository", "remote", "cost", "can", "latency", "speed", "known from"):
-        table.add_column(name, overflow="fold", justify="right" if name in ("cost", "latency", "speed") else "left")
+    columns = ("repository", "remote", "cost", "can", "latency", "speed", "known from")
+    rows: list[list[Text]] = []
     last = ""
     for link in sorted(net.links, key=lambda link: (link.owner != net.here, net.name(link.owner), link.owner)):
         owner = "" if link.owner == last else _called(net, link.owner)
         last = link.owner
-        table.add_row(*map(Text, (owner, _called(net, link.remote), *_cells(link))))
-    if net.links:
-        console_on(sys.stdout).print(table)
+        rows.append([*map(Text, (owner, _called(net, link.remote), *_cells(link)))])
+    if rows:
+        console_on(sys.stdout).print(Grid(columns, rows, frozenset({"cost", "latency", "speed"})))
     linked = {uuid for link in net.links for uuid in (link.owner, link.remote)}
     for place in net.places:
         if place.uuid not in linked:

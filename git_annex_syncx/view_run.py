@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from git_annex_syncx.model import Outcome, Progress, Result
 from git_annex_syncx.phases.record import Tally
-from git_annex_syncx.view import clean, console_on, json_line, say
+from git_annex_syncx.view import Grid, clean, console_on, json_line, say
 from git_annex_syncx.view_transfer import Bars
 
 if TYPE_CHECKING:
@@ -171,25 +171,21 @@ class TableView(View):
             self._live.update(self._table())
 
     def _table(self) -> RenderableType:
-        from rich import box
         from rich.console import Group
-        from rich.table import Table
         from rich.text import Text
 
         shown = [o for o in self._last.values() if self.verbose or o.result is not Result.SKIPPED]
         phases = list(dict.fromkeys(outcome.event for outcome in shown))
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in ("remote", *phases):
-            table.add_column(name, overflow="fold")
-        for remote in sorted({outcome.remote for outcome in shown}):
-            cells = (_cell(self._last.get((remote, phase))) for phase in phases)
-            table.add_row(Text(clean(remote) or "here"), *cells)
+        rows = [
+            [Text(clean(remote) or "here"), *(_cell(self._last.get((remote, phase))) for phase in phases)]
+            for remote in sorted({outcome.remote for outcome in shown})
+        ]
         notes = [note for outcome in shown for note in self._notes(outcome)]
         failed = [Text(clean(line), style=STYLES[Result.FAILED]) for line in self._failed[-MOST_FAILED:]]
         if len(self._failed) > MOST_FAILED:
             failed.insert(0, Text(f"{len(self._failed) - MOST_FAILED} more files failed; -v --json lists them all"))
         bars = [self._bars.shown()] if self._bars else []
-        return Group(table, *notes, *failed, *bars)
+        return Group(Grid(("remote", *phases), rows), *notes, *failed, *bars)
 
     def _notes(self, outcome: Outcome) -> Iterator[Text]:
         """What is to be said of an outcome, below the table."""

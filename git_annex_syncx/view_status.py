@@ -6,12 +6,12 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.model import Heard, Hook
 from git_annex_syncx.phases.status import RemoteStatus, Status
-from git_annex_syncx.view import clean, console_on, json_line, say
+from git_annex_syncx.view import Grid, clean, console_on, json_line, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,7 +31,7 @@ def show_status(status: Status, as_json: bool) -> None:
     console = console_on(sys.stdout)
 
     def tell(line: str, style: str = "") -> None:
-        console.print(clean(line), style=style, markup=False)
+        console.print(clean(line), style=style)
 
     tell(f"branch {status.branch} at {status.commit[:10] if status.commit else 'no commit yet'}")
     if status.settle_until:
@@ -40,6 +40,8 @@ def show_status(status: Status, as_json: bool) -> None:
         tell(line, style="yellow")
     if status.remotes:
         console.print(_table(status.remotes))
+        for line in (f"{remote.remote}: {told}" for remote in status.remotes for told in _waiting(remote)):
+            tell(line, style="red")
     else:
         tell("no remotes: git remote add NAME URL")
     if status.variants:
@@ -65,26 +67,22 @@ def _print_json(status: Status) -> None:
 
 
 def _table(remotes: Iterable[RemoteStatus]) -> RenderableType:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("remote", "state", "ahead", "behind", "last success", "waiting"):
-        table.add_column(name, justify="right" if name in ("ahead", "behind") else "left", overflow="fold")
-    for remote in remotes:
-        table.add_row(
+    rows = [
+        [
             Text(clean(remote.remote)),
             Text(remote.state, style=STATES.get(remote.state, "")),
-            _number(remote.ahead),
-            _number(remote.behind),
-            _ago(remote.last_success),
-            Text(clean(_waiting(remote))),
-        )
-    return table
+            Text(_number(remote.ahead)),
+            Text(_number(remote.behind)),
+            Text(_ago(remote.last_success)),
+        ]
+        for remote in remotes
+    ]
+    return Grid(("remote", "state", "ahead", "behind", "last success"), rows, frozenset({"ahead", "behind"}))
 
 
-def show_driver(state: State, as_json: bool, effect: Iterable[str] = ()) -> None:
+def show_driver(state: State, as_json: bool, effect: Iterable[str] = (), removed: bool = False) -> None:
     """How the merge driver stands, and what that changes for plain git."""
     if as_json:
         json_line({"event": "merge-driver"} | dataclasses.asdict(state))
@@ -92,12 +90,13 @@ def show_driver(state: State, as_json: bool, effect: Iterable[str] = ()) -> None
     chosen = state.selected == "syncx"
     used = "in use" if chosen else f"not in use: merge.default is {state.selected or 'unset'}"
     gone = "" if state.runs else "; the program that it calls has changed: git annex-syncx merge-driver install"
-    absent = "not installed" + (", but merge.default is syncx: git config --unset merge.default" if chosen else "")
+    absent = "removed" if removed else "not installed"
+    absent += ", but merge.default is syncx: git config --unset merge.default" if chosen else ""
     console = console_on(sys.stdout)
     told = f"installed, {used}{gone}" if state.installed else absent
-    console.print(clean(f"{state.scope} ({state.file}): {told}"), markup=False)
+    console.print(clean(f"{state.scope} ({state.file}): {told}"))
     for line in effect:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}")
 
 
 HOOKS = {
@@ -108,8 +107,11 @@ HOOKS = {
 }
 
 
-def show_hooks(hooks: Iterable[Hook], moved: str, as_json: bool) -> None:
-    """How the hooks stand; `moved` is where they were installed, if that is another place."""
+def show_hooks(hooks: Iterable[Hook], moved: str, as_json: bool, removed: Collection[str] = ()) -> None:
+    """How the hooks stand; `moved` is where they were installed, if that is another place.
+
+    `removed` are those that were there before this command.
+    """
     console = console_on(sys.stdout)
     for hook in hooks:
         if as_json:
@@ -117,7 +119,8 @@ def show_hooks(hooks: Iterable[Hook], moved: str, as_json: bool) -> None:
             json_line({"event": "hook", **told, "moved": moved or None})
             continue
         around = "; it calls what was there before" if hook.around else ""
-        console.print(clean(f"{hook.name} ({hook.file}): {HOOKS[hook.state]}{around}"), markup=False)
+        state = "removed" if hook.name in removed and hook.state == "absent" else HOOKS[hook.state]
+        console.print(clean(f"{hook.name} ({hook.file}): {state}{around}"))
     if moved and not as_json:
         console.print(
             clean(f"they were installed in {moved} and do nothing here: git annex-syncx hooks install"), markup=False
@@ -134,27 +137,35 @@ def show_signal(heard: Heard, as_json: bool, quiet: bool) -> None:
     elif not quiet:
         took = "" if heard.seconds is None else f" after {heard.seconds * 1000:.0f} ms"
         what = f" {heard.kind} of {heard.uuid}" if heard.uuid else f" {heard.kind}" if heard.kind else ""
-        console_on(sys.stdout).print(clean(f"{heard.address}: {heard.what}{what}{took}"), markup=False)
+        console_on(sys.stdout).print(clean(f"{heard.address}: {heard.what}{what}{took}"))
 
 
-def show_pauses(pauses: Mapping[str, Pause], as_json: bool) -> None:
-    """What is held back, and until when."""
+def show_pauses(pauses: Mapping[str, Pause], as_json: bool, ended: Iterable[str] = ()) -> None:
+    """What is held back, and until when; `ended` are the pauses that were ended just now."""
     console = console_on(sys.stdout)
     if as_json:
         for name, pause in sorted(pauses.items()):
             json_line({"event": "pause", "remote": name or None, "until": _until(pause)})
         return
-    for line in _paused(pauses) or ["nothing is paused"]:
-        console.print(clean(line), markup=False)
+    over = [f"{_held(name)} goes on" for name in sorted(ended)]
+    for line in [*over, *_paused(pauses)] or ["nothing is paused"]:
+        console.print(clean(line))
 
 
 def _paused(pauses: Mapping[str, Pause]) -> list[str]:
     """A line for each pause."""
     lines = []
     for name, pause in sorted(pauses.items()):
-        until, what = _until(pause), f"automatic work with {name}" if name else "all automatic work"
-        lines.append(f"{what} is paused until {_clock(until) if until else 'git annex-syncx resume'}")
+        until = _until(pause)
+        lines.append(
+            f"{_held(name)} is paused until {_clock(until, seconds=True) if until else 'git annex-syncx resume'}"
+        )
     return lines
+
+
+def _held(name: str) -> str:
+    """What a pause holds back."""
+    return f"automatic work with {name}" if name else "all automatic work"
 
 
 def _until(pause: Pause) -> float | None:
@@ -162,19 +173,21 @@ def _until(pause: Pause) -> float | None:
     return None if pause.until == math.inf else pause.until
 
 
-def _waiting(remote: RemoteStatus) -> str:
-    return "; ".join(
+def _waiting(remote: RemoteStatus) -> list[str]:
+    """A line for each phase that failed."""
+    return [
         f"{f.phase} failed {f.tries}x since {_clock(f.first)}: {f.error} (due again {_clock(f.next)})"
         for f in remote.failures
-    )
+    ]
 
 
 def _number(count: int | None) -> str:
     return "?" if count is None else str(count)
 
 
-def _clock(when: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
+def _clock(when: float, seconds: bool = False) -> str:
+    """A date; with seconds where they matter."""
+    return time.strftime("%Y-%m-%d %H:%M" + (":%S" if seconds else ""), time.localtime(when))
 
 
 def _ago(when: float | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from git_annex_syncx.model import Progress
-from git_annex_syncx.view import amount, clean, console_on, data, duration, json_line
+from git_annex_syncx.view import Grid, amount, clean, console_on, data, duration, json_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,18 +29,15 @@ def show_loads(loads: Iterable[Load], as_json: bool) -> None:
     if not loads:
         data("nothing is to be sent or fetched now\n")
         return
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in ("remote", "operation", "files", "size", "time"):
-        table.add_column(name, justify="left" if name in ("remote", "operation") else "right")
+    rows = []
     for load in loads:
         time = "-" if load.seconds is None else duration(load.seconds)
         cells = (clean(load.remote), load.operation, str(len(load.keys)), amount(load.bytes), time)
-        table.add_row(*map(Text, cells))
-    console_on(sys.stdout).print(table)
+        rows.append([*map(Text, cells)])
+    columns, right = ("remote", "operation", "files", "size", "time"), frozenset({"files", "size", "time"})
+    console_on(sys.stdout).print(Grid(columns, rows, right))
 
 
 class Bars:
@@ -52,8 +49,8 @@ class Bars:
         from rich.progress import Progress as RichProgress
 
         self._rich = RichProgress(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[told]}"),
-            auto_refresh=False,
+            TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
+            TextColumn("{task.fields[told]}", markup=False), auto_refresh=False,
         )  # fmt: skip
         self._run = self._rich.add_task("all", total=None, told="")
         self._links: dict[tuple[str, str], TaskID] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from datetime import timedelta
 
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 from network import Node
 
 from git_annex_syncx.errors import UsageError
+from git_annex_syncx.gateway import settings as gateway_settings
+from git_annex_syncx.gateway.known_keys import OF_REMOTES, SPELLED
 from git_annex_syncx.gateway.settings import Settings, Value, parse
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -63,7 +67,8 @@ BAD = [
     ("syncx.bwlimit", "fast"), ("syncx.bwlimit", "8:00"), ("syncx.bwlimit", "25:00,1M"), ("syncx.bwlimit", "8:60,1M"),
     ("syncx.bwlimit", "8:00,-1M"), ("syncx.bwlimit", "8:00,1M,2M"), ("syncx.bwlimit", ""),
     ("syncx.patience", "9" * 20 + "d"), ("syncx.retryInterval", "9" * 400), ("syncx.bwlimit", "9" * 400 + "k"),
-    ("syncx.bwlimit", "8:00,99999999999t"),
+    ("syncx.bwlimit", "8:00,99999999999t"), ("syncx.bwlimit", "８k"), ("syncx.jobs", "１６"), ("syncx.jobs", "1_0"),
+    ("syncx.bwlimit", "8:00,1M 08:00,2M"),
     ("remote.nas.syncx-bwlimit", "fast"), ("remote.nas.syncx-removable", "maybe"),
     ("remote.nas.syncx-direct", "maybe"),
     ("remote.nas.annex-sync", "maybe"), ("remote.nas.annex-push", "maybe"), ("remote.nas.annex-readonly", "2 x"),
@@ -76,10 +81,9 @@ def test_a_bad_value_names_key_value_file_and_a_right_one(key: str, text: str) -
     with pytest.raises(UsageError) as caught:
         parse(lines)
     error = caught.value
-    assert key.lower() in error.what
-    assert repr(text) in error.what
-    assert "/home/u/.gitconfig" in error.what
-    example = error.advice.removeprefix("a right value is ")
+    assert error.what.startswith(f"{key} must be ")
+    assert error.what.endswith(f"not {text!r} (/home/u/.gitconfig)")
+    example = error.advice.removeprefix("for example ")
     assert parse([lines[0], Value(key.lower(), example, "x")]), "the example is right indeed"
 
 
@@ -92,7 +96,7 @@ def test_a_bad_value_touches_nothing(pair: tuple[Node, Node]) -> None:
         ran = laptop.syncx(command, ok=2)
         assert ran.out == ""
         first, second = ran.err.splitlines()
-        for word in ("syncx.connecttimeout", "10 parsecs", "config"):
+        for word in ("syncx.connectTimeout must be a time, not '10 parsecs'", ".git/config"):
             assert word in first
         assert "10s" in second
     assert desktop.git("for-each-ref").out == before
@@ -105,7 +109,8 @@ def test_the_file_that_a_value_came_from_is_named(pair: tuple[Node, Node]) -> No
     more.write_text("[syncx]\n\tjobs = lots\n")
     laptop.config("include.path", str(more))
     assert str(more) in laptop.syncx("push", ok=2).err
-    assert "command line" in laptop.git("-c", "syncx.jobs=x", "annex-syncx", "push", ok=2).err
+    said = "syncx.jobs must be a number from 1 to 1000, not 'x' (command line)\n  for example 16\n"
+    assert laptop.git("-c", "syncx.jobs=x", "annex-syncx", "push", ok=2).err.endswith(said)
 
 
 def test_the_last_value_wins(pair: tuple[Node, Node]) -> None:
@@ -128,7 +133,7 @@ def test_any_text_parses_or_is_a_usage_error(text: str) -> None:
         try:
             settings(**{key: text})
         except UsageError as error:
-            assert f"syncx.{key}" in error.what
+            assert f"syncx.{key}" in error.what.lower()
 
 
 @given(st.dictionaries(st.integers(0, 1439), st.one_of(st.none(), st.integers(1, 10**6)), min_size=1, max_size=5))
@@ -181,3 +186,29 @@ def test_urls_are_rewritten_as_git_does(pair: tuple[Node, Node]) -> None:
     for name, remote in found.remotes.items():
         assert remote.url == laptop.git("remote", "get-url", name).out.strip(), name
         assert remote.push_url == laptop.git("remote", "get-url", "--push", name).out.strip(), name
+
+
+# What is no setting
+
+
+def test_every_setting_that_is_read_is_known() -> None:
+    source = inspect.getsource(gateway_settings)
+    read = set(re.findall(r'"(syncx\.[a-z]+)"', source)) | set(re.findall(r'"(syncx-[a-z]+)"', source))
+    assert read
+    assert read <= {*SPELLED, *OF_REMOTES}
+
+
+def test_what_is_no_setting_is_told_with_the_nearest_that_is(pair: tuple[Node, Node]) -> None:
+    laptop, _ = pair
+    odd = {
+        "syncx.jbos": "syncx.jobs", "syncx.TransferJob": "syncx.transferJobs",
+        "remote.desktop.syncx-bwlimt": "remote.desktop.syncx-bwlimit", "syncx.frobnicate": "",
+    }  # fmt: skip
+    for key in odd:
+        laptop.config(key, "x")
+    said = laptop.run("git-annex-syncx", "status").err.splitlines()
+    assert len(said) == len(odd)
+    for key, meant in odd.items():
+        (line,) = (line for line in said if f" {key.lower()} (.git/config)" in line)
+        assert line.endswith(f"did you mean {meant}?" if meant else "help lists all")
+    assert laptop.run("git-annex-syncx", "-q", "status").err == ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from git_annex_syncx.errors import ProgramFailed, UsageError
-from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway import extras, run
 from git_annex_syncx.gateway.git import Repository, without_probing
 
 OLDEST = 20230126
@@ -41,9 +41,7 @@ def program() -> Path:
     try:
         return Path(run.find("git-annex"))
     except UsageError as error:
-        raise UsageError(
-            "git-annex is not installed", "install it, or: pip install 'git-annex-syncx[annex]'"
-        ) from error
+        raise UsageError("git-annex is not installed", f"install it, or: {extras.install('annex')}") from error
 
 
 def ask_version(repo: Repository) -> str:
@@ -55,7 +53,8 @@ def require_version(version: str) -> None:
     """Raises UsageError where git-annex is too old."""
     if release_date(version) < OLDEST:
         raise UsageError(
-            f"git-annex {version} is too old", f"install 10.{OLDEST} or newer: pip install 'git-annex-syncx[annex]'"
+            f"git-annex {version} is too old",
+            f"install 10.{OLDEST} or newer, and put it first on the PATH: {extras.install('annex')}",
         )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway import files, run
 from git_annex_syncx.gateway.git import Repository
 
 BEGIN = b"# git-annex-syncx: begin (git annex-syncx merge-driver uninstall takes this out)"
@@ -157,4 +157,4 @@ def _locked(file: Path) -> Iterator[tuple[bytes | None, _Replace]]:
 
 
 def _unwritable(file: Path, error: OSError) -> UsageError:
-    return UsageError(f"{file} cannot be written: {error.strerror}", "check permissions and free space")
+    return UsageError(f"{file} cannot be written: {error.strerror}", files.advice(error))

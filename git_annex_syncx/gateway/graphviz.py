@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import run
+from git_annex_syncx.gateway import files, run
 
 PATIENCE = 120.0  # seconds
 
@@ -30,4 +30,4 @@ def draw(dot: str, target: Path, kind: str) -> None:
     try:
         target.write_bytes(done.out)
     except OSError as error:
-        raise SyncxError(f"{target} cannot be written: {error.strerror}") from error
+        raise SyncxError(f"{target} cannot be written: {error.strerror}", files.advice(error)) from error

@@ -5,22 +5,20 @@ The addresses hold passwords: they go through standard input, never on a command
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import run
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import extras, run
 
 NAME = "syncx.notify"
 
 
 def send(addresses: Iterable[str], title: str, text: str, limit: float) -> None:
     """Tell all addresses, in at most `limit` seconds. Raises SyncxError where one could not be told."""
-    if importlib.util.find_spec("apprise") is None:
-        raise UsageError("syncx.notify is set, but Apprise is not installed", "pip install 'git-annex-syncx[notify]'")
+    extras.require("apprise", "notify", "syncx.notify is set, but Apprise is not installed")
     order = json.dumps({"addresses": list(addresses), "title": title, "text": text}).encode()
     words = ("-P", "-m", "git_annex_syncx.gateway.notify")  # no module comes from a directory that others write to
     done = run.run(sys.executable, *words, cwd=Path("/"), env=run.environment(), stdin=order, ok=(0, 1), limit=limit)

@@ -16,6 +16,7 @@ from typing import TypeVar
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import files
 from git_annex_syncx.gateway.database import connect, mending, tells_of_damage
+from git_annex_syncx.gateway.redact import without_passwords
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -186,4 +187,4 @@ def _bound(name: str) -> str | bytes:
 
 def _storable(text: str) -> str:
     """A text for people, without what is no UTF-8, and not too long."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:4000]
+    return without_passwords(text).encode("utf-8", "backslashreplace").decode("utf-8")[:4000]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from git_annex_syncx.errors import UsageError
+from git_annex_syncx.gateway import known_keys
 from git_annex_syncx.gateway.git import Repository, git
 from git_annex_syncx.model import Remote, Timetable
 
@@ -18,7 +19,7 @@ UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST, FASTEST = 100 * 365 * 86400.0, 2.0**60  # seconds; bytes a second; beyond, no date and no number can follow
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
 OFF: Timetable = ()
-RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE)
+RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Settings:
     annex_uuid: str
     remotes: Mapping[str, Remote]
     groups: Mapping[str, tuple[str, ...]]  # remotes.GROUP of git
+    unknown: tuple[str, ...] = ()  # what is to be said of keys that are no settings
 
 
 def read_settings(repo: Repository) -> Settings:
@@ -68,7 +70,7 @@ def _listed(raw: str) -> list[Value]:
     values = []
     for origin, pair in zip(fields[::2], fields[1::2], strict=False):
         key, newline, value = pair.partition("\n")
-        values.append(Value(key, value if newline else None, origin.removeprefix("file:")))
+        values.append(Value(key, value if newline else None, origin.removeprefix("file:").removesuffix(":")))
     return values
 
 
@@ -111,6 +113,7 @@ def parse(values: list[Value]) -> Settings:
             for v in values
             if v.key.startswith("remotes.")
         },
+        unknown=tuple(known_keys.unknown((v.key, v.origin) for v in values)),
     )
 
 
@@ -206,9 +209,9 @@ def _convert(value: Value, parser: Callable[[str], T], example: str) -> T:
     try:
         return parser("true" if value.text is None else value.text.strip())
     except ValueError:
-        raise UsageError(
-            f"{value.key} = {value.text or ''!r} (in {value.origin}) does not parse", f"a right value is {example}"
-        ) from None
+        wanted, got = KINDS.get(parser, "as in the example"), f"{value.text or ''!r} ({value.origin})"
+        what = f"{known_keys.spelled(value.key)} must be {wanted}, not {got}"
+        raise UsageError(what, f"for example {example}") from None
 
 
 def _boolean(text: str) -> bool:
@@ -226,14 +229,14 @@ def _words(text: str) -> str:
 
 
 def _natural(text: str) -> int:
-    number = int(text)
+    number = int(text) if re.fullmatch(r"\d{1,4}", text, re.ASCII) else -1
     if not 0 <= number <= 1000:
         raise ValueError(text)
     return number
 
 
 def _cost(text: str) -> float:
-    cost = float(text)
+    cost = float(text) if text.isascii() and "_" not in text else -1.0
     if not 0 <= cost <= 1e9:  # nan fails too
         raise ValueError(text)
     return cost
@@ -286,6 +289,18 @@ def timetable(text: str) -> Timetable:
         if not match:
             raise ValueError(text)
         table.append((int(match[1]) * 60 + int(match[2]), _rate(rate)))
-    if not table:
+    if not table or len(dict(table)) < len(table):
         raise ValueError(text)
     return tuple(sorted(table, key=lambda entry: entry[0]))
+
+
+KINDS: Mapping[Callable[[str], object], str] = {
+    _boolean: "true or false",
+    _words: "options as a shell reads them",
+    _natural: "a number from 0 to 1000",
+    _count: "a number from 1 to 1000",
+    _cost: "a number from 0 to 1000000000",
+    duration: "a time",
+    _duration_or_zero: "a time, or 0",
+    timetable: "a rate, or a timetable in which no time stands twice",
+}

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.errors import PROGRESS, Away, ProgramFailed, SyncxError
+from git_annex_syncx.errors import PROGRESS, Away, ProgramFailed, SyncxError, UsageError
 from git_annex_syncx.gateway import files, run, ssh
 from git_annex_syncx.gateway.git import Repository, delete_ref, git, refs, without_probing
 from git_annex_syncx.gateway.settings import Settings
@@ -37,6 +37,8 @@ NOTHING_YET = b"No git repository found in this remote"
 CHECKED_OUT_REASONS = ("branch is currently checked out", "working directory has", "up-to-date check failed")
 
 # annex.uuid of repositories nearby, by their configuration file as it was then.
+# What a part of a ref's name may not hold, after git-check-ref-format(1).
+NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|[/.]$|^$")
 _uuids: dict[tuple[str | int, ...], str] = {}
 
 
@@ -79,6 +81,7 @@ def look_at(repo: Repository, settings: Settings, remote: Remote) -> dict[str, s
 def _fetch(
     repo: Repository, settings: Settings, remote: Remote, options: Iterable[str], refspecs: Iterable[str]
 ) -> None:
+    require_name(remote)
     require_present(repo, remote)
     _require_listening(settings, remote.url, remote)
     done = git(
@@ -142,6 +145,14 @@ def ls_remote(repo: Repository, settings: Settings, remote: Remote) -> dict[str,
         raise ProgramFailed(f"git ls-remote {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
     rows = (line.split("\t") for line in os.fsdecode(done.out).split("\n") if line)
     return {name: value for value, name in rows}
+
+
+def require_name(remote: Remote) -> None:
+    """Raises UsageError where git can make no tracking refs of a remote's name."""
+    if NO_REF.search(remote.name):
+        what = f"git cannot keep branches of a remote that is called {remote.name!r}"
+        section = shlex.quote(f"remote.{remote.name}")
+        raise UsageError(what, f"git config --remove-section {section}, then git remote add ANOTHER_NAME URL")
 
 
 def maintain(repo: Repository) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
+from git_annex_syncx.errors import ProgramFailed, Stalled, SyncxError
 from git_annex_syncx.gateway import annex, branch, files, git, objects
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.gateway.redact import without_passwords
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Remote
 from git_annex_syncx.network import links
@@ -116,8 +118,11 @@ def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
     if not saved.exists():
         return Survey(net, warnings)
     try:
-        return Survey(_united(net, read_map(saved.read_bytes(), str(saved))), warnings)
-    except (UsageError, OSError) as error:
+        raw = saved.read_bytes()
+        if raw != redacted(raw):  # written by an older version
+            files.write_private(saved, redacted(raw))
+        return Survey(_united(net, read_map(redacted(raw), str(saved))), warnings)
+    except (SyncxError, OSError) as error:
         return Survey(net, (*warnings, str(error)))
 
 
@@ -127,8 +132,8 @@ def _complaints(told: Shared, settings: Settings) -> Iterator[str]:
         if not (remote.uuid or remote.ignore or not remote.sync):
             yield (
                 f"the uuid of {remote.name} is not known yet, so no plan can use it: "
-                f"git annex-syncx sync {remote.name}; "
-                f"git config remote.{remote.name}.annex-ignore true says that it has none"
+                f"git annex-syncx sync -- {shlex.quote(remote.name)}; "
+                f"git config {shlex.quote(f'remote.{remote.name}.annex-ignore')} true says that it has none"
             )
 
 
@@ -141,7 +146,7 @@ def refresh(repo: Repository) -> tuple[str, ...]:
     except ProgramFailed as error:
         return (f"git annex map failed: {error.what}",)
     read_map(raw, "what git annex map printed")
-    files.write_private(_saved_map(repo), raw)
+    files.write_private(_saved_map(repo), redacted(raw))
     return tuple(dict.fromkeys(complaints))
 
 
@@ -182,6 +187,11 @@ def _united(net: Network, seen: Network) -> Network:
     better = {(link.owner, link.remote) for link in net.links}
     more = [link for link in seen.links if (link.owner, link.remote) not in better]
     return network(places.values(), [*net.links, *more], net.here)
+
+
+def redacted(raw: bytes) -> bytes:
+    """Return a map without the passwords of its urls."""
+    return without_passwords(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def _saved_map(repo: Repository) -> Path:

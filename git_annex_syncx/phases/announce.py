@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from git_annex_syncx.errors import ProgramFailed, SyncxError
 from git_annex_syncx.gateway import notify, run
 from git_annex_syncx.gateway.outbox import Failure, OutboxError
+from git_annex_syncx.gateway.redact import without_passwords
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.phases.node import Node
 
@@ -139,7 +140,7 @@ def _variables(event: str, outcome: Outcome) -> dict[str, str]:
 
 def _safe(value: str) -> str:
     """What an environment can hold; part of what is too long would only mislead."""
-    return "" if len(value) > LONGEST else value.replace("\0", "")
+    return "" if len(value) > LONGEST else without_passwords(value).replace("\0", "")
 
 
 # What keeps failing

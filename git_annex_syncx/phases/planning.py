@@ -66,7 +66,12 @@ def tell_links(node: Node, settings: Settings | None = None) -> Iterator[Outcome
     begun = time.monotonic()
     try:
         if survey.publish(node.repo, settings or read_settings(node.repo), node.outbox):
-            yield Outcome("publish", Result.DONE, reason="links told", seconds=time.monotonic() - begun)
+            yield Outcome(
+                "publish",
+                Result.DONE,
+                reason="published this repository's remotes and costs",
+                seconds=time.monotonic() - begun,
+            )
     except SyncxError as error:
         yield own_failure("publish", error)
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from git_annex_syncx.gateway import extras
 from git_annex_syncx.gateway.git import Repository
 
 log = logging.getLogger(__name__)
@@ -15,6 +16,11 @@ log = logging.getLogger(__name__)
 STEP = 500  # milliseconds between two looks of the file watcher at its events: a smaller one costs CPU all day
 EVERY = 5.0  # seconds between two looks where nothing can be followed
 TELLING = {"HEAD", "packed-refs", "config", "config.worktree"}  # of the files in the git directory
+
+
+def require_watcher() -> None:
+    """Raises UsageError where the file watcher is missing."""
+    extras.require("watchfiles", "watch", "watch needs the package watchfiles, which is not installed")
 
 
 class FileWatcher:

@@ -232,7 +232,7 @@ def _content(file: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError):
         return b"" if file.is_symlink() else None  # it leads nowhere, and is kept
     except OSError as error:
-        raise SyncxError(f"{file} cannot be read: {error.strerror}", "check permissions") from error
+        raise SyncxError(f"{file} cannot be read: {error.strerror}", files.advice(error)) from error
 
 
 def _ends_reached(file: Path, content: bytes) -> bool:

@@ -13,6 +13,7 @@ from xml.sax.saxutils import escape
 from git_annex_syncx.errors import ProgramFailed, SyncxError, UsageError
 from git_annex_syncx.gateway import files, run
 from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.triggers.follow import require_watcher
 
 LONGEST_NAME = 255  # of a unit
 RETRY_EVERY, SYNC_EVERY = 30, 360  # minutes
@@ -77,6 +78,8 @@ def do(repo: Repository, action: str, kind: str) -> Iterator[str]:
             yield f"# {place / name}"
             yield text
     elif action == "install":
+        if kind == "watch":
+            require_watcher()
         yield from _install(place, made, start)
     else:
         yield from _uninstall(place, made, stop)

@@ -8,7 +8,6 @@ stays small for years, and whatever happens to them, it goes on.
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 import os
 import queue
@@ -28,7 +27,7 @@ from git_annex_syncx.gateway.outbox import Failure, Outbox
 from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.phases import hold
 from git_annex_syncx.phases.node import open_node_of
-from git_annex_syncx.triggers.follow import FileWatcher
+from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
 from git_annex_syncx.triggers.mounts import Drives
 from git_annex_syncx.triggers.requests import Desk, Request
 
@@ -66,8 +65,7 @@ class Seen:
 
 def watch(repo: Repository, verbose: int) -> None:
     """Look after a repository until we are told to end. Raises UsageError where the file watcher is missing."""
-    if importlib.util.find_spec("watchfiles") is None:
-        raise UsageError("watch needs the package watchfiles", "pip install 'git-annex-syncx[watch]'")
+    require_watcher()
     open_node_of(repo)  # where no run can work, this says why
     Watch(repo, verbose).run()
 
@@ -91,7 +89,8 @@ class Watch:
         """Look after it until we are told to end."""
         interrupts.heed(self._end)
         view_log.talk(self._verbose)
-        view_log.line(f"watching {self._home}")
+        for line in (f"watching {self._home}", *self._settings.unknown):
+            view_log.line(line)
         self._drives.look(self._repo, self._settings.remotes.values())  # the first look is for these too
         reasons: set[str | Request] = {"start"}
         threading.Thread(target=self._beat, daemon=True, name="beat").start()

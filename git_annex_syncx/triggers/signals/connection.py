@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import os
 import ssl
 import threading
@@ -13,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import credentials
+from git_annex_syncx.gateway import credentials, extras
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.triggers.signals.again import Lost
 from git_annex_syncx.triggers.signals.channel import SEND_LIMIT, shown
@@ -57,9 +56,7 @@ def host_and_port(address: str, text: str, right: str) -> tuple[str, int | None]
 
 def require_package(package: str, extra: str, scheme: str) -> None:
     """Raises UsageError where a package that a channel needs is missing."""
-    if importlib.util.find_spec(package) is None:
-        what = f"syncx.signal has an address {scheme}, but {package} is not installed"
-        raise UsageError(what, f"pip install 'git-annex-syncx[{extra}]'")
+    extras.require(package, extra, f"syncx.signal has an address {scheme}, but {package} is not installed")
 
 
 # Passwords

@@ -1,0 +1,18 @@
+"""Text that is shown, logged or kept, without the passwords that stand in urls."""
+
+from __future__ import annotations
+
+import re
+
+URL_WITH_USER = re.compile(r"\b(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<user>[^:/?#\s'\"@]*)(?P<rest>[^/?#\s'\"]*)@", re.I)
+WEB = {"http", "https", "ftp", "ftps", "dav", "davs"}  # where a name alone may be a token
+
+
+def without_passwords(text: str) -> str:
+    """Return the text with `https://me:secret@host` as `https://host`, `ssh://me:secret@host` as `ssh://me@host`."""
+    return URL_WITH_USER.sub(_without, text) if "@" in text else text
+
+
+def _without(found: re.Match[str]) -> str:
+    web = found["scheme"].lower() in WEB
+    return f"{found['scheme']}://" + ("" if web or not found["user"] else f"{found['user']}@")

@@ -1,0 +1,210 @@
+"""What people read: whole words, names as they are, no password; and no bug where it cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pty
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from network import Network, Node
+
+from git_annex_syncx.gateway.redact import without_passwords
+
+ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+SECRET = "s3cret-Wort"
+
+
+def on_terminal(node: Node, *args: str, columns: int = 80) -> str:
+    """What a command shows on a terminal, without its colours."""
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(node.path)
+        os.execvpe("git-annex-syncx", ["git-annex-syncx", *args], node.net.env(TERM="xterm", COLUMNS=str(columns)))
+    said = b""
+    with contextlib.suppress(OSError):  # the terminal is closed
+        while some := os.read(terminal, 65536):
+            said += some
+    os.waitpid(child, 0)
+    os.close(terminal)
+    return ESCAPES.sub("", said.decode()).replace("\r\n", "\n")
+
+
+def test_words_stay_whole_and_names_what_they_are(pair: tuple[Node, Node], net: Network) -> None:
+    laptop, desktop = pair
+    laptop.commit_annexed({"big": os.urandom(20_000)})
+    laptop.syncx("sync")
+    config = laptop.path / ".git" / "config"
+    with config.open("a") as handle:  # git itself would refuse the name
+        handle.write(f'[remote "exec:bell:"]\n\turl = {desktop.path}\n')
+        handle.write(f'[remote "[red]a b"]\n\turl = {desktop.path}\n')
+    known = {"remote", "desktop", "state", "current", "unknown", "last", "success", "never", "repository", "latency"}
+    for command in ("status", "map"):
+        shown = on_terminal(laptop, command, columns=40)
+        words = re.findall(r"[\w:]+", shown)
+        assert max(len(line) for line in shown.splitlines() if "git-annex-syncx: " not in line) <= 40
+        assert known & set(words) >= {"remote", "desktop"} if command == "map" else known & set(words) >= {"state"}
+        if command == "status":
+            assert "exec:bell:" in shown
+            assert "[red]a b" in shown
+    assert "exec:bell:" in laptop.run("git-annex-syncx", "status").out
+    pushed = laptop.run("git-annex-syncx", "push", ok=1).err
+    assert "push exec:bell:: failed: git cannot keep branches of a remote that is called 'exec:bell:'" in pushed
+    assert "git config --remove-section 'remote.[red]a b'" in pushed
+    shown = on_terminal(laptop, "push", columns=40)
+    assert "exec:bell:" in shown
+    assert "desktop" in shown
+    laptop.git("config", "--remove-section", "remote.exec:bell:")  # what the advice says; git itself fails at a `]`
+    config.write_text(config.read_text().partition('[remote "[red]')[0])
+    laptop.syncx("push")
+
+
+def test_what_has_ended_is_said(pair: tuple[Node, Node]) -> None:
+    laptop, _ = pair
+
+    def said(*args: str) -> list[str]:
+        return laptop.run("git-annex-syncx", *args).out.splitlines()
+
+    said("pause", "desktop", "--for", "90s")
+    (line,) = said("pause", "desktop", "--for", "90s")
+    assert re.search(r"until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", line)
+    said("pause")
+    left = "all automatic work is paused until git annex-syncx resume"
+    assert said("resume", "desktop") == ["automatic work with desktop goes on", left]
+    assert said("resume") == ["all automatic work goes on"]
+    assert said("resume") == ["nothing is paused"]
+    said("hooks", "install")
+    assert {line.rpartition(": ")[2] for line in said("hooks", "uninstall")} == {"removed"}
+    assert {line.rpartition(": ")[2] for line in said("hooks", "uninstall")} == {"not installed"}
+    said("merge-driver", "install")
+    assert said("merge-driver", "uninstall")[0].endswith(": removed")
+    assert said("merge-driver", "uninstall")[0].endswith(": not installed")
+
+
+COMMANDS = (
+    ("status",), ("--json", "status"), ("map",), ("map", "--dot"), ("plan",), ("--json", "plan"), ("transfer", "-n"),
+    ("pause",), ("resume",), ("hooks", "status"), ("merge-driver", "status"), ("service", "show"), ("--help",),
+    ("help", "push"), ("--version",), ("--json", "push"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_cannot_be_written(pair: tuple[Node, Node], unbuffered: str) -> None:
+    laptop, _ = pair
+    for command in COMMANDS:
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                ("git-annex-syncx", *command), cwd=laptop.path, env=laptop.net.env(PYTHONUNBUFFERED=unbuffered),
+                stdout=full, stderr=subprocess.PIPE, check=False, timeout=60,
+            )  # fmt: skip
+        assert done.returncode == 1, (command, done.stderr)
+        assert b"standard output cannot be written: No space left on device" in done.stderr
+        assert b"Traceback" not in done.stderr
+
+
+def test_nobody_reads_and_no_place_for_talk(pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    for command in COMMANDS:
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            ("git-annex-syncx", *command), cwd=laptop.path, env=laptop.net.env(), stdout=writer,
+            stderr=subprocess.PIPE, check=False, timeout=60,
+        )  # fmt: skip
+        os.close(writer)
+        assert done.returncode in (0, 130), (command, done.stderr)
+        assert b"Traceback" not in done.stderr
+        assert b"BrokenPipe" not in done.stderr
+    made = laptop.commit({"b.txt": "b"})
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            ("git-annex-syncx", "-v", "push"), cwd=laptop.path, env=laptop.net.env(), stdout=full, stderr=full,
+            check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 0, "what cannot be told is done all the same"
+    assert desktop.head("synced/main") == made
+
+
+# Passwords
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"https://me:{SECRET}@host/x.git", "https://host/x.git"),
+        (f"https://{SECRET}@host/x and ssh://me:{SECRET}@host:22/", "https://host/x and ssh://me@host:22/"),
+        (f"'HTTP://a:{SECRET}@p@host'", "'HTTP://host'"),
+        (f'{{"url": "davs://u:{SECRET}@h/p"}}', '{"url": "davs://h/p"}'),
+        ("ssh://git@host/x https://host/a@b mail me@x", "ssh://git@host/x https://host/a@b mail me@x"),
+        (f"mqtts://:{SECRET}@h", "mqtts://h"),
+    ],
+)  # fmt: skip
+def test_urls_lose_their_passwords(text: str, shown: str) -> None:
+    assert without_passwords(text) == shown
+
+
+@given(st.text(max_size=60))
+def test_any_text_stays_readable(text: str) -> None:
+    once = without_passwords(text)
+    assert without_passwords(once) == once
+    if "@" not in text:
+        assert once == text
+
+
+def test_no_password_of_a_url_is_kept_or_shown(pair: tuple[Node, Node]) -> None:
+    laptop, _ = pair
+    laptop.config("syncx.connectTimeout", "1s")
+    laptop.config("remote.web.url", f"http://me:{SECRET}@127.0.0.1:1/x.git")
+    laptop.config("remote.web.fetch", "+refs/heads/*:refs/remotes/web/*")
+    laptop.config("remote.tunnel.url", f"ssh://me:{SECRET}@127.0.0.1:1/x.git")
+    laptop.config("remote.tunnel.fetch", "+refs/heads/*:refs/remotes/tunnel/*")
+    note = laptop.net.root / "noted"
+    laptop.config("syncx.onFailure", f"env >>'{note}'")
+    told = ""
+    commands = (
+        ("sync",),
+        ("map", "--refresh"),
+        ("map",),
+        ("map", "--dot"),
+        ("status",),
+        ("plan",),
+        ("-vv", "push", "web"),
+    )
+    for command in (*commands, ("push",), ("retry",)):
+        for form in ((), ("--json",)):
+            ran = laptop.run("git-annex-syncx", *form, *command, ok=None)
+            told += ran.out + ran.err
+    assert "127.0.0.1" in told
+    state = laptop.path / ".git" / "annex" / "syncx"
+    kept = {path: path.read_bytes() for path in [*state.rglob("*"), *laptop.net.root.glob("noted")] if path.is_file()}
+    assert SECRET not in told
+    assert not [path for path, content in kept.items() if SECRET.encode() in content]
+    assert stat.S_IMODE((state / "map").stat().st_mode) == 0o600
+
+    saved = {"nodes": [{"description": "old", "url": f"https://x:{SECRET}@h/", "uuid": None, "remotes": []}]}
+    (state / "map").write_text(json.dumps(saved))  # by an older version
+    (state / "map").chmod(0o644)
+    assert SECRET not in laptop.syncx("map").out
+    assert SECRET not in (state / "map").read_text()
+    assert stat.S_IMODE((state / "map").stat().st_mode) == 0o600
+
+
+def test_watch_is_not_installed_where_it_cannot_run(pair: tuple[Node, Node]) -> None:
+    laptop, _ = pair
+    lacking = laptop.net.root / "lacking"
+    lacking.mkdir()
+    (lacking / "sitecustomize.py").write_text("import sys\nsys.modules['watchfiles'] = None\n")
+    ran = laptop.run("git-annex-syncx", "service", "install", ok=2, PYTHONPATH=str(lacking))
+    assert "watch needs the package watchfiles" in ran.err
+    python = Path(sys.executable).absolute()
+    assert f"{python} -m pip install 'git-annex-syncx[watch]'" in ran.err
+    assert not list(laptop.net.home.rglob("*.service"))
+    assert "ExecStart" in laptop.run("git-annex-syncx", "service", "show", PYTHONPATH=str(lacking)).out
