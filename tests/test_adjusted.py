@@ -155,3 +155,29 @@ def test_a_push_straight_into_the_basis_meets_local_work(unlocked: Pair, conflic
     assert not desktop.git("for-each-ref", "refs/syncx").out
     laptop.syncx("merge")
     assert laptop.head() == desktop.head("main")
+
+
+def test_a_clone_of_an_adjusted_repository(net: Network) -> None:
+    """It has the original's commits on its adjusted branch, and git-annex puts them on the basis too."""
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "one\n"})
+    laptop.annex("adjust", "--unlock", "--quiet")
+    laptop.commit_annexed({"photo.jpg": "photo"})
+    desktop = net.clone(laptop, "desktop")
+    desktop.commit(message="before adjusting")
+    desktop.annex("adjust", "--unlock", "--quiet")
+    before = desktop.head("main")
+    laptop.commit({"b.txt": "theirs\n"})
+    desktop.syncx("sync", "--no-content")
+    assert on_adjusted(desktop)
+    assert desktop.contains(before, "main")
+    backwards = desktop.git("log", "--walk-reflogs", "--format=%H", "main").out.split()
+    assert all(desktop.contains(before, commit) for commit in backwards[: backwards.index(before)])
+    assert desktop.read("photo.jpg").startswith(b"/annex/objects/")
+    assert desktop.git("status", "--porcelain").out == ""
+    net.mesh(laptop, desktop)
+    for node in (laptop, desktop, laptop):
+        node.syncx("sync", "--no-content")
+    assert laptop.head("main") == desktop.head("main")
+    assert desktop.read("b.txt") == b"theirs\n"
+    assert sorted(laptop.files()) == sorted(desktop.files()) == ["a.txt", "b.txt", "photo.jpg"]

@@ -139,6 +139,13 @@ def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
     return parents == basis and subject == "git-annex adjusted branch"
 
 
+def adjusted_from(repo: Repository, adjusted: str) -> tuple[str, str]:
+    """Return the adjusting commit of git-annex that a branch holds, and its parent; empty where there is none."""
+    words = ("log", "--max-count=1", "--first-parent", "--format=%H %P", "--grep=^git-annex adjusted branch$")
+    commit, _, parents = text(repo, *words, adjusted).partition(" ")
+    return commit, parents.partition(" ")[0]
+
+
 def was_ours(repo: Repository, branch: str, commit: str) -> bool:
     """Whether the branch's own reflog holds the commit."""
     try:

@@ -37,23 +37,36 @@ def propagate(repo: Repository, head: Head) -> None:
     """Bring an adjusted branch and its basis together: the user's commits to the basis, or a merge cut short back.
 
     Another node can push straight into the basis, which is not checked out. Where the user has commits too, what was
-    received is kept in a ref of our own and merged like any other head.
+    received is kept in a ref of our own and merged like any other head. What the adjusted branch was made from is
+    not always where its basis is: in a clone of it the commits of the original are on both.
     """
     if not head.adjusted or not behind_adjusted(repo, head):
         return
     _require_not_elsewhere(repo, head)
     worktree.require_no_commit(repo)
     basis, adjusted = position(repo, head) or "", history.value(repo, f"refs/heads/{head.branch}") or ""
-    if history.is_ancestor(repo, basis, adjusted):
+    adjusting, start = history.adjusted_from(repo, adjusted)
+    if not adjusting:  # a view
         annex.propagate_adjusted(repo)
-        return
-    before = objects.merge_bases(repo, basis, adjusted)[0]
-    if history.is_adjustment_of(repo, adjusted, before):
-        _hand_over(repo, head, before, basis)
-        return
-    keep_received(repo, head, basis)
-    git.update_ref(repo, f"refs/heads/{head.basis}", before, basis, WHY)
-    annex.propagate_adjusted(repo)
+    elif adjusting == adjusted and history.is_ancestor(repo, start, basis):
+        _hand_over(repo, head, start, basis)
+    else:
+        _propagate(repo, head, start, basis, adjusting != adjusted)
+
+
+def _propagate(repo: Repository, head: Head, start: str, basis: str, commits: bool) -> None:
+    """Carry the commits that follow `start` on the adjusted branch, if there are any, to its basis."""
+    if not history.is_ancestor(repo, basis, start):
+        keep_received(repo, head, basis)
+    # git-annex's own note of the basis, on which it puts the commits; it moves the branch where that is the same.
+    note = f"refs/basis/{head.branch}"
+    if (noted := history.value(repo, note) or "") != start:
+        git.update_ref(repo, note, start, noted, WHY)
+    if commits:
+        annex.propagate_adjusted(repo)
+    carried, now = history.value(repo, note) or "", position(repo, head)
+    if now == basis != carried:
+        git.update_ref(repo, f"refs/heads/{head.basis}", carried, basis, WHY)
 
 
 def take_back_push(repo: Repository, head: Head) -> None:
