@@ -31,7 +31,7 @@ def annex(
 ) -> run.Done:
     """Run git-annex in the repository; for the verbs of this module only. It may connect to `remote` alone."""
     settings = (word for setting in ("annex.merge-annex-branches=true", *config) for word in ("-c", setting))
-    words = (*without_probing(repo, (remote,)), *settings, "annex", *args)
+    words = (*without_probing(repo, (remote,)), *settings, "annex", *args[:1], *repo.annex_options, *args[1:])
     environment = {**run.environment(), **repo.named, **(env or {})}
     return run.run("git", *words, cwd=repo.home, env=environment, ok=ok, asks=asks, stall=stall)
 
@@ -112,15 +112,19 @@ def import_tree(repo: Repository, branch: str, remote: str) -> None:
     annex(repo, "import", "--quiet", f"--from={remote}", "--", branch, remote=remote, asks=True)
 
 
-def export_tree(repo: Repository, branch: str, remote: str) -> dict[str, str]:
-    """Make an export remote hold the files of a branch; file -> why it could not be sent. Raises ProgramFailed."""
+def export_tree(repo: Repository, branch: str, remote: str) -> tuple[int, dict[str, str]]:
+    """Make an export remote hold the files of a branch or tree.
+
+    Returns how many of its files were changed, and file -> why it could not be sent. Raises ProgramFailed.
+    """
     words = ("export", "--json", "--json-error-messages", f"--to={remote}", "--", branch)
     done = annex(repo, *words, remote=remote, ok=(0, 1), asks=True)
     told = [json.loads(line) for line in done.out.splitlines() if line.startswith(b"{")]
     if done.code and not told:
         raise ProgramFailed("git annex export", done.code, os.fsdecode(done.err), repo.home)
-    failed = (one for one in told if not one.get("success", True))
-    return {str(one.get("file")): "; ".join(one["error-messages"]) or str(one.get("note", "")) for one in failed}
+    failed = [one for one in told if not one.get("success", True)]
+    why = {str(one.get("file")): "; ".join(one["error-messages"]) or str(one.get("note", "")) for one in failed}
+    return len(told) - len(failed), why
 
 
 def ask_map(repo: Repository, patience: float) -> tuple[bytes, list[str]]:

@@ -59,6 +59,28 @@ def special_remotes(raw: bytes) -> dict[str, dict[str, str]]:
     return {uuid: dict(word.split("=", 1) for word in line.split() if "=" in word) for uuid, line in lines}
 
 
+def exported_trees(raw: bytes) -> dict[str, set[str]]:
+    """Of export.log: uuid of each special remote -> the trees that it holds or that are under way to it.
+
+    Its lines are `...s FROM:TO TREE [TREES begun]`, of each FROM and TO the newest counts.
+    """
+    rows = []
+    for line in _lines(raw):
+        stamp, _, rest = line.partition(" ")
+        ends, _, trees = rest.partition(" ")
+        rows.append((ends, trees, stamp))
+    found: dict[str, set[str]] = {}
+    for ends, trees in _newest(rows).items():
+        found.setdefault(ends.partition(":")[2], set()).update(trees.split())
+    return found
+
+
+def choosy(repo: Repository, uuid: str) -> bool:
+    """Whether there is an expression for what a repository prefers or requires."""
+    names = ("preferred-content.log", "required-content.log")
+    return any(newest_lines(raw).get(uuid) for raw in logs(repo, names).values())
+
+
 def shared_config(repo: Repository) -> dict[str, str]:
     """What `git annex config` has set for all repositories: key -> value. Its lines are `...s KEY VALUE`."""
     rows = []

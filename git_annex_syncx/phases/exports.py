@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, branch, git, history, transport
+from git_annex_syncx.gateway import annex, branch, git, history, locations, transport
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.phases.merge import Merging, merge
@@ -15,13 +14,14 @@ from git_annex_syncx.phases.parallel import one_remote
 
 NOT_HERE = "not available"  # what git-annex notes of a file whose content it has not got
 AGAIN = "the next run tries again"
+EXPORTS = "export.log"
 
 
 def bring_in(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Import what changed in import remotes that follow a branch, and merge it."""
     imported = []
-    for remote in _following(node, remotes, "importtree"):
-        if remote.pull:
+    for remote in _of_kind(node, remotes, "importtree"):
+        if remote.pull and remote.tracking_branch:
             outcome = one_remote("import", remote, lambda remote: _import(node, remote))
             imported += [remote] if outcome.result is Result.DONE else []
             yield outcome
@@ -30,16 +30,16 @@ def bring_in(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
 
 
 def send_out(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
-    """Export the branches that export remotes follow, where they have moved."""
-    for remote in _following(node, remotes, "exporttree"):
+    """Bring export remotes to what they are to hold: the branch that they follow, else what they were given once."""
+    for remote in _of_kind(node, remotes, "exporttree"):
         if remote.push and not remote.readonly:
             yield one_remote("export", remote, lambda remote: _export(node, remote))
 
 
-def _following(node: Node, remotes: Iterable[Remote], kind: str) -> list[Remote]:
-    followers = [remote for remote in remotes if remote.special and remote.tracking_branch]
-    options = branch.special_remotes(branch.logs(node.repo, ["remote.log"])["remote.log"]) if followers else {}
-    return [remote for remote in followers if options.get(remote.uuid or "", {}).get(kind) == "yes"]
+def _of_kind(node: Node, remotes: Iterable[Remote], kind: str) -> list[Remote]:
+    candidates = [remote for remote in remotes if remote.special or remote.through_special]
+    options = branch.special_remotes(branch.logs(node.repo, ["remote.log"])["remote.log"]) if candidates else {}
+    return [remote for remote in candidates if options.get(remote.uuid or "", {}).get(kind) == "yes"]
 
 
 def _import(node: Node, remote: Remote) -> Outcome:
@@ -55,24 +55,57 @@ def _changes(repo: Repository, prefix: str, action: Callable[[], None]) -> bool:
 
 
 def _export(node: Node, remote: Remote) -> Outcome:
-    key, begun = f"exported {remote.uuid}", time.monotonic()
-    tree = history.tree_id(node.repo, remote.tracking_branch)
-    if not tree:
-        raise SyncxError(
-            f"there is no {remote.tracking_branch}, which {remote.name} follows",
-            f"git config remote.{remote.name}.annex-tracking-branch BRANCH",
-        )
-    if node.outbox.fact(key) == tree:
+    """Let git-annex export where the git-annex branch does not say that all is there."""
+    there = _trees(node, remote)
+    if remote.tracking_branch:
+        name, tree = remote.tracking_branch, history.tree_id(node.repo, remote.tracking_branch)
+        if not tree:
+            raise SyncxError(
+                f"there is no {name}, which {remote.name} follows",
+                f"git config remote.{remote.name}.annex-tracking-branch BRANCH",
+            )
+    elif len(there) == 1:
+        name = tree = min(there)
+    else:
+        return Outcome("export", Result.SKIPPED, remote.name, remote.uuid, reason=_aimless(remote, there))
+    if there == {tree} and _complete(node, remote, tree):
         return Outcome("export", Result.CURRENT, remote.name, remote.uuid)
     transport.require_present(node.repo, remote)
-    failed = annex.export_tree(node.repo, remote.tracking_branch, remote.name)
+    changed, failed = annex.export_tree(node.repo, name, remote.name)
+    return _exported(remote, bool(changed) or _trees(node, remote) != there, failed)
+
+
+def _trees(node: Node, remote: Remote) -> set[str]:
+    """The trees that a remote holds, as the git-annex branch says."""
+    return branch.exported_trees(branch.logs(node.repo, [EXPORTS])[EXPORTS]).get(remote.uuid or "", set())
+
+
+def _exported(remote: Remote, changed: bool, failed: Mapping[str, str]) -> Outcome:
+    """Return what became of an export: whether it changed anything, and which files it could not send, and why."""
     absent = [file for file, why in failed.items() if why == NOT_HERE]
     for file, why in failed.items():
         if why != NOT_HERE:
             raise SyncxError(f"{file}: {why}", AGAIN)
-    if not absent:
-        node.outbox.remember(key, tree)
     more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
     reason = f"the content of {absent[0]}{more} is not here" if absent else ""
-    result = Result.SKIPPED if absent else Result.DONE
-    return Outcome("export", result, remote.name, remote.uuid, reason=reason, seconds=time.monotonic() - begun)
+    result = Result.WAITS if absent else Result.DONE if changed else Result.CURRENT
+    return Outcome("export", result, remote.name, remote.uuid, reason=reason)
+
+
+def _aimless(remote: Remote, there: Collection[str]) -> str:
+    why = "two different trees were exported to it" if there else "nothing was exported to it yet"
+    return f"{why}; to let it follow a branch: git config remote.{remote.name}.annex-tracking-branch BRANCH"
+
+
+def _complete(node: Node, remote: Remote, tree: str) -> bool:
+    """Whether nothing of a tree that was exported can be left: then git-annex need not be asked.
+
+    It must be where it chooses among the files, and after a failure: of plain files its branch knows nothing.
+    """
+    if branch.choosy(node.repo, remote.uuid or ""):
+        return False
+    if any(failure.phase == "export" and failure.remote == remote.name for failure in node.outbox.failures()):
+        return False
+    keys = {name.key for _, name in locations.names(node.repo, tree)}
+    held = locations.of_keys(node.repo, branch.BRANCH, keys)
+    return all(remote.uuid in holders for _, holders in held)
