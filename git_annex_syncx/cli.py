@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from git_annex_syncx import __version__
+from git_annex_syncx import __version__, cli_sync
 from git_annex_syncx.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, SyncxError
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Globals:
         from git_annex_syncx.phases.node import open_node
 
         view.talk(self.quiet, self.verbose)
-        node = open_node(Path(self.path) if self.path else None)
+        words = cli_sync.passed_on(click.get_current_context())
+        node = open_node(Path(self.path) if self.path else None, words)
         view.warn(node.settings.unknown)
         return node
 
@@ -127,7 +128,10 @@ except_option = click.option(
     "--except", "excepted", metavar="REMOTE", multiple=True, help="Leave out this remote or group; repeats."
 )
 unrelated_option = click.option(
-    "--allow-unrelated-histories", "unrelated", is_flag=True, help="Join histories that share no commit."
+    "--allow-unrelated-histories/--no-allow-unrelated-histories",
+    "unrelated",
+    default=False,
+    help="Join histories that share no commit.",
 )
 
 
@@ -223,7 +227,7 @@ def transfer_options(function: Callable[..., Any]) -> Callable[..., Any]:
             "--bwlimit", metavar="RATE", callback=_rates, help="Limit of all transfers together (syncx.bwlimit)."
         ),
         click.option("--drop/--no-drop", default=True, help="Whether to drop what is not wanted (default: yes)."),
-        click.option("--all", "all_keys", is_flag=True, help="Also keys that no file of the tree uses."),
+        click.option("-A", "--all", "all_keys", is_flag=True, help="Also keys that no file of the tree uses."),
     ):
         function = option(function)
     return function
@@ -262,21 +266,38 @@ def transfer(
 )
 @click.option("-m", "--message", metavar="TEXT", callback=_not_empty, help="The message of that commit.")
 @click.option(
-    "--content/--no-content", "content", default=None, help="Transfer content (default: annex.synccontent, else yes)."
+    "--content/--no-content",
+    " /-g",
+    "content",
+    default=None,
+    help="Transfer content (default: annex.synccontent, else yes).",
 )
+@click.option("--content-of", "paths", metavar="PATH", multiple=True, help="Content of files there alone; repeats.")
+@click.option("--pull/--no-pull", default=True, help="Whether to get anything from remotes (default: yes).")
+@click.option("--push/--no-push", default=True, help="Whether to send anything to remotes (default: yes).")
+@click.option("--cleanup", is_flag=True, help="Do nothing but remove the synced/ branches, here and at the remotes.")
+@click.option("-F", "--fast", is_flag=True, help="With the remotes of the lowest cost alone.")
 @transfer_options
+@cli_sync.git_annex_options
 def sync(
     options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], bwlimit: Any, drop: bool, all_keys: bool,
-    **wish: Any,
+    paths: tuple[str, ...], cleanup: bool, fast: bool, content: bool | None, **wish: Any,
 ) -> None:  # fmt: skip
     """Commit, fetch, merge, push, transfer content, push."""
+    from git_annex_syncx.phases.cleanup import cleanup as clean
     from git_annex_syncx.phases.dispatch import Order
+    from git_annex_syncx.phases.needs import tree_path
+    from git_annex_syncx.phases.node import cheapest
     from git_annex_syncx.phases.sync import Wish
     from git_annex_syncx.phases.sync import sync as phase
 
     node, chosen, skipped = _chosen(options, remotes, excepted)
-    order = Order(all_keys=all_keys, drop=drop, bwlimit=bwlimit)
-    options.run("sync", node, skipped, lambda: phase(node, chosen, Wish(**wish), order))
+    chosen = cheapest(node, chosen) if fast else chosen
+    below = tuple(tree_path(node, options.path, path) for path in paths if not all_keys)
+    order = Order(below, all_keys=all_keys, drop=drop, bwlimit=bwlimit)
+    asked = Wish(content=True if paths and content is None else content, **wish)
+    work = (lambda: clean(node, _git_only(chosen))) if cleanup else lambda: phase(node, chosen, asked, order)
+    options.run("sync", node, skipped, work)
 
 
 @command("status")
@@ -552,6 +573,8 @@ def _main() -> int:
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.NoSuchOption) and error.ctx:
+            _say(f"git annex-syncx help {error.ctx.info_name} lists the options")
         return EXIT_USAGE
     except SyncxError as error:
         _say(error.what, error.advice)

@@ -249,6 +249,24 @@ def test_merge_of_the_users_own(pair: Pair) -> None:
     assert snapshot(laptop) == before
 
 
+def test_sync_commits_a_merge_whose_conflicts_the_user_has_resolved(pair: Pair) -> None:
+    laptop, desktop = pair
+    laptop.commit({"a.txt": "ours\n"})
+    fetched(pair, {"a.txt": "theirs\n"})
+    laptop.git("merge", "--quiet", "desktop/main", ok=1)
+    before = laptop.head()
+    for words in ((), ("--no-commit",)):
+        ran = laptop.syncx("sync", "--no-content", *words, ok=1)
+        assert "merge of yours" in ran.event("merge")["error"], "conflicts are left"
+    assert laptop.head() == before
+    laptop.write("a.txt", "both\n")
+    laptop.git("-c", "annex.largefiles=nothing", "add", "a.txt")
+    laptop.syncx("sync", "--no-content")
+    assert laptop.contains(desktop.head())
+    assert laptop.git("log", "-1", "--format=%B").out.strip() == "Merge remote-tracking branch 'desktop/main'"
+    assert laptop.read("a.txt") == b"both\n"
+
+
 @pytest.mark.parametrize("verb", ["cherry-pick", "revert"])
 def test_other_unfinished_work_of_the_users(pair: Pair, verb: str) -> None:
     laptop, _ = pair

@@ -78,7 +78,7 @@ class Batch:
         limited = (
             [f"--config-env=remote.{name}.annex-bwlimit={RATE}" for name in remotes] if pace and pace.limit else []
         )
-        options = ("-c", "annex.merge-annex-branches=true", *limited, "annex", *words)
+        options = ("-c", "annex.merge-annex-branches=true", *limited, "annex", *words, *repo.annex_options)
         more = {RATE: str(pace.limit)} if pace and pace.limit else {}
         jobs = (f"-J{pace.jobs}",) if pace else ()
         self._talk = Talk(

@@ -23,6 +23,7 @@ class Repository:
 
     `strangers` are remotes elsewhere whose uuid is not known: git-annex would connect to each of them to ask.
     `drives` are directories whose uuid is known: git-annex would take another drive that it finds there for them.
+    `annex_options` is what the user wants every git-annex to be told in this run.
     """
 
     git_dir: Path
@@ -30,6 +31,7 @@ class Repository:
     top: Path | None
     strangers: tuple[str, ...] = ()
     drives: tuple[str, ...] = ()
+    annex_options: tuple[str, ...] = ()
     known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
     blobs: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     commits: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict, compare=False, repr=False)

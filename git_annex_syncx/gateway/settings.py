@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -47,8 +48,10 @@ class Settings:
     relay: bool
     bwlimit: Timetable
     private: bool  # nothing of this repository is recorded where others see it
-    autocommit: bool | None  # None: not configured here
+    autocommit: bool | None  # None: not configured here; `git annex config` may say it for all
     sync_content: bool | None
+    only_annex: bool | None
+    resolve_merge: bool | None
     own_ssh_command: bool  # the user has a say in how ssh is run
     on_change: str  # a command for the shell, run after each change
     on_failure: str  # the same for failures that persist
@@ -88,7 +91,7 @@ def parse(values: list[Value]) -> Settings:
     }
     return Settings(
         jobs=get("syncx.jobs", 16, _count, "16"),
-        transfer_jobs=get("syncx.transferjobs", 2, _count, "2"),
+        transfer_jobs=get("syncx.transferjobs", get("annex.jobs", 2, job_count, "2"), _count, "2"),
         connect_timeout=get("syncx.connecttimeout", 10.0, duration, "10s"),
         stall_timeout=get("syncx.stalltimeout", 60.0, duration, "60s"),
         retries=get("syncx.retries", 3, _natural, "3"),
@@ -101,6 +104,8 @@ def parse(values: list[Value]) -> Settings:
         private=get("annex.private", False, _boolean, "false"),
         autocommit=get("annex.autocommit", None, _boolean, "true"),
         sync_content=get("annex.synccontent", None, _boolean, "true"),
+        only_annex=get("annex.synconlyannex", None, _boolean, "true"),
+        resolve_merge=get("annex.resolvemerge", None, _boolean, "true"),
         own_ssh_command=any(key in last for key in ("core.sshcommand", "ssh.variant")),
         on_change=get("syncx.onchange", "", str, "notify-peers"),
         on_failure=get("syncx.onfailure", "", str, "mail-me"),
@@ -197,9 +202,12 @@ def _rewrite(url: str, values: list[Value], kinds: tuple[str, ...]) -> str:
     return url
 
 
-def is_false(text: str) -> bool:
-    """Whether git would read this as false."""
-    return text.strip().lower() in FALSE
+def truth(text: str, default: bool) -> bool:
+    """What git would read this as; what it would not read is the default."""
+    try:
+        return _boolean(text.strip())
+    except ValueError:
+        return default
 
 
 # Parsers of one value; a ValueError becomes the error that names key, value, file and example
@@ -247,6 +255,11 @@ def _count(text: str) -> int:
     if number < 1:
         raise ValueError(text)
     return number
+
+
+def job_count(text: str) -> int:
+    """How many at once: a number, or `cpus` for one a processor. Raises ValueError."""
+    return os.cpu_count() or 1 if text == "cpus" else _count(text)
 
 
 def _duration_or_zero(text: str) -> float:

@@ -58,13 +58,14 @@ class PushSpec:
         return tuple(f"{ours if by_name else value}:{there}" for there, (ours, value) in self.wanted.items())
 
 
-def fetch(repo: Repository, settings: Settings, remote: Remote) -> None:
-    """Fetch all branches of a remote into refs/remotes/NAME/, dropping what it no longer has.
+def fetch(repo: Repository, settings: Settings, remote: Remote, branches: Iterable[str] = ("*",)) -> None:
+    """Fetch branches of a remote, named by patterns, into refs/remotes/NAME/, dropping what it no longer has.
 
     What the user's other refspecs bring there (pull requests) is no branch, and stays.
     """
     others = (f"^refs/heads/{place}" for place in remote.other_refs)
-    _fetch(repo, settings, remote, (), (f"+refs/heads/*:refs/remotes/{remote.name}/*", *others))
+    wanted = (f"+refs/heads/{pattern}:refs/remotes/{remote.name}/{pattern}" for pattern in branches)
+    _fetch(repo, settings, remote, (), (*wanted, *others))
 
 
 def look_at(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:

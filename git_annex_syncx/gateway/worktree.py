@@ -170,6 +170,20 @@ def commit(repo: Repository, message: str) -> tuple[bool, list[bytes]]:
     return _at(repo) != before, lagging
 
 
+def finish_merge(repo: Repository, message: str | None) -> bool:
+    """Commit a merge of the user's own whose conflicts are all resolved, as `git annex sync` does; whether there was.
+
+    Not on an adjusted branch, from which no merge can be carried to its basis. Without a message it keeps git's.
+    """
+    found = head(repo)
+    resolved = (repo.git_dir / "MERGE_HEAD").exists() and not obstacles.unmerged(repo)
+    if not (resolved and found and found.checked_out) or atwork.held_lock(repo) or atwork.commit_editor_open(repo):
+        return False
+    words = ("--message", message) if message is not None else ("--no-edit", "--cleanup=strip")
+    git(repo, "commit", "--all", "--quiet", *words)
+    return True
+
+
 def _undo_interrupted(repo: Repository) -> None:
     new = atwork.interrupted(repo)
     old = _at(repo) if new else ""

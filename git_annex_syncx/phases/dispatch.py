@@ -31,12 +31,15 @@ THROUGH_SINCE = 20230214  # copy --from --to
 class Order:
     """What is asked of a transfer: below which paths, of all keys, with drops, under which limit (None: as set).
 
+    With `drop_here` false nothing is dropped from the own repository.
+
     With `alone` false somebody else pushes the git-annex branch where nothing has moved.
     """
 
     paths: tuple[bytes, ...] = ()
     all_keys: bool = False
     drop: bool = True
+    drop_here: bool = True
     bwlimit: Timetable | None = None
     alone: bool = True
 
@@ -156,6 +159,8 @@ def _lane(run: Run, world: World, leg: Leg) -> Lane | None:
     ends = [end(run, uuid) for uuid in (leg.source, leg.target) if uuid != world.own]
     remotes = tuple(remote for remote in ends if remote)
     if len(remotes) < len(ends):
+        return None
+    if (leg.source != world.own and not remotes[0].pull) or (leg.target != world.own and not remotes[-1].push):
         return None
     source = "" if leg.source == world.own else remotes[0].name
     target = "" if leg.target == world.own else remotes[-1].name

@@ -22,7 +22,9 @@ from git_annex_syncx.phases.parallel import failure, own_failure
 log = logging.getLogger(__name__)
 
 
-def drop(node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collection[str]) -> Iterator[Outcome]:
+def drop(
+    node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collection[str], here: bool = True
+) -> Iterator[Outcome]:
     """Drop from here and from the remotes what they hold and do not want; one outcome for each that holds such.
 
     Only keys that were looked at in this run. A drop that git-annex has refused is tried again when somebody else
@@ -39,7 +41,7 @@ def drop(node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collectio
                 todo.setdefault(uuid, []).append(need.key)
     held = {need.key: need.holders for need in asked}
     own = look.world.own
-    places: list[tuple[str, Remote | None]] = [(own, None)] if own in todo else []
+    places: list[tuple[str, Remote | None]] = [(own, None)] if here and own in todo else []
     places += [(remote.uuid or "", remote) for remote in _one_each(remotes) if remote.uuid in todo]
     for uuid, remote in places:
         yield _drop_from(node, remote, todo[uuid], held)

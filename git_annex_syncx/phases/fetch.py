@@ -29,7 +29,7 @@ def _fetch_one(node: Node, known: Mapping[str, str], unrelated: bool, remote: Re
     before = {name: value for name, value in known.items() if name.startswith(prefix)}
     with turns.with_remote(node.repo, remote.name):
         membership.require_other(node, remote) if unrelated else membership.require_member(node, remote, known, True)
-        transport.fetch(node.repo, node.settings, remote)
+        transport.fetch(node.repo, node.settings, remote, node.branches)
     after = git.refs(node.repo, prefix)
     if after == before:
         return Outcome("fetch", Result.CURRENT, remote.name, remote.uuid)

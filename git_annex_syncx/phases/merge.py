@@ -6,12 +6,12 @@ import contextlib
 import os
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.join import Joined, join_heads, unrelated_error
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
-from git_annex_syncx.gateway import annex, git, history, objects, worktree
+from git_annex_syncx.gateway import annex, git, history, objects, obstacles, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Head, Outcome, Remote, Result
@@ -46,7 +46,13 @@ def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
     try:
         with worktree.merge_lock(node.repo):
             head = worktree.require_ready(node.repo)
-            yield from _merge_head(node, head, merging, begun)
+            if node.only_annex:
+                moved = merge_annex_branches(node, merging.remotes)
+                yield Outcome(
+                    "merge", Result.DONE if moved else Result.CURRENT, reason="the git-annex branch" * moved
+                )
+            else:
+                yield from _merge_head(node, head, merging, begun)
     except SyncxError as error:
         yield own_failure("merge", error)
 
@@ -227,7 +233,18 @@ def _target(
         if ahead == ours:
             raise _level(due)
         return Joined(ahead)
-    return join_heads(repo, alone, merging.unrelated)
+    joined = join_heads(repo, alone, merging.unrelated)
+    if joined.resolutions and not node.resolves:
+        raise _unresolved([head for head in alone if head != ours], joined)
+    return joined
+
+
+def _unresolved(heads: Sequence[str], joined: Joined) -> Refused:
+    paths = sorted({one.path for one in joined.resolutions})
+    return Refused(
+        f"{obstacles.shown(paths)}: changed here and by others, and annex.resolvemerge is false",
+        f"git merge {heads[0][:10]}, or git annex-syncx sync --resolvemerge",
+    )
 
 
 def _level(due: float) -> Level:

@@ -10,8 +10,9 @@ from git_annex_syncx.errors import UsageError
 from git_annex_syncx.gateway import annex, branch, git, run
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox, OutboxError
-from git_annex_syncx.gateway.settings import Settings, read_settings
+from git_annex_syncx.gateway.settings import Settings, read_settings, truth
 from git_annex_syncx.model import Outcome, Remote, Result
+from git_annex_syncx.network.own import link_cost
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,35 @@ class Node:
     outbox: Outbox
     annex_version: str
 
+    @property
+    def only_annex(self) -> bool:
+        """Whether git's own branches are left alone: neither committed to, merged nor pushed."""
+        return decided(self, "annex.synconlyannex", (self.settings.only_annex,), default=False)
 
-def open_node(named: Path | None) -> Node:
+    @property
+    def resolves(self) -> bool:
+        """Whether a merge may resolve conflicts."""
+        return decided(self, "annex.resolvemerge", (self.settings.resolve_merge,), default=True)
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        """Patterns of the branches that are fetched."""
+        return ("git-annex*", "synced/git-annex*") if self.only_annex else ("*",)
+
+
+def decided(node: Node, key: str, said: Iterable[bool | None], *, default: bool) -> bool:
+    """The first that says anything: what is asked, the own configuration, `git annex config` for all, the default."""
+    for answer in said:
+        if answer is not None:
+            return answer
+    shared = branch.shared_config(node.repo).get(key, "")  # what was unset there is empty
+    return truth(shared, default) if shared else default
+
+
+def open_node(named: Path | None, annex_options: tuple[str, ...] = ()) -> Node:
     """Open the repository that `named` is in, without it git's own. Raises UsageError for what a user must mend."""
     git.require_version()
-    return open_node_of(git.open_repository(named))
+    return open_node_of(replace(git.open_repository(named), annex_options=annex_options))
 
 
 def open_node_of(repo: Repository) -> Node:
@@ -60,6 +85,12 @@ def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) ->
         return "--except" if remote.name in left_out else "" if names else _left_out(node, remote)
 
     return divided(dict.fromkeys(asked), reason)
+
+
+def cheapest(node: Node, remotes: Iterable[Remote]) -> list[Remote]:
+    """Of the remotes those with the lowest cost."""
+    costs = {remote: link_cost(node.repo, node.outbox, remote) for remote in remotes}
+    return [remote for remote, cost in costs.items() if cost == min(costs.values())]
 
 
 def divided(remotes: Iterable[Remote], reason_of: Callable[[Remote], str]) -> tuple[list[Remote], list[Outcome]]:

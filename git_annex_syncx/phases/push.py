@@ -48,7 +48,7 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Push to all remotes; again to those that a merge on the way has left behind."""
     remotes = tuple(remotes)
     try:
-        pushing = Pushing(worktree.require_head(node.repo), merge.Merging(remotes))
+        pushing = Pushing(worktree.require_head(node.repo), merge.Merging(remotes), records=node.only_annex)
         known = _prepare(node, pushing)
     except SyncxError as error:
         yield own_failure("push", error)
@@ -84,7 +84,7 @@ def _unpublished_submodules(node: Node, commit: str) -> Iterator[Outcome]:
 
 def push_records(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Push the git-annex branch alone: it tells where content is, and starts what others do with it."""
-    remotes = tuple(remotes)
+    remotes = tuple(remote for remote in remotes if remote.push and not remote.readonly)
     try:
         pushing = Pushing(worktree.require_head(node.repo), merge.Merging(remotes), records=True)
         known = _prepare(node, pushing)
@@ -138,14 +138,19 @@ def _exchange(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Re
         return _attempt(node, pushing, known, remote)
     except LostRace as lost:
         if not remote.pull:
-            raise _not_pulled(pushing.head, remote) from lost
+            raise _not_pulled(node, pushing.head, remote) from lost
         if not node.settings.retries:
             raise
         return _catch_up(node, pushing, remote, list(lost.reports))
 
 
-def _not_pulled(head: Head, remote: Remote) -> SyncxError:
+def _not_pulled(node: Node, head: Head, remote: Remote) -> SyncxError:
     """What to say of a remote that has moved on and is not to be pulled from."""
+    if node.settings.remotes[remote.name].pull:
+        return SyncxError(
+            f"it has commits that are not here, and with --no-pull they are not merged into {head.basis}",
+            f"without it: git annex-syncx sync {shlex.quote(remote.name)}",
+        )
     setting = f"remote.{remote.name}.annex-pull"
     return SyncxError(
         f"it has commits that are not here, and as annex-pull is false they are not merged into {head.basis}",
@@ -166,7 +171,7 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
     )
 
     def once() -> Outcome:
-        transport.fetch(node.repo, node.settings, remote)
+        transport.fetch(node.repo, node.settings, remote, node.branches)
         before = git.refs(node.repo)
         details: Mapping[str, object] = {}
         if pushing.records:

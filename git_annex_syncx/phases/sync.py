@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.gateway import branch, obstacles, worktree
-from git_annex_syncx.gateway.settings import is_false
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import move, planning
 from git_annex_syncx.phases.dispatch import Order
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.node import Node, decided
 from git_annex_syncx.phases.parallel import own_failure
 from git_annex_syncx.phases.push import push
 from git_annex_syncx.phases.transfer import transfer
@@ -32,6 +31,8 @@ class Wish:
     message: str | None = None
     content: bool | None = None
     unrelated: bool = False
+    pull: bool = True
+    push: bool = True
 
 
 def pull(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
@@ -57,22 +58,23 @@ def forward(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> I
 
 def sync(node: Node, remotes: Iterable[Remote], wish: Wish, order: Order | None = None) -> Iterator[Event]:
     """Bring this repository and the remotes together. Remotes that cannot be reached are left alone at once."""
-    remotes = tuple(remotes)
+    remotes = tuple(replace(r, pull=r.pull and wish.pull, push=r.push and wish.push) for r in remotes)
     unreached = set()
     if node.repo.top and _wants_commit(node, wish):
         yield _commit(node, wish.message)
-    for outcome in pull(node, remotes, wish.unrelated):
+    received = pull(node, remotes, wish.unrelated) if wish.pull else merge_received(node, (), wish.unrelated)
+    for outcome in received:
         if outcome.remote and outcome.result in UNREACHED and outcome.event == "fetch":
             unreached.add(outcome.remote)
         yield outcome
     reached = tuple(remote for remote in remotes if remote.name not in unreached)
     yield from planning.tell_links(node)
     pushed: set[str] = set()
-    for outcome in push(node, (remote for remote in reached if not remote.special)):
+    for outcome in push(node, (remote for remote in reached if not remote.special and wish.push)):
         (pushed.add if outcome.result in ARRIVED else pushed.discard)(outcome.remote)
         yield outcome
     if wants_content(node, wish):
-        yield from transfer(node, reached, order)
+        yield from transfer(node, reached, replace(order or Order(), drop_here=wish.pull))
     yield from planning.tell_links(node)  # git-annex has asked new remotes who they are, speeds were measured
     if wants_content(node, wish) or any(not remote.uuid for remote in reached):
         again = push(node, (remote for remote in reached if remote.name in pushed))
@@ -80,28 +82,24 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish, order: Order | None 
 
 
 def _wants_commit(node: Node, wish: Wish) -> bool:
-    return _decided(node, (wish.commit, node.settings.autocommit), "annex.autocommit")
+    asked = (wish.commit, node.settings.autocommit)
+    return not node.only_annex and decided(node, "annex.autocommit", asked, default=True)
 
 
 def wants_content(node: Node, wish: Wish | None = None) -> bool:
     """Whether content is transferred too: what was asked, what is configured here or for all, else yes."""
-    return _decided(node, (wish.content if wish else None, node.settings.sync_content), "annex.synccontent")
-
-
-def _decided(node: Node, said: Iterable[bool | None], key: str) -> bool:
-    """The first that says anything: the command line, the own configuration, `git annex config` for all; else yes."""
-    for answer in said:
-        if answer is not None:
-            return answer
-    return not is_false(branch.shared_config(node.repo).get(key, "true"))
+    asked = (wish.content if wish else None, node.only_annex or None, node.settings.sync_content)
+    return decided(node, "annex.synccontent", asked, default=True)
 
 
 def _commit(node: Node, message: str | None) -> Outcome:
     begun = time.monotonic()
     try:
         with worktree.merge_lock(node.repo):
+            finished = worktree.finish_merge(node.repo, message)
             move.take_back_push(node.repo, worktree.require_ready(node.repo))
             made, lagging = worktree.commit(node.repo, _usual_message(node) if message is None else message)
+            made = made or finished
     except SyncxError as error:
         return own_failure("commit", error)
     told = ["local changes committed"] * made

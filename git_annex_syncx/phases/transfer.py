@@ -70,7 +70,7 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
                 changes.append(outcome)
                 yield outcome
             if run.order.drop and run.last and drops.candidates(node, run.last):
-                for outcome in drops.drop(node, _free(run), look_afresh(run), run.looked_at):
+                for outcome in drops.drop(node, _free(run), look_afresh(run), run.looked_at, run.order.drop_here):
                     changes.append(outcome)
                     yield outcome
             if run.order.alone or run.lanes or any(one.result is Result.DONE for one in changes):
@@ -122,7 +122,9 @@ def _acquainted(node: Node, remotes: tuple[Remote, ...]) -> tuple[Node, tuple[Re
             now = node.settings.remotes[name]
             strangers += [] if now.uuid or now.ignore else [complaint]
     known = node.settings.remotes
-    return node, tuple(known[remote.name] for remote in remotes if remote.name in known), strangers
+    # In which directions this run may use them was decided before.
+    acquainted = (replace(known[r.name], pull=r.pull, push=r.push) for r in remotes if r.name in known)
+    return node, tuple(acquainted), strangers
 
 
 def _ask(node: Node, remote: Remote) -> Outcome:

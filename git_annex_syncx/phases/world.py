@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -104,5 +105,5 @@ def read_world(node: Node) -> World:
         own,
         frozenset({own, *(link.remote for link in links)}),
         found.warnings,
-        b"\0".join(texts[name] for name in ALSO),
+        b"\0".join([*(texts[name] for name in ALSO), *map(os.fsencode, node.repo.annex_options)]),
     )
