@@ -436,9 +436,9 @@ def signal_command(options: Globals, action: str) -> None:
 def trigger(options: Globals, name: str) -> None:
     """What hooks and watch call."""
     from git_annex_syncx import view_log
-    from git_annex_syncx.triggers import automatic, hooks
+    from git_annex_syncx.triggers import automatic, hook_block, hooks
 
-    if name in hooks.KINDS:
+    if name in hook_block.KINDS:
         hooks.called(name)
     else:
         repo = options.repository()

@@ -350,63 +350,51 @@ def test_a_program_that_has_moved(net: Network) -> None:
 # Hooks that stand elsewhere
 
 
-def test_two_repositories_share_their_hooks(net: Network) -> None:
-    nodes = [net.create("one"), net.create("two 'of' them")]
-    place = net.root / "shared"
-    nodes[0].config("core.hooksPath", str(place))
-    nodes[1].git("init", "--quiet")
-    shutil.rmtree(nodes[1].path / ".git" / "hooks")
-    (nodes[1].path / ".git" / "hooks").symlink_to(place)
-    repos = [git.open_repository(node.path) for node in nodes]
-    for node in nodes:
-        node.syncx("pause")
-    for content in (b"", HEADER + NOTE, HEADER + NOTE + b"exit 3\n"):
-        for first, second in ((0, 1), (1, 0)):
-            shutil.rmtree(place, ignore_errors=True)
-            place.mkdir()
-            for name in hooks.NAMES if content else ():
-                put(place / name, content)
-            before = snapshot(place)
-            for repo in (*repos, *repos):
-                assert {hook.state for hook in hooks.install(repo)} == {"installed"}
-            hooks.uninstall(repos[first])
-            assert {hook.state for hook in hooks.status(repos[first])} == {"absent"}
-            assert {hook.state for hook in hooks.status(repos[second])} == {"installed"}
-            if content.endswith(b"exit 3\n"):
-                nodes[first].commit()
-                nodes[second].commit()
-                wait_until((requests(nodes[second]) / "commit").exists, SECONDS)
-                assert not (requests(nodes[first]) / "commit").exists()
-                (requests(nodes[second]) / "commit").unlink()
-                for node in nodes:
-                    assert node.read("noted") == b"0\n", "the user's hook runs for both"
-                    (node.path / "noted").unlink()
-            hooks.uninstall(repos[second])
-            assert snapshot(place) == before
+def test_hooks_of_others_are_not_written(net: Network) -> None:
+    """In the work tree they would reach every clone, in a directory of the user's every repository."""
+    node, place = net.create("node"), net.root / "shared"
+    (node.path / "linked").symlink_to(place)
+    for where, why in (("tools/hooks", "in the work tree"), (str(place), "others may use"), ("linked", "others may")):
+        node.config("core.hooksPath", where)
+        put(directory(node) / "post-commit", HEADER + NOTE + b"exit 3\n")
+        before = snapshot(directory(node))
+        said = node.syncx("hooks", "install", ok=2).err
+        assert why in said and "nothing was written" in said
+        assert snapshot(directory(node)) == before
+        assert states(node) == {"absent"}
+    # What an earlier version has written is taken out.
+    name = f"git-annex-syncx {node.path / '.git'}"
+    put(place / "post-commit", HEADER + NOTE + f"# >>> {name} >>> (old)\nfalse\n# <<< {name} <<<\n".encode())
+    node.syncx("hooks", "uninstall")
+    assert (place / "post-commit").read_bytes() == HEADER + NOTE
 
 
-def test_hooks_in_the_work_tree(net: Network) -> None:
+def test_the_line_added_by_hand(net: Network) -> None:
     node = net.create("node")
-    node.config("core.hooksPath", "tools/hooks")
-    put(node.path / "tools" / "hooks" / "post-commit", HEADER + NOTE)
-    before = snapshot(directory(node), node.path / ".git" / "hooks")
-    node.syncx("pause")
-    states(node, "install")
+    node.config("core.hooksPath", ".githooks")
+    line = node.syncx("hooks", "install", ok=2).err.rpartition("again: ")[2].rstrip(")\n")
+    for name in hooks.NAMES:
+        put(node.path / ".githooks" / name, HEADER + line.encode() + b"\n" + NOTE)
+    node.git("add", ".githooks")
+    clone = net.create("clone")
+    for other in (node, clone):
+        other.syncx("pause")
+    node.commit()
+    assert node.read("noted") == b"0\n"
+    assert states(node) == {"outdated"}
+    assert states(node, "install") == {"installed"}
     node.commit()
     wait_until((requests(node) / "commit").exists, SECONDS)
-    moved = Node(net, "moved", node.path.rename(net.root / "moved"))
-    assert states(moved) == {"outdated"}
-    moved.syncx("hooks", "install")
-    assert states(moved) == {"installed"}
-    moved.syncx("hooks", "uninstall")
-    moved.path.rename(node.path)
-    assert snapshot(directory(node), node.path / ".git" / "hooks") == before
-    node.git("config", "--unset", "core.hooksPath")
-    node.syncx("hooks", "install")
-    node.config("core.hooksPath", "tools/hooks")
-    assert states(node) == {"absent"}
+    # A clone has the line too: it does nothing before somebody installs there.
+    net.connect((clone, node))
+    clone.syncx("pull")
+    clone.config("core.hooksPath", ".githooks")
+    clone.commit()
+    clone.git("annex-syncx", "trigger", "post-commit")
+    assert not requests(clone).exists() or not (requests(clone) / "commit").exists()
     node.syncx("hooks", "uninstall")
-    assert snapshot(directory(node), node.path / ".git" / "hooks") == before, "no trace where git looked before"
+    assert states(node) == {"outdated"}
+    assert line.encode() in node.read(".githooks/post-commit")
 
 
 def test_no_place_for_hooks(net: Network) -> None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shlex
 import stat
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -15,43 +13,17 @@ from git_annex_syncx import view_log
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import drives, files, git
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.run import own_program
+from git_annex_syncx.gateway.run import WITHIN
 from git_annex_syncx.model import Hook
 from git_annex_syncx.triggers import automatic
-from git_annex_syncx.triggers.requests import Request, place
+from git_annex_syncx.triggers.hook_block import ANY_BLOCK, BY_HAND, KINDS, LINE, block, name_of, pattern
+from git_annex_syncx.triggers.requests import Request
 
 NAMES = ("post-commit", "post-merge", "post-rewrite", "post-receive")
-KINDS = {"post-commit": "commit", "post-merge": "commit", "post-rewrite": "commit", "post-receive": "received"}
 BARE = ("post-receive",)  # the others are about a work tree
 BEFORE = ".before-syncx"  # what was there, where a block at its end might never be reached
 MADE = b"#!/bin/sh\n# made by: git annex-syncx hooks install\n"
 AROUND = 'syncx_before=${{0%/*}}/{name}\nif [ -x "$syncx_before" ]; then "$syncx_before" "$@"; fi\n'
-BEGIN, END = "# >>> git-annex-syncx", "# <<< git-annex-syncx"
-# The status of the hook stays what it was; nothing is written, nothing is waited for.
-# Where a request can be left by nobody, the user (or who pushes) is told in one line.
-# Where a process of ours attends to requests already (only Linux can tell), leaving one is enough.
-# (`:` instead of `true` would end the hook where nothing can be written there.)
-BLOCK = """\
-{begin} (removed by: git annex-syncx hooks uninstall)
-syncx_status=$? syncx_place={place}
-{guard}
-    syncx_kept=$syncx_place; [ -e "$syncx_kept" ] || syncx_kept=${{syncx_place%/*}}
-    if {plain} && [ -e "$syncx_kept" ] && ! {{ [ -d "$syncx_kept" ] && [ -w "$syncx_kept" ]; }}; then
-        echo "git-annex-syncx: $syncx_kept cannot be written: nothing happens by itself; check its permissions" >&2
-    elif {{ {plain} && read -r syncx_pid syncx_begun <"$syncx_place.pid" &&
-        read -r _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ _ syncx_runs _ <"/proc/$syncx_pid/stat" &&
-        [ "$syncx_runs" = "$syncx_begun" ] && true >>"$syncx_place/{kind}"; }} 2>/dev/null; then :
-    else
-        syncx={program}; [ -x "$syncx" ] || syncx=git-annex-syncx
-        ( "$syncx" trigger {name} </dev/null >/dev/null 2>&1 & ) 2>/dev/null
-    fi
-fi
-( exit "$syncx_status" )
-{end}
-"""
-# A linked work tree has requests of its own; what git does in a run of ours is no news.
-PLAIN = '[ -d "${GIT_DIR:-.git}" ] && [ ! -e "${GIT_DIR:-.git}/commondir" ]'
-OURS = '[ -z "$SYNCX_RUN" ]'
 STAYS = 30.0  # seconds that what a hook has started waits for the next one; on a drive it does not
 MOST_DESCRIPTORS = 1024  # more than a hook is ever left with
 PLAIN_SHELL = re.compile(rb"#! ?(/usr)?/bin/(env )?(sh|bash|dash)\n")
@@ -77,12 +49,31 @@ def install(repo: Repository) -> list[Hook]:
             f"git looks for hooks in {directory}, which is no directory",
             "git config core.hooksPath DIRECTORY, or --unset core.hooksPath, then install again",
         )
+    if _is_others(repo, directory):
+        _require_by_hand(repo, directory)
+    else:
+        _install_all(repo, directory)
+    files.write(_mark(repo), f"{_here(repo)}\n")
+    return status(repo)
+
+
+def _require_by_hand(repo: Repository, directory: Path) -> None:
+    """Raises UsageError where the user has not added our line: what others run too is not ours to write."""
+    lacking = [name for name in _names(repo) if not BY_HAND.search(_content(directory / name) or b"")]
+    if lacking:
+        inside = repo.top and directory.resolve().is_relative_to(repo.top.resolve())
+        why = "is in the work tree: every clone would get what is written there" if inside else "others may use too"
+        raise UsageError(
+            f"git looks for hooks in {directory} (core.hooksPath), which {why}; nothing was written",
+            f"add this near the beginning of {', '.join(lacking)} there, each executable, then install again: {LINE}",
+        )
+
+
+def _install_all(repo: Repository, directory: Path) -> None:
     with files.writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
     for file, room in [(directory / name, _room(repo, directory / name)) for name in _names(repo)]:
         _install(repo, file, room)
-    files.write(_mark(repo), f"{_here(repo)}\n")
-    return status(repo)
 
 
 def uninstall(repo: Repository) -> list[Hook]:
@@ -158,7 +149,7 @@ def _install(repo: Repository, file: Path, room: bytes | None) -> None:
         _set_aside(file)
     rest = _around(file) if room is None else room
     at = _place_in(repo, rest)
-    _write(file, rest[:at] + _block(repo, file) + rest[at:], executable=True)
+    _write(file, rest[:at] + block(repo, file.name) + rest[at:], executable=True)
 
 
 def _place_in(repo: Repository, rest: bytes) -> int:
@@ -208,12 +199,15 @@ def _status(repo: Repository, file: Path) -> Hook:
     content = _content(file)
     if content is None:
         return Hook(file.name, file, "absent")
+    if _is_others(repo, file.parent) and BY_HAND.search(content):
+        runs = os.access(file, os.X_OK) and files.read(_mark(repo)) == f"{_here(repo)}\n"
+        return Hook(file.name, file, "installed" if runs else "outdated")
     if not (found := _find(repo, file, content)):
         replaced = os.path.lexists(_aside(file)) and _around(file) not in content and not _has_two_names(file)
         return Hook(file.name, file, "replaced" if replaced else "absent")
     rest = _without(repo, file, content)
     placed = found.start() == _place_in(repo, rest) or not ANNEX_ALONE.fullmatch(rest)
-    current = found.group() == _block(repo, file) and placed and os.access(file, os.X_OK)
+    current = found.group() == block(repo, file.name) and placed and os.access(file, os.X_OK)
     return Hook(file.name, file, "installed" if current else "outdated", _around(file) in content)
 
 
@@ -243,37 +237,9 @@ def _ends_reached(file: Path, content: bytes) -> bool:
     return bool(plain) and closed and not file.is_symlink() and bool(file.stat().st_mode & stat.S_IXUSR)
 
 
-def _block(repo: Repository, file: Path) -> bytes:
-    """Our lines. Where several repositories share their hooks, each has its own, which is for it alone."""
-    guards = [OURS] if file.name != "post-receive" else []
-    if _is_shared(repo, file):
-        asked = '"$(git rev-parse --path-format=absolute --git-common-dir 2>/dev/null)"'
-        guards.append(f"[ {asked} = {shlex.quote(str(repo.common))} ]")
-    name = _name(repo.common) if _is_shared(repo, file) else ""
-    text = BLOCK.format(
-        begin=f"{BEGIN} {name}>>>", end=f"{END} {name}<<<", guard=f"if {' && '.join(guards) or ':'}; then",
-        place=shlex.quote(str(place(replace(repo, git_dir=repo.common)))), program=shlex.quote(str(own_program())),
-        plain=PLAIN, name=file.name, kind=KINDS[file.name],
-    )  # fmt: skip
-    return os.fsencode(text)
-
-
-def _is_shared(repo: Repository, file: Path) -> bool:
-    return not file.is_relative_to(repo.common)
-
-
-def _name(common: Path) -> str:
-    """What tells the block of one repository from that of another, in hooks that they share."""
-    return f"{shlex.quote(str(common))} "
-
-
-def _pattern(name: bytes) -> re.Pattern[bytes]:
-    """A whole block of that name."""
-    begin, end = BEGIN.encode() + b" " + name + b">>>", END.encode() + b" " + name + b"<<<\n"
-    return re.compile(rb"^%s.*\n(?:(?!%s).*\n)*?%s" % (begin, begin, end), re.MULTILINE)
-
-
-ANY_BLOCK = _pattern(rb"(?:.* )?")
+def _is_others(repo: Repository, directory: Path) -> bool:
+    """Whether hooks there are not this repository's alone: it is tracked, or other repositories may use it too."""
+    return not directory.resolve().is_relative_to(repo.common.resolve())
 
 
 def _find(repo: Repository, file: Path, content: bytes) -> re.Match[bytes] | None:
@@ -281,10 +247,10 @@ def _find(repo: Repository, file: Path, content: bytes) -> re.Match[bytes] | Non
     if file.is_symlink():
         return None
     names = [""]
-    if _is_shared(repo, file):
+    if _is_others(repo, file.parent):
         old = moved(repo)
-        names = [_name(repo.common)] + ([_name(Path(old))] if old and not os.path.lexists(old) else [])
-    found = (_pattern(re.escape(os.fsencode(name))).search(content) for name in names)
+        names = [name_of(repo.common)] + ([name_of(Path(old))] if old and not os.path.lexists(old) else [])
+    found = (pattern(re.escape(os.fsencode(name))).search(content) for name in names)
     return next(filter(None, found), None)
 
 
@@ -329,6 +295,8 @@ def called(name: str) -> None:
 
     Where the repository was moved, or is no repository any more, nothing happens.
     """
+    if os.environ.get(WITHIN) and name != "post-receive":
+        return  # what git does in a run of ours is no news
     _forget_command()
     try:
         repo = git.open_repository(None)
