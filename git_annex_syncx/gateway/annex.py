@@ -16,6 +16,10 @@ from git_annex_syncx.gateway.git import Repository, without_probing
 
 OLDEST = 20230126
 CHATTER = re.compile(r"This could have failed because|^\w+: \d+ failed|^\(recording state|^\(merging ")
+ADJUSTMENTS = {
+    "hidemissing": "--hide-missing", "unlockpresent": "--unlock-present",
+    "unlocked": "--unlock", "locked": "--lock", "fixed": "--fix",
+}  # fmt: skip
 IN_PROGRESS = re.compile(r"transfer already in progress|unable to take transfer lock")
 
 
@@ -82,6 +86,31 @@ def bring_branch_up(repo: Repository) -> None:
 def propagate_adjusted(repo: Repository) -> None:
     """Carry the commits of an adjusted branch to its basis."""
     annex(repo, "sync", "--quiet", "--no-commit", "--no-pull", "--no-push", "--no-content")
+
+
+def shows_presence(branch: str) -> bool:
+    """Whether an adjusted branch hides or unlocks files by whether their content is here."""
+    return bool({"hidemissing", "unlockpresent"}.intersection(_adjustments(branch)))
+
+
+def refresh_adjusted(repo: Repository, branch: str) -> None:
+    """Make the adjusted branch in hand anew by what is here; the user's commits on it go to its basis."""
+    annex(repo, "adjust", "--quiet", *(ADJUSTMENTS[word] for word in _adjustments(branch)))
+
+
+def _adjustments(branch: str) -> list[str]:
+    """What is adjusted: `adjusted/main(hidemissing-unlocked)` -> ["hidemissing", "unlocked"]."""
+    words = branch.rpartition("(")[2].removesuffix(")").split("-") if branch.startswith("adjusted/") else []
+    return words if all(word in ADJUSTMENTS for word in words) else []
+
+
+def follow_migrations(repo: Repository) -> tuple[int, list[str]]:
+    """Link content that is here to the keys it was migrated to elsewhere; how many files, and of others why not."""
+    done = annex(repo, "migrate", "--update", "--json", "--json-error-messages", ok=(0, 1))
+    told = [json.loads(line) for line in done.out.splitlines() if line.startswith(b"{")]
+    failed = [one for one in told if not one.get("success")]
+    why = [f"{one.get('file') or one.get('key')}: {'; '.join(one.get('error-messages') or [])}" for one in failed]
+    return len(told) - len(failed), why
 
 
 def merge_commit(repo: Repository, commit: str) -> None:

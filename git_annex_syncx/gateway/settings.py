@@ -52,6 +52,7 @@ class Settings:
     sync_content: bool | None
     only_annex: bool | None
     resolve_merge: bool | None
+    sync_migrations: bool
     own_ssh_command: bool  # the user has a say in how ssh is run
     on_change: str  # a command for the shell, run after each change
     on_failure: str  # the same for failures that persist
@@ -106,6 +107,7 @@ def parse(values: list[Value]) -> Settings:
         sync_content=get("annex.synccontent", None, _boolean, "true"),
         only_annex=get("annex.synconlyannex", None, _boolean, "true"),
         resolve_merge=get("annex.resolvemerge", None, _boolean, "true"),
+        sync_migrations=get("annex.syncmigrations", True, _boolean, "true"),
         own_ssh_command=any(key in last for key in ("core.sshcommand", "ssh.variant")),
         on_change=get("syncx.onchange", "", str, "notify-peers"),
         on_failure=get("syncx.onfailure", "", str, "mail-me"),

@@ -19,7 +19,7 @@ from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.network.own import remember_speed
-from git_annex_syncx.phases import drops, exports, membership, patience, planning
+from git_annex_syncx.phases import drops, exports, membership, patience, planning, upkeep
 from git_annex_syncx.phases.dispatch import Order, Round, Run, end, look_afresh, next_round
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.merge import merge_annex_branches
@@ -63,6 +63,8 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
             changes = list(planning.tell_links(node, node.settings))
             yield from changes
             merge_annex_branches(node, _git_only(run.remotes))
+            changes += (migrated := list(upkeep.follow_migrations(node)))
+            yield from migrated
             yield from exports.bring_in(node, _free(run))
             yield from _rounds(run)
             yield from _results(run, begun)
@@ -73,6 +75,7 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
                 for outcome in drops.drop(node, _free(run), look_afresh(run), run.looked_at, run.order.drop_here):
                     changes.append(outcome)
                     yield outcome
+            yield from upkeep.refresh_adjusted(node)
             if run.order.alone or run.lanes or any(one.result is Result.DONE for one in changes):
                 yield from _tell_where_it_is(run)
     except SyncxError as error:

@@ -1,0 +1,77 @@
+"""What `git annex sync` does besides: it follows migrations, and refreshes adjusted branches that show what is here.
+
+Both depend on what the git-annex branch and the branch in hand say: looked at again where those have moved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.gateway import annex, branch, git, history, worktree
+from git_annex_syncx.gateway.outbox import OutboxError
+from git_annex_syncx.model import Outcome, Result
+from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.parallel import own_failure
+
+MIGRATES_SINCE = 20240129  # migrate --update
+
+
+def follow_migrations(node: Node) -> Iterator[Outcome]:
+    """Give content that is here the keys that others have migrated it to: else it would be fetched again."""
+    if annex.release_date(node.annex_version) >= MIGRATES_SINCE and node.settings.sync_migrations:
+        yield from _once(node, "migrate", _migrate)
+
+
+def refresh_adjusted(node: Node) -> Iterator[Outcome]:
+    """Let an adjusted branch that hides or unlocks files by what is here show what has come and what has gone."""
+    head = git.head(node.repo)
+    if head and annex.shows_presence(head.branch):
+        yield from _once(node, "refresh", _refresh)
+
+
+def _once(node: Node, event: str, action: Callable[[Node], Outcome | None]) -> Iterator[Outcome]:
+    """Act where the branches have moved since the last time; what fails is tried again by the next run."""
+    if node.outbox.fact(event) == _state(node):
+        return
+    try:
+        if told := action(node):
+            yield told
+    except SyncxError as error:
+        yield own_failure(event, error)
+        return
+    with contextlib.suppress(OutboxError):
+        node.outbox.remember(event, _state(node))
+
+
+def _state(node: Node) -> str:
+    tips = history.tips(node.repo, branch.BRANCH, "HEAD")
+    return " ".join(f"{name} {commit}" for name, (commit, _) in sorted(tips.items()))
+
+
+def _migrate(node: Node) -> Outcome | None:
+    begun = time.monotonic()
+    moved, failed = annex.follow_migrations(node.repo)
+    if not (moved or failed):
+        return None
+    told = [f"{moved} file{'s' * (moved != 1)} brought to new keys"] * bool(moved)
+    told += [f"{len(failed)} failed: {why}" for why in failed[:1]]
+    return Outcome(
+        "migrate", Result.FAILED if failed else Result.DONE, reason=", ".join(told),
+        advice="git annex fsck finds out what is wrong with the old content" if failed else "",
+        details={"files": moved, "failed": len(failed)}, seconds=time.monotonic() - begun,
+    )  # fmt: skip
+
+
+def _refresh(node: Node) -> Outcome | None:
+    begun = time.monotonic()
+    with worktree.merge_lock(node.repo):
+        head = worktree.require_ready(node.repo)
+        before = history.value(node.repo, "HEAD")
+        annex.refresh_adjusted(node.repo, head.branch)
+    if history.value(node.repo, "HEAD") == before:
+        return None
+    reason = f"{head.branch} shows what is here now"
+    return Outcome("refresh", Result.DONE, reason=reason, seconds=time.monotonic() - begun)

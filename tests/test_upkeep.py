@@ -1,0 +1,51 @@
+"""What is here follows when others migrate it, and branches that show what is here show what has come."""
+
+from __future__ import annotations
+
+from network import Network, Node
+
+
+def key_at(node: Node, path: str) -> str:
+    return node.annex("lookupkey", path).out.strip()
+
+
+def test_migrated_content_is_not_fetched_again(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"f": "content\n" * 100})
+    desktop = net.clone(laptop, "desktop")
+    net.connect((laptop, desktop))
+    desktop.syncx("sync")
+    laptop.annex("migrate", "--quiet", "--backend=SHA512E", "f")
+    laptop.git("commit", "--quiet", "--message", "migrated")
+    laptop.syncx("sync", "--no-content")
+    laptop.path.rename(net.root / "drawer")
+    desktop.config("annex.syncmigrations", "false")
+    assert "migrate" not in {event["event"] for event in desktop.syncx("sync", ok=None).events}
+    assert not (desktop.path / "f").exists()
+    desktop.git("config", "--unset", "annex.syncmigrations")
+    assert desktop.syncx("sync").event("migrate")["files"] == 1
+    assert key_at(desktop, "f").startswith("SHA512E-") and desktop.read("f") == b"content\n" * 100
+    (net.root / "drawer").rename(laptop.path)
+    assert desktop.syncx("sync").event("transfer", "laptop")["result"] == "current"
+
+
+def test_adjusted_branches_show_what_has_come(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"f": "f\n", "g": "g\n"})
+    desktop = net.clone(laptop, "desktop")
+    desktop.annex("adjust", "--quiet", "--hide-missing", "--unlock")
+    assert not (desktop.path / "f").exists()
+    assert desktop.syncx("sync").event("refresh")["result"] == "done"
+    assert {name: desktop.read(name) for name in ("f", "g")} == {"f": b"f\n", "g": b"g\n"}
+    before = desktop.head()
+    assert "refresh" not in {event["event"] for event in desktop.syncx("sync").events}
+    assert desktop.head() == before
+    desktop.git("checkout", "--quiet", "main")
+    desktop.annex("adjust", "--quiet", "--unlock-present")
+    laptop.commit_annexed({"h": "h\n"})
+    desktop.syncx("sync")
+    assert (desktop.path / "h").is_file() and not (desktop.path / "h").is_symlink()
+    desktop.annex("wanted", "here", "exclude=h")
+    desktop.syncx("sync")
+    assert (desktop.path / "h").is_symlink(), "what has gone is shown too"
+    assert desktop.head("main") == laptop.head("main")
