@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from git_annex_syncx.gateway import locations
 from git_annex_syncx.gateway.batch import State, read_answer
 from git_annex_syncx.gateway.inventory import Cursor, Inventory
+from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.gateway.locations import Name
 from git_annex_syncx.model import SYMLINK, Entry, Need
 from git_annex_syncx.network.wanting import Wishes
 from git_annex_syncx.phases.rates import Meter, averaged, differs, rate_at
+from git_annex_syncx.phases.room import fitting
 
 TABLE = ((480, 512), (1140, 10_000), (1380, None))
 
@@ -67,6 +69,34 @@ def wishes(expression: str, *groups: str, required: str = "", group_wanted: str 
 )  # fmt: skip
 def test_what_depends_on_copies(expression: str, groups: tuple[str, ...], group_wanted: str, depends: bool) -> None:
     assert wishes(expression, *groups, group_wanted=group_wanted).depends_on_copies("u") is depends
+
+
+@pytest.mark.parametrize(
+    ("expression", "group_wanted", "room", "moves"),
+    [
+        ("balanced=a:2", "", True, False), ("not (sizebalanced=a)", "", True, False),
+        ("copies=a:1", "", False, False),
+        ("groupwanted", "fullybalanced=a", True, True), ("fullysizebalanced=a:1", "", True, True),
+        ("groupwanted", "groupwanted", False, False), ("include=balanced=*", "", False, False),
+    ],
+)  # fmt: skip
+def test_what_depends_on_room(expression: str, group_wanted: str, room: bool, moves: bool) -> None:
+    one = wishes(expression, "a", group_wanted=group_wanted)
+    assert (one.depends_on_room("u"), one.rebalances("u")) == (room, moves)
+    assert one.depends_on_copies("u") or not room
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.sets(st.sampled_from("abc")))), st.integers(0, 100))
+def test_what_is_sent_fits(wanted: list[tuple[int, set[str]]], free: int) -> None:
+    """a has room that counts, b has room but does not ask, c has no limit."""
+    asked = [Need(f"X-s{size}--{n}", frozenset("h"), frozenset(who)) for n, (size, who) in enumerate(wanted)]
+    found, left = fitting(asked, {"a": free, "b": 0}, {"a", "c"})
+    assert sum(key_size(need.key) for need in found if "a" in need.targets) <= free
+    before, now = ({need.key: need.targets for need in needs} for needs in (asked, found))
+    assert all(before[key] - now[key] <= {"a"} for key in before) and before.keys() == now.keys()
+    gone = [key_size(key) for key in before if before[key] != now[key]]
+    assert left == ({"a": (len(gone), sum(gone))} if gone else {})
+    assert fitting(reversed(asked), {"a": free}, {"a"})[0] == found, "in whatever order"
 
 
 def test_who_says_nothing_wants_all() -> None:

@@ -178,6 +178,13 @@ def whereis(repo: Repository, paths: Iterable[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
 
 
+def ask_sizes(repo: Repository) -> dict[str, tuple[int, int | None]]:
+    """uuid -> bytes that a repository holds, and its maximum size (None: none); older versions know none."""
+    out = annex(repo, "maxsize", "--json", ok=range(256)).out
+    told = json.loads(out)["repositories"] if out.startswith(b"{") else []
+    return {one["uuid"]: (one["size"].get("size") or 0, one["size"].get("maxsize")) for one in told}
+
+
 def matching(repo: Repository, tree: str, condition: str, uuid: str) -> Counter[str]:
     """key -> at how many paths of a tree a repository wants to get (`--want-get-by`) or drop it (`--want-drop-by`).
 

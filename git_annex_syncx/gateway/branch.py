@@ -82,9 +82,14 @@ def choosy(repo: Repository, uuid: str) -> bool:
 
 
 def shared_config(repo: Repository) -> dict[str, str]:
-    """What `git annex config` has set for all repositories: key -> value. Its lines are `...s KEY VALUE`."""
+    """What `git annex config` has set for all repositories: key -> value."""
+    return newest_values(logs(repo, ["config.log"])["config.log"])
+
+
+def newest_values(raw: bytes) -> dict[str, str]:
+    """Of a log with `...s KEY VALUE` lines, such as those of configuration and of groups: key -> the newest value."""
     rows = []
-    for line in _lines(logs(repo, ["config.log"])["config.log"]):
+    for line in _lines(raw):
         stamp, _, rest = line.partition(" ")
         key, _, value = rest.partition(" ")
         rows.append((key, value, stamp))

@@ -26,11 +26,12 @@ from git_annex_syncx.model import Entry, Need
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 REFUSED_FOR = 6 * 3600.0  # seconds; a copy that could not be verified may be there again then
 AT_ONCE = 500  # values in one question
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS cursor (annex TEXT NOT NULL, tree TEXT NOT NULL, world TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS cursor (
+    annex TEXT NOT NULL, tree TEXT NOT NULL, world TEXT NOT NULL, rooms TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS names (
     path BLOB PRIMARY KEY, key BLOB NOT NULL, mode INTEGER NOT NULL, oid BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS names_of_key ON names (key);
@@ -63,11 +64,12 @@ class InventoryError(SyncxError):
 
 @dataclass(frozen=True)
 class Cursor:
-    """What the inventory was made from: commits of the git-annex branch and tree, and a digest of all else."""
+    """What the inventory was made from: commits of the git-annex branch and tree, a digest of all else, and room."""
 
     annex: str
     tree: str
     world: str
+    rooms: str = ""  # how much was left where, if that counts
 
 
 class Inventory:
@@ -86,8 +88,12 @@ class Inventory:
 
     def cursor(self) -> Cursor | None:
         """What it was made from; None where a full pass is needed."""
-        row = self._do(lambda db: db.execute("SELECT annex, tree, world FROM cursor").fetchone())
+        row = self._do(lambda db: db.execute("SELECT annex, tree, world, rooms FROM cursor").fetchone())
         return Cursor(*row) if row else None
+
+    def forget(self) -> None:
+        """The next look is at everything, and what git-annex refused or dropped counts no more."""
+        self._do(lambda db: db.execute("DELETE FROM cursor") and None)
 
     def replace(
         self, cursor: Cursor, names: Iterable[tuple[bytes, Name]], needs: Callable[[], Iterable[Need]]
@@ -231,7 +237,7 @@ def _begin_anew(db: sqlite3.Connection) -> None:
 
 def _put_cursor(db: sqlite3.Connection, cursor: Cursor) -> None:
     db.execute("DELETE FROM cursor")
-    db.execute("INSERT INTO cursor VALUES (?, ?, ?)", (cursor.annex, cursor.tree, cursor.world))
+    db.execute("INSERT INTO cursor VALUES (?, ?, ?, ?)", (cursor.annex, cursor.tree, cursor.world, cursor.rooms))
 
 
 def _put_names(db: sqlite3.Connection, names: Iterable[tuple[bytes, Name]]) -> None:

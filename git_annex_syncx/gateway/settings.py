@@ -20,6 +20,7 @@ UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST, FASTEST = 100 * 365 * 86400.0, 2.0**60  # seconds; bytes a second; beyond, no date and no number can follow
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
 OFF: Timetable = ()
+OF_ANNEX = re.compile(r"annex\.|remote\..*\.annex-", re.DOTALL)
 RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE | re.ASCII)
 
 
@@ -53,6 +54,8 @@ class Settings:
     only_annex: bool | None
     resolve_merge: bool | None
     sync_migrations: bool
+    of_annex: tuple[str, ...]  # KEY=VALUE of all that git-annex reads: what it judges by
+    attributes_file: str
     own_ssh_command: bool  # the user has a say in how ssh is run
     on_change: str  # a command for the shell, run after each change
     on_failure: str  # the same for failures that persist
@@ -108,6 +111,8 @@ def parse(values: list[Value]) -> Settings:
         only_annex=get("annex.synconlyannex", None, _boolean, "true"),
         resolve_merge=get("annex.resolvemerge", None, _boolean, "true"),
         sync_migrations=get("annex.syncmigrations", True, _boolean, "true"),
+        of_annex=tuple(sorted(f"{v.key}={v.text}" for v in values if OF_ANNEX.match(v.key))),
+        attributes_file=get("core.attributesfile", "", str, "~/.gitattributes"),
         own_ssh_command=any(key in last for key in ("core.sshcommand", "ssh.variant")),
         on_change=get("syncx.onchange", "", str, "notify-peers"),
         on_failure=get("syncx.onfailure", "", str, "mail-me"),

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import ssh, transport
+from git_annex_syncx.gateway import drives, ssh, transport
 from git_annex_syncx.gateway.batch import Answer, Batch, State, dropping
 from git_annex_syncx.gateway.key import is_key
 from git_annex_syncx.model import Need, Outcome, Remote, Result
@@ -28,27 +28,26 @@ def drop(
     """Drop from here and from the remotes what they hold and do not want; one outcome for each that holds such.
 
     Only keys that were looked at in this run. A drop that git-annex has refused is tried again when somebody else
-    holds the key, or has it no more, or some hours have passed.
+    holds the key, or has it no more, when a drive with a copy has come, when what git-annex judges by is otherwise
+    (see World.digest), or some hours have passed.
     """
     inventory = needs.inventory(node)
     refused = inventory.refusals()
     unstable = {(key, uuid) for key, uuid in inventory.coming_and_going() if uuid not in look.world.emptied}
     todo: dict[str, list[str]] = {}
-    asked = [need for need in look.needs if need.key in looked_at]
+    asked, at_hand = [need for need in look.needs if need.key in looked_at], _at_hand(node)
+    held = {need.key: need.holders | {f"+{uuid}" for uuid in need.holders & at_hand} for need in asked}
     for need in asked:
         for uuid in _unwanted(look, need):
-            if (need.key, uuid) not in unstable and refused.get((need.key, uuid)) != need.holders:
+            if (need.key, uuid) not in unstable and refused.get((need.key, uuid)) != held[need.key]:
                 todo.setdefault(uuid, []).append(need.key)
-    held = {need.key: need.holders for need in asked}
     own = look.world.own
     places: list[tuple[str, Remote | None]] = [(own, None)] if here and own in todo else []
     places += [(remote.uuid or "", remote) for remote in _one_each(remotes) if remote.uuid in todo]
     for uuid, remote in places:
         yield _drop_from(node, remote, todo[uuid], held)
     if places:
-        needs.look(
-            node, look.world
-        )  # whether what went is wanted there again: others may bring it before our next look
+        needs.look(node, look.world)  # is it wanted there again? Others may bring it before our next look
     all_of = ((need.key, uuid) for need in asked for uuid in need.targets | _unwanted(look, need))
     if going_round := [pair for pair in all_of if pair in unstable]:
         yield _contradiction(node, look, going_round)
@@ -65,6 +64,12 @@ def _unwanted(look: Look, need: Need) -> frozenset[str]:
     if need.targets:
         return need.unwanted - look.world.relays
     return need.unwanted | (need.holders & look.world.emptied)
+
+
+def _at_hand(node: Node) -> frozenset[str]:
+    """Remotes at directories that are there now."""
+    places = ((remote.uuid or "", drives.directory(node.repo, remote)) for remote in node.settings.remotes.values())
+    return frozenset(uuid for uuid, place in places if place and place.exists())
 
 
 def _one_each(remotes: Iterable[Remote]) -> Iterator[Remote]:

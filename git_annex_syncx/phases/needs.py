@@ -12,7 +12,9 @@ from git_annex_syncx.gateway import annex, branch, git, history, locations, obje
 from git_annex_syncx.gateway.inventory import Cursor, Inventory
 from git_annex_syncx.gateway.locations import Name
 from git_annex_syncx.model import Entry, Need
+from git_annex_syncx.phases import room
 from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.room import Left
 from git_annex_syncx.phases.world import World, read_world
 
 log = logging.getLogger(__name__)
@@ -23,10 +25,11 @@ Files = Mapping[str, Mapping[bytes, Entry]]  # key -> path -> what stands there
 
 @dataclass(frozen=True)
 class Look:
-    """What a look found."""
+    """What a look found; `left` is what somebody wants, but does not fit there."""
 
     world: World
     needs: list[Need]
+    left: Left
 
 
 def inventory(node: Node) -> Inventory:
@@ -41,12 +44,13 @@ def look(node: Node, world: World | None = None) -> Look:
     if annex.journal_waits(node.repo):
         annex.bring_branch_up(node.repo)
     with known.alone():
-        before, now = known.cursor(), _cursor(node, world)
+        rooms = room.rooms(node, world)
+        before, now = known.cursor(), _cursor(node, world, room.written(rooms))
         full = before is None or before.world != now.world or not _bring_forward(node, world, known, before, now)
         if full:
             log.info("looking at all keys")
             _begin(node, world, known, now)
-    return Look(world, known.needs())
+    return Look(world, *room.fitting(known.needs(), rooms, room.asking(world)))
 
 
 def of_all_keys(node: Node) -> Look:
@@ -56,7 +60,8 @@ def of_all_keys(node: Node) -> Look:
     world = read_world(node)
     held = _held(node, world, locations.everything(node.repo, _annex_commit(node)))
     files = _by_key(locations.names(node.repo, _cursor(node, world).tree))
-    return Look(world, list(_needs(node, world, {key: files.get(key, {}) for key in held}, held)))
+    found = _needs(node, world, {key: files.get(key, {}) for key in held}, held)
+    return Look(world, *room.fitting(found, room.rooms(node, world), room.asking(world)))
 
 
 def keys_below(node: Node, paths: Iterable[bytes]) -> frozenset[str]:
@@ -95,7 +100,7 @@ def holders_of(node: Node, world: World, keys: Iterable[str]) -> dict[str, froze
     return _held(node, world, locations.of_keys(node.repo, _annex_commit(node), keys))
 
 
-def _cursor(node: Node, world: World) -> Cursor:
+def _cursor(node: Node, world: World, rooms: str = "") -> Cursor:
     head = git.head(node.repo)
     name = f"refs/heads/{head.basis}" if head else "HEAD"  # of an adjusted branch the basis
     tips = history.tips(node.repo, branch.BRANCH, name)
@@ -103,7 +108,7 @@ def _cursor(node: Node, world: World) -> Cursor:
         tree = history.tree_id(node.repo, "HEAD") or objects.empty_tree(node.repo)
     else:
         tree = tips[name][1] if name in tips else objects.empty_tree(node.repo)
-    return Cursor(_commit(tips), tree, world.digest)
+    return Cursor(_commit(tips), tree, world.digest, rooms)
 
 
 def _commit(tips: Mapping[str, tuple[str, str]]) -> str:
@@ -145,6 +150,11 @@ def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, n
         names = locations.names_changed(node.repo, before.tree, now.tree) if before.tree != now.tree else {}
     except ProgramFailed:
         return False  # what the last look saw is here no more
+    if any(path.rpartition(b"/")[2] == b".gitattributes" for path in names):
+        known.forget()  # they may say how many copies there must be
+        return False
+    if before.rooms != now.rooms and room.asks_all_again(world, before.rooms, now.rooms):
+        return False
     private = locations.private(node.repo, world.own) if node.settings.private else {}
     keys = (
         moved.keys()
@@ -152,6 +162,7 @@ def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, n
         | private.keys()
         | known.keys_of(names)
         | {name.key for name in names.values() if name}
+        | (_waiting_for_room(known, world) if before.rooms != now.rooms else set())
     )
     if len(keys) > MOST_CHANGES:
         return False
@@ -162,6 +173,12 @@ def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, n
     held = _held(node, world, (*moved.items(), *others), private)
     known.update(now, names, keys, list(_needs(node, world, files, held)), described)
     return True
+
+
+def _waiting_for_room(known: Inventory, world: World) -> set[str]:
+    """What was to go to those who are asked again when others have got something."""
+    asking = room.asking(world)
+    return {need.key for need in known.needs() if need.targets & asking}
 
 
 def _files_now(known: Inventory, keys: Collection[str], changed: Mapping[bytes, Name | None]) -> Files:

@@ -19,7 +19,7 @@ from git_annex_syncx.network.plan import Plan, Question, plan, timed
 from git_annex_syncx.network.read import LARGEST, read_map
 from git_annex_syncx.network.roads import roads
 from git_annex_syncx.network.survey import Survey
-from git_annex_syncx.phases import needs, routing
+from git_annex_syncx.phases import needs, room, routing
 from git_annex_syncx.phases.needs import Look
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import own_failure
@@ -108,7 +108,8 @@ def plan_here(node: Node, wanted: Wanted) -> Planned:
     plans = tuple(_together(routing.groups(world, missing, wanted.by_time, wanted.relays)))
     held = {need.key: need.holders for need in missing if not need.targets}
     plans += _answered(world.network, _of_content(held)) if wanted.paths else ()
-    return Planned(Survey(world.network, world.warnings), plans, wanted.by_time, of_files=True)
+    full = (text for _, text in room.told(world, look.left))
+    return Planned(Survey(world.network, (*world.warnings, *full)), plans, wanted.by_time, of_files=True)
 
 
 def _named(node: Node, look: Look, wanted: Wanted) -> list[Need]:

@@ -19,7 +19,7 @@ from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.network.own import remember_speed
-from git_annex_syncx.phases import drops, exports, membership, patience, planning, upkeep
+from git_annex_syncx.phases import drops, exports, membership, patience, planning, room, upkeep
 from git_annex_syncx.phases.dispatch import Order, Round, Run, end, look_afresh, next_round
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.merge import merge_annex_branches
@@ -197,6 +197,8 @@ def _rounds(run: Run) -> Iterator[Event]:
     for number in range(MOST_ROUNDS):
         now = next_round(run)
         patience.keep(run.node, now.overdue)
+        if number == 0:
+            yield from _no_room(now)
         if now.work is None:
             yield from _others(now)
             return
@@ -205,6 +207,12 @@ def _rounds(run: Run) -> Iterator[Event]:
         traffic = Traffic(run.node, now.work, lambda: _tell(run))
         run.lanes += traffic.lanes
         yield from traffic.run()
+
+
+def _no_room(now: Round) -> Iterator[Outcome]:
+    for uuid, text in room.told(now.look.world, now.look.left):
+        details = {"target": uuid, "files": now.look.left[uuid][0]}
+        yield Outcome("waiting", Result.WAITS, reason=text, details=details)
 
 
 def _warn_of_unlimited(run: Run, work: Work) -> None:

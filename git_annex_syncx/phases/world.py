@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from git_annex_syncx.gateway import branch
 from git_annex_syncx.network import survey
@@ -15,10 +17,13 @@ from git_annex_syncx.network.roads import Roads, roads
 from git_annex_syncx.network.wanting import Wishes
 from git_annex_syncx.phases.node import Node
 
-FORMAT = 1
+FORMAT = 2
 # What else decides what an expression wants: which one they are is enough to know that something has changed.
-ALSO = ("trust.log", "numcopies.log", "mincopies.log", "maxsize.log")
-LOGS = ("preferred-content.log", "required-content.log", "group.log", "group-preferred-content.log")
+ALSO = ("trust.log", "numcopies.log", "mincopies.log", "maxsize.log", "remote.log")
+SYSTEM_ATTRIBUTES = "/etc/gitattributes"
+LARGEST_ATTRIBUTES = 1 << 20  # bytes
+LOGS = ("preferred-content.log", "required-content.log", "group.log")
+GROUP_LOG = "group-preferred-content.log"
 USUAL = ("", "standard")
 
 
@@ -32,6 +37,8 @@ class World:
     reach: frozenset[str]  # repositories that can drop for us: here, and remotes that we may write to
     warnings: tuple[str, ...] = ()
     also: bytes = b""  # other logs that expressions depend on
+    here: bytes = b""  # what git-annex judges by in this repository alone
+    maxsizes: bytes = b""  # the log of maximum sizes
 
     @cached_property
     def roads(self) -> Roads:
@@ -80,22 +87,28 @@ class World:
 
     @cached_property
     def digest(self) -> str:
-        """The same as long as the same keys need the same."""
+        """The same as long as the same keys need the same: all that the inventory is keyed by, but for what changes.
+
+        What changes is looked at key by key: where it is, its files, its metadata. The room that is left is kept
+        beside it (see room.py), and .gitattributes in the tree are seen in what has changed there (see needs.py).
+        """
         lines = [sorted(one) for one in (self.takers, self.relays, self.alive, self.reach)]
         wishes = [
             sorted((k, str(v)) for k, v in vars(self.wishes)[name].items()) for name in sorted(vars(self.wishes))
         ]
-        return hashlib.sha256(repr((FORMAT, lines, wishes, self.also)).encode("utf-8", "surrogateescape")).hexdigest()
+        return hashlib.sha256(
+            repr((FORMAT, lines, wishes, self.also, self.here)).encode("utf-8", "surrogateescape")
+        ).hexdigest()
 
 
 def read_world(node: Node) -> World:
     """From the git-annex branch and the own configuration."""
     found = survey.planned(node.repo, node.settings, node.outbox)
-    texts = branch.logs(node.repo, (*LOGS, *ALSO))
+    texts = branch.logs(node.repo, (*LOGS, GROUP_LOG, *ALSO))
     raw = {name: branch.newest_lines(texts[name]) for name in LOGS}
     groups = {uuid: tuple(sorted(names.split())) for uuid, names in raw["group.log"].items()}
     wishes = Wishes(
-        raw["preferred-content.log"], raw["required-content.log"], groups, raw["group-preferred-content.log"]
+        raw["preferred-content.log"], raw["required-content.log"], groups, branch.newest_values(texts[GROUP_LOG])
     )
     own = node.settings.annex_uuid
     links = (link for link in found.network.links if link.owner == own and link.push)
@@ -105,5 +118,26 @@ def read_world(node: Node) -> World:
         own,
         frozenset({own, *(link.remote for link in links)}),
         found.warnings,
-        b"\0".join([*(texts[name] for name in ALSO), *map(os.fsencode, node.repo.annex_options)]),
+        b"\0".join(texts[name] for name in ALSO),
+        b"\0".join(_judged_by(node, wishes)),
+        texts["maxsize.log"],
     )
+
+
+def _judged_by(node: Node, wishes: Wishes) -> Iterator[bytes]:
+    """What git-annex's answers depend on beside the git-annex branch and the tree."""
+    repo, settings = node.repo, node.settings
+    yield node.annex_version.encode()
+    yield from map(os.fsencode, (*settings.of_annex, *repo.annex_options))  # numcopies, trust levels, ...
+    usual = os.path.join(os.environ.get("XDG_CONFIG_HOME") or "~/.config", "git", "attributes")
+    for name in (SYSTEM_ATTRIBUTES, settings.attributes_file or usual, repo.common / "info" / "attributes"):
+        yield _beginning(Path(name))
+    yield _beginning(repo.top / ".gitattributes") if repo.top else b""
+    if wishes.unused:
+        yield _beginning(repo.git_dir / "annex" / "unused")
+
+
+def _beginning(file: Path) -> bytes:
+    with contextlib.suppress(OSError, RuntimeError), file.expanduser().open("rb") as opened:
+        return opened.read(LARGEST_ATTRIBUTES)
+    return b""
