@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
+from byhooks import until
 from network import Network, Node
 
 STORE = "type=directory&encryption=none&directory="
@@ -326,3 +329,25 @@ def test_two_that_push_to_one_special_remote_at_once_lose_nothing(cloud: tuple[N
         assert laptop.contains(made)
         assert desktop.contains(made)
         assert laptop.contains(made, there["main"]) or laptop.contains(made, there["synced/main"])
+
+
+def test_bare_repositories_that_git_uses_only_where_they_are_named(net: Network) -> None:
+    laptop = net.create("laptop")
+    nas, backup = net.create("nas", bare=True), net.create("backup", bare=True)
+    net.connect((laptop, nas), (nas, backup))
+    with (net.home / ".gitconfig").open("a") as config:
+        config.write("[safe]\n\tbareRepository = explicit\n")
+    made = laptop.commit_annexed({"a.bin": "a" * 20_000})
+    laptop.syncx("sync")
+    assert laptop.syncx("sync").event("transfer", "nas")["result"] == "current"
+    assert [path.name for path in (nas.path / "annex" / "objects").rglob("SHA256E*") if path.is_file()]
+    refused = nas.syncx("status", ok=2)
+    advice = f"git-annex-syncx -C {nas.path}"
+    assert advice in refused.err
+    nas.run(*advice.split(), "hooks", "install")
+    try:
+        made = laptop.commit({"b.txt": "b"})
+        laptop.syncx("push")  # the hook passes it on
+        until(lambda: backup.git("--git-dir=.", "rev-parse", "main", ok=None).out.strip() == made, "passed on")
+    finally:
+        os.kill(int((nas.path / "annex" / "syncx" / "requests.pid").read_text().split()[0]), signal.SIGTERM)

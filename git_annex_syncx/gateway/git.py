@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -43,8 +44,13 @@ class Repository:
 
     @property
     def named(self) -> Mapping[str, str]:
-        """What git must be told where the work tree does not lead it to the git directory by itself."""
-        if self.top is None or _leads_to(self.top / ".git", self.git_dir):
+        """What git must be told where the place does not lead it to the git directory by itself.
+
+        To a bare one it does not where safe.bareRepository is `explicit`.
+        """
+        if self.top is None:
+            return {"GIT_DIR": os.fspath(self.git_dir)}
+        if _leads_to(self.top / ".git", self.git_dir):
             return {}
         return {"GIT_DIR": os.fspath(self.git_dir), "GIT_WORK_TREE": os.fspath(self.top)}
 
@@ -94,7 +100,11 @@ def git(
 def without_probing(repo: Repository, but: Container[str] = ()) -> list[str]:
     """Options for git that keep git-annex, in a hook too, from asking remotes (`but` some) who they are."""
     ignored = [f"--config-env=remote.{name}.annex-ignore={run.YES}" for name in repo.strangers if name not in but]
-    return ignored + [f"--config-env=remote.{name}.annex-checkuuid={run.NO}" for name in repo.drives]
+    if not repo.drives:
+        return ignored
+    # Where it does not look first, git-annex names no bare repository explicitly to git. The user has, as a remote.
+    known = [f"--config-env=remote.{name}.annex-checkuuid={run.NO}" for name in repo.drives]
+    return [*ignored, *known, "-c", "safe.bareRepository=all"]
 
 
 def text(repo: Repository, *args: str, ok: Container[int] = (0,)) -> str:
@@ -113,23 +123,19 @@ def open_repository(named: Path | None) -> Repository:
     start = named or Path(os.environ.get("GIT_DIR") or ".")
     if not start.is_dir():
         raise UsageError(f"there is no directory {start.absolute()}", "name another one with -C PATH")
-    found = _discover(start)
+    found = _discover(start, explicit=named is not None or "GIT_DIR" in os.environ)
     if not found:
         raise UsageError(f"{start.absolute()} is not in a git repository", "change to one, or name it with -C PATH")
     work_tree = os.environ.get("GIT_WORK_TREE")
     return found if named or not work_tree else replace(found, top=Path(work_tree).absolute())
 
 
-def _discover(start: Path) -> Repository | None:
-    asked = (
-        "rev-parse",
-        "--path-format=absolute",
-        "--git-dir",
-        "--git-common-dir",
-        "--is-bare-repository",
-        "--show-toplevel",
-    )
-    done = run.run("git", *asked, cwd=start, env=run.environment(), ok=(0, 128))
+def _discover(start: Path, explicit: bool) -> Repository | None:
+    asked = ["rev-parse", "--path-format=absolute", "--git-dir", "--git-common-dir", "--is-bare-repository"]
+    done = run.run("git", *asked, "--show-toplevel", cwd=start, env=run.environment(), ok=(0, 128))
+    if explicit and b"safe.bareRepository" in done.err:
+        told = {**run.environment(), "GIT_DIR": os.fspath(start.absolute())}
+        done = run.run("git", *asked, cwd=start, env=told, ok=(0, 128))
     lines = os.fsdecode(done.out).removesuffix("\n").split("\n")
     if len(lines) < 3:
         _explain(done.err, start)
@@ -148,7 +154,12 @@ def _explain(stderr: bytes, start: Path) -> None:
     if b"safe.directory" in stderr:
         raise UsageError(
             f"git does not trust the repository in {start.absolute()}, which belongs to another user",
-            f"git config --global --add safe.directory {start.absolute()}",
+            f"git config --global --add safe.directory {shlex.quote(str(start.absolute()))}",
+        )
+    if b"safe.bareRepository" in stderr:
+        raise UsageError(
+            f"git uses no bare repository that is not named: {start.absolute()} (safe.bareRepository)",
+            f"name it: git-annex-syncx -C {shlex.quote(str(start.absolute()))}",
         )
     if stderr and b"not a git repository" not in stderr:
         raise UsageError(
