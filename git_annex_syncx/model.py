@@ -78,6 +78,7 @@ class Remote:
     push: bool = True
     readonly: bool = False
     ignore: bool = False  # annex-ignore: git travels, content does not
+    found_without: bool = False  # annex-ignore-auto: it was git-annex that set it, as it found no git-annex there
     tracks_all: bool = True  # git itself updates refs/remotes/NAME/* after a push
     other_refs: tuple[str, ...] = ()  # what other refspecs fetch to refs/remotes/NAME/, such as `pr/*`
     push_urls: tuple[str, ...] = ()  # a push goes to all of them

@@ -65,9 +65,9 @@ PATIENCE = 20.0  # seconds for a server to start or end
 class Sshd:
     """An sshd with keys of its own that only the holder of `root` can log in to, as the present user."""
 
-    def __init__(self, root: Path, home: Path) -> None:
-        """`root` is made for keys and configuration; programs started by ssh see `home` as their HOME."""
-        self.root, self.home = root, home
+    def __init__(self, root: Path, home: Path, path: str = "") -> None:
+        """`root` is made for keys and configuration; programs started by ssh see `home`, and `path` if given."""
+        self.root, self.home, self.path = root, home, path
         self.programs = root / "bin"  # holds the `ssh` that knows the keys
         self.runtime = Path(tempfile.mkdtemp(prefix="sshd", dir="/tmp"))  # sockets need a short path
         self.port = 0
@@ -122,9 +122,9 @@ class Sshd:
     def _serve(self) -> bool:
         """Start on a free port; False where somebody else took it first."""
         self.port = free_port()
-        path = os.pathsep.join([str(self.programs), str(PROGRAMS), os.environ["PATH"]])  # hooks connect onward
+        usual = os.pathsep.join([str(self.programs), str(PROGRAMS), os.environ["PATH"]])  # hooks connect onward
         config = self.root / "sshd_config"
-        config.write_text(SERVER.format(port=self.port, root=self.root, home=self.home, path=path))
+        config.write_text(SERVER.format(port=self.port, root=self.root, home=self.home, path=self.path or usual))
         with (self.root / "sshd.log").open("ab") as log:
             self._process = subprocess.Popen(
                 (_sshd(), "-D", "-e", "-f", config), stdin=subprocess.DEVNULL, stderr=log

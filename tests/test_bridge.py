@@ -100,7 +100,7 @@ def joined(node: Node, store: Path) -> None:
     """The same in the other network, verified by its user."""
     told = node.annex("enableremote", "store", f"directory={store}", "--with-url").out
     ran = node.run("git-annex-syncx", "--verbose", "transfer")
-    assert "git annex enableremote store" in ran.err  # until the user has verified it
+    assert "git annex verifyremote store" in ran.err  # until the user has verified it
     wanted = re.search(r"--safe (\S+)", told)
     assert wanted
     node.annex("verifyremote", "store", "--safe", wanted[1])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from network import Network, Node
+from network import PROGRAMS, Network, Node
 from sshd import Sshd
 
 from git_annex_syncx.gateway import ssh
@@ -91,3 +92,32 @@ def test_hosts_and_accounts_that_look_alike(net: Network, cities: tuple[Sshd, Ss
 )
 def test_where_an_address_leads_by_ssh(url: str, reached: tuple[str, str] | None) -> None:
     assert ssh.address(url) == reached
+
+
+def test_a_login_that_finds_no_git_annex(net: Network) -> None:
+    programs = net.root / "programs"
+    programs.mkdir(parents=True)
+    for name in ("git", "git-receive-pack", "git-upload-pack"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    laptop, box = net.create("laptop"), net.create("box", bare=True)
+    laptop.commit_annexed({"a.bin": "a" * 20_000})
+    with Sshd(net.root / "sshd", net.home, str(programs)) as sshd:
+        sshd.join(net)
+        laptop.git("remote", "add", "box", sshd.url(box.path))
+        advice = "git annex enableremote box"
+        for _ in range(2):
+            told = laptop.syncx("sync").event("transfer", "box")
+            assert (
+                told["result"] == "skipped" and "PATH of ssh 127.0.0.1" in told["reason"] and advice in told["reason"]
+            )
+        for command in ("status", "plan"):
+            ran = laptop.run("git-annex-syncx", command)
+            assert advice in " ".join((ran.out + ran.err).split()), command
+        found = programs / "git-annex-shell"
+        found.write_text(f'#!/bin/sh\nexec {PROGRAMS}/git-annex-shell "$@"\n')
+        found.chmod(0o755)
+        laptop.syncx("sync")
+        assert content(box) == [], "it is not looked for in every run"
+        laptop.config("syncx.retryInterval", "0.001s")
+        laptop.syncx("sync")
+        assert len(content(box)) == 1, "but now and then"

@@ -136,6 +136,11 @@ def learn_uuid(repo: Repository, remote: str, env: Mapping[str, str]) -> str:
     return complaints[-1] if complaints else ""
 
 
+def look_again(repo: Repository, remote: str, env: Mapping[str, str], patience: float) -> None:
+    """Let git-annex look whether there is a git-annex at a remote by now, and note it in .git/config."""
+    annex(repo, "enableremote", "--quiet", "--", remote, remote=remote, env=env, ok=range(256), stall=patience)
+
+
 def import_tree(repo: Repository, branch: str, remote: str) -> None:
     """Bring what changed in an import remote to refs/remotes/REMOTE/BRANCH; nothing is merged."""
     annex(repo, "import", "--quiet", f"--from={remote}", "--", branch, remote=remote, asks=True)

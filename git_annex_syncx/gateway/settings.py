@@ -157,6 +157,7 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
         push=flag("annex-push", True),
         readonly=flag("annex-readonly", False),
         ignore=flag("annex-ignore", False),
+        found_without=flag("annex-ignore", False) and flag("annex-ignore-auto", False),
         tracks_all=f"+refs/heads/*:refs/remotes/{name}/*" in fetched,
         other_refs=_others(name, fetched),
         push_urls=tuple(push_urls or (v.text or "" for v in values if v.key == key + "url")),

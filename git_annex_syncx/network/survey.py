@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, SyncxError
-from git_annex_syncx.gateway import annex, branch, files, git, objects
+from git_annex_syncx.gateway import annex, branch, files, git, objects, ssh
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.gateway.redact import without_passwords
@@ -129,12 +129,25 @@ def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
 def _complaints(told: Shared, settings: Settings) -> Iterator[str]:
     yield from (f"links log: {complaint}" for complaint in told.log.complaints)
     for remote in settings.remotes.values():
+        if remote.found_without:
+            yield f"{remote.name}: {without_annex(remote)}"
         if not (remote.uuid or remote.ignore or not remote.sync):
             yield (
                 f"the uuid of {remote.name} is not known yet, so no plan can use it: "
                 f"git annex-syncx sync -- {shlex.quote(remote.name)}; "
                 f"git config {shlex.quote(f'remote.{remote.name}.annex-ignore')} true says that it has none"
             )
+
+
+def without_annex(remote: Remote) -> str:
+    """What is to be said of a remote where git-annex has found no git-annex, and so ignores it."""
+    name = shlex.quote(remote.name)
+    reached = ssh.address(remote.url)
+    login = f" on the PATH of ssh {shlex.quote(reached[0])}" if reached else " there"
+    return (
+        f"no content travels there: git-annex finds no git-annex-shell{login}; put one there, then: git annex "
+        f"enableremote {name}; if it is to hold no content: git config --unset remote.{name}.annex-ignore-auto"
+    )
 
 
 def refresh(repo: Repository) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.gateway import git, history, transport, worktree
 from git_annex_syncx.gateway.outbox import Failure
 from git_annex_syncx.model import Remote
-from git_annex_syncx.phases import hold, settle
+from git_annex_syncx.phases import hold, settle, unused
 from git_annex_syncx.phases.hold import Pause
 from git_annex_syncx.phases.node import Node
 
@@ -45,7 +45,7 @@ class Status:
     variants: tuple[str, ...]  # paths that hold one of several versions, until the user has chosen
     paused: Mapping[str, Pause]  # remote, or empty for all automatic work
     signals: Mapping[str, int]  # what `watch` has heard: how many by what became of them
-    trouble: Mapping[str, str]  # address of a channel for signals -> what is wrong with it
+    trouble: Mapping[str, str]  # address of a channel for signals, or remote -> what is wrong with it
 
 
 def status(node: Node, remotes: Iterable[Remote]) -> Status:
@@ -53,6 +53,8 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
     head = worktree.require_head(node.repo)
     known = git.refs(node.repo)
     ours = known.get(f"refs/heads/{head.basis}")
+    remotes = tuple(remotes)
+    counts, trouble = _signals(node)
     failures, successes = node.outbox.failures(), node.outbox.last_successes()
     due = settle.pending(node, head.basis).due
 
@@ -85,11 +87,12 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
         tuple(failure for failure in failures if not failure.remote),
         tuple(os.fsdecode(path) for path in history.paths(node.repo, ours) if is_variant(path)) if ours else (),
         hold.pauses(node.outbox),
-        *_signals(node),
+        counts,
+        trouble | {remote.name: reason for remote in remotes if (reason := unused.reason(remote))},
     )
 
 
-def _signals(node: Node) -> tuple[Mapping[str, int], Mapping[str, str]]:
+def _signals(node: Node) -> tuple[dict[str, int], dict[str, str]]:
     """What `watch` has noted of the signals that it heard, and of channels that do not work."""
     try:
         told = json.loads(node.outbox.fact(SIGNALS) or "{}")

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import functools
 import logging
-import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.network.own import remember_speed
-from git_annex_syncx.phases import drops, exports, membership, patience, planning, room, upkeep
+from git_annex_syncx.phases import drops, exports, membership, patience, planning, room, unused, upkeep
 from git_annex_syncx.phases.dispatch import Order, Round, Run, end, look_afresh, next_round
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.merge import merge_annex_branches
@@ -57,7 +56,7 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
         yield from outsiders
         node, remotes, strangers = _acquainted(node, remotes)
         yield from strangers
-        yield from _not_verified(remotes)
+        yield from unused.told(remotes)
         run = Run(node, usable(node, remotes), order or Order())
         with _alone(run):
             changes = list(planning.tell_links(node, node.settings))
@@ -114,7 +113,8 @@ def _acquainted(node: Node, remotes: tuple[Remote, ...]) -> tuple[Node, tuple[Re
 
     git-annex is asked for them, which connects.
     """
-    if all(remote.uuid or remote.ignore for remote in remotes):
+    node = unused.looked_again(node, remotes)
+    if all(remote.uuid or remote.ignore for remote in remotes) and not any(r.found_without for r in remotes):
         return node, remotes, []
     node, strangers = reread(node), []
     for name in [remote.name for remote in remotes]:
@@ -143,17 +143,6 @@ def _ask(node: Node, remote: Remote) -> Outcome:
         )
     reason = f"git-annex does not know it yet: git annex-syncx push {name}, then transfer again"
     return Outcome("transfer", Result.WAITS, remote.name, reason=reason)
-
-
-def _not_verified(remotes: Iterable[Remote]) -> Iterator[Outcome]:
-    """What the user has to do first with a special remote that was enabled here, but made by somebody else."""
-    for remote in remotes:
-        if remote.unverified and not remote.ignore:
-            reason = (
-                "git-annex does not use it before you have said that it is the right place: "
-                f"git annex enableremote {shlex.quote(remote.name)} shows it, and the verifyremote command to run"
-            )
-            yield Outcome("transfer", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
 
 
 def usable(node: Node, remotes: Iterable[Remote]) -> tuple[Remote, ...]:
