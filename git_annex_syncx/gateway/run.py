@@ -21,6 +21,7 @@ from typing import Any
 import sh
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
+from git_annex_syncx.gateway.clock import STEP, awake
 from git_annex_syncx.gateway.interrupts import shielded
 
 log = logging.getLogger(__name__)
@@ -92,11 +93,11 @@ def run(
     Raises ProgramFailed, Stalled, UsageError where the program is missing.
     """
     heard: deque[bytes] = deque(maxlen=MOST_CHUNKS if limit is None else LAST_CHUNKS)
-    seen = [time.monotonic()]
+    seen = [awake()]
 
     def listen(chunk: str | bytes) -> None:
         if limit is None:
-            seen[0] = time.monotonic()
+            seen[0] = awake()
         heard.append(chunk.encode(ENCODING) if isinstance(chunk, str) else chunk)
 
     # Who watches for progress hears each byte as it comes, which costs.
@@ -236,8 +237,8 @@ def _watched(running: Any, seen: list[float], stall: float | None) -> Iterator[t
     stalled, ended = threading.Event(), threading.Event()
 
     def watch(patience: float) -> None:
-        while (left := seen[0] + patience - time.monotonic()) > 0:
-            if ended.wait(left):
+        while (left := seen[0] + patience - awake()) > 0:
+            if ended.wait(min(left, STEP)):
                 return
         stalled.set()
         end(running)
