@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from git_annex_syncx.reasons import shortened
+
 # What git says about its progress, which is no reason for anything.
 PROGRESS = re.compile(r"objects: +\d+%|^Total \d|Delta compression using|^Enumerating objects")
 # What git adds for people who do not know what a remote is, after the reason has been told.
@@ -79,6 +81,8 @@ class Stalled(ProgramFailed):
 
 def _last_words(stderr: str) -> str:
     """The lines of a program's stderr that tell why it gave up."""
+    if (short := shortened(stderr)) is not stderr:
+        return short
     lines = [
         line.strip() for line in stderr.replace("\r", "\n").split("\n") if line.strip() and not PROGRESS.search(line)
     ]

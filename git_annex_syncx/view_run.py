@@ -5,6 +5,7 @@ from __future__ import annotations
 import abc
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -25,6 +26,7 @@ STYLES = {
 }  # fmt: skip
 TROUBLE = (Result.FAILED,)
 MOST_FAILED = 10  # files that are named below the table
+MOST_ALIKE = 3  # files that are named one after another where they fail at one remote for the same reason
 
 
 class View(abc.ABC):
@@ -102,6 +104,7 @@ class PlainView(View):
     def __init__(self, all_of_it: bool) -> None:
         """`all_of_it`: show every outcome."""
         self.all_of_it = all_of_it
+        self._said: Counter[str] = Counter()
 
     def show(self, outcome: Outcome) -> None:
         """One line, when it is worth one."""
@@ -109,12 +112,18 @@ class PlainView(View):
             return
         where = f" {outcome.remote}" if outcome.remote else ""
         told = f"{outcome.event}{where}: {outcome.result.value}" + (f": {outcome.reason}" if outcome.reason else "")
-        say(told, outcome.advice)
+        if outcome.result not in TROUBLE or not self._said[told]:  # a phase may meet the same trouble again
+            say(told, outcome.advice)
+        self._said[told] += 1
 
     def progress(self, progress: Progress) -> None:
         """A file that failed; with -v each one that has moved."""
         if progress.state == "failed" or (self.all_of_it and progress.state in ("done", "skipped")):
             reason = f": {progress.reason}" if progress.reason else ""
+            alike = f"{progress.remote}{reason}"
+            self._said[alike] += progress.state == "failed"
+            if self._said[alike] > MOST_ALIKE and not self.all_of_it:
+                return  # how many they are is said in the end
             say(f"{progress.operation} {progress.remote}: {progress.file}: {progress.state}{reason}")
 
     def summary(self, command: str, tally: Tally) -> None:

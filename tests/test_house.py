@@ -19,6 +19,7 @@ FLOORS = [
     "network conflicts",
     "gateway manual",
     "model errors __init__",
+    "reasons",
 ]
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

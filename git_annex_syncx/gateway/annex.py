@@ -13,8 +13,10 @@ from typing import Any
 from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.gateway import extras, run
 from git_annex_syncx.gateway.git import Repository, without_probing
+from git_annex_syncx.reasons import shortened
 
 OLDEST = 20230126
+KNOWN, OLD = "supported repository versions", "upgrade supported from repository versions"
 CHATTER = re.compile(r"This could have failed because|^\w+: \d+ failed|^\(recording state|^\(merging ")
 ADJUSTMENTS = {
     "hidemissing": "--hide-missing", "unlockpresent": "--unlock-present",
@@ -48,9 +50,18 @@ def program() -> Path:
         raise UsageError("git-annex is not installed", f"install it, or: {extras.install('annex')}") from error
 
 
-def ask_version(repo: Repository) -> str:
-    """The version as git-annex prints it, such as 10.20261026-g351f69f."""
-    return annex(repo, "version", "--raw").out.decode().strip()
+def ask_version(repo: Repository, format_: str) -> str:
+    """The version as git-annex prints it, such as 10.20261026-g351f69f.
+
+    Raises UsageError where it does not know that version of a repository (annex.version).
+    """
+    told = dict(line.split(": ", 1) for line in annex(repo, "version").out.decode().splitlines() if ": " in line)
+    version = told.get("git-annex version", "")
+    known = f"{told.get(KNOWN, '')} {told.get(OLD, '')}".split()
+    if format_ and known and format_ not in known:
+        what = f"the repository has annex.version {format_}, which git-annex {version} does not know"
+        raise UsageError(what, "install a newer git-annex: pip install --upgrade 'git-annex-syncx[annex]'")
+    return version
 
 
 def require_version(version: str) -> None:
@@ -158,6 +169,7 @@ def export_tree(repo: Repository, branch: str, remote: str) -> tuple[int, dict[s
         raise ProgramFailed("git annex export", done.code, os.fsdecode(done.err), repo.home)
     failed = [one for one in told if not one.get("success", True)]
     why = {str(one.get("file")): "; ".join(one["error-messages"]) or str(one.get("note", "")) for one in failed}
+    why = {file: shortened(reason) for file, reason in why.items()}
     return len(told) - len(failed), why
 
 

@@ -14,6 +14,7 @@ from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.annex import CHATTER, IN_PROGRESS
 from git_annex_syncx.gateway.git import Repository, without_probing
 from git_annex_syncx.gateway.lasting import Talk
+from git_annex_syncx.reasons import shortened
 
 NOTE = re.compile(r"^(?:(?:from|to) .*\.\.\.\n?)+|\(Use --force to override this check.*\)")
 RATE = "SYNCX_RATE"  # a variable of the program's environment, for `git --config-env`
@@ -144,7 +145,7 @@ def _key(told: Mapping[str, Any]) -> str:
 
 
 def _why(messages: Iterable[str], key: str) -> tuple[State, str, int, str]:
-    lines = [line.strip() for message in messages for line in message.split("\n") if line.strip()]
+    lines = [line.strip() for line in shortened("\n".join(messages)).split("\n") if line.strip()]
     telling = [line for line in dict.fromkeys(lines) if not CHATTER.search(line)] or lines
     state = State.CARRIED if any(IN_PROGRESS.search(line) for line in telling) else State.FAILED
     return state, key, 0, "; ".join(telling[-3:]) or "git-annex says no more"
@@ -153,7 +154,7 @@ def _why(messages: Iterable[str], key: str) -> tuple[State, str, int, str]:
 def _last_words(code: int, err: bytes) -> str:
     if code == 0:
         return ""
-    lines = [line.strip() for line in os.fsdecode(err).split("\n") if line.strip()]
+    lines = [line.strip() for line in shortened(os.fsdecode(err)).split("\n") if line.strip()]
     telling = [line for line in lines if not CHATTER.search(line)]
     # Status 1 only says that some key failed, which the answers have said already.
     return "; ".join(telling[-3:]) or ("" if code == 1 else f"git-annex ended with exit status {code}")

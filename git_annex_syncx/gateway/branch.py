@@ -81,6 +81,17 @@ def choosy(repo: Repository, uuid: str) -> bool:
     return any(newest_lines(raw).get(uuid) for raw in logs(repo, names).values())
 
 
+def store_url(repo: Repository, uuid: str) -> str:
+    """Return the address of the server of an S3 or WebDAV remote; empty where its port is not certain."""
+    told = special_remotes(logs(repo, ["remote.log"])["remote.log"]).get(uuid, {})
+    scheme, port = told.get("protocol", ""), told.get("port", "")
+    if "url" in told or not told:
+        return told.get("url", "")
+    if "host" not in told:
+        return "https://s3.amazonaws.com"
+    return f"{scheme or 'http'}://{told['host']}" + (f":{port}" if port else "") if scheme or port else ""
+
+
 def shared_config(repo: Repository) -> dict[str, str]:
     """What `git annex config` has set for all repositories: key -> value."""
     return newest_values(logs(repo, ["config.log"])["config.log"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
+import functools
 import os
 import stat
 import tempfile
@@ -111,6 +113,23 @@ def make_directory(path: Path) -> Path:
     with writing(path):
         path.mkdir(exist_ok=True)
     return share(path)
+
+
+def is_read_only(path: Path) -> bool:
+    """Whether a path lies on a medium that can only be read, or is mounted so."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
+
+
+@functools.cache
+def passing_directory(_of: Path) -> Path:
+    """A directory that goes with this program, in place of one that cannot be made. Raises SyncxError."""
+    with writing(Path(tempfile.gettempdir())):
+        made = tempfile.TemporaryDirectory(prefix="git-annex-syncx-", ignore_cleanup_errors=True)
+    atexit.register(made.cleanup)
+    return Path(made.name)
 
 
 def share(path: Path) -> Path:

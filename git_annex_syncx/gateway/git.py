@@ -56,7 +56,12 @@ class Repository:
 
     @property
     def state_path(self) -> Path:
-        """Where syncx keeps what it must remember: never in an annex that is another repository's, by a link."""
+        """Where syncx keeps what it must remember: never in an annex that is another repository's, by a link.
+
+        Of a repository that can only be read, nothing outlives the run.
+        """
+        if files.is_read_only(self.common):
+            return files.passing_directory(self.common)
         annex = self.common / "annex"
         return (self.common if annex.is_symlink() else annex) / "syncx"
 
@@ -67,7 +72,7 @@ class Repository:
         Raises SyncxError.
         """
         path = self.state_path
-        if path.parent != self.common:
+        if path.parent == self.common / "annex":
             files.make_directory(path.parent)
         return files.make_directory(path)
 

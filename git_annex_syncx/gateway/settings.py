@@ -62,6 +62,7 @@ class Settings:
     notify: tuple[str, ...]  # Apprise addresses told of the latter
     signals: tuple[str, ...]  # addresses of channels
     annex_uuid: str
+    annex_format: str  # annex.version
     remotes: Mapping[str, Remote]
     groups: Mapping[str, tuple[str, ...]]  # remotes.GROUP of git
     unknown: tuple[str, ...] = ()  # what is to be said of keys that are no settings
@@ -119,6 +120,7 @@ def parse(values: list[Value]) -> Settings:
         notify=tuple(v.text for v in values if v.key == "syncx.notify" and v.text),
         signals=tuple(v.text for v in values if v.key == "syncx.signal" and v.text),
         annex_uuid=get("annex.uuid", "", str, ""),
+        annex_format=get("annex.version", "", str, "10"),
         remotes={name: remote for name in sorted(names) if (remote := _remote(name, values, last))},
         groups={
             v.key.removeprefix("remotes."): tuple((v.text or "").split())
@@ -165,6 +167,7 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
         sync_command=get_text("annex-sync-command"),
         cost=_convert(last[key + "annex-cost"], _cost, "175") if key + "annex-cost" in last else None,
         cost_command=get_text("annex-cost-command"),
+        web_store=flag("annex-s3", False) or flag("annex-webdav", False),
         directory=get_text("annex-directory"),
         removable=flag("syncx-removable", False) if key + "syncx-removable" in last else None,
         bwlimit=_convert(last[key + "syncx-bwlimit"], timetable, "08:00,512k 23:00,off")

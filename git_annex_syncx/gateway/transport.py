@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import random
 import re
@@ -34,6 +35,8 @@ LOST_REMOTE_REASONS = (
 )
 # What git-remote-annex says of a special remote that nobody has pushed git to yet.
 NOTHING_YET = b"No git repository found in this remote"
+READ_ONLY = "it cannot be written to: Read-only file system"
+RESERVE = 100_000_000  # bytes that git-annex leaves free where annex.diskreserve is not set
 CHECKED_OUT_REASONS = ("branch is currently checked out", "working directory has", "up-to-date check failed")
 
 # annex.uuid of repositories nearby, by their configuration file as it was then.
@@ -99,6 +102,8 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
     """Push all refspecs in one connection; each ref's fate. Raises where not even one was looked at."""
     require_present(repo, remote)
     _require_listening(settings, remote.push_url, remote)
+    if remote.path and _file_system(repo, remote.path).read_only:
+        raise SyncxError(READ_ONLY)
     for patience in CONFIG_LOCKED:
         done = _push(repo, settings, remote, spec)
         if done.code == 0 or b"could not lock config file" not in done.err:
@@ -222,6 +227,35 @@ def is_receiving(repo: Repository, remote: Remote, file_name: bytes) -> bool:
         return False
 
 
+def what_hinders(repo: Repository, remote: Remote, size: int) -> str:
+    """Why a directory remote took no file of that many bytes, where that can be seen from outside; else empty."""
+    place = remote.path or (Path(remote.directory) if remote.directory else None)
+    if place is None:
+        return ""
+    found = _file_system(repo, place)
+    if found.read_only:
+        return READ_ONLY
+    if found.free < size + RESERVE:
+        return f"not enough free space there: {found.free:,} bytes for {size:,} and what annex.diskreserve keeps free"
+    return ""
+
+
+@dataclass(frozen=True)
+class FileSystem:
+    """What a directory lies on: bytes that are free there."""
+
+    read_only: bool
+    free: float
+
+
+def _file_system(repo: Repository, place: Path) -> FileSystem:
+    try:
+        found = os.statvfs(repo.home / os.path.expanduser(place))
+    except OSError:
+        return FileSystem(False, math.inf)
+    return FileSystem(bool(found.f_flag & os.ST_RDONLY), found.f_bavail * found.f_frsize)
+
+
 def read_porcelain(out: bytes) -> tuple[RefReport, ...]:
     """The lines of `git push --porcelain`: flag TAB from:to TAB summary (reason)."""
     reports = []
@@ -283,15 +317,28 @@ def _options(settings: Settings) -> list[str]:
     return ["-c", "http.lowSpeedLimit=1", "-c", f"http.lowSpeedTime={max(1, round(settings.stall_timeout))}"]
 
 
+def require_answering(settings: Settings, url: str) -> None:
+    """Raise SyncxError where a server takes no connection in time; any other trouble git-annex meets and tells."""
+    parts = ssh.split(url)
+    if not parts or not parts.hostname or _through_proxy():
+        return
+    try:
+        where = (parts.hostname, parts.port or PORTS[parts.scheme])
+        socket.create_connection(where, timeout=settings.connect_timeout).close()
+    except TimeoutError as error:
+        raise SyncxError(f"{parts.netloc} does not answer: {error}", "check the network") from error
+    except (OSError, ValueError, KeyError):
+        return
+
+
+def _through_proxy() -> bool:
+    return any(k.lower().endswith("_proxy") for k in os.environ)
+
+
 def _require_listening(settings: Settings, url: str, remote: Remote) -> None:
     """Ask a web server for its port first: git itself would wait minutes for a dead one (ssh has a timeout)."""
     parts = ssh.split(url)
-    if (
-        parts is None
-        or parts.scheme not in PORTS
-        or not parts.hostname
-        or any(k.lower().endswith("_proxy") for k in os.environ)
-    ):
+    if parts is None or parts.scheme not in PORTS or not parts.hostname or _through_proxy():
         return
     try:
         port = parts.port or PORTS[parts.scheme]

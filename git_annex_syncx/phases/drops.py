@@ -9,15 +9,16 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import drives, ssh, transport
+from git_annex_syncx.gateway import clock, drives, ssh, transport
 from git_annex_syncx.gateway.batch import Answer, Batch, State, dropping
 from git_annex_syncx.gateway.key import is_key
 from git_annex_syncx.model import Need, Outcome, Remote, Result
 from git_annex_syncx.phases import needs
-from git_annex_syncx.phases.lane import MOST_UNREACHED, SILENT, UNREACHED
+from git_annex_syncx.phases.lane import MOST_HOPELESS, SILENT
 from git_annex_syncx.phases.needs import Look
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure, own_failure
+from git_annex_syncx.reasons import is_hopeless, mending
 
 log = logging.getLogger(__name__)
 
@@ -92,13 +93,13 @@ def _drop_from(node: Node, remote: Remote | None, keys: list[str], held: Mapping
     except SyncxError as error:
         return failure("drop", error, remote) if remote else own_failure("drop", error)
     kept = {a.key: a.reason for a in answers if a.state in (State.FAILED, State.CARRIED)}
-    lost = [reason for reason in kept.values() if UNREACHED.search(reason)]
+    lost = [reason for reason in kept.values() if is_hopeless(reason)]
     if lost:
         last_words = lost[0]
     gone = [a.key for a in answers if a.state is State.DONE]
     done, inventory = len(gone), needs.inventory(node)
     inventory.note_refusals(
-        {(key, uuid or ""): held.get(key, frozenset()) for key, why in kept.items() if not UNREACHED.search(why)}
+        {(key, uuid or ""): held.get(key, frozenset()) for key, why in kept.items() if not is_hopeless(why)}
     )
     inventory.count_drops({(key, uuid or ""): held.get(key, frozenset()) for key in gone})
     for key, reason in kept.items():
@@ -107,7 +108,8 @@ def _drop_from(node: Node, remote: Remote | None, keys: list[str], held: Mapping
     if kept:
         reason += (", " if reason else "") + f"{len(kept)} kept: {next(iter(kept.values()))}"
     if last_words and (lost or not answers):
-        return Outcome("drop", Result.FAILED, name, uuid, reason=last_words, seconds=time.monotonic() - begun)
+        seconds, advice = time.monotonic() - begun, mending(last_words, name)
+        return Outcome("drop", Result.FAILED, name, uuid, reason=last_words, advice=advice, seconds=seconds)
     result = Result.DONE if done else Result.SKIPPED if kept else Result.CURRENT
     details = {"dropped": done, "kept": len(kept)}
     return Outcome("drop", result, name, uuid, reason=reason, details=details, seconds=time.monotonic() - begun)
@@ -124,9 +126,9 @@ def _answers(node: Node, remote: Remote | None, keys: list[str], env: Mapping[st
         for key in filter(is_key, keys):
             batch.say(key)
         batch.finish()
-        while isinstance(answer := said.get(timeout=SILENT * node.settings.stall_timeout), Answer):
+        while isinstance(answer := clock.get(said, SILENT * node.settings.stall_timeout), Answer):
             answers.append(answer)
-            if sum(bool(UNREACHED.search(one.reason)) for one in answers[-MOST_UNREACHED:]) == MOST_UNREACHED:
+            if sum(is_hopeless(one.reason) for one in answers[-MOST_HOPELESS:]) == MOST_HOPELESS:
                 return answers, answer.reason
         return answers, answer
     except queue.Empty:

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import ssh, transport
 from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State, Way, copying
+from git_annex_syncx.gateway.clock import awake
 from git_annex_syncx.gateway.key import file_name, key_size
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure
 from git_annex_syncx.phases.rates import Meter, differs
 from git_annex_syncx.phases.routing import Leg
+from git_annex_syncx.reasons import is_hopeless
 
-# What git-annex says when it cannot reach a remote at all: then it makes no sense to try all other files there.
-UNREACHED = re.compile(r"unable to check |unable to connect|Lost connection|ssh: |is not accessible|timed out")
-VAGUE = re.compile(r"^failed to (?:send|retrieve) content[^;]*$")
-MOST_UNREACHED = 2  # in a row
+VAGUE = re.compile(r"^failed to (?:send|retrieve) content[^;]*$|^Transfer failed$")
+MOST_HOPELESS = 2  # failures in a row that would be the same for all files
 MOST_DEATHS = 3  # of its processes
 TINY = 1_000_000  # bytes of a file whose progress nobody needs to see
 GONE = "the content is not here any more; git annex fsck finds out"
@@ -74,9 +74,10 @@ class Lane:
     _batch: Batch | None = None
     _leaving: set[Batch] = field(default_factory=set)
     _draining: bool = False
-    _unreached: int = 0
+    _hopeless: list[str] = field(default_factory=list)  # why, in a row
     _deaths: int = 0
     _gave_up: str = ""
+    _hears: bool = False  # how much of a file has moved
     _seen: float = 0.0
     _started: float = 0.0
 
@@ -201,20 +202,21 @@ class Lane:
     def stalled(self, patience: float) -> list[Told]:
         """End a process that makes no progress.
 
-        A file that has moved as a whole is given time to be verified. Disks, and special remotes that tell of no
-        progress, are given much more.
+        A file that has moved as a whole is given time to be verified, a small one that goes to a store without a word
+        on the way the time that it takes. Disks, and special remotes that tell of no progress, are given much more.
         """
         if not self._flying or self._batch is None:
             return []
         sizes = {key: key_size(key) for key in self._flying}
         moving = any(0 < flight.bytes < sizes[key] for key, flight in self._flying.items())
         largest = max(sizes.values())
-        if self.tells or moving:
+        store = all(remote.web_store for remote in self.remotes)
+        if self.tells or moving or (store and self._hears):
             at_end = (sizes[key] for key, flight in self._flying.items() if flight.bytes >= sizes[key])
             patience += max(at_end, default=0) / VERIFYING
         else:
-            patience = SILENT * patience + largest / min(SLOWEST, self.pace.limit or SLOWEST)
-        if time.monotonic() - self._seen < patience:
+            patience = (1 if store else SILENT) * patience + largest / min(SLOWEST, self.pace.limit or SLOWEST)
+        if awake() - self._seen < patience:
             return []
         self._end()
         keys = list(self._flying)
@@ -262,7 +264,8 @@ class Lane:
         env = ssh.annex_connection(self.node.repo, self.node.settings, *self.remotes)
         heard = functools.partial(self.heard, self)
         # Of small files git-annex would say more than it sends; but a connection that hangs is seen by its silence.
-        words = copying(self.way, progress=self.tells or any(not 0 < size < TINY for size, _ in self._waiting))
+        self._hears = self.tells or any(not 0 < size < TINY for size, _ in self._waiting)
+        words = copying(self.way, progress=self._hears)
         self._batch = Batch(self.node.repo, words, self.way.remotes, env, heard, heard, pace)
 
     def owns(self, batch: Batch) -> bool:
@@ -289,7 +292,7 @@ class Lane:
         return told
 
     def _now(self) -> float:
-        now = time.monotonic()
+        now = awake()
         if self._flying:
             self.meter.seconds += min(now - self._seen, 60.0)
         self._seen = now
@@ -301,8 +304,8 @@ class Lane:
             size = key_size(answer.key)
             rest = max(0, size - flight.bytes)
             self.meter.bytes += rest
-            self.meter.arrived(size, time.monotonic() - flight.sent)
-            self.done, self._unreached = self.done + 1, 0
+            self.meter.arrived(size, awake() - flight.sent)
+            self.done, self._hopeless = self.done + 1, []
             return Told(answer.key, State.DONE, rest)
         if answer.state is State.CARRIED or self._taken(answer.key):
             self.carried += 1
@@ -312,8 +315,14 @@ class Lane:
             self.meter.bytes -= flight.bytes
             self.add(answer.key)
             return Told(answer.key, State.MOVING, -flight.bytes)
-        self._unreached = self._unreached + 1 if UNREACHED.search(answer.reason) else 0
-        return self._lost(answer.key, answer.reason, flight.bytes)
+        reason = self._why(answer)
+        self._hopeless = [*self._hopeless, reason] if is_hopeless(reason) else []
+        return self._lost(answer.key, reason, flight.bytes)
+
+    def _why(self, answer: Answer) -> str:
+        """Why a file did not arrive; of a directory git-annex may not say what can be seen from here."""
+        seen = VAGUE.search(answer.reason) and self.leg.operation == "push"
+        return (seen and transport.what_hinders(self.node.repo, self.remote, key_size(answer.key))) or answer.reason
 
     def _taken(self, key: str) -> bool:
         """Whether another one brings the key there already."""
@@ -322,8 +331,8 @@ class Lane:
 
     def _settled(self) -> list[Told]:
         """What is to be said once an answer is in: keys for which there was nothing to do, and who is given up."""
-        if self._unreached >= MOST_UNREACHED:
-            return self.give_up(f"{self.remote.name} cannot be reached")
+        if len(self._hopeless) >= MOST_HOPELESS:
+            return self.give_up(self._hopeless[-1])
         if not self._flying or len(self._flying) > self._nothings or self._waiting:
             return []
         keys = list(self._flying)

@@ -61,7 +61,7 @@ def open_node_of(repo: Repository) -> Node:
     if not settings.annex_uuid:
         raise UsageError(f"{repo.home} is a git repository without git-annex", "git annex init")
     outbox = Outbox(repo.state_dir / "outbox.sqlite", settings.retry_interval)
-    version = _annex_version(repo, outbox)
+    version = _annex_version(repo, outbox, settings.annex_format)
     annex.require_version(version)
     return Node(_without_surprises(repo, settings), settings, outbox, version)
 
@@ -159,17 +159,17 @@ def _without_surprises(repo: Repository, settings: Settings) -> Repository:
     )
 
 
-def _annex_version(repo: Repository, outbox: Outbox) -> str:
+def _annex_version(repo: Repository, outbox: Outbox, format_: str) -> str:
     """The version of git-annex, asked again only when the program changed (it takes longer than all else here)."""
     program = annex.program().resolve()
     found = program.stat()
-    key = f"annex {program} {found.st_mtime_ns} {found.st_size}"
+    key = f"annex {program} {found.st_mtime_ns} {found.st_size} {format_}"
     try:
         known = outbox.fact("annex-version") or ""
         if known.startswith(key + "\n"):
             return known.rpartition("\n")[2]
-        version = annex.ask_version(repo)
+        version = annex.ask_version(repo, format_)
         outbox.remember("annex-version", f"{key}\n{version}")
     except OutboxError:  # nothing can be remembered now; the phases will say so
-        return annex.ask_version(repo)
+        return annex.ask_version(repo, format_)
     return version

@@ -11,6 +11,7 @@ from dataclasses import replace
 from git_annex_syncx.errors import EXIT_FAILED, Away, Busy, Level, ProgramFailed, SyncxError
 from git_annex_syncx.gateway import run
 from git_annex_syncx.model import Outcome, Remote, Result
+from git_annex_syncx.reasons import mending
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,10 @@ def failure(event: str, error: SyncxError, remote: Remote | None = None) -> Outc
     """The outcome that tells of an error."""
     if isinstance(error, ProgramFailed):
         log.info("failed: %s in %s: exit %s: %s", error.command, error.directory, error.code, error.stderr.strip())
+    said = f"{error.what}\n{error.stderr}" if isinstance(error, ProgramFailed) else error.what
     result = RESULTS.get(type(error), Result.FAILED)
     name, uuid = (remote.name, remote.uuid) if remote else ("", None)
     details = {"soon": True} if error.soon and result is Result.FAILED else {}
-    return Outcome(event, result, name, uuid, reason=error.what, advice=error.advice, details=details)
+    return Outcome(
+        event, result, name, uuid, reason=error.what, advice=error.advice or mending(said, name), details=details
+    )

@@ -18,6 +18,7 @@ from git_annex_syncx.phases.parallel import each_remote, own_failure
 from git_annex_syncx.phases.push_refs import Sides
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
+BROKEN = "look at its disk, or at the store behind it: git ls-remote shows what it has"
 
 
 class LostRace(SyncxError):
@@ -170,9 +171,15 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
         reraise=True,
     )
 
+    news = False
+
     def once() -> Outcome:
+        nonlocal news
+        contested = {remote.tracking(r.ref.removeprefix("refs/heads/")) for r in reports if r.fate is Fate.LOST}
+        known = git.refs(node.repo, f"refs/remotes/{remote.name}/")
         transport.fetch(node.repo, node.settings, remote, node.branches)
         before = git.refs(node.repo)
+        news = news or any(known.get(ref) != before.get(ref) for ref in contested)
         details: Mapping[str, object] = {}
         if pushing.records:
             merge.merge_annex_branches(node, pushing.merging.remotes)
@@ -186,7 +193,13 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
             reports.extend(lost.reports)
             raise
 
-    return _with_earlier(tries(once), reports)
+    try:
+        return _with_earlier(tries(once), reports)
+    except LostRace as lost:
+        if news or not lost.reports or len(remote.push_urls) > 1:
+            raise
+        why = "; ".join(sorted({r.reason for r in lost.reports if r.fate is Fate.LOST}))
+        raise SyncxError(f"{remote.name} does not take it, though nobody else has pushed: {why}", BROKEN) from lost
 
 
 def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:

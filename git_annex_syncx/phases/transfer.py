@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import functools
 import logging
+import shlex
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,7 @@ from git_annex_syncx.phases.push import push_records
 from git_annex_syncx.phases.rates import averaged, measured
 from git_annex_syncx.phases.routing import Leg, waiting_for
 from git_annex_syncx.phases.traffic import Traffic, Work
+from git_annex_syncx.reasons import mending
 
 log = logging.getLogger(__name__)
 
@@ -255,7 +257,7 @@ def _result(remote: Remote, lanes: list[Lane], seconds: float) -> Outcome:
     told += [f"{_many(len(failed))} failed: {'; '.join(reasons)}"] * bool(failed)
     return Outcome(
         "transfer", result, remote.name, remote.uuid, seconds=seconds, reason=", ".join(told),
-        advice="the next run tries again" if failed else "",
+        advice=(mending("; ".join(reasons), remote.name) or "the next run tries again") if failed else "",
         details={"files": done, "bytes": moved, "failed": len(failed), "carried": carried},
     )  # fmt: skip
 

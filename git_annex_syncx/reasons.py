@@ -1,0 +1,97 @@
+"""What programs say when they fail: the reason in a line, whether it holds for all files, and what mends it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+# The exceptions of Haskell's libraries, which git-annex passes on whole: pattern -> what is to be said.
+KNOWN = tuple(
+    (re.compile(pattern, re.DOTALL), told)
+    for pattern, told in (
+        (r's3ErrorCode = "(\w+)", s3ErrorMessage = "([^"]*)"', r"\1: \2"),
+        (r'statusCode = (\d{3}), statusMessage = "([^"]*)"', r"\1 \2"),
+        (r'ConnectionRestricted "([^"]*)"', r"\1"),
+        (r"ConnectionFailure [^\n]*?\(([A-Z][^()\n]*)\)", r"\1"),
+        (r"Push prevented due to an unverified", "git-annex pushes nothing while a special remote is not verified"),
+        (r"\bNoResponseDataReceived\b|\bIncompleteHeaders\b", "the connection was ended without an answer"),
+        (r"[\s(](?:ConnectionTimeout|ResponseTimeout)\)*\s*$", "no answer in time"),
+        (r"InvalidStatusLine", "what answers there is no web server"),
+        (r"HandshakeFailed \(?(.{1,200})", r"TLS: \1"),
+        (r"HttpExceptionRequest .*\}\s*(.{1,200})$", r"\1"),
+        (r"^\s*unable to check (\S+)\s*$", r"\1 cannot be reached"),
+        (r"resource vanished \(([^()]*)\)", r"connection lost: \1"),
+        (
+            r'user error \(gpg \[.*"--decrypt".*\] exited',
+            "gpg cannot decrypt: No secret key, or none that it may use",
+        ),
+        (r"not enough free space, need ([^(\n;]+\w)", r"not enough free space there, need \1"),
+        (r"No space left on device|Disk quota exceeded", r"no room is left there: \g<0>"),
+        (r"Read-only file system", r"it cannot be written to: \g<0>"),
+        (
+            r"(git config --global --add safe\.directory .+?)\s*(?:;|\n|$)",
+            r"git does not trust it, as it is another user's: \1",
+        ),
+    )
+)
+SERVER = re.compile(r'^ *host += "([^"]+)"\s+port += (\d+)', re.MULTILINE)
+# What is no matter of one file: it makes no sense to try all others.
+HOPELESS = re.compile(
+    r"unable to check |cannot be reached|unable to connect|Lost connection|ssh: |is not accessible|timed out|"
+    r"onnection refused|onnection lost|onnection reset|unreachable|No route to host|Name or service not known|"
+    r"ended without an answer|no answer in time|no web server|TLS: |cannot decrypt|cannot be written to|"
+    r"does not trust it|is at unsupported version|"
+    r"\b(?:401|403|407|502|503|504) [A-Z]|"
+    r"(?:NoSuchBucket|InvalidBucketName|InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|AllAccessDisabled|"
+    r"ExpiredToken|InvalidToken|RequestTimeTooSkewed|AccountProblem|NotSignedUp): "
+)
+DENIED = re.compile(
+    r"\b40[13] [A-Z]|(?:InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|(?:Expired|Invalid)Token): "
+)
+UNVERIFIED = re.compile(r"due to an unverified special remote\..*?: (git-annex verifyremote [^\n;]+)")
+TRUST = re.compile(r"git config --global --add safe\.directory ([^\n;]+)")
+DAV = "WebDAV"
+WEBDAV_LOGIN = ": WEBDAV_USERNAME=... WEBDAV_PASSWORD=..."
+S3_LOGIN = ", in S3: AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=..."
+
+MENDING = {
+    "NoSuchBucket": "make the bucket anew; git annex fsck --fast --from {name} then finds what is lost",
+    "RequestTimeTooSkewed": "set the clock of this computer",
+    "cannot decrypt": "import the secret key that git annex info {name} names, or let gpg-agent know its passphrase",
+    "cannot be written to": "make it writable, or if it is to stay so: git config remote.{name}.annex-readonly true",
+    "no room is left": "make room there; the next run tries again",
+    "free space": "make room there; the next run tries again",
+    "unsupported version": "install a newer git-annex on this computer",
+    "Transfer failed": "look there for room, and whether it may only be read (GIT_ANNEX_SHELL_READONLY); if that is "
+    "meant: git config remote.{name}.annex-readonly true",
+}
+
+
+def shortened(message: str) -> str:
+    """Return what a message tells; one of a kind that is not known, or that is short, as it is."""
+    for pattern, told in KNOWN:
+        if found := pattern.search(message):
+            short = " ".join(found.expand(told).split())
+            if server := SERVER.search(message):
+                kind = f"{DAV} " if "hDav" in message else ""
+                short = f"{kind}{server[1]}:{server[2]}: {short}"
+            return short
+    return message
+
+
+def is_hopeless(reason: str) -> bool:
+    """Return whether what failed would fail for all other files too."""
+    return HOPELESS.search(reason) is not None
+
+
+def mending(reason: str, remote: str) -> str:
+    """Return what mends it at a remote, or empty where nobody knows."""
+    name = shlex.quote(remote)
+    if found := UNVERIFIED.search(reason):
+        return found[1].replace("git-annex", "git annex", 1)
+    if found := TRUST.search(reason):
+        return f"if you trust it: git config --global --add safe.directory {found[1].strip()}"
+    if DENIED.search(reason):
+        login = WEBDAV_LOGIN if DAV in reason else S3_LOGIN
+        return f"set its credentials anew{login} git annex enableremote {name}"
+    return next((advice.format(name=name) for part, advice in MENDING.items() if part in reason), "")
