@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from network import THOROUGH, Network, Node
 from sshd import Proxy, Sshd, wait_until
+from watching import halted
 
 KILLS = 5 * THOROUGH
 
@@ -36,6 +37,11 @@ def keys_on_disk(node: Node) -> set[str]:
 def keys_in_store(store: Path) -> set[str]:
     """The same of a special remote of type directory."""
     return {path.name for path in store.rglob("*") if path.is_file() and path.parent.name == path.name}
+
+
+def under_way(receiver: Node) -> set[str]:
+    """The keys of which a bare repository has received a part."""
+    return {path.name for path in (receiver.path / "annex" / "tmp").glob("SHA256*") if path.stat().st_size}
 
 
 def located(node: Node) -> dict[str, set[str]]:
@@ -570,12 +576,11 @@ def test_carrier_that_does_not_move_is_waited_for_once(net: Network) -> None:
     connect(net, (laptop, server), (laptop, nas), (server, nas))
     laptop.config("remote.nas.annex-cost", "500")
     make_known(laptop, server)
-    laptop.config("syncx.patience", "3s")
     laptop.syncx("transfer")
     assert (len(keys_on_disk(server)), len(keys_on_disk(nas))) == (1, 0)
     laptop.syncx("transfer")
     assert len(keys_on_disk(nas)) == 0, "not before its time"
-    time.sleep(3.1)
+    laptop.config("syncx.patience", "0.1s")
     laptop.syncx("transfer")
     assert len(keys_on_disk(nas)) == 1
     laptop.commit_annexed({"two": "2\n"})
@@ -591,13 +596,14 @@ def test_two_carriers_at_once(net: Network, lan: tuple[Node, Node, Node]) -> Non
     desktop.config("syncx.patience", "0")
     laptop.config("remote.nas.annex-bwlimit", "1MB")
     running = laptop.start("--json", "transfer", "nas")
-    time.sleep(2)
-    second = desktop.syncx("transfer", "nas", ok=None)
+    wait_until(lambda: under_way(nas))
+    with halted(laptop):
+        [key] = under_way(nas)
+        second = desktop.syncx("transfer", "nas")
+    assert second.event("transfer", "nas")["carried"] == 1, "both were at it"
+    assert key not in {event.get("key") for event in second.events}
     out, _ = running.communicate(timeout=120)
     assert running.returncode == 0, out.decode()
-    told = second.event("transfer", "nas")
-    assert told["result"] in ("skipped", "done", "current"), second.out
-    assert second.code == 0
     assert keys_on_disk(nas) == keys_on_disk(laptop)
 
 
@@ -606,8 +612,9 @@ def test_two_runs_in_one_repository(lan: tuple[Node, Node, Node]) -> None:
     laptop.commit_annexed({"big": os.urandom(3_000_000)})
     laptop.config("remote.nas.annex-bwlimit", "1MB")
     running = laptop.start("transfer", "nas")
-    time.sleep(1.5)
-    assert laptop.syncx("transfer", "nas").event("transfer")["result"] == "busy"
+    wait_until(lambda: under_way(nas))
+    with halted(laptop):
+        assert laptop.syncx("transfer", "nas").event("transfer")["result"] == "busy"
     running.communicate(timeout=60)
     assert keys_on_disk(nas) == keys_on_disk(laptop)
 
@@ -634,18 +641,14 @@ def test_no_process_is_left(lan: tuple[Node, Node, Node], how: object) -> None:
     laptop.commit_annexed({"big": os.urandom(5_000_000)})
     laptop.config("remote.nas.annex-bwlimit", "500kB")
     running = laptop.start("--json", "transfer", "nas")
-    time.sleep(2.0)
-    assert git_annex_processes(laptop), "it is at work"
+    wait_until(lambda: under_way(nas))
     if isinstance(how, signal.Signals):
         running.send_signal(how)
     else:
         assert running.stdout
         running.stdout.close()
     assert running.wait(timeout=30) == 130
-    deadline = time.monotonic() + 5
-    while git_annex_processes(laptop) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert git_annex_processes(laptop) == []
+    wait_until(lambda: not git_annex_processes(laptop))
     laptop.git("config", "--unset", "remote.nas.annex-bwlimit")
     laptop.syncx("transfer", "nas")
     assert keys_on_disk(nas) == keys_on_disk(laptop)
@@ -675,13 +678,14 @@ def test_killed_at_random_moments(lan: tuple[Node, Node, Node]) -> None:
 
 
 def test_file_that_goes_while_it_waits(lan: tuple[Node, Node, Node]) -> None:
-    laptop, _, _nas = lan
+    laptop, _, nas = lan
     laptop.commit_annexed({"big": os.urandom(3_000_000), "bigger": os.urandom(4_000_000)})
     laptop.config("remote.nas.annex-bwlimit", "1MB")
     laptop.config("syncx.transferJobs", "1")
     running = laptop.start("--json", "transfer", "nas")
-    time.sleep(1.0)
-    laptop.annex("drop", "--force", "--quiet", "bigger")
+    wait_until(lambda: under_way(nas))
+    with halted(laptop):
+        laptop.annex("drop", "--force", "--quiet", "bigger")
     out, _ = running.communicate(timeout=60)
     events = [json.loads(line) for line in out.splitlines()]
     assert running.returncode == 1
@@ -712,7 +716,7 @@ def test_speed_is_measured_and_told(lan: tuple[Node, Node, Node]) -> None:
     (told,) = laptop.syncx("map").events
     (link,) = (k for k in told["links"] if k["owner"] == uuid_of(laptop) and k["remote"] == uuid_of(nas))
     assert link["latency_ms"] > 0
-    assert link["bytes_per_second"] is None or link["bytes_per_second"] > 1e6
+    assert link["bytes_per_second"] > 1e5
 
 
 # Over ssh
@@ -745,7 +749,7 @@ def test_limit_holds_over_ssh_with_parallel_transfers(far: tuple[Node, Node, Ssh
         rate = (proxy.sent - before) / (time.monotonic() - begun)
         running.communicate(timeout=60)
     # On a busy machine it may be slower, faster it may not be.
-    assert 0.5 * 1024**2 <= rate <= 1.1 * 1024**2
+    assert 0.3 * 1024**2 <= rate <= 1.1 * 1024**2
     assert keys_on_disk(server) == keys_on_disk(laptop)
 
 

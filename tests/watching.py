@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -103,6 +104,38 @@ def _below(pid: int) -> bool:
         return any((task / "children").read_text() for task in (PROCESSES / str(pid) / "task").iterdir())
     except OSError:
         return True
+
+
+@contextlib.contextmanager
+def halted(node: Node) -> Iterator[None]:
+    """The programs at work in a repository stand still meanwhile, with all that they hold."""
+    pids = [pid for pid in map(int, filter(str.isdigit, os.listdir(PROCESSES))) if _works_in(pid, node.path)]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def _works_in(pid: int, place: Path) -> bool:
+    try:
+        return Path(os.readlink(PROCESSES / str(pid) / "cwd")).is_relative_to(place)
+    except OSError:
+        return False
+
+
+def seconds_to_start(node: Node) -> float:
+    """How long the program takes to start and end here and now, the measure of how busy the machine is."""
+    begun = time.monotonic()
+    node.run("git-annex-syncx", "--version")
+    return time.monotonic() - begun
+
+
+def received(place: Path, key: str) -> int:
+    """How many bytes of a key a bare repository has received so far."""
+    return max((file.stat().st_size for file in place.glob(f"annex/**/*{key}") if file.is_file()), default=0)
 
 
 def trigger(node: Node, kind: str) -> None:
