@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 
 import pytest
 from network import Network, Node, sample
@@ -25,7 +26,11 @@ def several(net: Network, number: int) -> tuple[Node, list[Node]]:
 
 def all_at_once(nodes: list[Node], *args: str) -> list[list[dict[str, object]]]:
     """Run syncx in all nodes at the same moment; their events."""
-    running = [node.start("--json", *args) for node in nodes]
+    return ended([node.start("--json", *args) for node in nodes])
+
+
+def ended(running: Sequence[subprocess.Popen[bytes]]) -> list[list[dict[str, object]]]:
+    """Their events, when none of them has crashed."""
     ended = [(process, *process.communicate(timeout=120)) for process in running]
     for process, _, err in ended:
         assert process.returncode in (0, 1), err.decode()
@@ -168,11 +173,22 @@ def test_whoever_was_reached_before_the_merge_gets_it_too(net: Network) -> None:
 @pytest.mark.parametrize("command", sample(["sync", "push"], 1))
 def test_two_processes_in_one_repository_do_no_harm(net: Network, command: str) -> None:
     hub, (mine, theirs) = several(net, 2)
+    hook, received, go_on = hub.path / "hooks" / "pre-receive", hub.path / "received", hub.path / "go-on"
     for turn in range(2):
         ahead = theirs.commit({f"theirs{turn}.txt": "theirs"})
         theirs.syncx("push")
         made = mine.commit({f"mine{turn}.txt": "mine"})
-        all_at_once([mine, mine, mine], *([command, "--no-content"] if command == "sync" else [command]))
+        hook.write_text(
+            "#!/bin/sh\ntouch received\nfor n in $(seq 800); do test -e go-on && exit; sleep 0.05; done\n"
+        )
+        hook.chmod(0o755)
+        running = [mine.start("--json", command, *["--no-content"][: command == "sync"]) for _ in range(3)]
+        wait_until(received.exists, 60)
+        assert [one.poll() for one in running] == [None] * 3, "all are at it while one of them pushes"
+        go_on.touch()
+        ended(running)
+        for path in (hook, received, go_on):
+            path.unlink()
         mine.syncx("push")
         for commit in (ahead, made):
             assert hub.contains(commit, "main")
