@@ -11,6 +11,8 @@ import re
 
 # A newline or NUL is allowed there too, but no key with one can be told to a batch process.
 KEY = re.compile(rb"([^-\n\0]+)((?:-s\d+)?(?:-m\d+)?(?:-S\d+)?(?:-C\d+)?)--([^\n\0]*)")
+SIZE = re.compile(r"[^-]+-s([0-9]+)-")
+ZEROS = re.compile(r"(-[smSC])0+(?=[0-9])")
 LONGEST_EXTENSION = 64  # bytes with the dot, of keys whose backend ends with E
 OBJECTS = b"/annex/objects/"
 MORE = b"/annex/"  # each further line of a pointer holds this
@@ -25,16 +27,13 @@ def is_key(text: str) -> bool:
 
 def key_size(key: str) -> int:
     """The size in bytes that stands in a key, 0 where none does."""
-    found = _parsed(os.fsencode(key))
-    size = re.match(rb"-s(\d+)", found[2]) if found else None
-    return int(size[1]) if size else 0
+    found = SIZE.match(key)
+    return int(found[1]) if found else 0
 
 
 def key_of(name: bytes) -> str:
     """The key that a file of the branch or of the objects directory is named for."""
-    if b"%" in name or b"&" in name:
-        name = re.sub(rb"&(.?)", lambda found: ESCAPED.get(found[1], found[1]), name.replace(b"%", b"/"))
-    return os.fsdecode(name)
+    return os.fsdecode(_unescaped(name))
 
 
 def file_name(key: str) -> bytes:
@@ -55,14 +54,22 @@ def named_in(blob: bytes) -> bytes:
     *more, last = rest.split(b"\n")
     if last or not all(MORE in line for line in more):
         return b""
-    return name if is_key(key_of(name)) else b""
+    return name if _parsed(_unescaped(name)) else b""
 
 
 def key_named(name: bytes) -> str:
     """The key that a name found by named_in() means: zeros before its numbers count for nothing."""
     key = key_of(name)
+    if not ZEROS.search(key):
+        return key
     backend, dashes, rest = key.partition("--")
-    return re.sub(r"(-[smSC])0+(?=\d)", r"\1", backend) + dashes + rest
+    return ZEROS.sub(r"\1", backend) + dashes + rest
+
+
+def _unescaped(name: bytes) -> bytes:
+    if b"%" not in name and b"&" not in name:
+        return name
+    return re.sub(rb"&(.?)", lambda found: ESCAPED.get(found[1], found[1]), name.replace(b"%", b"/"))
 
 
 def _parsed(key: bytes) -> re.Match[bytes] | None:
