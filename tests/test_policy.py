@@ -63,6 +63,7 @@ def test_each_thing_that_decides_is_looked_at_anew(
     told = {name: (change(), asks_anew())[1] for name, change in changes.items()}
     assert told == dict.fromkeys(changes, True)
     laptop.commit({"plain.txt": "plain\n"})
+    laptop.config("annex.jobs", "2")
     assert not asks_anew(), "what has nothing to do with it costs nothing"
 
 
@@ -95,10 +96,14 @@ def test_no_more_is_sent_than_fits(net: Network) -> None:
     assert ran.event("transfer", "drive")["files"] == 2
     told = ran.event("waiting")
     assert (told["result"], told["files"]) == ("waits", 3) and "no room at drive" in told["reason"]
+    assert laptop.syncx("sync").event("waiting")["files"] == 3, "it is said as long as it is so"
     held = laptop.annex("find", "--in=drive").out.split()
     assert len(held) == 2
     drive.annex("drop", "--quiet", "--force", "--key", laptop.annex("lookupkey", held[0]).out.strip())
     drive.annex("info", "--fast", "--quiet")
-    assert laptop.syncx("sync").event("transfer", "drive")["files"] == 1, "room was made"
+    ran = laptop.syncx("sync")
+    assert ran.event("transfer", "drive")["files"] == 1, "room was made"
+    assert ran.event("waiting")["files"] == 3
     laptop.annex("maxsize", "drive", "1gb")
     assert laptop.syncx("sync").event("transfer", "drive")["files"] == 3
+    assert "no room" not in laptop.syncx("sync").out

@@ -156,13 +156,14 @@ def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, n
     if before.rooms != now.rooms and room.asks_all_again(world, before.rooms, now.rooms):
         return False
     private = locations.private(node.repo, world.own) if node.settings.private else {}
+    waiting = _waiting_for_room(known, world) if before.rooms != now.rooms else []
     keys = (
         moved.keys()
         | described
         | private.keys()
         | known.keys_of(names)
         | {name.key for name in names.values() if name}
-        | (_waiting_for_room(known, world) if before.rooms != now.rooms else set())
+        | {need.key for need in waiting}
     )
     if len(keys) > MOST_CHANGES:
         return False
@@ -171,14 +172,17 @@ def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, n
     files = _files_now(known, keys, names)
     others = locations.of_keys(node.repo, now.annex, files.keys() - moved.keys())
     held = _held(node, world, (*moved.items(), *others), private)
-    known.update(now, names, keys, list(_needs(node, world, files, held)), described)
+    found: Iterable[Need] = _needs(node, world, files, held)
+    if waiting := [need for need in waiting if need.key in files and need.key not in moved]:
+        found = room.still_waiting(found, waiting, room.asking(world), room.read(now.rooms))
+    known.update(now, names, keys, list(found), described)
     return True
 
 
-def _waiting_for_room(known: Inventory, world: World) -> set[str]:
+def _waiting_for_room(known: Inventory, world: World) -> list[Need]:
     """What was to go to those who are asked again when others have got something."""
     asking = room.asking(world)
-    return {need.key for need in known.needs() if need.targets & asking}
+    return [need for need in known.needs() if need.targets & asking]
 
 
 def _files_now(known: Inventory, keys: Collection[str], changed: Mapping[bytes, Name | None]) -> Files:

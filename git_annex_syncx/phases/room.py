@@ -6,7 +6,7 @@ git-annex answers for each file as if it were the only one: of five files that f
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.gateway import annex
 from git_annex_syncx.gateway.key import key_size
@@ -35,11 +35,16 @@ def written(known: Rooms) -> str:
     return json.dumps(sorted(known.items())) if known else ""
 
 
+def read(text: str) -> Rooms:
+    """What written() wrote."""
+    return dict(json.loads(text or "[]"))
+
+
 def asks_all_again(world: World, before: str, now: str) -> bool:
     """Whether somebody may want what was not wanted before: room was made, or content moves as others fill."""
     if any(world.wishes.rebalances(uuid) for uuid in world.choosy):
         return True
-    old, new = dict(json.loads(before or "[]")), dict(json.loads(now or "[]"))
+    old, new = read(before), read(now)
     return old.keys() != new.keys() or any(new[uuid] > room for uuid, room in old.items())
 
 
@@ -58,6 +63,25 @@ def fitting(needs: Iterable[Need], known: Rooms, whose: Collection[str]) -> tupl
                 free[uuid] -= size
         found.append(Need(need.key, need.holders, need.targets - full, need.unwanted) if full else need)
     return found, left
+
+
+def still_waiting(
+    found: Iterable[Need], before: Iterable[Need], whose: Collection[str], known: Rooms
+) -> Iterator[Need]:
+    """The needs, with targets of `before` for whose keys there is no more room: of them git-annex says nothing now.
+
+    Not where somebody else of those who are asked wants the key instead.
+    """
+    left = {}
+    for need in before:
+        size = key_size(need.key)
+        full = frozenset(uuid for uuid in need.targets & set(whose) if size > known.get(uuid, size))
+        left[need.key] = Need(need.key, need.holders, full, need.unwanted)
+    for need in found:
+        was = left.pop(need.key, need)
+        more = frozenset() if need.targets & set(whose) else was.targets
+        yield Need(need.key, need.holders, need.targets | more, need.unwanted)
+    yield from (need for need in left.values() if need.targets)
 
 
 def told(world: World, left: Left) -> list[tuple[str, str]]:
