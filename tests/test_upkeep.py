@@ -48,4 +48,7 @@ def test_adjusted_branches_show_what_has_come(net: Network) -> None:
     desktop.annex("wanted", "here", "exclude=h")
     desktop.syncx("sync")
     assert (desktop.path / "h").is_symlink(), "what has gone is shown too"
+    desktop.annex("get", "--quiet", "h")
+    desktop.syncx("sync", "--no-content")
+    assert not (desktop.path / "h").is_symlink(), "whoever has brought it"
     assert desktop.head("main") == laptop.head("main")

@@ -20,7 +20,10 @@ UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST, FASTEST = 100 * 365 * 86400.0, 2.0**60  # seconds; bytes a second; beyond, no date and no number can follow
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
 OFF: Timetable = ()
-OF_ANNEX = re.compile(r"annex\.|remote\..*\.annex-", re.DOTALL)
+# All of git-annex's settings but those that only say what is done, and how: others may decide what is wanted.
+OF_ANNEX = re.compile(
+    r"annex\.(?!sync|autocommit|resolvemerge|backend|jobs)|remote\..*\.annex-(?!sync|cost|bwlimit)", re.DOTALL
+)
 RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE | re.ASCII)
 
 

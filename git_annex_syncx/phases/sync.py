@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.gateway import branch, obstacles, worktree
 from git_annex_syncx.model import Event, Outcome, Remote, Result
-from git_annex_syncx.phases import move, planning
+from git_annex_syncx.phases import move, planning, upkeep
 from git_annex_syncx.phases.dispatch import Order
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
@@ -79,6 +79,7 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish, order: Order | None 
     if wants_content(node, wish) or any(not remote.uuid for remote in reached):
         again = push(node, (remote for remote in reached if remote.name in pushed))
         yield from (outcome for outcome in again if outcome.result is not Result.CURRENT)
+    yield from upkeep.refresh_adjusted(node)  # also what git-annex itself has brought
 
 
 def _wants_commit(node: Node, wish: Wish) -> bool:

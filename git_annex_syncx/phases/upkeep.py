@@ -28,7 +28,7 @@ def follow_migrations(node: Node) -> Iterator[Outcome]:
 def refresh_adjusted(node: Node) -> Iterator[Outcome]:
     """Let an adjusted branch that hides or unlocks files by what is here show what has come and what has gone."""
     head = git.head(node.repo)
-    if head and annex.shows_presence(head.branch):
+    if head and not node.only_annex and annex.shows_presence(head.branch):
         yield from _once(node, "refresh", _refresh)
 
 
