@@ -53,6 +53,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, help="how many at once")
     parser.add_argument("--against", choices=PROGRAMS, default="syncx", help="what is compared with git-annex")
     parser.add_argument("--known", type=Path, metavar="DIRECTORY", help="keeps how scenarios ended with git-annex")
+    parser.add_argument("--keep", type=Path, metavar="DIRECTORY", help="leave the repositories of ours there")
     parser.add_argument("--reduce", action="store_true", help="make the scenario smaller while it shows the same")
     parser.add_argument(
         "--verbose", action="store_true", help="print scripts and ends of those without difference too"
@@ -79,6 +80,8 @@ def _told(options: argparse.Namespace, scenario: Scenario) -> Verdict:
     """Tell one in a directory of its own, in memory where there is some."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     known = options.known and options.known / hashlib.sha256(str(scenario).encode()).hexdigest()[:16]
+    if options.keep:
+        return differences(scenario, options.keep / str(scenario.seed), PROGRAMS[options.against], known)
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None, prefix="differential-") as root:
         return differences(scenario, Path(root), PROGRAMS[options.against], known)
 

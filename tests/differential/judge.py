@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from network import Ran
 
 from .state import Judge, Reading, Told
-from .world import World
+from .world import Place, World
 
 
 @dataclass(frozen=True)
@@ -104,30 +104,27 @@ def is_silent(ran: Ran) -> bool:
 
 def left_undone(world: World, name: str) -> list[str]:
     """What git-annex at a repository would move now, by what it knows and with those that are there."""
-    node, own = world.places[name].node, world.places[name]
-    here, left = own.held(), []
-    for remote in node.git("remote").out.split():
+    place, left = world.places[name], []
+    here = place.held()
+    for remote in place.node.git("remote").out.split():
         other = world.places[remote]
         if not other.present or other.kind == "export":
             continue
         if not other.uuid:
             left += [f"send {key} to {remote}, which nobody has asked who it is" for key in sorted(here)]
         elif other.held() - here or here - other.held():
-            left += [
-                f"get {f} from {remote}"
-                for f in _moves(world, name, own.uuid, f"--in={other.uuid}", "--not --in=here")
-            ]
-            left += [
-                f"send {f} to {remote}"
-                for f in _moves(world, name, other.uuid, "--in=here", f"--not --in={other.uuid}")
-            ]
+            left += [f"get {file} from {remote}" for file in _wanted(place, place.uuid, other.uuid)]
+            left += [f"send {file} to {remote}" for file in _wanted(place, other.uuid, place.uuid)]
     return left
 
 
-def _moves(world: World, name: str, wanting: str, *where: str) -> list[str]:
-    node = world.places[name].node
-    logs = "".join(node.git("show", f"git-annex:{log}", ok=None).out
-                   for log in ("preferred-content.log", "required-content.log"))  # fmt: skip
-    expression = [f"--want-get-by={wanting}"] if wanting in logs else []
-    options = [word for part in where for word in part.split()]
-    return node.annex("find", "--branch=refs/heads/main", *options, *expression, ok=None).out.splitlines()
+def _wanted(asked: Place, wanting: str, holding: str) -> list[str]:
+    """Files that one of two repositories wants and the other holds, as git-annex at one place sees it."""
+    log = {name: asked.node.git("show", f"git-annex:{name}.log", ok=None).out
+           for name in ("group", "preferred-content", "required-content")}  # fmt: skip
+    if any(wanting in line and "transfer" in line for line in log["group"].splitlines()):
+        return []  # it only passes things on
+    has_one = wanting in log["preferred-content"] + log["required-content"]
+    options = [f"--want-get-by={wanting}"] if has_one else []
+    where = (f"--in={holding}", "--not", f"--in={wanting}")
+    return asked.node.annex("find", *where, *options, ok=None).out.splitlines()

@@ -73,7 +73,8 @@ class Judge:
             path = place.node.path if place.present else place.away
             self.node.git("fetch", "--quiet", str(path), f"+refs/heads/*:refs/remotes/{place.name}/*", ok=None)
         self.node.annex("init", "--quiet", "judge")
-        self.node.git("update-ref", BRANCH, self._settled_tip(), ok=None)
+        # Checked out: without the file at its place git-annex knows no key for what an expression says of copies.
+        self.node.git("reset", "--quiet", "--hard", self._settled_tip())
 
     def __enter__(self) -> Judge:
         return self
@@ -121,7 +122,13 @@ class Judge:
     def wants(self, name: str, key: str) -> bool:
         """Whether a repository that lacks a key of the settled tree wants it; without any expression it wants all,
         also where nobody has asked yet who it is."""
+        if self.only_passes_on(name):
+            return False
         return not self.has_expression(name) or key in self.asked(name, "get")
+
+    def only_passes_on(self, name: str) -> bool:
+        """Whether a repository is in group transfer: ours sends content through it only where that is the way."""
+        return name in self.uuids and "transfer" in self.log("group.log").get(self.uuids[name], "").split()
 
     def read(self) -> Reading:
         places = self.world.places
