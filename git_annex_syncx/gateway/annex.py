@@ -202,11 +202,12 @@ def ask_sizes(repo: Repository) -> dict[str, tuple[int, int | None]]:
     return {one["uuid"]: (one["size"].get("size") or 0, one["size"].get("maxsize")) for one in told}
 
 
-def matching(repo: Repository, tree: str, condition: str, uuid: str) -> Counter[str]:
+def matching(repo: Repository, tree: str, condition: str, uuid: str, env: Mapping[str, str]) -> Counter[str]:
     """key -> at how many paths of a tree a repository wants to get (`--want-get-by`) or drop it (`--want-drop-by`).
 
     Presence does not matter, and the repository need not be a remote. For one without an expression the answer is
-    wrong: it would get nothing and drop everything.
+    wrong: it would get nothing and drop everything. Where the work tree of `repo` lacks a file, conditions on its key
+    (copies, sizes) never hold; `scratch_worktree.showing` makes one that has it.
     """
     words = ("find", f"--branch={tree}", f"{condition}={uuid}", "--format=${key}\\000")
-    return Counter(os.fsdecode(key) for key in annex(repo, *words).out.split(b"\0") if key)
+    return Counter(os.fsdecode(key) for key in annex(repo, *words, env=env).out.split(b"\0") if key)

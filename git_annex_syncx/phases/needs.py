@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.errors import ProgramFailed, UsageError
-from git_annex_syncx.gateway import annex, branch, git, history, locations, objects
+from git_annex_syncx.gateway import annex, branch, git, history, locations, objects, scratch_worktree
 from git_annex_syncx.gateway.inventory import Cursor, Inventory
 from git_annex_syncx.gateway.locations import Name
 from git_annex_syncx.model import Entry, Need
@@ -267,7 +267,8 @@ def _asked(node: Node, files: Files, keys: Iterable[str], condition: str, uuid: 
     if not entries:
         return {}
     tree = objects.change_tree(node.repo, objects.empty_tree(node.repo), entries)
-    return annex.matching(node.repo, tree, condition, uuid)
+    with scratch_worktree.showing(node.repo, entries) as (repo, env):
+        return annex.matching(repo, tree, condition, uuid, env)
 
 
 def _remembering(function: Callable[[frozenset[str]], frozenset[str]]) -> Callable[[frozenset[str]], frozenset[str]]:

@@ -1,0 +1,51 @@
+"""What an expression wants is the same wherever it is asked: in a bare repository, and of files that are hidden."""
+
+from __future__ import annotations
+
+from network import Network, Node
+
+
+def lies_at(node: Node) -> set[str]:
+    """First words of the content that lies in a repository with a work tree."""
+    found = (path for path in (node.path / ".git/annex/objects").rglob("*") if path.is_file())
+    return {path.read_bytes().split()[0].decode() for path in found}
+
+
+def wish(node: Node, of: Node, wanted: str, group: str = "") -> None:
+    if group:
+        node.annex("group", "--quiet", of.name, group)
+    node.annex("wanted", "--quiet", of.name, wanted)
+
+
+def test_copies_and_sizes_count_where_no_work_tree_shows_the_file(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"docs/x.bin": "x", "docs/big.bin": "big " * 1000})
+    laptop.annex("unlock", "--quiet", "docs/big.bin")
+    laptop.git("commit", "--quiet", "--all", "--message", "unlock")
+    hub = net.clone(laptop, "hub", bare=True)
+    hub.git("remote", "remove", "origin")
+    first, second, small = (net.clone(laptop, name) for name in ("first", "second", "small"))
+    for drive in (first, second, small):
+        net.connect((hub, drive), (laptop, drive))
+    net.connect((laptop, hub))
+    laptop.annex("sync", "--quiet", "--no-content")
+    for drive in (first, second):
+        wish(laptop, drive, "standard", "archive")
+    wish(laptop, small, "smallerthan=1kb")
+    laptop.annex("copy", "--quiet", "--to", "hub")
+    laptop.annex("copy", "--quiet", "--to", "first")
+    laptop.annex("sync", "--quiet", "--no-content", "hub")
+
+    hub.syncx("transfer")
+    assert lies_at(first) == {"x", "big"}
+    assert lies_at(second) == set(), "the other archive has it"
+    assert lies_at(small) == {"x"}
+
+    hiding = net.clone(laptop, "hiding")
+    net.connect((hiding, hub), (hiding, second))
+    hiding.annex("group", "--quiet", "here", "manual")
+    hiding.annex("wanted", "--quiet", "here", "standard")
+    hiding.annex("adjust", "--quiet", "--hide-missing")
+    assert not (hiding.path / "docs/x.bin").is_symlink()
+    said = hiding.syncx("plan").out
+    assert "second" not in said, "nothing is to go there"
