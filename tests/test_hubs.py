@@ -20,6 +20,14 @@ def plain(net: Network, name: str, *options: str) -> Node:
     return node
 
 
+def cloned(hub: Node, name: str, *options: str) -> Node:
+    """A clone by git itself, then initialised, whose remote is called hub."""
+    node = Node(hub.net, name, hub.net.root / name)
+    hub.git("clone", "--quiet", "--origin", "hub", *options, str(hub.path), str(node.path))
+    node.annex("init", "--quiet", name)
+    return node
+
+
 def hook(node: Node, name: str, lines: str) -> None:
     """Write a hook of a bare repository."""
     file = node.path / "hooks" / name
@@ -243,11 +251,11 @@ def test_a_clone_whose_head_names_no_branch_is_told_which_there_is(net: Network)
     net.connect((laptop, hub))
     laptop.syncx("push")
     hub.git("symbolic-ref", "HEAD", "refs/heads/master")
-    clone = net.clone(hub, "clone")
+    clone = cloned(hub, "clone")
     said = clone.syncx("sync", "--no-content").event("merge")
     assert said["result"] == "waits"
     told, _, way_out = said["reason"].rpartition(": ")
-    assert told == "HEAD names master, which does not exist; hub.git has main"
+    assert told == "HEAD names master, which does not exist; hub has main"
     clone.run(*shlex.split(way_out))
     assert clone.syncx("sync", "--no-content").event("merge")["result"] == "current"
     assert clone.read("a.txt") == b"a"
@@ -260,9 +268,7 @@ def test_a_branch_that_one_side_has_renamed_is_told(net: Network) -> None:
     laptop.commit({"a.txt": "a"})
     net.connect((laptop, hub))
     laptop.syncx("push")
-    desktop = Node(net, "desktop", net.root / "desktop")
-    laptop.git("clone", "--quiet", "--origin", "hub", "--branch", "master", str(hub.path), str(desktop.path))
-    desktop.annex("init", "--quiet", "desktop")
+    desktop = cloned(hub, "desktop", "--branch", "master")
     desktop.git("branch", "--quiet", "-m", "master", "main")
     desktop.commit({"b.txt": "b"})
     hub.git("branch", "feature", "master")  # others' own branches are no news
@@ -285,6 +291,10 @@ def test_a_basis_that_another_work_tree_has_open_does_not_move(net: Network) -> 
     desktop = net.clone(laptop, "desktop")
     desktop.annex("adjust", "--unlock", "--quiet")
     desktop.git("worktree", "add", "--quiet", str(net.root / "side"), "main")
+    side = Node(net, "side", net.root / "side")
+    side.commit({"s.txt": "s"})  # what is made there comes here: main does not move under anybody
+    desktop.syncx("merge")
+    assert desktop.read("s.txt") == b"s"
     before = desktop.head("main")
     laptop.commit({"b.txt": "b"})
     event = desktop.syncx("sync", "--no-content", ok=1).event("merge")

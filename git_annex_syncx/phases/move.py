@@ -42,11 +42,11 @@ def propagate(repo: Repository, head: Head) -> None:
     """
     if not head.adjusted or not behind_adjusted(repo, head):
         return
-    _require_not_elsewhere(repo, head)
     worktree.require_no_commit(repo)
     basis, adjusted = position(repo, head) or "", history.value(repo, f"refs/heads/{head.branch}") or ""
     adjusting, start = history.adjusted_from(repo, adjusted)
     if not adjusting:  # a view
+        _require_not_elsewhere(repo, head)
         annex.propagate_adjusted(repo)
     elif adjusting == adjusted and history.is_ancestor(repo, start, basis):
         _hand_over(repo, head, start, basis)
@@ -56,6 +56,7 @@ def propagate(repo: Repository, head: Head) -> None:
 
 def _propagate(repo: Repository, head: Head, start: str, basis: str, commits: bool) -> None:
     """Carry the commits that follow `start` on the adjusted branch, if there are any, to its basis."""
+    _require_not_elsewhere(repo, head)
     if not history.is_ancestor(repo, basis, start):
         keep_received(repo, head, basis)
     # git-annex's own note of the basis, on which it puts the commits; it moves the branch where that is the same.
@@ -141,6 +142,7 @@ def _move_ref(repo: Repository, head: Head, ours: str | None, target: str) -> No
 
 
 def _move_adjusted(repo: Repository, head: Head, ours: str | None, target: str) -> None:
+    _require_not_elsewhere(repo, head)
     _hand_over(repo, head, ours or objects.empty_tree(repo), target)
     if position(repo, head) != target:
         raise worktree.Moved(head.basis)
@@ -152,7 +154,6 @@ def _hand_over(repo: Repository, head: Head, old: str, new: str) -> None:
     It would stop half way at a local change, even at one that is the same: none may be in the way. It is told the
     commit: by itself it would take synced/BASIS and delete it, with what is being pushed there at that moment.
     """
-    _require_not_elsewhere(repo, head)
     obstacles.refuse(sorted(obstacles.in_the_way(repo, objects.diff(repo, old, new))))
     worktree.require_branch(repo, head.branch)
     atwork.intend(repo, new)

@@ -238,8 +238,9 @@ def _results(run: Run, begun: float) -> Iterator[Outcome]:
         elif end(run, remote.uuid or "") is None and remote.name in run.away:
             yield run.away[remote.name]
         elif remote.uuid not in known:
-            reason = "nothing of it is known here yet: git annex-syncx pull"
-            yield Outcome("transfer", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
+            words = ("git", "annex-syncx", "pull" if remote.pull else "push", remote.name)
+            reason = f"nothing of it is known here yet: {shlex.join(words)}"
+            yield Outcome("transfer", Result.WAITS, remote.name, remote.uuid, reason=reason)
         else:
             yield Outcome("transfer", Result.CURRENT, remote.name, remote.uuid)
 
