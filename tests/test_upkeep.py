@@ -46,7 +46,13 @@ def test_adjusted_branches_show_what_has_come(net: Network) -> None:
     desktop.syncx("sync")
     assert (desktop.path / "h").is_file() and not (desktop.path / "h").is_symlink()
     desktop.annex("wanted", "here", "exclude=h")
-    desktop.syncx("sync")
+    with (desktop.path / "h").open("a") as file:
+        file.write("mine\n")
+    told = desktop.syncx("sync", "--no-commit").event("refresh")
+    assert told["result"] == "waits" and told["reason"].endswith(": h"), "a change of the user's comes first"
+    desktop.write("h", "h\n")
+    assert desktop.git("status", "--porcelain").out == ""
+    desktop.syncx("sync", "--no-commit")
     assert (desktop.path / "h").is_symlink(), "what has gone is shown too"
     desktop.annex("get", "--quiet", "h")
     desktop.syncx("sync", "--no-content")

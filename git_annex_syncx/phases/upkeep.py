@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, branch, git, history, worktree
+from git_annex_syncx.gateway import annex, branch, git, history, obstacles, worktree
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Outcome, Result
+from git_annex_syncx.phases import needs
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import own_failure
 
@@ -37,10 +38,12 @@ def _once(node: Node, event: str, action: Callable[[Node], Outcome | None]) -> I
     if node.outbox.fact(event) == _state(node):
         return
     try:
-        if told := action(node):
-            yield told
+        told = action(node)
     except SyncxError as error:
-        yield own_failure(event, error)
+        told = own_failure(event, error)
+    if told:
+        yield told
+    if told and told.result is not Result.DONE:
         return
     with contextlib.suppress(OutboxError):
         node.outbox.remember(event, _state(node))
@@ -69,9 +72,18 @@ def _refresh(node: Node) -> Outcome | None:
     begun = time.monotonic()
     with worktree.merge_lock(node.repo):
         head = worktree.require_ready(node.repo)
+        if changed := _changed_here(node):
+            reason = f"{head.branch} is made anew when this is committed: {obstacles.shown(changed)}"
+            return Outcome("refresh", Result.WAITS, reason=reason)
         before = history.value(node.repo, "HEAD")
         annex.refresh_adjusted(node.repo, head.branch)
     if history.value(node.repo, "HEAD") == before:
         return None
     reason = f"{head.branch} shows what is here now"
     return Outcome("refresh", Result.DONE, reason=reason, seconds=time.monotonic() - begun)
+
+
+def _changed_here(node: Node) -> list[bytes]:
+    """Annexed files with changes of the user's: git-annex would move the branch and stop half way at them."""
+    known = needs.inventory(node)
+    return [path for path in obstacles.local_changes(node.repo) if known.keys_of([path])]
