@@ -88,6 +88,7 @@ class Remote:
     ssh_options: str = ""
     cost: float | None = None  # annex-cost, where the user set it
     cost_command: str = ""
+    rsync_url: str = ""  # of a special remote of type rsync
     web_store: bool = False  # of type S3 or webdav: git-annex itself speaks HTTP with it
     directory: str = ""  # of a special remote of type directory
     removable: bool | None = None  # syncx-removable, where the user set it

@@ -15,7 +15,8 @@ from typing import ClassVar
 
 import pytest
 from network import Network, Node
-from sshd import wait_until
+from servers import require
+from sshd import Proxy, wait_until
 
 from git_annex_syncx import reasons
 
@@ -105,6 +106,19 @@ def test_a_store_that_refuses(net: Network) -> None:
     with black_hole(port):
         told = laptop.syncx("transfer", ok=1).event("transfer", "dav")
         assert f"127.0.0.1:{port} does not answer" in told["error"]
+
+
+def test_a_dead_host_behind_rsync(net: Network) -> None:
+    require("rsync")
+    laptop = net.create("laptop")
+    laptop.annex("initremote", "--quiet", "rs", "type=rsync", "rsyncurl=127.0.0.1:rs", "encryption=none")
+    laptop.commit_annexed({f"{n}.bin": f"{n}" * 20_000 for n in range(FILES)})
+    laptop.config("syncx.connectTimeout", "1s")
+    with Proxy(None) as dead:
+        laptop.config("remote.rs.annex-ssh-options", f"-p {dead.port}")
+        told = laptop.syncx("transfer", ok=1).event("transfer", "rs")
+        assert told["failed"] == FILES
+        assert 0 < dead.connections < 2 * FILES, "three for a file that is tried"
 
 
 S3 = (

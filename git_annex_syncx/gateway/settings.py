@@ -170,6 +170,7 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
         sync_command=get_text("annex-sync-command"),
         cost=_convert(last[key + "annex-cost"], _cost, "175") if key + "annex-cost" in last else None,
         cost_command=get_text("annex-cost-command"),
+        rsync_url=get_text("annex-rsyncurl"),
         web_store=flag("annex-s3", False) or flag("annex-webdav", False),
         directory=get_text("annex-directory"),
         removable=flag("syncx-removable", False) if key + "syncx-removable" in last else None,

@@ -41,7 +41,7 @@ def annex_connection(repo: Repository, settings: Settings, *remotes: Remote) -> 
     options = {
         f"remote.{remote.name}.annex-ssh-options": f"{' '.join(words)} {remote.ssh_options}"
         for remote in remotes
-        if (words := _words(repo, settings, remote, remote.url))
+        if (words := _words(repo, settings, remote, remote.url or remote.rsync_url))
     }
     return configured(options | NO_CACHING) if options else {}
 

@@ -143,10 +143,12 @@ def without_annex(remote: Remote) -> str:
     """What is to be said of a remote where git-annex has found no git-annex, and so ignores it."""
     name = shlex.quote(remote.name)
     reached = ssh.address(remote.url)
-    login = f" on the PATH of ssh {shlex.quote(reached[0])}" if reached else " there"
+    lack = "git-annex finds no repository of its own there; when there is one"
+    if reached:
+        lack = f"git-annex finds no git-annex-shell on the PATH of ssh {shlex.quote(reached[0])}; put one there, then"
     return (
-        f"no content travels there: git-annex finds no git-annex-shell{login}; put one there, then: git annex "
-        f"enableremote {name}; if it is to hold no content: git config --unset remote.{name}.annex-ignore-auto"
+        f"no content travels there: {lack}: git annex enableremote {name}; "
+        f"if it is to hold no content: git config --unset remote.{name}.annex-ignore-auto"
     )
 
 
