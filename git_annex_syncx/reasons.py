@@ -61,6 +61,7 @@ MENDING = {
     "cannot be written to": "make it writable, or if it is to stay so: git config remote.{name}.annex-readonly true",
     "no room is left": "make room there; the next run tries again",
     "free space": "make room there; the next run tries again",
+    "does not answer": "check the network; the next run tries again",
     "unsupported version": "install a newer git-annex on this computer",
     "Transfer failed": "look there for room, and whether it may only be read (GIT_ANNEX_SHELL_READONLY); if that is "
     "meant: git config remote.{name}.annex-readonly true",

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, branch, transport
+from git_annex_syncx.gateway import annex, transport
 from git_annex_syncx.gateway.batch import Way
 from git_annex_syncx.model import Need, Outcome, Remote, Timetable
 from git_annex_syncx.network.own import link_cost
@@ -177,8 +177,6 @@ def end(run: Run, uuid: str) -> Remote | None:
         try:
             if time.monotonic() - run.seen.get(remote.name, -math.inf) > GLANCE:
                 transport.require_present(run.node.repo, remote)
-                if remote.web_store and remote.name not in run.seen:
-                    transport.require_answering(run.node.settings, branch.store_url(run.node.repo, remote.uuid or ""))
         except SyncxError as error:
             run.away[remote.name] = failure("transfer", error, remote)
             continue

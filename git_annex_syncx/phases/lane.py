@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import heapq
 import re
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import ssh, transport
+from git_annex_syncx.gateway import branch, ssh, transport
 from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State, Way, copying
 from git_annex_syncx.gateway.clock import awake
 from git_annex_syncx.gateway.key import file_name, key_size
@@ -77,6 +78,7 @@ class Lane:
     _hopeless: list[str] = field(default_factory=list)  # why, in a row
     _deaths: int = 0
     _gave_up: str = ""
+    _unanswered: str = ""  # what a store said to a connection: nothing
     _hears: bool = False  # how much of a file has moved
     _seen: float = 0.0
     _started: float = 0.0
@@ -207,6 +209,9 @@ class Lane:
         """
         if not self._flying or self._batch is None:
             return []
+        if self._unanswered:
+            self._end()
+            return self.give_up(self._unanswered)
         sizes = {key: key_size(key) for key in self._flying}
         moving = any(0 < flight.bytes < sizes[key] for key, flight in self._flying.items())
         largest = max(sizes.values())
@@ -266,7 +271,17 @@ class Lane:
         # Of small files git-annex would say more than it sends; but a connection that hangs is seen by its silence.
         self._hears = self.tells or any(not 0 < size < TINY for size, _ in self._waiting)
         words = copying(self.way, progress=self._hears)
+        for store in (remote for remote in self.remotes if remote.web_store):
+            threading.Thread(target=self._knock, args=(store,), daemon=True).start()
         self._batch = Batch(self.node.repo, words, self.way.remotes, env, heard, heard, pace)
+
+    def _knock(self, store: Remote) -> None:
+        """Find out, beside git-annex, which waits long for it, whether a store takes connections."""
+        repo = self.node.repo
+        try:
+            transport.require_answering(self.node.settings, branch.store_url(repo, store.uuid or ""))
+        except SyncxError as error:
+            self._unanswered = error.what
 
     def owns(self, batch: Batch) -> bool:
         """Whether a process is the one in hand."""
