@@ -107,6 +107,11 @@ def test_who_says_nothing_wants_all() -> None:
 # Logs
 
 
+@pytest.mark.parametrize("lines", ["1s 1 u\nxs 0 u\n", "xs 0 u\n1s 1 u\n", "s 0 u\n1 1 u\n- 0 u\n"])
+def test_a_line_with_a_bad_date_counts_for_nothing(lines: str) -> None:
+    assert locations._parser()(lines.encode()) == {"u"}
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("10X"), st.sampled_from("abc"))))
 def test_the_newest_line_of_each_repository_holds(lines: list[tuple[int, str, str]]) -> None:
     log = "".join(f"{when}.5s {status} {uuid}\n" for when, status, uuid in lines).encode()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_annex_syncx.network.graph import Link, Network, Place, from_networkx, network, to_networkx
-from git_annex_syncx.network.plan import Plan, Question, plan
+from git_annex_syncx.network.plan import Plan, Question, alternatives, plan
 from git_annex_syncx.network.roads import RELAY_PENALTY, REMOVABLE_PENALTY, roads, roads_of_graph
 
 relaxed = settings(deadline=None, max_examples=150)  # a busy machine is no failure
@@ -355,3 +355,13 @@ def test_two_ways_to_one_place_count_each_in_its_direction() -> None:
     assert ask(net, {"a"}, {"b"}).cost == 200.0
     assert ask(net, {"b"}, {"a"}).cost == 100.0
     assert len(net.links) == 2
+
+
+def test_other_ways_to_a_target_the_best_one_first() -> None:
+    net = network(
+        [Place("a"), Place("b"), Place("drive", removable=True), Place("other"), Place("t")],
+        [Link("a", "t", 100), Link("t", "b", 50), Link("drive", "t", 10), Link("other", "t", 1)],
+    )
+    asked = Question(frozenset({"a", "b", "drive"}), frozenset({"t"}))
+    ways = alternatives(roads(net), asked, "t")
+    assert ways == [("b", "t"), ("a", "a"), ("drive", "drive")], "source and who executes it"

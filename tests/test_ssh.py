@@ -40,7 +40,7 @@ def connections(nas: tuple[Node, Node, Proxy], sshd: Sshd, *args: str) -> int:
 
 
 def test_one_connection_a_run_and_none_for_nothing(nas: tuple[Node, Node, Proxy], sshd: Sshd) -> None:
-    laptop, bare, _ = nas
+    laptop, bare, proxy = nas
     assert connections(nas, sshd, "push") == 1, "the first one, in which the uuid is learned"
     assert laptop.git("config", "remote.nas.annex-uuid").out == bare.git("config", "annex.uuid").out
     assert connections(nas, sshd, "push") == 0
@@ -50,6 +50,13 @@ def test_one_connection_a_run_and_none_for_nothing(nas: tuple[Node, Node, Proxy]
     assert connections(nas, sshd, "pull") == 1
     laptop.commit({"c.txt": "c"})
     assert connections(nas, sshd, "sync", "--no-content") == 1
+
+    config = sshd.root / "ssh_config"
+    config.write_text(f"Host near\n\tHostName 127.0.0.1\n\tPort {proxy.port}\nHost *\n" + config.read_text())
+    laptop.git("remote", "set-url", "nas", f"near:{bare.path}")
+    made = laptop.commit({"d.txt": "d"})
+    assert connections(nas, sshd, "sync", "--no-content") == 1
+    assert bare.head("main") == made, "by an address as scp has it"
 
 
 def test_a_lost_race_stays_in_its_connection(nas: tuple[Node, Node, Proxy], sshd: Sshd, net: Network) -> None:

@@ -10,11 +10,13 @@ import pytest
 from network import Network, Node
 
 from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.model import Remote
 from git_annex_syncx.network import links
 from git_annex_syncx.network.graph import Link
 from git_annex_syncx.network.links import Line
-from git_annex_syncx.network.own import remember_speed
+from git_annex_syncx.network.own import _latency, remember_speed
 
+FAR, NEAR = 100.0, 10.0  # milliseconds
 LOG = "git-annex:syncx-links.log"
 
 
@@ -310,3 +312,15 @@ def test_the_map_and_the_plan_are_for_people_too(chain: list[Node]) -> None:
     assert "laptop (here)" in shown and "desktop" in shown
     told = laptop.run("git-annex-syncx", "plan", "--from", "laptop").out
     assert "laptop (here) has it" in told and "desktop: push by laptop, 100" in told
+
+
+@pytest.mark.parametrize(
+    ("host", "latency"),
+    [
+        ("nas.local", NEAR), ("nas.lan", NEAR), ("nas.home", NEAR), ("nas.internal", NEAR), ("nas", NEAR),
+        ("192.168.1.7", NEAR), ("[fd00::7]", NEAR), ("8.8.8.8", FAR), ("[2001:4860::8]", FAR),
+        ("example.org", FAR), ("local.example.org", FAR), ("atlan", NEAR), ("at.atlan", FAR),
+    ],
+)  # fmt: skip
+def test_how_far_a_host_is_until_it_is_measured(host: str, latency: float) -> None:
+    assert _latency(Remote("nas", f"ssh://me@{host}/srv/annex", "")) == latency

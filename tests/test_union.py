@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import subprocess
 import time
 from collections import Counter
 
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_annex_syncx.conflicts.check import lines_of
-from git_annex_syncx.conflicts.union import unite
+from git_annex_syncx.conflicts.union import United, _longest, unite
 
 FEW = st.lists(st.sampled_from([b"a", b"b", b"c", b"", b"}", b"x y", b"\xff\xfe"]), max_size=12)
 TEXT = st.builds(lambda lines, end: b"\n".join(lines) + end, FEW, st.sampled_from([b"", b"\n"]))
@@ -101,6 +103,63 @@ def test_a_side_that_changed_nothing_has_no_say(one, two):
 def test_changes_that_do_not_overlap_are_merged(base, one, two, united):
     assert unite(one, two, base).content == united
     assert unite(one, two, base).clean
+
+
+@pytest.mark.parametrize(
+    ("base", "one", "two", "united"),
+    [
+        (b"", b"x\ny\nz\n", b"y\nz\nw\n", b"x\ny\nz\nw\n"),
+        (b"a\nb\nc\n", b"a\n1\nc\n", b"a\n2\nc\n", b"a\n2\n1\nc\n"),
+        (b"a\n", b"{\n1\n}\na\n", b"{\n2\n}\na\n", b"{\n2\n1\n}\na\n"),
+        (b"a\nb\n", b"b\na\nb\n", b"a\nb\na\n", b"b\na\nb\na\n"),
+        (None, b"1\n2\n1\n", b"2\n1\n2\n", b"2\n1\n2\n1\n"),
+        (None, b"x\r\ny\r\n", b"x\r\nz", b"x\r\ny\r\nz\r\n"),
+        (b"1\n2\n3\n4\n", b"1\n4\n", b"1\n2\nthree\n4\n5\n", b"1\n2\nthree\n4\n5\n"),
+    ],
+)
+def test_all_versions_of_the_program_unite_alike(base, one, two, united):
+    """Nodes of different versions must make the same bytes: what is changed here is a new format."""
+    assert unite(one, two, base).content == united
+
+
+def test_where_git_merges_cleanly_so_do_we(tmp_path):
+    lucky, clean = random.Random(3), 0
+    for number in range(60):
+        base = [b"%d\n" % n if number % 2 else lucky.choice([b"a\n", b"b\n", b"}\n"]) for n in range(12)]
+        sides = [_edited(lucky, base) for _ in range(2)]
+        names = [tmp_path / name for name in ("one", "base", "two")]
+        texts = [b"".join(lines) for lines in (sides[0], base, sides[1])]
+        for path, text in zip(names, texts, strict=True):
+            path.write_bytes(text)
+        merged = subprocess.run(("git", "merge-file", "-p", "-q", *names), capture_output=True, check=False)
+        if merged.returncode == 0:
+            clean += 1
+            assert unite(texts[0], texts[2], texts[1]) == United(merged.stdout, True), f"{number} of seed 3"
+    assert clean > 20
+
+
+def _edited(lucky, lines):
+    lines = list(lines)
+    for _ in range(lucky.randint(0, 3)):
+        at = lucky.randint(0, len(lines))
+        lines[at : at + lucky.randint(0, 2)] = [lucky.choice([b"x\n", b"y\n", b"}\n"])] * lucky.randint(0, 2)
+    return lines
+
+
+@given(FEW, FEW)
+def test_as_many_lines_are_matched_as_can_be(one, two):
+    def most(one, two):  # by trying all
+        if not one or not two:
+            return 0
+        if one[0] == two[0]:
+            return 1 + most(one[1:], two[1:])
+        return max(most(one[1:], two), most(one, two[1:]))
+
+    one, two = one[:6], two[:6]
+    found = _longest(one, two)
+    assert all(one[i] == two[j] for i, j in found)
+    assert all(a < c and b < d for (a, b), (c, d) in itertools.pairwise(found))
+    assert len(found) == most(one, two)
 
 
 def test_changes_that_overlap_stand_one_after_the_other():
