@@ -250,7 +250,7 @@ def transfer(
     node, chosen, skipped, paths = _paths_after(options, words, excepted)
     if paths and order["all_keys"]:
         raise click.UsageError("--all and PATH exclude each other: --all is for keys that have no path")
-    asked = Order(paths, **order)
+    asked = Order(paths, outside=len(words) == len(paths), **order)
     if dry_run:
         view_transfer.show_loads(preview(node, chosen, asked), options.as_json)
     else:
@@ -294,7 +294,7 @@ def sync(
     node, chosen, skipped = _chosen(options, remotes, excepted)
     chosen = cheapest(node, chosen) if fast else chosen
     below = tuple(tree_path(node, options.path, path) for path in paths if not all_keys)
-    order = Order(below, all_keys=all_keys, drop=drop, bwlimit=bwlimit)
+    order = Order(below, all_keys=all_keys, drop=drop, bwlimit=bwlimit, outside=not remotes)
     asked = Wish(content=True if paths and content is None else content, **wish)
     work = (lambda: clean(node, _git_only(chosen))) if cleanup else lambda: phase(node, chosen, asked, order)
     options.run("sync", node, skipped, work)

@@ -128,6 +128,18 @@ class Need:
 
 
 @dataclass(frozen=True)
+class Clock:
+    """Since when (seconds since 1970, by this node's clock) a step of the plan has not been made over an arc.
+
+    `keys` are some that waited. `level` 1: this node plans without the arc, 2: whatever the other way costs.
+    """
+
+    since: float
+    keys: tuple[str, ...] = ()
+    level: int = 0
+
+
+@dataclass(frozen=True)
 class Progress:
     """What becomes of one file in the run of a transfer; `bytes` of `size` have moved (size 0: not known).
 

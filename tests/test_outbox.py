@@ -99,7 +99,7 @@ def other_tables(path: Path) -> None:
     path.unlink()
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE failures (something TEXT)")
-        db.execute("PRAGMA user_version = 1")
+        db.execute("PRAGMA user_version = 2")
 
 
 DAMAGE = [scribble, empty_middle, overwrite_a_page, swap_in_a_text, other_tables]

@@ -320,8 +320,9 @@ def test_content_is_passed_on_by_those_who_are_nearer(net: Network) -> None:
     make_known(*everyone)
     assert laptop.syncx("transfer").event("transfer", "server")["files"] == 3
     assert keys_on_disk(nas) == set(), "the server is nearer"
-    waiting = [event for event in laptop.syncx("transfer").events if event["event"] == "waiting"]
-    assert {(event["executor"], event["target"]) for event in waiting} == {(uuid_of(server), uuid_of(nas))}
+    waiting = laptop.syncx("transfer").event("transfer", "nas")
+    assert (waiting["result"], waiting["waiting"]) == ("waits", 3)
+    assert waiting["reason"].startswith("3 files, until server brings them there or ")
     server.syncx("merge")
     assert server.syncx("transfer").event("transfer", "nas")["files"] == 3
     nas.syncx("merge")
@@ -568,26 +569,6 @@ def test_clock_that_is_a_day_off(lan: tuple[Node, Node, Node]) -> None:
     assert laptop.read("later") == b"later\n"
 
 
-def test_carrier_that_does_not_move_is_waited_for_once(net: Network) -> None:
-    """The server should bring it to the nas, and is off; the laptop has a dearer way."""
-    laptop = net.create("laptop")
-    laptop.commit_annexed({"one": "1\n"})
-    server, nas = net.clone(laptop, "server", bare=True), net.clone(laptop, "nas", bare=True)
-    connect(net, (laptop, server), (laptop, nas), (server, nas))
-    laptop.config("remote.nas.annex-cost", "500")
-    make_known(laptop, server)
-    laptop.syncx("transfer")
-    assert (len(keys_on_disk(server)), len(keys_on_disk(nas))) == (1, 0)
-    laptop.syncx("transfer")
-    assert len(keys_on_disk(nas)) == 0, "not before its time"
-    laptop.config("syncx.patience", "0.1s")
-    laptop.syncx("transfer")
-    assert len(keys_on_disk(nas)) == 1
-    laptop.commit_annexed({"two": "2\n"})
-    laptop.syncx("transfer")
-    assert len(keys_on_disk(nas)) == 2, "a dead carrier costs one wait, not one a file"
-
-
 def test_two_carriers_at_once(net: Network, lan: tuple[Node, Node, Node]) -> None:
     laptop, desktop, nas = lan
     laptop.commit_annexed({f"big{n}": os.urandom(2_000_000) for n in range(3)})
@@ -751,6 +732,23 @@ def test_limit_holds_over_ssh_with_parallel_transfers(far: tuple[Node, Node, Ssh
     # On a busy machine it may be slower, faster it may not be.
     assert 0.3 * 1024**2 <= rate <= 1.1 * 1024**2
     assert keys_on_disk(server) == keys_on_disk(laptop)
+
+
+@pytest.mark.thorough
+def test_last_file_has_the_whole_limit(far: tuple[Node, Node, Sshd]) -> None:
+    """A small and a big file share 1 MiB/s; when the small one has arrived the big one gets all of it."""
+    laptop, server, sshd = far
+    laptop.annex("drop", "--quiet", "--force", "f1", "f2", "f3")
+    laptop.commit_annexed({"big": os.urandom(30_000_000)})
+    with Proxy(sshd.port) as proxy:
+        laptop.git("remote", "set-url", "server", sshd.url(server.path, proxy.port))
+        running = laptop.start("transfer", "--bwlimit", "1M")
+        wait_until(lambda: proxy.sent > 15_000_000, 120)
+        before, begun = proxy.sent, time.monotonic()
+        wait_until(lambda: proxy.sent > before + 6_000_000, 60)
+        assert 6_000_000 / (time.monotonic() - begun) > 0.65 * 1024**2
+        running.terminate()
+        running.wait(timeout=60)
 
 
 @pytest.mark.thorough

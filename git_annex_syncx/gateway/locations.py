@@ -60,14 +60,38 @@ def described(repo: Repository, old: str, new: str) -> set[str]:
 
 def of_keys(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tuple[str, Holders]]:
     """The same of some keys; of those without a log nobody."""
+    return _of_keys(repo, commit, keys, _parser())
+
+
+def logs(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Return the location logs of some keys, empty where there is none."""
+    return _of_keys(repo, commit, keys, bytes)
+
+
+def newest_line(log: bytes, uuid: str) -> str:
+    """Return the newest line of a repository in a location log, empty where there is none."""
+    mine = [line for line in log.split(b"\n") if line.endswith(b" " + os.fsencode(uuid))]
+    return max((line.decode("utf-8", "replace") for line in mine), key=_stamp, default="")
+
+
+def _stamp(line: str) -> float:
+    try:
+        return float(line.partition(" ")[0].removesuffix("s"))
+    except ValueError:
+        return float("-inf")
+
+
+def _of_keys(
+    repo: Repository, commit: str, keys: Iterable[str], parse: Callable[[bytes], Parsed]
+) -> Iterator[tuple[str, Parsed]]:
     left = list(keys)
     found: dict[str, str] = {}
     for path in (_path, _short_path):
         oids = _oids(repo, commit, [path(key) for key in left])
         found |= {key: oid for key, oid in zip(left, oids, strict=True) if oid}
         left = [key for key, oid in zip(left, oids, strict=True) if not oid]
-    yield from _read(repo, found.items(), _parser())
-    yield from ((key, frozenset()) for key in left)
+    yield from _read(repo, found.items(), parse)
+    yield from ((key, parse(b"")) for key in left)
 
 
 def private(repo: Repository, uuid: str) -> Mapping[str, bool]:

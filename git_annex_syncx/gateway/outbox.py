@@ -1,4 +1,4 @@
-"""What must outlive a run: failures with their back-off, successes, and small facts. SQLite."""
+"""What must outlive a run: failures with their back-off, successes, clocks of arcs, and small facts. SQLite."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import files
 from git_annex_syncx.gateway.database import connect, mending, tells_of_damage
 from git_annex_syncx.gateway.redact import without_passwords
+from git_annex_syncx.model import Clock
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -29,10 +30,19 @@ CREATE TABLE IF NOT EXISTS failures (
 CREATE TABLE IF NOT EXISTS successes (
     remote TEXT NOT NULL, phase TEXT NOT NULL, last REAL NOT NULL, PRIMARY KEY (remote, phase));
 CREATE TABLE IF NOT EXISTS facts (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS clocks (
+    source TEXT NOT NULL, target TEXT NOT NULL, own INTEGER NOT NULL, since REAL NOT NULL, level INTEGER NOT NULL,
+    keys BLOB NOT NULL, PRIMARY KEY (source, target, own));
+CREATE TABLE IF NOT EXISTS absent (
+    key BLOB NOT NULL, source TEXT NOT NULL, line TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (key, source));
 """
 
 
+VERSION = 2
 FAILURE, SUCCESS = "remote, phase, first, last, error, tries, next", "remote, phase, last"
+CLOCK, ABSENT = "source, target, own, since, level, keys", "key, source, line, at"
+TABLES = {"failures": FAILURE, "successes": SUCCESS, "facts": "key, value", "clocks": CLOCK, "absent": ABSENT}
+LONGEST_ERROR = 4000  # characters
 
 
 class OutboxError(SyncxError):
@@ -71,7 +81,7 @@ class Outbox:
             known = "SELECT first, tries FROM failures WHERE remote = ? AND phase = ?"
             first, tries = db.execute(known, (_bound(remote), phase)).fetchone() or (now, 0)
             wait = min((interval or self.retry_interval) * 2 ** min(tries, 30), LONGEST_WAIT)
-            row = (phase, first, now, _storable(error), tries + 1, now + wait)
+            row = (phase, first, now, _storable(error)[:LONGEST_ERROR], tries + 1, now + wait)
             db.execute("INSERT OR REPLACE INTO failures VALUES (?, ?, ?, ?, ?, ?, ?)", (_bound(remote), *row))
             return Failure(remote, *row)
 
@@ -133,6 +143,39 @@ class Outbox:
         """Forget a small thing."""
         self._do(lambda db: db.execute("DELETE FROM facts WHERE key = ?", (_bound(key),)) and None)
 
+    def clocks(self) -> dict[tuple[str, str, bool], Clock]:
+        """Return the clocks of arcs: source, target, whether this repository executes it."""
+        rows = self._do(lambda db: db.execute(f"SELECT {CLOCK} FROM clocks").fetchall())
+        return {
+            (source, target, bool(own)): Clock(since, _split(keys), level)
+            for source, target, own, since, level, keys in rows
+        }
+
+    def keep_clocks(self, clocks: Mapping[tuple[str, str, bool], Clock]) -> None:
+        """Remember these clocks and no others."""
+        rows = [(*arc, clock.since, clock.level, _joined(clock.keys)) for arc, clock in clocks.items()]
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM clocks")
+            db.executemany("INSERT INTO clocks VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+        self._do(write)
+
+    def absences(self) -> dict[tuple[str, str], tuple[str, float]]:
+        """Return what sources said that they do not have: (key, source) -> its line in the location log, when."""
+        rows = self._do(lambda db: db.execute(f"SELECT {ABSENT} FROM absent").fetchall())
+        return {(os.fsdecode(key), source): (line, at) for key, source, line, at in rows}
+
+    def keep_absences(self, absences: Mapping[tuple[str, str], tuple[str, float]]) -> None:
+        """Remember these and no others."""
+        rows = [(os.fsencode(key), source, *told) for (key, source), told in absences.items()]
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM absent")
+            db.executemany("INSERT INTO absent VALUES (?, ?, ?, ?)", rows)
+
+        self._do(write)
+
     def _do(self, action: Callable[[sqlite3.Connection], T]) -> T:
         """Run `action` in a transaction; a damaged file is set aside and made anew, once. Raises OutboxError."""
         return mending(self.path, lambda: self._in_transaction(action), self._set_aside, OutboxError)
@@ -145,8 +188,8 @@ class Outbox:
     def _connect(self) -> sqlite3.Connection:
         db = connect(self.path, timeout=30)
         try:
-            if db.execute("PRAGMA user_version").fetchone()[0] != 1:
-                db.executescript("BEGIN IMMEDIATE;" + SCHEMA + "PRAGMA user_version = 1; COMMIT;")
+            if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
+                db.executescript("BEGIN IMMEDIATE;" + SCHEMA + f"PRAGMA user_version = {VERSION}; COMMIT;")
         except BaseException:
             db.close()
             raise
@@ -154,7 +197,7 @@ class Outbox:
 
     def _is_sound(self) -> bool:
         def look(db: sqlite3.Connection) -> bool:
-            for columns, table in ((FAILURE, "failures"), (SUCCESS, "successes"), ("key, value", "facts")):
+            for table, columns in TABLES.items():
                 db.execute(f"SELECT {columns} FROM {table} LIMIT 1").fetchall()
             return bool(db.execute("PRAGMA integrity_check(1)").fetchone() == ("ok",))
 
@@ -186,5 +229,13 @@ def _bound(name: str) -> str | bytes:
 
 
 def _storable(text: str) -> str:
-    """A text for people, without what is no UTF-8, and not too long."""
-    return without_passwords(text).encode("utf-8", "backslashreplace").decode("utf-8")[:4000]
+    """A text without passwords and what is no UTF-8."""
+    return without_passwords(text).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _joined(keys: Iterable[str]) -> bytes:
+    return b"\n".join(map(os.fsencode, keys))
+
+
+def _split(keys: bytes) -> tuple[str, ...]:
+    return tuple(map(os.fsdecode, filter(None, keys.split(b"\n"))))

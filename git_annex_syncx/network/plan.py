@@ -8,7 +8,15 @@ from heapq import heappop, heappush
 from typing import Any
 
 from git_annex_syncx.network.arborescence import minimum_arborescence
-from git_annex_syncx.network.roads import PRIME, RELAY_PENALTY, REMOVABLE_PENALTY, Road, Roads, Scale, hashes
+from git_annex_syncx.network.roads import (
+    PRIME,
+    RELAY_PENALTY,
+    REMOVABLE_PENALTY,
+    Road,
+    Roads,
+    Scale,
+    hashes,
+)
 from git_annex_syncx.network.steiner import Tree, cheapest_tree, useful
 
 VERSION = 1
@@ -28,6 +36,11 @@ class Question:
     relays: bool = True
     seconds: float = float("inf")  # how long to look for a better tree where relays make it hard
 
+    @property
+    def one_size(self) -> int:
+        """The size of one key in bytes."""
+        return self.bytes // max(self.keys, 1) if self.size is None else self.size
+
 
 @dataclass(frozen=True)
 class Step:
@@ -39,6 +52,7 @@ class Step:
     operation: str  # "push" or "pull"
     cost: float
     relay: bool  # the target passes it on and does not want it
+    milliseconds: int = 0  # for one key, as a power of ten
     start: float | None = None
     end: float | None = None
 
@@ -95,19 +109,11 @@ def plan(roads: Roads, question: Question) -> Plan:
     )
 
 
-def alternatives(roads: Roads, question: Question, target: str) -> list[tuple[str, str]]:
-    """Source and executor of each road from a holder straight to the target, the best one first."""
-    v, scale = roads.number[target], Scale(len(roads.places), question.by_time)
-    size = question.bytes // max(question.keys, 1) if question.size is None else question.size
-    found = []
-    for u, number in roads.incoming[v].items():
-        source, kind = roads.places[u], roads.kinds[number]
-        if source.uuid in question.holders:
-            penalty = scale.pack(REMOVABLE_PENALTY, 0, 0) if source.removable else 0
-            told = hashes([source.uuid], b"from")[0] * hashes([target], b"to")[0] % PRIME
-            weight = scale.pack(kind.cost, kind.milliseconds(size), told) + penalty
-            found.append((weight, source.uuid, target if kind.pull else source.uuid))
-    return [(source, executor) for _, source, executor in sorted(found)]
+def reachable(roads: Roads, question: Question) -> frozenset[str]:
+    """Return the targets and relays to which content has a way."""
+    holders, targets = _numbers(roads, question.holders), _numbers(roads, question.targets)
+    through = (targets | _relays(roads, question)) - holders
+    return frozenset(roads.places[v].uuid for v in _reached(roads, holders, through) - holders)
 
 
 def _lower_bound(cost: int, paid: int, bound: int, by_time: bool) -> float:
@@ -173,7 +179,7 @@ def _table(roads: Roads, question: Question, holders: set[int], members: Sequenc
         number[v] = n
     uuids, count, scale = [place.uuid for place in roads.places], len(nodes), Scale(len(nodes), question.by_time)
     away, towards = hashes(uuids, b"from"), hashes(uuids, b"to")
-    size = question.bytes // max(question.keys, 1) if question.size is None else question.size
+    size = question.one_size
     weights = [scale.pack(kind.cost, kind.milliseconds(size), 0) for kind in roads.kinds]
     costs = [kind.cost * count for kind in roads.kinds]
     from_drive, into_relay = scale.pack(REMOVABLE_PENALTY, 0, 0), scale.pack(RELAY_PENALTY, 0, 0)
@@ -241,7 +247,8 @@ def _steps(roads: Roads, question: Question, arcs: Mapping[int, int], targets: s
         road = roads.road(arcs[v], v)
         end = at + road.milliseconds(question.bytes)
         known = known and road.measured
-        yield _step(roads, road, arcs[v], v, v not in targets, (at, end) if known else None)
+        step = _step(roads, road, arcs[v], v, v not in targets, (at, end) if known else None)
+        yield replace(step, milliseconds=road.time_class(question.one_size))
         open_up(v, end, known)
 
 

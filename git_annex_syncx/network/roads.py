@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from git_annex_syncx.network.graph import Network, Place
+from git_annex_syncx.network.graph import Link, Network, Place
 
 if TYPE_CHECKING:
     import networkx
@@ -19,6 +20,12 @@ PRIME = 2**64 - 59
 LONGEST = (1 << TIME_BITS) - 1  # milliseconds
 # Where nothing was measured: up to this cost (milliseconds, milliseconds a byte).
 GUESSES = ((149.0, 1.0, 2e-5), (float("inf"), 100.0, 1e-3))
+
+
+# Source and target of an arc, and whether the repository that plans executes it. Where both ends offer an arc, these
+# are two: the other end may be off while this one is not.
+Arc = tuple[str, str, bool]
+_Way = tuple[Link, int, int, bool]  # a link, numbers of source and target, whether the owner pulls
 
 
 class Road(NamedTuple):
@@ -33,6 +40,10 @@ class Road(NamedTuple):
     def milliseconds(self, size: int) -> int:
         """How long content of so many bytes is expected to take."""
         return max(1, min(int(self.latency + size * self.slowness), LONGEST))
+
+    def time_class(self, size: int) -> int:
+        """Return the nearest power of ten of that: noise is no reason to prefer a road."""
+        return int(10 ** round(math.log10(self.milliseconds(size))))
 
 
 @dataclass(frozen=True)
@@ -99,28 +110,45 @@ class _Kinds:
         return known
 
 
-def roads(net: Network) -> Roads:
-    """All ways of a network. Special remotes execute nothing, and dead places have no roads."""
+def roads(net: Network, shut: Collection[Arc] = (), own: str = "") -> Roads:
+    """Return all ways of a network. Special remotes execute nothing, and dead places have no roads.
+
+    Without the arcs in `shut`; `own` says which ones this repository executes.
+    """
     number = {place.uuid: n for n, place in enumerate(net.places)}
     incoming: list[dict[int, int]] = [{} for _ in net.places]
-    closed, all_kinds = [], _Kinds()
-    kinds = all_kinds.kinds
+    closed: list[tuple[int, int]] = []
+    all_kinds = _Kinds()
+    for way in _directions(net, number):
+        link, source, target, pull = way
+        if not (link.pull if pull else link.push):
+            closed.append((source, target))
+        elif not shut or (net.places[source].uuid, net.places[target].uuid, link.owner == own) not in shut:
+            _offer(net, incoming, all_kinds, way)
+    return Roads(net.places, number, all_kinds.kinds, incoming, closed)
+
+
+def _directions(net: Network, number: Mapping[str, int]) -> Iterator[_Way]:
+    """Yield both directions of each link whose owner can execute it."""
     for link in net.links:
         owner, remote = number[link.owner], number[link.remote]
-        if net.places[owner].dead or net.places[remote].dead or net.places[owner].special:
-            continue
-        for source, target, is_open, pull in ((owner, remote, link.push, False), (remote, owner, link.pull, True)):
-            if not is_open:
-                closed.append((source, target))
-                continue
-            road = all_kinds.number(link.cost, link.latency_ms, link.bytes_per_second, pull)
-            known = incoming[target].setdefault(source, road)
-            # The cheaper one does it, else not a drive, else who has the content. Not the faster: whose link was
-            # never measured would seem to be that.
-            drives = net.places[source].removable, net.places[target].removable
-            if _rank(kinds[road], drives) < _rank(kinds[known], drives):
-                incoming[target][source] = road
-    return Roads(net.places, number, kinds, incoming, closed)
+        if not (net.places[owner].dead or net.places[remote].dead or net.places[owner].special):
+            yield link, owner, remote, False
+            yield link, remote, owner, True
+
+
+def _offer(net: Network, incoming: list[dict[int, int]], kinds: _Kinds, way: _Way) -> None:
+    """Take a road if none is known between its ends, or a worse one.
+
+    The cheaper one does it, else not a drive, else who has the content. Not the faster: whose link was never measured
+    would seem to be that.
+    """
+    link, source, target, pull = way
+    road = kinds.number(link.cost, link.latency_ms, link.bytes_per_second, pull)
+    known = incoming[target].setdefault(source, road)
+    drives = net.places[source].removable, net.places[target].removable
+    if _rank(kinds.kinds[road], drives) < _rank(kinds.kinds[known], drives):
+        incoming[target][source] = road
 
 
 def _rank(road: Road, drives: tuple[bool, bool]) -> tuple[int, bool, bool, float, float]:

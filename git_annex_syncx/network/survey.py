@@ -16,13 +16,16 @@ from git_annex_syncx.gateway.redact import without_passwords
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Remote
 from git_annex_syncx.network import links
-from git_annex_syncx.network.graph import Network, Place, network
-from git_annex_syncx.network.own import own_line
+from git_annex_syncx.network.graph import Link, Network, Place, network
+from git_annex_syncx.network.own import CLOUD_MS, own_line
 from git_annex_syncx.network.read import read_map
 
 LINKS_LOG = "syncx-links.log"
 LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", LINKS_LOG)
 MAP_PATIENCE = 60.0  # seconds
+# Special remotes that git-annex has in every repository, from which can only be fetched: uuid -> name.
+OUTSIDE = {"00000000-0000-0000-0000-000000000001": "web", "00000000-0000-0000-0000-000000000002": "bittorrent"}
+OUTSIDE_COST = 200.0  # git-annex's own for them
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,14 @@ def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
     lines = dict(told.log.lines)
     if published is None:
         lines[ours.uuid] = ours
-    return Survey(_network(told, lines.values(), settings), tuple(warnings))
+    return Survey(_with_outside(_network(told, lines.values(), settings), lines), tuple(warnings))
+
+
+def _with_outside(net: Network, executors: Iterable[str]) -> Network:
+    """Add the web and its like, from which each repository that executes anything can fetch by itself."""
+    links = [Link(uuid, web, OUTSIDE_COST, push=False, latency_ms=CLOUD_MS) for uuid in executors for web in OUTSIDE]
+    places = [Place(uuid, name, special=True) for uuid, name in OUTSIDE.items()]
+    return network([*net.places, *places], [*net.links, *links], net.here)
 
 
 def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, transport
 from git_annex_syncx.gateway.batch import Way
-from git_annex_syncx.model import Need, Outcome, Remote, Timetable
+from git_annex_syncx.gateway.run import interactive
+from git_annex_syncx.model import Need, Outcome, Remote, Result, Timetable
 from git_annex_syncx.network.own import link_cost
-from git_annex_syncx.phases import needs, patience
+from git_annex_syncx.phases import absent, needs, patience
+from git_annex_syncx.phases.absent import Missed
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.needs import Look
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure
-from git_annex_syncx.phases.patience import Overdue
-from git_annex_syncx.phases.routing import Group, Leg, groups, own_legs
+from git_annex_syncx.phases.patience import Group, Wait
+from git_annex_syncx.phases.routing import Leg, groups, own_legs, straight
 from git_annex_syncx.phases.traffic import Work
 from git_annex_syncx.phases.world import World
 
@@ -42,6 +44,8 @@ class Order:
     drop_here: bool = True
     bwlimit: Timetable | None = None
     alone: bool = True
+    outside: bool = True  # the web and its like are used too
+    unreached: frozenset[str] = frozenset()  # names of remotes that were found not to answer
 
 
 @dataclass
@@ -58,6 +62,10 @@ class Run:
     looked_at: set[str] = field(default_factory=set)
     last: Look | None = None
     measured: bool = False
+    left: list[Wait] = field(default_factory=list)  # what the remotes still lack at the end
+    clocks: patience.Clocks = field(default_factory=dict)
+    missed: Missed = frozenset()  # what sources do not have in spite of the location log
+    unreached: set[str] = field(default_factory=set)  # uuids of repositories that turned out not to answer
     _costs: dict[str, float] = field(default_factory=dict)
 
     def cost(self, remote: Remote) -> float:
@@ -79,19 +87,57 @@ class Round:
     look: Look
     keys: Collection[str]
     groups: list[Group]
-    overdue: Overdue
     work: Work | None
 
 
 def next_round(run: Run) -> Round:
     """Look at what has changed; the world does not in a run."""
+    if run.last is None:
+        run.clocks, run.missed = run.node.outbox.clocks(), absent.missed(run.node)
     look = run.last = _look(run, run.last.world if run.last else None)
     wanted = _stable(run, look)
     keys = needs.keys_below(run.node, run.order.paths) if run.order.paths else {need.key for need in wanted}
     run.looked_at.update(keys)
-    planned = list(groups(look.world, wanted))
-    overdue = patience.overdue(run.node, look.world, planned)  # of all keys: a wait is not for some paths
-    return Round(look, keys, planned, overdue, _work(run, look.world, planned, overdue, keys))
+    planned = list(groups(look.world, wanted, shut=_shut(run, look.world, wanted)))  # of all keys: all have clocks
+    return Round(look, keys, planned, _work(run, look.world, planned, keys))
+
+
+def _shut(run: Run, world: World, wanted: Iterable[Need]) -> patience.Shut:
+    """Return what this repository plans without: at a terminal also its own arcs to what was found away."""
+    held = {need.key: need.holders for need in wanted}
+    longest = run.node.settings.patience
+    run.clocks = patience.gone_on(run.clocks, held, longest, time.time())
+    shut = patience.shut(run.clocks, world.own, answers(run))
+    return shut if longest else patience.nobody_waits(world.network, world.own, shut)
+
+
+def answers(run: Run) -> patience.Answers:
+    """Look which repositories can be reached now, and which ones are not to be waited for."""
+    ours = {remote.uuid or "" for remote in run.remotes}
+    here = frozenset(uuid for uuid in ours if end(run, uuid))
+    if run.node.settings.patience and not interactive():
+        return patience.Answers(here)
+    named = run.node.settings.remotes
+    away = ours | {named[name].uuid or "" for name in run.order.unreached if name in named}
+    busy = {named[name].uuid for name, outcome in run.away.items() if outcome.result is Result.BUSY and name in named}
+    return patience.Answers(here, frozenset(away - here - busy))
+
+
+def keep_clocks(run: Run, now: Round) -> None:
+    """Remember what waits as a run ends, and since when."""
+    world = now.look.world
+    clocks = patience.kept(run.clocks, now.groups, world.roads, world.own, answers(run), time.time())
+    if clocks != run.node.outbox.clocks():
+        run.node.outbox.keep_clocks(clocks)
+    run.clocks = clocks
+
+
+def learn(run: Run, lanes: Collection[Lane]) -> None:
+    """Learn from what links did who does not answer, and who does not have what it is said to have."""
+    missed = absent.note(run.node, lanes)
+    dead = (lane for lane in lanes if lane.unreached and not all((k, lane.leg.source) in missed for k in lane.failed))
+    run.unreached |= {remote.uuid or "" for lane in dead for remote in lane.remotes}
+    run.missed |= missed
 
 
 def look_afresh(run: Run) -> Look:
@@ -104,9 +150,11 @@ def _look(run: Run, world: World | None) -> Look:
 
 
 def _stable(run: Run, look: Look) -> list[Need]:
-    """What has to travel, without what comes and goes."""
-    unstable = needs.inventory(run.node).coming_and_going()
-    return [_without(need, unstable) for need in look.needs] if unstable else look.needs
+    """What has to travel, without what comes and goes, and from those who really have it."""
+    unstable, found = needs.inventory(run.node).coming_and_going(), look.needs
+    found = [_without(need, unstable) for need in found] if unstable else found
+    there = (absent.without(need, run.missed) for need in found)
+    return [need for need in there if need.holders] if run.missed else found
 
 
 def _without(need: Need, unstable: Collection[tuple[str, str]]) -> Need:
@@ -114,15 +162,17 @@ def _without(need: Need, unstable: Collection[tuple[str, str]]) -> Need:
     return Need(need.key, need.holders, need.targets - out, need.unwanted) if out else need
 
 
-def _work(run: Run, world: World, planned: list[Group], overdue: Overdue, asked: Collection[str]) -> Work | None:
+def _work(run: Run, world: World, planned: list[Group], asked: Collection[str]) -> Work | None:
     through = annex.release_date(run.node.annex_version) >= THROUGH_SINCE
     lanes: dict[Leg, Lane | None] = {}
     legs: dict[str, tuple[Leg, ...]] = {}
-    wished = [(group, own_legs(group, world.own, through)) for group in planned]
-    wished += [(group, (leg,)) for group, leg in overdue.legs]
     held: dict[str, frozenset[str]] = {}
-    for group, some in wished:
+    for group in planned:
+        some = own_legs(patience.own_steps(group, world.own), world.own, through)
         runnable = _runnable(run, world, group, some, lanes)
+        into = [leg for leg in runnable if leg.target == world.own]
+        if interactive() and not any((key, leg) not in run.tried for leg in into for key in group.keys):
+            runnable += _at_once(run, world, group, lanes)
         for key in (key for key in group.keys if key in asked) if runnable else ():
             if fresh := tuple(leg for leg in runnable if (key, leg) not in run.tried):
                 legs[key] = legs.get(key, ()) + fresh
@@ -154,6 +204,16 @@ def _runnable(
     return found
 
 
+def _at_once(run: Run, world: World, group: Group, lanes: dict[Leg, Lane | None]) -> list[Leg]:
+    """What this repository lacks, fetched from the lightest holder that answers: a person waits for nobody."""
+    for leg in straight(world, group):
+        if leg not in lanes:
+            lanes[leg] = _lane(run, world, leg)
+        if lanes[leg] and any((key, leg) not in run.tried for key in group.keys):
+            return [leg]
+    return []
+
+
 def _lane(run: Run, world: World, leg: Leg) -> Lane | None:
     """The link for a leg, by the cheapest remotes that are there; None where there is none now."""
     ends = [end(run, uuid) for uuid in (leg.source, leg.target) if uuid != world.own]
@@ -170,6 +230,8 @@ def _lane(run: Run, world: World, leg: Leg) -> Lane | None:
 
 def end(run: Run, uuid: str) -> Remote | None:
     """The remote to reach a repository by: the cheapest one that is there."""
+    if uuid in run.unreached:
+        return None
     candidates = [remote for remote in run.remotes if remote.uuid == uuid]
     for remote in sorted(candidates, key=lambda remote: (run.cost(remote), remote.name)):
         if remote.name in run.away:

@@ -109,6 +109,11 @@ class Lane:
         return self.resumes
 
     @property
+    def unreached(self) -> bool:
+        """Whether it was given up, or nothing came through: git-annex often does not say why."""
+        return bool(self._gave_up) or (bool(self.failed) and not self.done)
+
+    @property
     def left(self) -> int:
         """How many keys are on their way or wait."""
         return len(self._waiting) + len(self._flying)

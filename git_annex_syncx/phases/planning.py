@@ -23,7 +23,7 @@ from git_annex_syncx.phases import needs, room, routing
 from git_annex_syncx.phases.needs import Look
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import own_failure
-from git_annex_syncx.phases.routing import Group
+from git_annex_syncx.phases.patience import Group
 
 SECONDS = 60.0  # the longest that a plan may take
 
@@ -118,7 +118,7 @@ def _named(node: Node, look: Look, wanted: Wanted) -> list[Need]:
     keys = needs.keys_below(node, wanted.paths)
     holders, targets = _uuids(net, wanted.holders), _uuids(net, wanted.targets)
     known = {need.key: need for need in look.needs}
-    everyone = world.alive - world.relays
+    everyone = world.alive - world.relays - survey.OUTSIDE.keys()
     cut_off = everyone - world.takers - world.choosy  # nothing leads there, which is to be said
     found = []
     for key, held in needs.holders_of(node, world, keys).items():
@@ -163,7 +163,8 @@ def _answered(net: Network, questions: Iterable[Question]) -> tuple[Plan, ...]:
 def _imagined(net: Network, wanted: Wanted) -> Question:
     """One key. Held here where nobody is named, wanted by all that are no relays where nobody is named."""
     holders = _uuids(net, wanted.holders) or _usual_holder(net)
-    everyone = frozenset(place.uuid for place in net.places if not (place.relay or place.dead))
+    places = (place for place in net.places if place.uuid not in survey.OUTSIDE)
+    everyone = frozenset(place.uuid for place in places if not (place.relay or place.dead))
     return Question(
         holders,
         (_uuids(net, wanted.targets) or everyone) - holders,

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.model import Need
-from git_annex_syncx.network.plan import Plan, Question, Step, plan
+from git_annex_syncx.network.plan import Question, Step, plan
+from git_annex_syncx.network.roads import Roads, roads
+from git_annex_syncx.phases.patience import Group, Shut
 from git_annex_syncx.phases.world import World
 
 SECONDS = 5.0  # the longest that one plan may take where relays make it hard
-
-
-@dataclass(frozen=True)
-class Group:
-    """Keys with the same holders and targets and about the same size, and how they travel."""
-
-    plan: Plan
-    keys: tuple[str, ...]
+OPEN = Shut()
 
 
 @dataclass(frozen=True, order=True)
@@ -31,37 +26,57 @@ class Leg:
     through: bool = False
 
 
-def groups(world: World, needs: Iterable[Need], by_time: bool = False, relays: bool = True) -> Iterator[Group]:
-    """What is planned. All nodes that know the same make the same groups, whatever the exact sizes are."""
-    alike: dict[tuple[frozenset[str], frozenset[str], int], list[str]] = {}
-    targets_now: dict[tuple[frozenset[str], frozenset[str]], frozenset[str]] = {}
+def groups(
+    world: World, needs: Iterable[Need], by_time: bool = False, relays: bool = True, shut: Shut = OPEN
+) -> Iterator[Group]:
+    """Plan. All nodes that know the same make the same groups, whatever the exact sizes are.
+
+    Where nothing is shut the plans are the same too, else this repository alone has another one.
+    """
+    alike: dict[tuple[frozenset[str], frozenset[str], frozenset[str], int], list[str]] = {}
+    targets_now: dict[frozenset[str], tuple[frozenset[str], frozenset[str]]] = {}
+    heavy = replace(shut, late=shut.late & {target for _, target, _ in shut.heavy})
     for need in needs:
-        pair = (need.holders, need.targets)
-        if pair not in targets_now:
-            targets_now[pair] = in_this_round(world, need.targets)
-        if targets := targets_now[pair]:
-            alike.setdefault((need.holders, targets, key_size(need.key).bit_length()), []).append(need.key)
-    for (holders, targets, bits), keys in sorted(alike.items(), key=lambda item: (item[0][2], min(item[1]))):
+        if need.targets not in targets_now:
+            targets_now[need.targets] = (
+                in_this_round(world, need.targets, shut),
+                in_this_round(world, need.targets, heavy),
+            )
+        now, base = targets_now[need.targets]
+        if now:
+            alike.setdefault((need.holders, now, base, key_size(need.key).bit_length()), []).append(need.key)
+    ways, base_ways = _roads(world, shut.light), _roads(world, shut.heavy)
+    for (holders, now, base, bits), keys in sorted(alike.items(), key=lambda item: (item[0][3], min(item[1]))):
         total = sum(map(key_size, keys))
         # The tree depends on the class of size alone: nodes that know other keys of it make the same.
-        question = Question(holders, targets, len(keys), total, 1 << bits, by_time, relays, SECONDS)
-        yield Group(plan(world.roads, question), tuple(keys))
+        question = Question(holders, now, len(keys), total, 1 << bits, by_time, relays, SECONDS)
+        found = plan(ways, question)
+        same = shut.light == shut.heavy and now == base
+        yield Group(found, tuple(keys), found if same else plan(base_ways, replace(question, targets=base)))
 
 
-def in_this_round(world: World, targets: frozenset[str]) -> frozenset[str]:
-    """Of targets whose wishes depend on copies only one; with its copy the others are asked again."""
+def _roads(world: World, shut: frozenset[tuple[str, str, bool]]) -> Roads:
+    return roads(world.network, shut, world.own) if shut else world.roads
+
+
+def in_this_round(world: World, targets: frozenset[str], shut: Shut = OPEN) -> frozenset[str]:
+    """Of targets whose wishes depend on copies only one; with its copy the others are asked again.
+
+    One that was waited for comes last.
+    """
     careful = [uuid for uuid in targets if uuid in world.choosy and world.wishes.depends_on_copies(uuid)]
     if len(careful) < 2:
         return targets
     places = world.network.by_uuid
-    first = min(careful, key=lambda uuid: (places[uuid].removable, world.nearness[uuid], uuid))
+    first = min(careful, key=lambda uuid: (uuid in shut.late, places[uuid].removable, world.nearness[uuid], uuid))
     return targets - (set(careful) - {first})
 
 
-def own_legs(group: Group, own: str, through: bool) -> tuple[Leg, ...]:
-    """The steps that this repository makes, in order; with `through` from remote to remote where that is planned."""
-    legs = [Leg(step.source, step.target, step.operation) for step in group.plan.steps if step.executor == own]
-    relayed = any(step.relay and step.target == own for step in group.plan.steps)
+def own_legs(steps: Iterable[Step], own: str, through: bool) -> tuple[Leg, ...]:
+    """The legs of our steps, in order; with `through` from remote to remote where content is only passed on here."""
+    steps = list(steps)
+    legs = [Leg(step.source, step.target, step.operation) for step in steps]
+    relayed = any(step.relay and step.target == own for step in steps)
     into, out = [leg for leg in legs if leg.target == own], [leg for leg in legs if leg.source == own]
     if through and relayed and len(into) == len(out) == 1:
         passed = Leg(into[0].source, out[0].target, "push", through=True)
@@ -69,6 +84,11 @@ def own_legs(group: Group, own: str, through: bool) -> tuple[Leg, ...]:
     return tuple(legs)
 
 
-def waiting_for(group: Group, own: str) -> Iterator[Step]:
-    """The steps that others could make now."""
-    return (step for step in group.plan.steps if step.executor != own and step.source in group.plan.question.holders)
+def straight(world: World, group: Group) -> list[Leg]:
+    """What this repository could fetch of a group at once, from which holders, the lightest first."""
+    if world.own not in group.plan.question.targets:
+        return []
+    links = [link for link in world.network.links if link.owner == world.own and link.pull]
+    near = sorted((link.cost, link.latency_ms or 0.0, link.remote) for link in links)
+    holders = group.plan.question.holders
+    return [Leg(uuid, world.own, "pull") for _, _, uuid in near if uuid in holders]

@@ -74,7 +74,8 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish, order: Order | None 
         (pushed.add if outcome.result in ARRIVED else pushed.discard)(outcome.remote)
         yield outcome
     if wants_content(node, wish):
-        yield from transfer(node, reached, replace(order or Order(), drop_here=wish.pull))
+        content = replace(order or Order(), drop_here=wish.pull, unreached=frozenset(unreached))
+        yield from transfer(node, reached, content)
     yield from planning.tell_links(node)  # git-annex has asked new remotes who they are, speeds were measured
     if wants_content(node, wish) or any(not remote.uuid for remote in reached):
         again = push(node, (remote for remote in reached if remote.name in pushed))

@@ -138,7 +138,8 @@ class Traffic:
         """Speed limits that change, connections that hang, drives that go."""
         for lane in self.lanes:
             if not lane.idle:
-                yield from self._became(lane, lane.keep_pace(self._limit(lane, lane.pace.jobs)))
+                jobs = max(1, min(lane.pace.jobs, lane.left))  # the last one has all that is allowed
+                yield from self._became(lane, lane.keep_pace(self._limit(lane, jobs)))
                 yield from self._became(lane, lane.stalled(self._node.settings.stall_timeout))
                 yield from self._became(lane, lane.unplugged())
 

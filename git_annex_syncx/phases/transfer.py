@@ -19,16 +19,18 @@ from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.network.own import remember_speed
-from git_annex_syncx.phases import drops, exports, membership, patience, planning, room, unused, upkeep
-from git_annex_syncx.phases.dispatch import Order, Round, Run, end, look_afresh, next_round
+from git_annex_syncx.network.survey import OUTSIDE, OUTSIDE_COST
+from git_annex_syncx.phases import drops, exports, membership, planning, unused, upkeep
+from git_annex_syncx.phases.dispatch import Order, Run, end, learn, look_afresh, next_round
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.merge import merge_annex_branches
 from git_annex_syncx.phases.node import Node, reread, says_yes
 from git_annex_syncx.phases.parallel import failure, one_remote, own_failure
 from git_annex_syncx.phases.push import push_records
 from git_annex_syncx.phases.rates import averaged, measured
-from git_annex_syncx.phases.routing import Leg, waiting_for
+from git_annex_syncx.phases.routing import Leg
 from git_annex_syncx.phases.traffic import Traffic, Work
+from git_annex_syncx.phases.waits import many, no_room, tell, with_rest
 from git_annex_syncx.reasons import mending
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
         node, remotes, strangers = _acquainted(node, remotes)
         yield from strangers
         yield from unused.told(remotes)
-        run = Run(node, usable(node, remotes), order or Order())
+        run = Run(node, usable(node, remotes) + _outside(node, order), order or Order())
         with _alone(run):
             changes = list(planning.tell_links(node, node.settings))
             yield from changes
@@ -97,7 +99,7 @@ def preview(node: Node, remotes: Iterable[Remote], order: Order) -> list[Load]:
     """What the first round of a transfer would move, as far as is known here; nothing moves."""
     remotes, outsiders = membership.divided(node, "transfer", remotes)
     node, remotes, strangers = _acquainted(node, remotes)
-    run = Run(node, usable(node, remotes), order)
+    run = Run(node, usable(node, remotes) + _outside(node, order), order)
     now = next_round(run)
     for warning in (*(f"{one.remote}: {one.reason}" for one in outsiders + strangers), *now.look.world.warnings):
         log.warning("%s", warning)
@@ -153,6 +155,17 @@ def usable(node: Node, remotes: Iterable[Remote]) -> tuple[Remote, ...]:
     return tuple(remote for remote in known if not says_yes(node, remote.ignore_command))
 
 
+def _outside(node: Node, order: Order | None) -> tuple[Remote, ...]:
+    """The web and its like, which git-annex has in every repository."""
+    if order and not order.outside:
+        return ()
+    return tuple(
+        Remote(name, "", "", uuid, push=False, cost=OUTSIDE_COST)
+        for uuid, name in OUTSIDE.items()
+        if name not in node.settings.remotes
+    )
+
+
 @contextlib.contextmanager
 def _alone(run: Run) -> Iterator[None]:
     """Two runs would feed the same keys to two processes: what another transfer works with is left to it.
@@ -187,23 +200,17 @@ def _rounds(run: Run) -> Iterator[Event]:
     """Move what can move, look what has become of it, until nothing is left."""
     for number in range(MOST_ROUNDS):
         now = next_round(run)
-        patience.keep(run.node, now.overdue)
         if number == 0:
-            yield from _no_room(now)
+            yield from no_room(now)
         if now.work is None:
-            yield from _others(now)
-            return
+            break
         if number == 0:
             _warn_of_unlimited(run, now.work)
         traffic = Traffic(run.node, now.work, lambda: _tell(run))
         run.lanes += traffic.lanes
         yield from traffic.run()
-
-
-def _no_room(now: Round) -> Iterator[Outcome]:
-    for uuid, text in room.told(now.look.world, now.look.left):
-        details = {"target": uuid, "files": now.look.left[uuid][0]}
-        yield Outcome("waiting", Result.WAITS, reason=text, details=details)
+        learn(run, traffic.lanes)
+    yield from tell(run, now)
 
 
 def _warn_of_unlimited(run: Run, work: Work) -> None:
@@ -234,7 +241,10 @@ def _results(run: Run, begun: float) -> Iterator[Outcome]:
         lanes = [lane for lane in run.lanes if remote in lane.remotes]
         if lanes:
             _measure(run, remote, lanes)
-            yield _as_it_ended(_result(remote, lanes, time.monotonic() - begun), lanes)
+            outcome = _as_it_ended(_result(remote, lanes, time.monotonic() - begun), lanes)
+            yield with_rest(run, outcome)
+        elif remote.uuid in OUTSIDE:
+            continue
         elif end(run, remote.uuid or "") is None and remote.name in run.away:
             yield run.away[remote.name]
         elif remote.uuid not in known:
@@ -242,7 +252,7 @@ def _results(run: Run, begun: float) -> Iterator[Outcome]:
             reason = f"nothing of it is known here yet: {shlex.join(words)}"
             yield Outcome("transfer", Result.WAITS, remote.name, remote.uuid, reason=reason)
         else:
-            yield Outcome("transfer", Result.CURRENT, remote.name, remote.uuid)
+            yield with_rest(run, Outcome("transfer", Result.CURRENT, remote.name, remote.uuid))
 
 
 def _result(remote: Remote, lanes: list[Lane], seconds: float) -> Outcome:
@@ -253,9 +263,9 @@ def _result(remote: Remote, lanes: list[Lane], seconds: float) -> Outcome:
     )
     result = Result.FAILED if failed else Result.DONE if done else Result.SKIPPED if carried else Result.CURRENT
     reasons = [why for why, _ in Counter(failed.values()).most_common(3)]
-    told = [_many(done)] * bool(done)
-    told += [f"{_many(carried)} carried by somebody else already"] * bool(carried)
-    told += [f"{_many(len(failed))} failed: {'; '.join(reasons)}"] * bool(failed)
+    told = [many(done)] * bool(done)
+    told += [f"{many(carried)} carried by somebody else already"] * bool(carried)
+    told += [f"{many(len(failed))} failed: {'; '.join(reasons)}"] * bool(failed)
     return Outcome(
         "transfer", result, remote.name, remote.uuid, seconds=seconds, reason=", ".join(told),
         advice=(mending("; ".join(reasons), remote.name) or "the next run tries again") if failed else "",
@@ -272,10 +282,6 @@ def _as_it_ended(outcome: Outcome, lanes: list[Lane]) -> Outcome:
     return outcome
 
 
-def _many(count: int) -> str:
-    return f"{count} file{'s' * (count != 1)}"
-
-
 def _measure(run: Run, remote: Remote, lanes: list[Lane]) -> None:
     """Keep how fast the link was, where nothing held it back."""
     lanes = [lane for lane in lanes if not lane.limited and len(lane.remotes) == 1]
@@ -288,23 +294,6 @@ def _measure(run: Run, remote: Remote, lanes: list[Lane]) -> None:
         before = measured(run.node.outbox.fact(f"speed {remote.uuid}"))
         now = (max(speeds, default=None), min(latencies, default=None))
         remember_speed(run.node.outbox, remote.uuid, averaged(before[0], now[0]), averaged(before[1], now[1]))
-
-
-def _others(now: Round) -> Iterator[Outcome]:
-    """Say what waits for somebody else."""
-    world, waiting = now.look.world, Counter[tuple[str, str]]()
-    for group in now.groups:
-        for step in waiting_for(group, world.own):
-            waiting[step.executor, step.target] += sum(key in now.keys for key in group.keys)
-    for (executor, target), count in sorted(waiting.items()):
-        if not count:
-            continue
-        name = world.network.name
-        verb, them = ("waits", "it") if count == 1 else ("wait", "them")
-        how = f"fetch {them}" if executor == target else f"bring {them} to {name(target)}"
-        told = f"{_many(count)} {verb} for {name(executor)} to {how}"
-        details = {"executor": executor, "target": target, "files": count}
-        yield Outcome("waiting", Result.WAITS, reason=told, details=details)
 
 
 def _load(run: Run, leg: Leg, keys: list[str], lane: Lane) -> Load:

@@ -57,9 +57,26 @@ class World:
 
     @cached_property
     def takers(self) -> frozenset[str]:
-        """Who can be sent anything at all, and is no relay."""
+        """Who can be sent anything at all, and is no relay or a relay with a wish of its own; the own repository.
+
+        Where nothing leads here that is to be said.
+        """
         led_to = {place.uuid for place, ways in zip(self.roads.places, self.roads.incoming, strict=True) if ways}
-        return frozenset(led_to) & self.alive - self.relays
+        return (frozenset(led_to) | {self.own}) & self.alive - (self.relays - self.wishing)
+
+    @cached_property
+    def wishing(self) -> frozenset[str]:
+        """Relays that want something themselves.
+
+        Not those in group `transfer` with `standard`: they want a file until the others have it.
+        """
+        return self.relays & self.choosy - self._passing
+
+    @cached_property
+    def _passing(self) -> frozenset[str]:
+        """Repositories in group `transfer` with no wish of their own."""
+        groups, preferred = self.wishes.groups, self.wishes.preferred
+        return frozenset(u for u in self.relays if "transfer" in groups.get(u, ()) and preferred.get(u, "") in USUAL)
 
     @cached_property
     def nearness(self) -> Mapping[str, int]:
@@ -81,9 +98,7 @@ class World:
 
         From other relays only what they do not want goes, and not before.
         """
-        groups, preferred = self.wishes.groups, self.wishes.preferred
-        usual = (u for u in self.relays if "transfer" in groups.get(u, ()) and preferred.get(u, "") in USUAL)
-        return frozenset(usual) & self.reach
+        return self._passing & self.reach
 
     @cached_property
     def digest(self) -> str:

@@ -18,7 +18,6 @@ from git_annex_syncx.phases import hold, settle, sync
 from git_annex_syncx.phases.announce import Teller, announced
 from git_annex_syncx.phases.dispatch import Order
 from git_annex_syncx.phases.node import Node, choose_remotes, open_node_of
-from git_annex_syncx.phases.patience import is_waiting
 from git_annex_syncx.phases.push import push
 from git_annex_syncx.phases.record import recorded
 from git_annex_syncx.phases.transfer import transfer
@@ -69,7 +68,8 @@ def retry(node: Node) -> Iterator[Event]:
             desk.ask(Request("content"))
         yield outcome
     now = time.time()
-    if any(hold.is_due(failure, now) for failure in failures if failure.phase in hold.CONTENT) or is_waiting(node):
+    due = any(hold.is_due(failure, now) for failure in failures if failure.phase in hold.CONTENT)
+    if due or node.outbox.clocks():  # time alone can make a step ours
         desk.ask(Request("content"))
     yield from _in_turn(desk, CONTENT, lambda _: content(node))
 
@@ -312,7 +312,7 @@ def content(node: Node, but: Collection[str] = ()) -> Iterator[Event]:
 def drive(node: Node, remote: Remote) -> Iterator[Event]:
     """All that there is to do with a drive that was plugged in; at the end it may be unplugged."""
     well = True
-    for event in sync.sync(node, [remote], sync.Wish(commit=False)):
+    for event in sync.sync(node, [remote], sync.Wish(commit=False), Order(outside=False)):
         if isinstance(event, Outcome) and event.remote == remote.name:
             well = well and event.result not in (Result.AWAY, Result.FAILED, Result.BUSY)
         yield event

@@ -1,0 +1,55 @@
+"""Sources that said that they do not have a key, whatever the location log says: left out for it for a while."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+
+from git_annex_syncx.gateway import branch, history, locations
+from git_annex_syncx.model import Need
+from git_annex_syncx.phases.lane import GONE, Lane
+from git_annex_syncx.phases.node import Node
+
+LEFT_OUT = 86400.0  # seconds, or until its line in the location log changes
+# Of a remote that answers, of a directory, of the web. Only said of a source: of what is fetched.
+NOT_THERE = re.compile(r"not present|does not exist|File not found|404")
+Missed = frozenset[tuple[str, str]]  # key, uuid of the source
+
+
+def missed(node: Node) -> Missed:
+    """Return what sources said that they do not have, as far as that still counts."""
+    told, now = node.outbox.absences(), time.time()
+    lines = _lines(node, told) if told else {}
+    left = {pair: (line, at) for pair, (line, at) in told.items() if 0 <= now - at < LEFT_OUT and lines[pair] == line}
+    if left != told:
+        node.outbox.keep_absences(left)
+    return frozenset(left)
+
+
+def note(node: Node, lanes: Iterable[Lane]) -> Missed:
+    """Remember what the sources of these links said that they do not have; all that counts by now."""
+    found = {(key, lane.leg.source) for lane in lanes for key, why in lane.failed.items() if _says_so(lane, why)}
+    if found:
+        now = time.time()
+        told = {pair: (line, now) for pair, line in _lines(node, found).items()}
+        node.outbox.keep_absences(node.outbox.absences() | told)
+    return frozenset(found)
+
+
+def _says_so(lane: Lane, why: str) -> bool:
+    return why == GONE if lane.leg.operation == "push" else bool(NOT_THERE.search(why))
+
+
+def without(need: Need, left_out: Missed) -> Need:
+    """Return the need without the sources that do not have the key."""
+    out = {uuid for uuid in need.holders if (need.key, uuid) in left_out}
+    return Need(need.key, need.holders - out, need.targets, need.unwanted) if out else need
+
+
+def _lines(node: Node, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return each source's newest line in the location log of the key, empty where there is none."""
+    pairs = list(pairs)
+    commit = history.tips(node.repo, branch.BRANCH)[branch.BRANCH][0]
+    logs = dict(locations.logs(node.repo, commit, {key for key, _ in pairs}))
+    return {(key, uuid): locations.newest_line(logs[key], uuid) for key, uuid in pairs}

@@ -1,0 +1,143 @@
+"""What is left when a transfer ends: who must bring what to whom, and until when this repository waits for that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from git_annex_syncx.model import Clock, Outcome, Result
+from git_annex_syncx.network.graph import Network
+from git_annex_syncx.network.plan import Plan, Step, plan, reachable
+from git_annex_syncx.network.roads import Arc
+from git_annex_syncx.phases import room
+from git_annex_syncx.phases.dispatch import Round, Run, keep_clocks
+from git_annex_syncx.phases.patience import Wait, due
+from git_annex_syncx.phases.world import World
+
+
+def waits(run: Run, now: Round) -> list[Wait]:
+    """Return all that waits; not what a run with these remotes does not concern."""
+    own, named = now.look.world.own, run.node.settings.remotes
+    concerned = {remote.uuid for remote in run.remotes} | {
+        named[name].uuid for name in run.order.unreached & named.keys()
+    }
+    found: dict[tuple[str, str, str], Wait] = {}
+    for group in now.groups:
+        count = sum(key in now.keys for key in group.keys)
+        for target in group.base.question.targets if count else ():
+            step = _first_step(group.base, target) or _first_step(_common(now.look.world, group.base), target)
+            if step and (step.executor != own or concerned & {step.source, step.target}):
+                until = _until(run.clocks, run.node.settings.patience, step, own)
+                before = found.get((target, step.source, step.target))
+                files = count + (before.files if before else 0)
+                found[target, step.source, step.target] = Wait(target, step, files, until)
+    return [found[name] for name in sorted(found)]
+
+
+def _common(world: World, base: Plan) -> Plan:
+    """Return the plan of all, with nothing shut."""
+    return plan(world.roads, base.question) if base.unreachable else base
+
+
+def _first_step(found: Plan, target: str) -> Step | None:
+    """Return the step that has to be made first so that content comes to a target."""
+    into = {step.target: step for step in found.steps}
+    step = into.get(target)
+    while step and step.source not in found.question.holders:
+        step = into[step.source]
+    return step
+
+
+def _until(clocks: Mapping[Arc, Clock], patience: float, step: Step, own: str) -> float | None:
+    return due(clocks.get((step.source, step.target, step.executor == own)), patience)
+
+
+def tell(run: Run, now: Round) -> Iterator[Outcome]:
+    """Keep the clocks, and say what this repository and those that are no remotes of the run wait for."""
+    keep_clocks(run, now)
+    left, told = waits(run, now), {remote.uuid for remote in run.remotes}
+    run.left = [wait for wait in left if wait.target in told]
+    yield from elsewhere(now.look.world.network, now.look.world.own, (w for w in left if w.target not in told))
+    yield from no_way(run, now)
+
+
+def with_rest(run: Run, outcome: Outcome) -> Outcome:
+    """Return the outcome of a remote with what it still lacks: then it is not current."""
+    left = [wait for wait in run.left if wait.target == outcome.uuid]
+    if not left or not run.last:
+        return outcome
+    world, times = run.last.world, [wait.until for wait in left if wait.until is not None]
+    told = "; ".join(_words(world.network, world.own, wait, at_target=True) for wait in left)
+    details = {"waiting": sum(wait.files for wait in left), "until": min(times, default=None)}
+    result = Result.WAITS if outcome.result is Result.CURRENT else outcome.result
+    reason = f"{outcome.reason}; left: {told}" if outcome.reason else told
+    return replace(outcome, result=result, reason=reason, details={**outcome.details, **details})
+
+
+def elsewhere(net: Network, own: str, found: Iterable[Wait]) -> Iterator[Outcome]:
+    """Say what this repository, or one that is no remote of the run, waits for."""
+    for wait in found:
+        details = {
+            "executor": wait.step.executor, "target": wait.target, "files": wait.files, "until": wait.until,
+        }  # fmt: skip
+        yield Outcome("waiting", Result.WAITS, reason=_words(net, own, wait), details=details)
+
+
+def _words(net: Network, own: str, wait: Wait, at_target: bool = False) -> str:
+    step, it = wait.step, "it" if wait.files == 1 else "them"
+    lacking = f" for {net.name(wait.target)}" if wait.target != own and not at_target else ""
+    if step.executor == own:
+        other = step.target if step.source == own else step.source
+        what = f"{net.name(other)} is there"
+    elif step.executor == step.target == wait.target:
+        what = f"{net.name(step.executor)} fetches {it}"
+    elif step.executor == step.target:
+        what = f"{net.name(step.executor)} fetches {it} and passes {it} on"
+    else:
+        there = at_target and step.target == wait.target
+        where = "here" if step.target == own else "there" if there else f"to {net.name(step.target)}"
+        what = f"{net.name(step.executor)} brings {it} {where}"
+    return f"{many(wait.files)}{lacking}, until {what}{_or_when(wait.until)}"
+
+
+def _or_when(until: float | None) -> str:
+    if until is None:
+        return ""
+    then, today = time.localtime(until), time.localtime()
+    return time.strftime(" or %H:%M" if then[:3] == today[:3] else " or %Y-%m-%d %H:%M", then)
+
+
+def no_way(run: Run, now: Round) -> Iterator[Outcome]:
+    """Say how much is wanted here that can never come, as things are."""
+    world = now.look.world
+    count = 0
+    holders: set[str] = set()
+    for group in now.groups:
+        question = group.plan.question
+        if world.own in question.targets and world.own not in reachable(world.roads, question):
+            count += sum(key in now.keys for key in group.keys)
+            holders |= question.holders
+    if count:
+        content_free = [r.name for r in run.node.settings.remotes.values() if r.ignore and not r.special]
+        why = f"{_several(content_free)} {'takes' if len(content_free) == 1 else 'take'} no content"
+        other = f"{_several(sorted(map(world.network.name, holders)))} can be reached by nobody here"
+        details = {"executor": None, "target": world.own, "files": count, "until": None}
+        reason = f"{many(count)} wanted here, no way leads here: {why if content_free else other}"
+        yield Outcome("waiting", Result.WAITS, reason=reason, details=details)
+
+
+def no_room(now: Round) -> Iterator[Outcome]:
+    """Say what does not fit where it is wanted, before anything is sent."""
+    for uuid, text in room.told(now.look.world, now.look.left):
+        details = {"target": uuid, "files": now.look.left[uuid][0]}
+        yield Outcome("waiting", Result.WAITS, reason=text, details=details)
+
+
+def _several(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def many(count: int) -> str:
+    """Return the number of files in words."""
+    return f"{count} file{'s' * (count != 1)}"

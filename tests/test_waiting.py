@@ -1,0 +1,229 @@
+"""Content that has a way arrives, whoever is off, and what waits is told: for whom, and until when."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import pty
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from network import Network, Node
+from sshd import wait_until
+from test_transfer import connect, directory_remote, keys_on_disk, make_known, uuid_of
+
+NEVER, SOON = "1d", "0.2s"
+
+
+def key_of(node: Node, path: str) -> str:
+    return node.annex("lookupkey", path).out.strip()
+
+
+def at_a_terminal(node: Node, *args: str) -> int:
+    """Run syncx where a person sits; the exit code."""
+    master, terminal = pty.openpty()
+    try:
+        return subprocess.run(
+            ("git-annex-syncx", *args), cwd=node.path, env=node.net.env(TERM="dumb"),
+            stdin=terminal, stdout=terminal, stderr=terminal, timeout=120, check=False,
+        ).returncode  # fmt: skip
+    finally:
+        os.close(terminal)
+        os.close(master)
+
+
+def comes(node: Node, key: str, at: Node) -> None:
+    """Transfer until a key has come to a repository."""
+
+    def moved() -> bool:
+        node.syncx("transfer", ok=None)
+        return key in keys_on_disk(at)
+
+    wait_until(moved, 120)
+
+
+def hhmm(ran_reason: str) -> bool:
+    return re.search(r" or (\d{4}-\d\d-\d\d )?\d\d:\d\d$", ran_reason) is not None
+
+
+def test_nearer_holder_that_is_away_or_dead(net: Network) -> None:
+    """b is nearer than d; both have all. What b does not give comes from d after a while, at a terminal at once."""
+    d = net.create("d")
+    d.commit_annexed({f"f{n}": f"{n}\n" * 100 for n in range(3)})
+    b, c = net.clone(d, "b"), net.clone(d, "c")
+    b.annex("get", "--quiet", ".")
+    connect(net, (c, b))
+    c.config("remote.d.annex-cost", "200")
+    b.git("remote", "remove", "d")
+    c.syncx("sync", "--no-content")
+    c.config("syncx.patience", NEVER)
+    b.path.rename(net.root / "drawer")
+    f0, f1, f2 = (key_of(c, f"f{n}") for n in range(3))
+
+    ran = c.syncx("transfer")
+    waits = ran.event("waiting")
+    assert (waits["result"], waits["files"], waits["target"]) == ("waits", 3, uuid_of(c))
+    assert waits["reason"].startswith("3 files, until b is there or ") and hhmm(waits["reason"])
+    assert time.time() < waits["until"] <= time.time() + 86400
+    assert keys_on_disk(c) == set()
+
+    assert at_a_terminal(c, "transfer", "f0") == 0
+    assert keys_on_disk(c) == {f0}, "a person waits for nobody"
+    c.git("remote", "set-url", "b", "ssh://127.0.0.1:9/nowhere")
+    assert at_a_terminal(c, "transfer", "f1") == 1
+    assert keys_on_disk(c) == {f0, f1}, "nor for a host that is dead"
+
+    c.config("syncx.patience", SOON)
+    comes(c, f2, c)
+    assert c.syncx("transfer", ok=None).event("transfer", "d")["result"] == "current"
+
+
+@pytest.mark.parametrize("operation", ["push", "pull"])
+def test_carrier_that_is_off_and_a_dearer_way(net: Network, operation: str) -> None:
+    """a - b - c are near, a - c is far; b is off. All push, or all pull."""
+    a = net.create("a")
+    a.commit_annexed({"x": "x\n" * 100})
+    b, c = net.clone(a, "b"), net.clone(a, "c")
+    for node in (b, c):
+        node.git("remote", "remove", "a")
+    pairs = [(a, b), (b, c), (a, c)]
+    connect(net, *(pairs if operation == "push" else [(two, one) for one, two in pairs]))
+    (a if operation == "push" else c).config(f"remote.{'c' if operation == 'push' else 'a'}.annex-cost", "300")
+    for node in (a, b, c, c, b, a):
+        node.syncx("map", "--publish")
+        for other in node.git("remote").out.split():
+            node.annex("sync", "--quiet", "--no-content", other, ok=None)
+    x = key_of(a, "x")
+    b.path.rename(net.root / "off")
+    mover = a if operation == "push" else c
+    mover.config("syncx.patience", NEVER)
+    ran = mover.syncx("transfer", ok=None)
+    assert keys_on_disk(c) == set()
+    told = ran.event("transfer", "c") if operation == "push" else ran.event("waiting")
+    assert told["result"] == "waits" and hhmm(told["reason"]), ran.out
+    assert (told["waiting"] if operation == "push" else told["files"]) == 1
+    mover.config("syncx.patience", SOON)
+    comes(mover, x, c)
+
+
+def test_one_of_two_archives_lies_in_a_drawer(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"x": "x\n"})
+    drives = [net.clone(laptop, name) for name in ("one", "two")]
+    connect(net, *((laptop, drive) for drive in drives))
+    for drive in drives:
+        laptop.annex("group", drive.name, "archive")
+        laptop.annex("wanted", drive.name, "standard")
+    make_known(laptop)
+    laptop.config("syncx.patience", NEVER)
+    first = min(drives, key=uuid_of)
+    (other,) = (drive for drive in drives if drive is not first)
+    first.path.rename(net.root / "drawer")
+    assert laptop.syncx("transfer").event("transfer", first.name)["result"] == "away"
+    assert keys_on_disk(other) == set()
+    laptop.config("syncx.patience", SOON)
+    comes(laptop, key_of(laptop, "x"), other)
+    (net.root / "drawer").rename(first.path)
+    laptop.commit_annexed({"y": "y\n"})
+    laptop.syncx("transfer")
+    assert keys_on_disk(first) == {key_of(laptop, "y")}, "it is back in its place"
+
+
+def test_relay_wants_something_itself(net: Network) -> None:
+    a = net.create("a")
+    a.commit_annexed({"docs/x": "x\n", "films/y": "y\n"})
+    relay = net.clone(a, "r")
+    relay.config("syncx.relay", "true")
+    relay.annex("wanted", "here", "include=docs/*")
+    make_known(relay)
+    relay.syncx("transfer")
+    assert keys_on_disk(relay) == {key_of(a, "docs/x")}
+    assert relay.syncx("transfer").event("transfer", "a")["result"] == "current", "and it stays there"
+    assert keys_on_disk(relay) == {key_of(a, "docs/x")}
+
+
+def test_holder_whose_log_is_wrong(net: Network) -> None:
+    """nas is said to have all and has nothing of it; in the same run it comes from d, and nas is not asked again."""
+    d = net.create("d")
+    d.commit_annexed({"x": "x\n"})
+    nas, c = net.clone(d, "nas"), net.clone(d, "c")
+    store = net.root / "store"
+    uuid = directory_remote(c, "store", store)
+    connect(net, (c, nas))
+    for name, cost in (("nas", 100), ("store", 150), ("d", 200)):
+        c.config(f"remote.{name}.annex-cost", str(cost))
+    for lost in (uuid_of(nas), uuid):
+        c.annex("setpresentkey", key_of(c, "x"), lost, "1")
+    c.syncx("sync", "--no-content")
+    ran = c.syncx("transfer", ok=1)
+    assert keys_on_disk(c) == {key_of(c, "x")}
+    failed = [event["remote"] for event in ran.events if event["event"] == "file" and event["state"] == "failed"]
+    assert failed == ["nas", "store"], ran.out
+    c.annex("drop", "--quiet", "--force", "x")
+    assert c.syncx("transfer").event("transfer", "d")["files"] == 1, "neither is asked again"
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A directory and the address at which it is served."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    served = tmp_path / "served"
+    served.mkdir()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=served)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield served, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_content_that_only_the_web_has(net: Network, web: tuple[Path, str]) -> None:
+    served, address = web
+    (served / "film").write_bytes(b"film\n" * 1000)
+    (net.home / ".gitconfig").open("a").write('[annex "security"]\n\tallowed-ip-addresses = 127.0.0.1\n')
+    a = net.create("a")
+    a.commit()
+    a.annex("addurl", "--quiet", "--fast", "--file=f", f"{address}/film")
+    a.git("commit", "--quiet", "--message", "f")
+    b = net.clone(a, "b")
+    ran = b.syncx("sync")
+    assert b.read("f") == b"film\n" * 1000
+    assert ran.event("transfer", "web")["files"] == 1
+    again = b.syncx("sync")
+    assert [event for event in again.events if event.get("remote") == "web"] == [], (
+        "nothing is said where nothing is done"
+    )
+    (served / "gone").write_bytes(b"gone\n")
+    a.annex("addurl", "--quiet", "--fast", "--file=g", f"{address}/gone")
+    a.git("commit", "--quiet", "--message", "g")
+    (served / "gone").unlink()
+    assert "File not found" in b.syncx("sync", ok=1).event("transfer", "web")["error"]
+    assert "web" not in b.syncx("transfer").out, "it is not tried again at once"
+
+
+def test_no_way_is_said(net: Network) -> None:
+    """Two clones behind a forge that takes no content."""
+    forge = net.root / "forge"
+    a = net.create("a")
+    a.commit()
+    a.git("init", "--quiet", "--bare", str(forge))
+    a.git("remote", "add", "forge", str(forge))
+    a.config("remote.forge.annex-ignore", "true")
+    a.commit_annexed({"x": "x\n"})
+    a.syncx("sync")
+    b = Node(net, "b", net.root / "b")
+    a.git("clone", "--quiet", "--origin", "forge", str(forge), str(b.path))
+    b.annex("init", "--quiet", "b")
+    b.config("remote.forge.annex-ignore", "true")
+    told = b.syncx("sync").event("waiting")
+    assert (told["result"], told["files"], told["executor"]) == ("waits", 1, None)
+    assert told["reason"] == "1 file wanted here, no way leads here: forge takes no content"
+    assert "no way leads here" in b.run("git-annex-syncx", "-v", "sync").err
