@@ -143,6 +143,7 @@ class TableView(View):
         self._console = console_on(sys.stderr)
         self._live: Live | None = None
         self._bars: Bars | None = None
+        self._waits: dict[str, Outcome] = {}
         self._failed: list[str] = []
 
     def __enter__(self) -> Self:
@@ -163,6 +164,8 @@ class TableView(View):
     def show(self, outcome: Outcome) -> None:
         """Fill the cell of this remote and phase."""
         self._last[outcome.remote, outcome.event] = outcome
+        if outcome.event == "waiting":  # there are several, of other repositories
+            self._waits[outcome.reason] = outcome
         if outcome.event == "transfer":
             self._bars = None
         self._draw()
@@ -189,7 +192,8 @@ class TableView(View):
             [Text(clean(remote) or "here"), *(_cell(self._last.get((remote, phase))) for phase in phases)]
             for remote in sorted({outcome.remote for outcome in shown})
         ]
-        notes = [note for outcome in shown for note in self._notes(outcome)]
+        told = [outcome for outcome in shown if outcome.event != "waiting"] + list(self._waits.values())
+        notes = [note for outcome in told for note in self._notes(outcome)]
         failed = [Text(clean(line), style=STYLES[Result.FAILED]) for line in self._failed[-MOST_FAILED:]]
         if len(self._failed) > MOST_FAILED:
             failed.insert(0, Text(f"{len(self._failed) - MOST_FAILED} more files failed; -v --json lists them all"))

@@ -119,11 +119,13 @@ def no_way(run: Run, now: Round) -> Iterator[Outcome]:
             count += sum(key in now.keys for key in group.keys)
             holders |= question.holders
     if count:
-        content_free = [r.name for r in run.node.settings.remotes.values() if r.ignore and not r.special]
-        why = f"{_several(content_free)} {'takes' if len(content_free) == 1 else 'take'} no content"
-        other = f"{_several(sorted(map(world.network.name, holders)))} can be reached by nobody here"
+        ignored = [
+            remote.name for remote in run.node.settings.remotes.values() if remote.ignore and not remote.special
+        ]
+        why = f": {_several(ignored)} {'takes' if len(ignored) == 1 else 'take'} no content"
+        where = f" from {_several(sorted(map(world.network.name, holders)))}"
+        reason = f"{many(count)} wanted here, no way leads here{why if ignored else where}"
         details = {"executor": None, "target": world.own, "files": count, "until": None}
-        reason = f"{many(count)} wanted here, no way leads here: {why if content_free else other}"
         yield Outcome("waiting", Result.WAITS, reason=reason, details=details)
 
 
