@@ -113,6 +113,13 @@ def count(repo: Repository, having: Sequence[str], lacking: Sequence[str]) -> in
     return int(text(repo, "rev-list", "--count", *having, *(f"^{commit}" for commit in lacking)))
 
 
+def touches(repo: Repository, path: str, old: str, new: str) -> bool:
+    """Whether a commit between the two has changed a path, be it as before by now; True where `old` is not known."""
+    words = ("-1", "--full-history", new, f"^{old}", "--", path)
+    done = git(repo, "rev-list", *words, ok=(0, 128))
+    return bool(done.code or done.out)
+
+
 def _count_near(repo: Repository, new: str, old: str) -> int | None:
     """The same where it is a line of a few commits."""
     for steps in range(STEPS):

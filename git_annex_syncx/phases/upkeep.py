@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, branch, git, history, obstacles, worktree
@@ -18,27 +18,34 @@ from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import own_failure
 
 MIGRATES_SINCE = 20240129  # migrate --update
+MIGRATIONS = "migrate.tree"  # by a commit that adds it and one that removes it migrations are recorded
 
 
 def follow_migrations(node: Node) -> Iterator[Outcome]:
     """Give content that is here the keys that others have migrated it to: else it would be fetched again."""
     if annex.release_date(node.annex_version) >= MIGRATES_SINCE and node.settings.sync_migrations:
-        yield from _once(node, "migrate", _migrate)
+        yield from _once(node, "migrate", (branch.BRANCH,), _migrate)
 
 
 def refresh_adjusted(node: Node) -> Iterator[Outcome]:
     """Let an adjusted branch that hides or unlocks files by what is here show what has come and what has gone."""
     head = git.head(node.repo)
     if head and not node.only_annex and annex.shows_presence(head.branch):
-        yield from _once(node, "refresh", _refresh)
+        yield from _once(node, "refresh", (branch.BRANCH, f"refs/heads/{head.basis}"), _refresh)
 
 
-def _once(node: Node, event: str, action: Callable[[Node], Outcome | None]) -> Iterator[Outcome]:
-    """Act where the branches have moved since the last time; what fails is tried again by the next run."""
-    if node.outbox.fact(event) == _state(node):
+def _once(
+    node: Node, event: str, refs: Iterable[str], action: Callable[[Node, str], Outcome | None]
+) -> Iterator[Outcome]:
+    """Act where these have moved since the last time; what fails is tried again by the next run.
+
+    The action is told where the first was. What it was then is remembered, since others work here meanwhile.
+    """
+    now, before = " ".join(history.value(node.repo, ref) or "-" for ref in refs), node.outbox.fact(event) or ""
+    if now == before:
         return
     try:
-        told = action(node)
+        told = action(node, before.partition(" ")[0])
     except SyncxError as error:
         told = own_failure(event, error)
     if told:
@@ -46,16 +53,13 @@ def _once(node: Node, event: str, action: Callable[[Node], Outcome | None]) -> I
     if told and told.result is not Result.DONE:
         return
     with contextlib.suppress(OutboxError):
-        node.outbox.remember(event, _state(node))
+        node.outbox.remember(event, now)
 
 
-def _state(node: Node) -> str:
-    tips = history.tips(node.repo, branch.BRANCH, "HEAD")
-    return " ".join(f"{name} {commit}" for name, (commit, _) in sorted(tips.items()))
-
-
-def _migrate(node: Node) -> Outcome | None:
+def _migrate(node: Node, before: str) -> Outcome | None:
     begun = time.monotonic()
+    if before and not history.touches(node.repo, MIGRATIONS, before, branch.BRANCH):
+        return None
     moved, failed = annex.follow_migrations(node.repo)
     if not (moved or failed):
         return None
@@ -68,7 +72,7 @@ def _migrate(node: Node) -> Outcome | None:
     )  # fmt: skip
 
 
-def _refresh(node: Node) -> Outcome | None:
+def _refresh(node: Node, _: str) -> Outcome | None:
     begun = time.monotonic()
     with worktree.merge_lock(node.repo):
         head = worktree.require_ready(node.repo)
