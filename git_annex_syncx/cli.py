@@ -331,7 +331,7 @@ def merge_driver(options: Globals, action: str, everywhere: bool, force: bool) -
     state = verbs.get(action, driver.status)(repo, everywhere)
     if not (options.quiet and action != "status"):
         effect = driver.EFFECT if action == "install" else ()
-        view_status.show_driver(state, options.as_json, effect, removed=before.installed)
+        view_status.show_driver(state, options.as_json, effect, removed=before.installed and action == "uninstall")
 
 
 @command("hooks")

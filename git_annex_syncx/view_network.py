@@ -135,8 +135,8 @@ def _headline(found: Plan) -> str:
     if not found.steps:
         return "nothing can be sent" if found.unreachable else "nothing is to be sent"
     many = "1 transfer" if len(found.steps) == 1 else f"{len(found.steps)} transfers"
-    saved = f", {found.flood_cost:g} by flooding" if found.flood_cost != found.cost else ""
-    told = f"{many} at a cost of {found.cost:g}{saved}"
+    saved = f" (sending to each separately: {found.flood_cost:g})" if found.flood_cost != found.cost else ""
+    told = f"{many}, cost {found.cost:g}{saved}"
     if not found.exact:
         told += f"; a better plan would cost at least {found.lower_bound:g}"
         told += " (the time was up)" if found.late else ""

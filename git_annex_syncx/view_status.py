@@ -90,10 +90,13 @@ def show_driver(state: State, as_json: bool, effect: Iterable[str] = (), removed
     chosen = state.selected == "syncx"
     used = "in use" if chosen else f"not in use: merge.default is {state.selected or 'unset'}"
     gone = "" if state.runs else "; the program that it calls has changed: git annex-syncx merge-driver install"
+    left = removed and state.scope == "global" and state.installed
     absent = "removed" if removed else "not installed"
-    absent += ", but merge.default is syncx: git config --unset merge.default" if chosen else ""
+    unset = f"git config --{state.selected_in} --unset merge.default"
+    absent += f", but merge.default is syncx: {unset}" if chosen else ""
     console = console_on(sys.stdout)
     told = f"installed, {used}{gone}" if state.installed else absent
+    told += "; git annex-syncx merge-driver uninstall --global takes it out" if left else ""
     console.print(clean(f"{state.scope} ({state.file}): {told}"))
     for line in effect:
         console.print(f"  {line}")

@@ -208,3 +208,49 @@ def test_watch_is_not_installed_where_it_cannot_run(pair: tuple[Node, Node]) -> 
     assert f"{python} -m pip install 'git-annex-syncx[watch]'" in ran.err
     assert not list(laptop.net.home.rglob("*.service"))
     assert "ExecStart" in laptop.run("git-annex-syncx", "service", "show", PYTHONPATH=str(lacking)).out
+
+
+# Advice that is followed helps
+
+
+def advised(node: Node, *args: str, ok: int = 2) -> str:
+    """What the advice of a command that is refused says after the colon, which a shell can run."""
+    said = node.run("git-annex-syncx", *args, ok=ok).err.splitlines()
+    return said[-1].partition(": ")[2] or said[-1].strip()
+
+
+def test_advice_names_the_scope_that_a_setting_is_in(pair: tuple[Node, Node]) -> None:
+    laptop, _ = pair
+    laptop.git("config", "--global", "merge.default", "other")
+    command = advised(laptop, "merge-driver", "install", "--global")
+    assert command == "git annex-syncx merge-driver install --global --force"
+    laptop.run("sh", "-c", command.replace("git annex-syncx", "git-annex-syncx"))
+    said = laptop.run("git-annex-syncx", "merge-driver", "uninstall").out
+    assert "git annex-syncx merge-driver uninstall --global takes it out" in said
+    laptop.run("git-annex-syncx", "merge-driver", "uninstall", "--global")
+    laptop.git("config", "--global", "merge.default", "syncx")
+    said = laptop.run("git-annex-syncx", "merge-driver", "status").out.strip()
+    laptop.run("sh", "-c", said.rpartition("merge.default is syncx: ")[2])
+    assert laptop.git("config", "merge.default", ok=1).out == ""
+
+    file = laptop.net.root / "no-directory"
+    file.touch()
+    laptop.git("config", "--global", "core.hooksPath", str(file))
+    said = laptop.run("git-annex-syncx", "hooks", "install", ok=2).err.splitlines()[-1]
+    assert said.startswith("  git config --global core.hooksPath DIRECTORY, or --unset core.hooksPath,")
+    laptop.git("config", "--global", "--unset", "core.hooksPath")
+    laptop.run("git-annex-syncx", "hooks", "install")
+
+
+def test_advice_about_trust_helps_in_a_directory_below(pair: tuple[Node, Node]) -> None:
+    laptop, _ = pair
+    if os.getuid() != 0:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("only root can give a directory away")
+    for path in (laptop.path, laptop.path / ".git"):
+        os.chown(path, 12345, 12345)
+    (laptop.path / "below").mkdir()
+    below = Node(laptop.net, "below", laptop.path / "below")
+    command = advised(below, "status")
+    assert command.startswith("git config --global --add safe.directory ")
+    below.run("sh", "-c", command)
+    below.run("git-annex-syncx", "status")

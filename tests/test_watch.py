@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -309,7 +310,29 @@ def test_an_outbox_that_is_lost(laptop: Node, usb: Node, damage: str) -> None:
     assert laptop.syncx("status").event("status", "usb")["state"] == "current"
 
 
+def test_what_we_remember_is_cleared_away_under_it(laptop: Node, usb: Node) -> None:
+    with Watching(laptop) as watching:
+        watching.rest()
+        shutil.rmtree(laptop.path / ".git" / "annex" / "syncx")
+        made = laptop.commit({"b.txt": "b\n"})
+        watching.wait_until(lambda: usb.head("main") == made)
+        watching.rest()
+    assert "cannot be used" not in watching.said
+    assert "failed" not in watching.said
+
+
 # The process
+
+
+def test_one_is_enough(laptop: Node, usb: Node) -> None:
+    with Watching(laptop) as watching:
+        ran = laptop.run("git-annex-syncx", "watch", ok=2)
+        assert f"watch is at work here already, as process {watching.process.pid}" in ran.err
+        watching.process.kill()
+        watching.process.wait()
+        with Watching(laptop) as another:  # the dead one is in nobody's way
+            made = laptop.commit({"b.txt": "b\n"})
+            another.wait_until(lambda: usb.head("main") == made)
 
 
 def test_it_ends_within_two_seconds_in_the_middle_of_a_transfer(laptop: Node, usb: Node, net: Network) -> None:

@@ -54,6 +54,7 @@ class State:
     file: Path
     installed: bool
     selected: str | None
+    selected_in: str | None
     runs: bool  # the program that the configuration names is there
 
 
@@ -94,7 +95,7 @@ def install(repo: Repository | None, everywhere: bool, force: bool) -> State:
     if other and other.value != NAME and not force:
         raise UsageError(
             f"merge.default is {other.value!r} already: another merge driver is in use",
-            "to use this one instead: git annex-syncx merge-driver install --force",
+            f"to use this one instead: git annex-syncx merge-driver install{_option(everywhere)} --force",
         )
     file = configfile.place(repo, everywhere)
     configfile.remove_block(file, settings())
@@ -116,9 +117,13 @@ def uninstall(repo: Repository | None, everywhere: bool) -> State:
     if left.installed and left.file.resolve() == file.resolve():
         raise UsageError(
             f"what git annex-syncx wrote into {file} has been changed since",
-            f'take the section merge "{NAME}" and merge.default out by hand: git config --edit',
+            f'take the section merge "{NAME}" and merge.default out by hand: git config{_option(everywhere)} --edit',
         )
     return left
+
+
+def _option(everywhere: bool) -> str:
+    return " --global" if everywhere else ""
 
 
 def status(repo: Repository | None, everywhere: bool) -> State:
@@ -133,6 +138,7 @@ def status(repo: Repository | None, everywhere: bool) -> State:
         file=driver.file if driver else configfile.place(repo, everywhere),
         installed=driver is not None,
         selected=selected.value if selected else None,
+        selected_in=selected.scope if selected else None,
         runs=driver is not None and driver.value == command(),
     )
 

@@ -36,6 +36,8 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
 
     Raises sqlite3.Error, OSError.
     """
+    if path.parent.parent.is_dir():  # the user may have cleared our directory away under a run
+        files.make_directory(path.parent)
     if path.is_dir():  # SQLite would not say so
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     path.touch()

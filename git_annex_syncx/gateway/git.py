@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shlex
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from git_annex_syncx.gateway import files, run
 from git_annex_syncx.model import Head
 
 OLDEST = (2, 38)
+TRUST = re.compile(rb"git config --global --add safe\.directory .+")  # as git words it
 MERGE_NAME = "git-annex-syncx"
 MERGE_EMAIL = "git-annex-syncx@localhost"
 
@@ -156,10 +158,10 @@ def _discover(start: Path, explicit: bool) -> Repository | None:
 
 def _explain(stderr: bytes, start: Path) -> None:
     """Raises UsageError where git has another reason than that there is no repository."""
-    if b"safe.directory" in stderr:
+    if found := TRUST.search(stderr):  # of the repository, in whatever directory of it we are
         raise UsageError(
             f"git does not trust the repository in {start.absolute()}, which belongs to another user",
-            f"git config --global --add safe.directory {shlex.quote(str(start.absolute()))}",
+            f"if you trust it: {os.fsdecode(found[0]).strip()}",
         )
     if b"safe.bareRepository" in stderr:
         raise UsageError(

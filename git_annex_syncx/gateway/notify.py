@@ -23,7 +23,8 @@ def send(addresses: Iterable[str], title: str, text: str, limit: float) -> None:
     words = ("-P", "-m", "git_annex_syncx.gateway.notify")  # no module comes from a directory that others write to
     done = run.run(sys.executable, *words, cwd=Path("/"), env=run.environment(), stdin=order, ok=(0, 1), limit=limit)
     if done.code:
-        raise SyncxError("not every address of syncx.notify could be told", "git config --get-all syncx.notify")
+        advice = "look at them: git config --get-all syncx.notify"
+        raise SyncxError("not every address of syncx.notify could be told", advice)
 
 
 def _main() -> int:

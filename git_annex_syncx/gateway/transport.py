@@ -185,7 +185,8 @@ def require_present(repo: Repository, remote: Remote) -> None:
         ) from error
     if git_dir is None:
         raise SyncxError(
-            f"{place} is there but holds no git repository", f"mount the drive, or git remote remove {remote.name}"
+            f"{place} is there but holds no git repository",
+            f"mount the drive, or git remote remove {shlex.quote(remote.name)}",
         )
     found = _uuid_in(repo, git_dir / "config")
     if remote.uuid and found != remote.uuid:
@@ -193,7 +194,7 @@ def require_present(repo: Repository, remote: Remote) -> None:
             f"{place} is another repository: its annex.uuid is {found or 'unset'}, not {remote.uuid};"
             " nothing was written",
             "plug in the right drive, or if this is meant:"
-            f" git config remote.{remote.name}.annex-uuid {found or 'UUID'}",
+            f" git config {shlex.quote(f'remote.{remote.name}.annex-uuid')} {found or 'UUID'}",
         )
 
 
@@ -345,5 +346,6 @@ def _require_listening(settings: Settings, url: str, remote: Remote) -> None:
         socket.create_connection((parts.hostname, port), timeout=settings.connect_timeout).close()
     except (OSError, ValueError) as error:
         raise SyncxError(
-            f"{parts.hostname} does not answer: {error}", f"check the network, or git remote set-url {remote.name}"
+            f"{parts.hostname} does not answer: {error}",
+            f"check the network, or git remote set-url {shlex.quote(remote.name)} URL",
         ) from error

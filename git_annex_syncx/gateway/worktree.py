@@ -70,11 +70,11 @@ def require_head(repo: Repository) -> Head:
     found = head(repo)
     if found is None:
         require_idle(repo)
-        raise UsageError(f"HEAD is detached in {repo.home}", "git switch to a branch first")
+        raise UsageError(f"HEAD is detached in {repo.home}", "git switch BRANCH first")
     if found.branch == "git-annex" or found.branch.startswith("synced/"):
         raise UsageError(
             f"{found.branch} is checked out in {repo.home}, which git-annex keeps for itself",
-            "git switch to your own branch first",
+            "git switch BRANCH first, to one of your own",
         )
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import SyncxError
@@ -62,7 +63,7 @@ def _export(node: Node, remote: Remote) -> Outcome:
         if not tree:
             raise SyncxError(
                 f"there is no {name}, which {remote.name} follows",
-                f"git config remote.{remote.name}.annex-tracking-branch BRANCH",
+                f"git config {shlex.quote(f'remote.{remote.name}.annex-tracking-branch')} BRANCH",
             )
     elif len(there) == 1:
         name = tree = min(there)

@@ -138,9 +138,9 @@ def _ask(node: Node, remote: Remote) -> Outcome:
     """Let git-annex ask a remote for its uuid; what is to be said if it has none."""
     transport.require_present(node.repo, remote)
     env = ssh.annex_connection(node.repo, node.settings, remote)
-    if complaint := annex.learn_uuid(node.repo, remote.name, env):
-        raise SyncxError(complaint, "check the network, or git remote set-url; the next run asks again")
     name = shlex.quote(remote.name)
+    if complaint := annex.learn_uuid(node.repo, remote.name, env):
+        raise SyncxError(complaint, f"check the network, or git remote set-url {name} URL; the next run asks again")
     if git.refs(node.repo, remote.tracking("git-annex")):
         raise SyncxError(
             f"git-annex did not learn the uuid of {remote.name}", "run git annex init in that repository"

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from git_annex_syncx import view_log
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import drives, files, git
+from git_annex_syncx.gateway import configfile, drives, files, git
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.run import WITHIN
 from git_annex_syncx.model import Hook
@@ -45,9 +45,10 @@ def install(repo: Repository) -> list[Hook]:
     """Put our block into the hooks. Raises UsageError, SyncxError."""
     directory = _directory(repo)
     if os.path.lexists(directory) and not directory.is_dir():
+        scope = found.scope if (found := configfile.find(repo, "core.hooksPath", False)) else "local"
         raise UsageError(
             f"git looks for hooks in {directory}, which is no directory",
-            "git config core.hooksPath DIRECTORY, or --unset core.hooksPath, then install again",
+            f"git config --{scope} core.hooksPath DIRECTORY, or --unset core.hooksPath, then install again",
         )
     if _is_others(repo, directory):
         _require_by_hand(repo, directory)

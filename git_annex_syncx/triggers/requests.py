@@ -125,7 +125,7 @@ class Desk:
         """Tell the hooks that this process sees what is asked."""
         path = attendant(self._place)
         with contextlib.suppress(SyncxError):  # then they start another, which finds that it is not needed
-            files.write(path, f"{os.getpid()} {_begun()}\n")
+            name_process(path)
         try:
             yield
         finally:
@@ -153,10 +153,21 @@ class Desk:
                 self.ask(request)
 
 
-def _begun() -> str:
-    """When this process was started, as Linux has it: a number alone may be another's by now."""
+def name_process(path: Path) -> None:
+    """Write into a file which process this is. Raises SyncxError."""
+    files.write(path, f"{os.getpid()} {_begun('self')}\n")
+
+
+def process_at(path: Path) -> int:
+    """Return the id of the process that a file names, where it still runs, else 0 (only Linux can tell)."""
+    pid, _, begun = files.read(path).strip().partition(" ")
+    return int(pid) if pid.isascii() and pid.isdigit() and begun and _begun(pid) == begun else 0
+
+
+def _begun(pid: str) -> str:
+    """When a process was started, as Linux has it: a number alone may be another's by now."""
     try:
-        return Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
 

@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +29,7 @@ from git_annex_syncx.phases import hold
 from git_annex_syncx.phases.node import open_node_of
 from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
 from git_annex_syncx.triggers.mounts import Drives
-from git_annex_syncx.triggers.requests import Desk, Request
+from git_annex_syncx.triggers.requests import Desk, Request, name_process, place, process_at
 
 if TYPE_CHECKING:
     from git_annex_syncx.triggers.signals.ear import Ear
@@ -67,7 +67,27 @@ def watch(repo: Repository, verbose: int) -> None:
     """Look after a repository until we are told to end. Raises UsageError where the file watcher is missing."""
     require_watcher()
     open_node_of(repo)  # where no run can work, this says why
-    Watch(repo, verbose).run()
+    with _alone(repo):
+        Watch(repo, verbose).run()
+
+
+@contextlib.contextmanager
+def _alone(repo: Repository) -> Iterator[None]:
+    """Name this process in the repository, without an open file: a drive could not be unmounted then.
+
+    Raises UsageError where another `watch` is at work.
+    """
+    requests = place(repo)
+    path = repo.state_dir / f"{requests.name.replace('requests', 'watch', 1)}.pid"
+    if other := process_at(path):
+        raise UsageError(f"watch is at work here already, as process {other}", f"to end that one: kill {other}")
+    with contextlib.suppress(SyncxError):  # it works all the same
+        name_process(path)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 class Watch:
