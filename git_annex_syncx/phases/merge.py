@@ -6,7 +6,7 @@ import contextlib
 import os
 import shlex
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.join import Joined, join_heads, unrelated_error
@@ -235,15 +235,18 @@ def _target(
         return Joined(ahead)
     joined = join_heads(repo, alone, merging.unrelated)
     if joined.resolutions and not node.resolves:
-        raise _unresolved([head for head in alone if head != ours], joined)
+        by_hand = repo.top is not None and head.checked_out
+        raise _unresolved(joined, next(commit for commit in alone if commit != ours) if by_hand else "")
     return joined
 
 
-def _unresolved(heads: Sequence[str], joined: Joined) -> Refused:
+def _unresolved(joined: Joined, theirs: str) -> Refused:
+    """What to say of conflicts that may not be resolved; `theirs` can be merged by hand, if it is not empty."""
     paths = sorted({one.path for one in joined.resolutions})
+    by_hand = f"git merge {theirs[:10]}, or " if theirs else ""
     return Refused(
         f"{obstacles.shown(paths)}: changed here and by others, and annex.resolvemerge is false",
-        f"git merge {heads[0][:10]}, or git annex-syncx sync --resolvemerge",
+        f"{by_hand}git annex-syncx sync --resolvemerge",
     )
 
 
