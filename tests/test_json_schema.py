@@ -244,6 +244,7 @@ def content_travels(net: Network, seen: Seen) -> None:
     # what is not wanted here is dropped
     here.annex("wanted", ".", "exclude=*")
     seen.run(here.syncx("transfer", "store"))
+    seen.run(here.syncx("sync", "--cleanup", "store"))
 
 
 def it_runs_by_itself(net: Network, seen: Seen) -> None:
