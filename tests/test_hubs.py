@@ -148,6 +148,17 @@ def test_all_push_addresses_get_it_in_the_end(net: Network, bare: tuple[Node, No
     for branch in ("main", "synced/main", "git-annex", "synced/git-annex"):
         assert second.head(branch) == hub.head(branch) == laptop.head(branch.removeprefix("synced/"))
     assert laptop.syncx("push").event("push", "hub")["result"] == "current"
+    # Nor does a tracking ref say anything of the place that a changed address leads to.
+    third = plain(net, "third.git", "--bare")
+    laptop.git("config", "--unset-all", "remote.hub.pushurl")
+    for place in (hub, third):
+        laptop.git("remote", "set-url", "hub", str(place.path))
+        ran = laptop.syncx("push", ok=None)
+        if place is third:  # whose uuid is another
+            laptop.run(*shlex.split(ran.event("push", "hub")["advice"].rpartition(": ")[2]))
+            laptop.syncx("push")
+    assert third.head("synced/git-annex") == laptop.head("git-annex")
+    assert third.head("main") == made
 
 
 def test_a_remote_that_is_not_pulled_from_has_commits_of_its_own(net: Network, bare: tuple[Node, Node]) -> None:
@@ -159,7 +170,9 @@ def test_a_remote_that_is_not_pulled_from_has_commits_of_its_own(net: Network, b
     laptop.config("remote.hub.annex-pull", "false")
     made = laptop.commit({"b.txt": "b"})
     event = laptop.syncx("push", ok=1).event("push", "hub")
-    assert event["error"].startswith("it has commits that are not here, and as annex-pull is false")
+    assert event["error"].startswith(
+        "it has commits that are not here, and as nothing is pulled from it (annex-pull is false"
+    )
     laptop.run(*shlex.split(event["advice"].partition("once: ")[2].partition(";")[0]))
     assert hub.contains(made, "main")
     assert laptop.read("d.txt") == b"d"
@@ -259,6 +272,16 @@ def test_a_clone_whose_head_names_no_branch_is_told_which_there_is(net: Network)
     clone.run(*shlex.split(way_out))
     assert clone.syncx("sync", "--no-content").event("merge")["result"] == "current"
     assert clone.read("a.txt") == b"a"
+    # The same where others push to one that is new.
+    new = net.create("new")
+    new.git("symbolic-ref", "HEAD", "refs/heads/master")
+    net.connect((laptop, new))
+    laptop.config("remote.new.syncx-direct", "false")
+    laptop.syncx("push", "new")
+    told, _, way_out = new.syncx("merge").event("merge")["reason"].rpartition(": ")
+    assert told == "HEAD names master, which does not exist; others pushed main"
+    new.run(*shlex.split(way_out))
+    assert new.read("a.txt") == b"a"
 
 
 def test_a_branch_that_one_side_has_renamed_is_told(net: Network) -> None:

@@ -190,11 +190,12 @@ def require_present(repo: Repository, remote: Remote) -> None:
         )
     found = _uuid_in(repo, git_dir / "config")
     if remote.uuid and found != remote.uuid:
+        setting = shlex.quote(f"remote.{remote.name}.annex-uuid")
+        meant = f"git config {setting} {shlex.quote(found)}" if found else f"git config --unset {setting}"
         raise SyncxError(
             f"{place} is another repository: its annex.uuid is {found or 'unset'}, not {remote.uuid};"
             " nothing was written",
-            "plug in the right drive, or if this is meant:"
-            f" git config {shlex.quote(f'remote.{remote.name}.annex-uuid')} {found or 'UUID'}",
+            f"plug in the right drive, or if this is meant: {meant}",
         )
 
 

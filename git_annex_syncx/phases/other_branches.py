@@ -15,11 +15,11 @@ NOT_USERS = ("git-annex", "synced/", "adjusted/", "views/")  # branches that git
 def instead_of_unborn(repo: Repository, head: Head, known: Mapping[str, str], remotes: Iterable[Remote]) -> str:
     """Say what to do where HEAD names a branch that does not exist and another one does; empty where none does."""
     missing = f"HEAD names {head.basis}, which does not exist"
-    if repo.top is None:
-        if here := _users(known, "refs/heads/"):
-            way_out = f"git symbolic-ref HEAD {shlex.quote('refs/heads/' + here[0])}"
-            return f"{missing}; others pushed {', '.join(here)}: {way_out}"
-        return ""
+    if here := sorted({*_users(known, "refs/heads/"), *_users(known, "refs/heads/synced/")}):
+        name, start = here[0], [] if f"refs/heads/{here[0]}" in known else [f"synced/{here[0]}"]
+        words = ["git", "switch", *(["--create"] if start else []), name, *start]
+        words = words if repo.top else ["git", "symbolic-ref", "HEAD", f"refs/heads/{name}"]
+        return f"{missing}; others pushed {', '.join(here)}: {shlex.join(words)}"
     for remote in remotes:
         if there := _users(known, remote.tracking("")):
             return f"{missing}; {remote.name} has {', '.join(there)}: {_switch(known, remote, there[0])}"

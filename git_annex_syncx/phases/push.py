@@ -154,7 +154,8 @@ def _not_pulled(node: Node, head: Head, remote: Remote) -> SyncxError:
         )
     setting = f"remote.{remote.name}.annex-pull"
     return SyncxError(
-        f"it has commits that are not here, and as annex-pull is false they are not merged into {head.basis}",
+        "it has commits that are not here, and as nothing is pulled from it (annex-pull is false, or --no-pull)"
+        f" they are not merged into {head.basis}",
         f"once: {shlex.join(['git', '-c', f'{setting}=true', 'annex-syncx', 'sync', remote.name])};"
         f" from now on: {shlex.join(['git', 'config', '--unset', setting])}",
     )

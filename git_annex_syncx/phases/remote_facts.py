@@ -25,15 +25,19 @@ def note_checked_out(node: Node, remote: Remote, branch: str, reports: Iterable[
 
 
 def is_proven(node: Node, remote: Remote) -> bool:
-    """Whether tracking refs tell what all push addresses have: git sets them when the first one has it."""
-    return len(remote.push_urls) < 2 or node.outbox.fact(f"addresses {remote.name}") == _digest(remote)
+    """Whether tracking refs tell what the push addresses have.
+
+    Git sets them when the first address has it, and they are those of another place when the address was changed.
+    """
+    known = node.outbox.fact(f"addresses {remote.name}")
+    return known == _digest(remote) or (known is None and len(remote.push_urls) < 2)
 
 
 def note_proven(node: Node, remote: Remote, proven: bool) -> None:
     """Remember whether all push addresses have the same; not before the last one has said so."""
-    if len(remote.push_urls) > 1 and proven:
+    if proven and node.outbox.fact(f"addresses {remote.name}") != _digest(remote):
         node.outbox.remember(f"addresses {remote.name}", _digest(remote))
-    elif len(remote.push_urls) > 1:
+    elif not proven and len(remote.push_urls) > 1:
         node.outbox.forget(f"addresses {remote.name}")
 
 
