@@ -212,3 +212,9 @@ def test_what_is_no_setting_is_told_with_the_nearest_that_is(pair: tuple[Node, N
         (line,) = (line for line in said if f" {key.lower()} (.git/config)" in line)
         assert line.endswith(f"did you mean {meant}?" if meant else "help lists all")
     assert laptop.run("git-annex-syncx", "-q", "status").err == ""
+
+
+def test_ssh_options_of_a_remote_stand_before_those_of_all() -> None:
+    urls = tuple((f"remote.{name}.url", f"ssh://{name}/x") for name in ("one", "two"))
+    found = remotes(*urls, ("annex.ssh-options", "-p 1"), ("remote.two.annex-ssh-options", "-p 2")).remotes
+    assert [found[name].ssh_options for name in ("one", "two")] == ["-p 1", "-p 2"]

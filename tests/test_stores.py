@@ -148,6 +148,12 @@ REFUSED = "(ConnectionFailure Network.Socket.connect: <socket: 20>: does not exi
         ('user error (gpg ["--decrypt"] exited 2)', "gpg cannot decrypt: No secret key", True, "git annex info s"),
         ("fd:20: hPutBuf: resource vanished (Broken pipe)", "connection lost: Broken pipe", True, ""),
         ("content is not there", "content is not there", False, ""),
+        ("unable to check s", "s cannot be reached", True, ""),
+        ("Transfer failed", "Transfer failed", False, "git config remote.s.annex-readonly true"),
+        ("x: withFile: exhausted (No space left on device)", "no room is left there", False, "make room"),
+        ("openFd: denied (Read-only file system)", "it cannot be written to", True, "remote.s.annex-readonly true"),
+        ("call:\n\n\tgit config --global --add safe.directory /a\nno", "git does not trust it", True, "directory /a"),
+        ("Repository x is at unsupported version 99.", "Repository x is at", True, "install a newer git-annex"),
     ],
 )  # fmt: skip
 def test_reasons(message: str, short: str, hopeless: bool, advice: str) -> None:
