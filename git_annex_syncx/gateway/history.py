@@ -27,7 +27,7 @@ def is_ancestor(repo: Repository, old: str, new: str) -> bool:
     pair = (old, new)
     with _asking:  # the workers of all remotes ask the same at once
         if pair not in repo.known:
-            answer = None if _is_shallow(repo) else _near(repo, old, new)
+            answer = None if is_shallow(repo) else _near(repo, old, new)
             if answer is None:
                 answer = git(repo, "merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
             repo.known[pair] = answer
@@ -60,7 +60,7 @@ def _reaches(repo: Repository, start: str, sought: str) -> bool | None:
     return None
 
 
-def _is_shallow(repo: Repository) -> bool:
+def is_shallow(repo: Repository) -> bool:
     """Whether commits can lack the parents that they name."""
     return (repo.common / "shallow").exists()
 
@@ -106,7 +106,7 @@ def independent(repo: Repository, commits: Iterable[str]) -> list[str]:
 
 def count(repo: Repository, having: Sequence[str], lacking: Sequence[str]) -> int:
     """How many commits the first have that none of the second has."""
-    if len(having) == len(lacking) == 1 and not _is_shallow(repo):
+    if len(having) == len(lacking) == 1 and not is_shallow(repo):
         few = _count_near(repo, having[0], lacking[0])
         if few is not None:
             return few

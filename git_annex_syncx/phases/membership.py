@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import git, objects, transport
+from git_annex_syncx.gateway import git, history, objects, transport
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure
@@ -23,7 +23,7 @@ def require_member(node: Node, remote: Remote, known: Mapping[str, str], first: 
     require_other(node, remote)
     head = git.head(node.repo)
     ours = known.get(f"refs/heads/{head.basis}") if head else None
-    if not head or not ours:
+    if not head or not ours or history.is_shallow(node.repo):  # what lacks its parents may be related to anything
         return
     prefix = f"refs/remotes/{remote.name}/"
     seen = {name.removeprefix(prefix): tip for name, tip in known.items() if name.startswith(prefix)}
@@ -48,11 +48,12 @@ def require_other(node: Node, remote: Remote) -> None:
         with contextlib.suppress(OSError):  # not there: the phase will say so
             uuid = transport.uuid_at(node.repo, node.repo.home / os.path.expanduser(remote.path))
     if uuid and uuid == node.settings.annex_uuid:
-        name = shlex.quote(remote.name)
+        known = shlex.join(["git", "config", "--unset", f"remote.{remote.name}.annex-uuid"])
         raise SyncxError(
             "it has the annex.uuid of this repository: it is this one, or a copy of it",
-            f"if it is this one: git remote remove {name}; if it is a copy, there: git config --unset annex.uuid,"
-            f" git annex init, git annex fsck --fast; then here: git config --unset remote.{name}.annex-uuid",
+            f"if it is this one: git remote remove {shlex.quote(remote.name)}; if it is a copy, there: "
+            "git config --unset annex.uuid, git annex init, git annex fsck --fast"
+            + (f"; then here: {known}" if remote.uuid else ""),
         )
 
 

@@ -9,7 +9,7 @@ from git_annex_syncx.gateway import history, objects
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 
-NOT_USERS = ("git-annex", "synced/", "adjusted/", "views/")  # branches that git-annex keeps for itself
+NOT_USERS = ("synced/", "adjusted/", "views/")  # branches that git-annex keeps for itself
 
 
 def instead_of_unborn(repo: Repository, head: Head, known: Mapping[str, str], remotes: Iterable[Remote]) -> str:
@@ -58,7 +58,7 @@ def _brings_news(repo: Repository, ours: str, theirs: str) -> bool:
 def _users(known: Mapping[str, str], prefix: str) -> list[str]:
     """The names of the user's branches among the refs below a prefix."""
     names = sorted(ref.removeprefix(prefix) for ref in known if ref.startswith(prefix))
-    return [name for name in names if not name.startswith(NOT_USERS)]
+    return [name for name in names if name != "git-annex" and not name.startswith(NOT_USERS)]
 
 
 def _switch(known: Mapping[str, str], remote: Remote, name: str) -> str:
