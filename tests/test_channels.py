@@ -223,7 +223,7 @@ def test_nobody_there_is_said_at_once_and_tried_again(
     begun = time.monotonic()
     with pytest.raises(SyncxError, match=r"does not answer: .*(refused|Connect call failed)"):
         channel.send(b"{}")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 20
     with caplog.at_level(logging.INFO), Listening(channel, wait=False) as listening:
         listening.wait_for(lambda: caplog.text.count("trying again") >= 2)
         assert listening.end() < SOON

@@ -128,7 +128,7 @@ def test_a_dead_host_is_given_up_and_holds_nobody_up(nas: tuple[Node, Node, Prox
         laptop.git("remote", "add", "dead", sshd.url(bare.path, dead.port))
         begun = time.monotonic()
         ran = laptop.syncx("push", ok=1)
-        assert time.monotonic() - begun < 10
+        assert time.monotonic() - begun < 30, "without the setting it is two minutes"
     assert ran.event("push", "dead")["result"] == "failed"
     assert "timed out" in ran.event("push", "dead")["error"]
     assert ran.event("push", "nas")["result"] == "done"
@@ -153,13 +153,14 @@ def test_a_connection_without_progress_is_given_up(nas: tuple[Node, Node, Proxy]
     laptop, bare, _ = nas
     laptop.config("syncx.stallTimeout", "1s")
     hook = bare.path / "hooks" / "pre-receive"
-    hook.write_text("#!/bin/sh\nexec sleep 30\n")
+    hook.write_text("#!/bin/sh\nexec sleep 100\n")
     hook.chmod(0o755)
     begun = time.monotonic()
     event = laptop.syncx("push", ok=1).event("push", "nas")
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60
     assert "no progress" in event["error"]
     hook.unlink()
+    laptop.git("config", "--unset", "syncx.stallTimeout")  # a busy machine may be silent for longer
     assert laptop.syncx("push").event("push", "nas")["result"] == "done"
 
 
