@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
@@ -91,6 +92,16 @@ class Network:
         self.clock = 1_700_000_000
         self.programs = [ANNEX, PROGRAMS]  # what stands first on the PATH
         (self.home / ".gitconfig").write_text(SETTINGS)
+
+    def copy(self, root: Path) -> Network:
+        """The same repositories, with the same uuids, in another place."""
+        shutil.copytree(self.root, root, symlinks=True)
+        for config in (*root.glob("*/config"), *root.glob("*/.git/config")):
+            config.write_text(config.read_text().replace(str(self.root), str(root)))
+        copied = copy(self)
+        copied.root, copied.home, copied.runtime = root, root / "home", root / "run"
+        copied.programs = list(self.programs)
+        return copied
 
     def env(self, **more: str) -> dict[str, str]:
         """An environment without anything of the user's; each call a minute later than the last."""

@@ -26,12 +26,10 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-if TYPE_CHECKING:
-    from network import Network
+from network import ANNEX, PROGRAMS, Network
 
-PROGRAMS = Path(sys.executable).parent
 SERVER = """\
 Port {port}
 ListenAddress 127.0.0.1
@@ -75,6 +73,7 @@ class Sshd:
 
     def __enter__(self) -> Self:
         self.programs.mkdir(parents=True)
+        (self.programs / "git-annex-shell").symlink_to(ANNEX / "git-annex")
         self._make_keys()
         self._make_client()
         while not self._serve():
@@ -122,7 +121,9 @@ class Sshd:
     def _serve(self) -> bool:
         """Start on a free port; False where somebody else took it first."""
         self.port = free_port()
-        usual = os.pathsep.join([str(self.programs), str(PROGRAMS), os.environ["PATH"]])  # hooks connect onward
+        usual = os.pathsep.join(
+            [str(self.programs), str(ANNEX), str(PROGRAMS), os.environ["PATH"]]
+        )  # hooks connect onward
         config = self.root / "sshd_config"
         config.write_text(SERVER.format(port=self.port, root=self.root, home=self.home, path=self.path or usual))
         with (self.root / "sshd.log").open("ab") as log:

@@ -89,9 +89,10 @@ def enabled(node: Node, name: str, store: Path) -> None:
         node.annex("verifyremote", name, "--safe", wanted[1])
 
 
-@pytest.fixture
-def lan(net: Network) -> tuple[Node, Node, Node]:
-    """A laptop with three files, a bare nas that is nearer to it than to the desktop; the nas knows nobody."""
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Network:
+    """The network of `lan`, to be copied."""
+    net = Network(tmp_path_factory.mktemp("lan") / "net")
     laptop = net.create("laptop")
     laptop.commit_annexed({"one": "1\n", "two": "22\n" * 1000, "dir/three": "333\n"})
     desktop = net.clone(laptop, "desktop")
@@ -100,6 +101,20 @@ def lan(net: Network) -> tuple[Node, Node, Node]:
     connect(net, (laptop, desktop), (laptop, nas), (desktop, nas))
     desktop.config("remote.nas.annex-cost", "150")
     make_known(laptop, desktop)
+    return net
+
+
+@pytest.fixture
+def net(request: pytest.FixtureRequest, tmp_path: Path) -> Network:
+    """An empty network, or for `lan` a copy of the one that is ready."""
+    root = tmp_path / "net"
+    return request.getfixturevalue("ready").copy(root) if "lan" in request.fixturenames else Network(root)
+
+
+@pytest.fixture
+def lan(net: Network) -> tuple[Node, Node, Node]:
+    """A laptop with three files, a bare nas that is nearer to it than to the desktop; the nas knows nobody."""
+    laptop, desktop, nas = (Node(net, name, net.root / name) for name in ("laptop", "desktop", "nas"))
     return laptop, desktop, nas
 
 
