@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 
+from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Fate, RefReport, Remote
 from git_annex_syncx.phases.node import Node
 
 
 def checked_out(node: Node, remote: str) -> str:
     """The branch that the remote refused at the last push of it because a work tree there has it open; else empty."""
-    return node.outbox.fact(f"checked out {remote}") or ""
+    return _fact(node, f"checked out {remote}") or ""
 
 
 def note_checked_out(node: Node, remote: Remote, branch: str, reports: Iterable[RefReport]) -> None:
     """Remember whether the branch is checked out there, where the reports tell."""
     fates = [report.fate for report in reports if report.ref == f"refs/heads/{branch}"]
     before = checked_out(node, remote.name)
-    if fates == [Fate.CHECKED_OUT] and before != branch:
-        node.outbox.remember(f"checked out {remote.name}", branch)
-    elif fates and fates != [Fate.CHECKED_OUT] and before == branch:
-        node.outbox.forget(f"checked out {remote.name}")
+    with contextlib.suppress(OutboxError):
+        if fates == [Fate.CHECKED_OUT] and before != branch:
+            node.outbox.remember(f"checked out {remote.name}", branch)
+        elif fates and fates != [Fate.CHECKED_OUT] and before == branch:
+            node.outbox.forget(f"checked out {remote.name}")
 
 
 def is_proven(node: Node, remote: Remote) -> bool:
@@ -29,16 +32,24 @@ def is_proven(node: Node, remote: Remote) -> bool:
 
     Git sets them when the first address has it, and they are those of another place when the address was changed.
     """
-    known = node.outbox.fact(f"addresses {remote.name}")
+    known = _fact(node, f"addresses {remote.name}")
     return known == _digest(remote) or (known is None and len(remote.push_urls) < 2)
 
 
 def note_proven(node: Node, remote: Remote, proven: bool) -> None:
     """Remember whether all push addresses have the same; not before the last one has said so."""
-    if proven and node.outbox.fact(f"addresses {remote.name}") != _digest(remote):
-        node.outbox.remember(f"addresses {remote.name}", _digest(remote))
-    elif not proven and len(remote.push_urls) > 1:
-        node.outbox.forget(f"addresses {remote.name}")
+    with contextlib.suppress(OutboxError):
+        if proven and _fact(node, f"addresses {remote.name}") != _digest(remote):
+            node.outbox.remember(f"addresses {remote.name}", _digest(remote))
+        elif not proven and len(remote.push_urls) > 1:
+            node.outbox.forget(f"addresses {remote.name}")
+
+
+def _fact(node: Node, key: str) -> str | None:
+    """What is remembered; nothing where the outbox cannot be used, which the end of the run says."""
+    with contextlib.suppress(OutboxError):
+        return node.outbox.fact(key)
+    return None
 
 
 def _digest(remote: Remote) -> str:
