@@ -18,6 +18,7 @@ from network import Network, Node
 from sshd import wait_until
 
 from git_annex_syncx.gateway.outbox import LONGEST_WAIT, Outbox
+from git_annex_syncx.model import Clock
 
 DAY = 86400.0
 
@@ -55,6 +56,26 @@ def test_success_clears_what_it_is_about_and_no_more(outbox: Outbox) -> None:
     assert {(f.remote, f.phase) for f in outbox.failures()} == {("nas", "fetch"), ("usb", "push"), ("usb", "fetch")}
     assert outbox.last_successes() == {("nas", "push"): 1234.5}
     assert outbox.record_failure("nas", "push", "again").tries == 1
+
+
+def test_what_waits_is_kept_whole(outbox: Outbox) -> None:
+    keys = tuple(f"SHA256E-s{n}--{'x' * 200}{n}.caf\udce9" for n in range(100))
+    clocks = {("a", "b", True): Clock(1.5, keys, 2), ("a", "b", False): Clock(2.5)}
+    absent = {(keys[0], "a"): ("1s 1 a", 3.5)}
+    outbox.keep_clocks(clocks)
+    outbox.keep_absences(absent)
+    outbox.remember("long", "y" * 10_000)
+    again = Outbox(outbox.path)
+    assert (again.clocks(), again.absences(), again.fact("long")) == (clocks, absent, "y" * 10_000)
+    again.keep_clocks({})
+    assert again.clocks() == {} and again.absences() == absent
+
+
+def test_an_outbox_of_the_first_version_is_taken_over(outbox: Outbox) -> None:
+    failure = outbox.record_failure("nas", "push", "no route")
+    with sqlite3.connect(outbox.path) as db:
+        db.executescript("DROP TABLE clocks; DROP TABLE absent; PRAGMA user_version = 1;")
+    assert outbox.failures() == [failure] and outbox.clocks() == {}
 
 
 def test_facts(outbox: Outbox) -> None:

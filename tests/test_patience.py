@@ -17,7 +17,7 @@ from git_annex_syncx.network.roads import roads
 from git_annex_syncx.network.wanting import Wishes
 from git_annex_syncx.phases import patience
 from git_annex_syncx.phases.patience import HEAVIER, HEAVY, LIGHT, Answers
-from git_annex_syncx.phases.routing import groups, own_legs
+from git_annex_syncx.phases.routing import groups, in_this_round, own_legs
 from git_annex_syncx.phases.world import World
 
 HOUR, DAYS = 3600.0, 30
@@ -236,3 +236,13 @@ def test_a_wait_begins_where_the_source_holds() -> None:
     """b has it not yet: only a to b waits, whoever is to do it, and its smallest keys are watched."""
     found = patience.kept({}, planned("d", {}, holders="a"), roads(MESH), "d", Answers(), 7.0)
     assert found == {("a", "c", False): Clock(7.0, (key(0),))}, found
+
+
+def test_of_archives_the_one_that_content_can_come_to() -> None:
+    """X comes first by its uuid, but nothing leads there; b was waited for; c is left."""
+    archives = {uuid: {"archive"} for uuid in "Xbc"}
+    wishes = Wishes(dict.fromkeys("Xbc", "standard"), {}, archives, {})
+    net = network([Place(uuid) for uuid in "aXbc"], [Link("a", "b", 100.0), Link("a", "c", 100.0)])
+    world = World(net, wishes, "a", frozenset("a"))
+    assert in_this_round(world, frozenset("a"), frozenset("Xbc")) == {"b"}
+    assert in_this_round(world, frozenset("a"), frozenset("Xbc"), patience.Shut(late=frozenset("b"))) == {"c"}

@@ -108,8 +108,13 @@ def test_carrier_that_is_off_and_a_dearer_way(net: Network, operation: str) -> N
     told = ran.event("transfer", "c") if operation == "push" else ran.event("waiting")
     assert told["result"] == "waits" and hhmm(told["reason"]), ran.out
     assert (told["waiting"] if operation == "push" else told["files"]) == 1
-    mover.config("syncx.patience", SOON)
-    comes(mover, x, c)
+    if operation == "push":
+        mover.config("syncx.patience", "0")
+        mover.syncx("transfer", ok=None)
+        assert x in keys_on_disk(c), "nobody is waited for"
+    else:
+        mover.config("syncx.patience", SOON)
+        comes(mover, x, c)
 
 
 def test_one_of_two_archives_lies_in_a_drawer(net: Network) -> None:

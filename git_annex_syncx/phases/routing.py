@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.model import Need
-from git_annex_syncx.network.plan import Question, Step, plan
+from git_annex_syncx.network.plan import Question, Step, plan, reachable
 from git_annex_syncx.network.roads import Roads, roads
 from git_annex_syncx.phases.patience import Group, Shut
 from git_annex_syncx.phases.world import World
@@ -34,15 +34,13 @@ def groups(
     Where nothing is shut the plans are the same too, else this repository alone has another one.
     """
     alike: dict[tuple[frozenset[str], frozenset[str], frozenset[str], int], list[str]] = {}
-    targets_now: dict[frozenset[str], tuple[frozenset[str], frozenset[str]]] = {}
+    targets_now: dict[tuple[frozenset[str], frozenset[str]], tuple[frozenset[str], frozenset[str]]] = {}
     heavy = replace(shut, late=shut.late & {target for _, target, _ in shut.heavy})
     for need in needs:
-        if need.targets not in targets_now:
-            targets_now[need.targets] = (
-                in_this_round(world, need.targets, shut),
-                in_this_round(world, need.targets, heavy),
-            )
-        now, base = targets_now[need.targets]
+        pair = (need.holders, need.targets)
+        if pair not in targets_now:
+            targets_now[pair] = in_this_round(world, *pair, shut), in_this_round(world, *pair, heavy)
+        now, base = targets_now[pair]
         if now:
             alike.setdefault((need.holders, now, base, key_size(need.key).bit_length()), []).append(need.key)
     ways, base_ways = _roads(world, shut.light), _roads(world, shut.heavy)
@@ -59,16 +57,22 @@ def _roads(world: World, shut: frozenset[tuple[str, str, bool]]) -> Roads:
     return roads(world.network, shut, world.own) if shut else world.roads
 
 
-def in_this_round(world: World, targets: frozenset[str], shut: Shut = OPEN) -> frozenset[str]:
+def in_this_round(
+    world: World, holders: frozenset[str], targets: frozenset[str], shut: Shut = OPEN
+) -> frozenset[str]:
     """Of targets whose wishes depend on copies only one; with its copy the others are asked again.
 
-    One that was waited for comes last.
+    One that was waited for comes late, one to which nothing leads from the holders last.
     """
     careful = [uuid for uuid in targets if uuid in world.choosy and world.wishes.depends_on_copies(uuid)]
     if len(careful) < 2:
         return targets
-    places = world.network.by_uuid
-    first = min(careful, key=lambda uuid: (uuid in shut.late, places[uuid].removable, world.nearness[uuid], uuid))
+    places, reached = world.network.by_uuid, reachable(world.roads, Question(holders, targets))
+
+    def order(uuid: str) -> tuple[bool, bool, bool, int, str]:
+        return uuid not in reached, uuid in shut.late, places[uuid].removable, world.nearness[uuid], uuid
+
+    first = min(careful, key=order)
     return targets - (set(careful) - {first})
 
 

@@ -25,9 +25,8 @@ def waits(run: Run, now: Round) -> list[Wait]:
     found: dict[tuple[str, str, str], Wait] = {}
     for group in now.groups:
         count = sum(key in now.keys for key in group.keys)
-        for target in group.base.question.targets if count else ():
-            step = _first_step(group.base, target) or _first_step(_common(now.look.world, group.base), target)
-            if step and (step.executor != own or concerned & {step.source, step.target}):
+        for target, step in _first_steps(now.look.world, group.base).items() if count else ():
+            if step.executor != own or concerned & {step.source, step.target}:
                 until = _until(run.clocks, run.node.settings.patience, step, own)
                 before = found.get((target, step.source, step.target))
                 files = count + (before.files if before else 0)
@@ -35,18 +34,20 @@ def waits(run: Run, now: Round) -> list[Wait]:
     return [found[name] for name in sorted(found)]
 
 
-def _common(world: World, base: Plan) -> Plan:
-    """Return the plan of all, with nothing shut."""
-    return plan(world.roads, base.question) if base.unreachable else base
+def _first_steps(world: World, base: Plan) -> dict[str, Step]:
+    """Return the step that has to be made first so that content comes to each target that has a way.
+
+    Where only what is shut leads there, it is the one of the plan that all others make.
+    """
+    common = _first(plan(world.roads, base.question)) if base.unreachable else {}
+    return {uuid: step for uuid, step in (common | _first(base)).items() if uuid in base.question.targets}
 
 
-def _first_step(found: Plan, target: str) -> Step | None:
-    """Return the step that has to be made first so that content comes to a target."""
-    into = {step.target: step for step in found.steps}
-    step = into.get(target)
-    while step and step.source not in found.question.holders:
-        step = into[step.source]
-    return step
+def _first(found: Plan) -> dict[str, Step]:
+    first: dict[str, Step] = {}
+    for step in found.steps:  # in the order in which they would run
+        first[step.target] = first.get(step.source, step)
+    return first
 
 
 def _until(clocks: Mapping[Arc, Clock], patience: float, step: Step, own: str) -> float | None:
