@@ -153,11 +153,15 @@ def _run() -> None:
 
 
 def _load() -> None:
-    """Import the program with all that it imports."""
+    """Import the program with what it imports, but signals: each fork copies tables of the memory that it has."""
+    import ctypes  # noqa: F401
+
+    import tenacity  # noqa: F401
+
     import git_annex_syncx
 
     for module in pkgutil.walk_packages(git_annex_syncx.__path__, "git_annex_syncx."):
-        if not module.name.endswith("__main__"):
+        if ".signals." not in module.name and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     gc.freeze()
 
