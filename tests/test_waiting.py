@@ -232,3 +232,22 @@ def test_no_way_is_said(net: Network) -> None:
     assert (told["result"], told["files"], told["executor"]) == ("waits", 1, None)
     assert told["reason"] == "1 file wanted here, no way leads here: forge takes no content"
     assert "no way leads here" in b.run("git-annex-syncx", "-v", "sync").err
+
+
+def test_archive_behind_an_archive_takes_nobodys_turn(net: Network) -> None:
+    """One archive at a time is asked to take a file: one to which a way leads, not one behind the other."""
+    desk = net.create("desk")
+    desk.commit({"a.txt": "a\n"})
+    laptop, drives = net.clone(desk, "laptop"), [net.clone(desk, f"drive{n}") for n in range(3)]
+    net.connect(*((desk, drive) for drive in drives))
+    laptop.config("remote.desk.annex-cost", "300")  # by cost a drive's turn would come first
+    make_known(laptop, desk, *drives)
+    for node in (desk, *drives):
+        desk.annex("group", "--quiet", uuid_of(node), "archive")
+        desk.annex("wanted", "--quiet", uuid_of(node), "standard")
+    laptop.commit_annexed({"x.bin": "x"})
+    desk.syncx("sync")
+
+    ran = laptop.syncx("sync")
+    assert ran.event("transfer", "desk")["result"] == "done"
+    assert key_of(laptop, "x.bin") in keys_on_disk(desk)

@@ -62,18 +62,16 @@ def in_this_round(
 ) -> frozenset[str]:
     """Of targets whose wishes depend on copies only one; with its copy the others are asked again.
 
-    One that was waited for comes late, one to which nothing leads from the holders last.
+    It is one to which content comes without the others. One that was waited for comes late.
     """
-    careful = [uuid for uuid in targets if uuid in world.choosy and world.wishes.depends_on_copies(uuid)]
+    careful = {uuid for uuid in targets if uuid in world.choosy and world.wishes.depends_on_copies(uuid)}
     if len(careful) < 2:
         return targets
-    places, reached = world.network.by_uuid, reachable(world.roads, Question(holders, targets))
-
-    def order(uuid: str) -> tuple[bool, bool, bool, int, str]:
-        return uuid not in reached, uuid in shut.late, places[uuid].removable, world.nearness[uuid], uuid
-
-    first = min(careful, key=order)
-    return targets - (set(careful) - {first})
+    places = world.network.by_uuid
+    order = sorted(careful, key=lambda uuid: (uuid in shut.late, places[uuid].removable, world.nearness[uuid], uuid))
+    alone = ((uuid, Question(holders, targets - careful | {uuid})) for uuid in order)
+    first = next((uuid for uuid, question in alone if uuid in reachable(world.roads, question)), order[0])
+    return targets - (careful - {first})
 
 
 def own_legs(steps: Iterable[Step], own: str, through: bool) -> tuple[Leg, ...]:
