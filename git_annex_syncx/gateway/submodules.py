@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import replace
 
 from git_annex_syncx.gateway import objects, reader
 from git_annex_syncx.gateway.git import Repository, git
@@ -44,7 +43,7 @@ def unpublished(repo: Repository, commit: str) -> dict[bytes, str]:
 
 def _inside(repo: Repository, path: bytes, *words: str) -> bytes:
     """What git prints in a submodule; nothing where it fails or the submodule is not here."""
-    place = os.path.join(os.fsencode(repo.top or repo.home), path)
-    if not os.path.lexists(os.path.join(place, b".git")):
+    place = (repo.top or repo.home) / os.fsdecode(path)
+    if not os.path.lexists(place / ".git"):
         return b""
-    return git(replace(repo, top=None), b"-C", place, *words, ok=range(256)).out
+    return git(Repository(place / ".git", place / ".git", place), *words, ok=range(256)).out
