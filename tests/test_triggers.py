@@ -97,11 +97,13 @@ def test_ten_thousand_triggers_are_at_most_two_runs(net: Network) -> None:
         until(lambda: at_rest([a]), "the first run is done")
         counter.write_text("")
         script = f'i=0; while [ $i -lt 10000 ]; do . "{hook}"; i=$((i+1)); done'
-        a.config("remote.b.annex-sync-command", f"echo run >>{counter}; sleep 20")
+        go_on = net.root / "go-on"
+        a.config("remote.b.annex-sync-command", f"echo run >>{counter}; until test -e {go_on}; do sleep 0.1; done")
         hook.write_bytes(
             b"\n".join(line for line in hook.read_bytes().splitlines() if b"git annex" not in line) + b"\n"
         )
         a.run("sh", "-c", script)
+        go_on.touch()
         a.config("remote.b.annex-sync-command", f"echo run >>{counter}")
         until(lambda: at_rest([a]), "all done")
         # A run asks once for refs and once for content.
