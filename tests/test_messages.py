@@ -10,6 +10,7 @@ import re
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,13 @@ def test_nobody_reads_and_no_place_for_talk(pair: tuple[Node, Node]) -> None:
 )  # fmt: skip
 def test_urls_lose_their_passwords(text: str, shown: str) -> None:
     assert without_passwords(text) == shown
+
+
+@pytest.mark.parametrize("text", ["x://" + "a" * 200_000 + " @", "a." * 100_000 + "@", "x://:" * 40_000 + "@"])
+def test_no_text_of_others_takes_long(text: str) -> None:
+    before = time.process_time()
+    without_passwords(text)
+    assert time.process_time() - before < 5
 
 
 @given(st.text(max_size=60))

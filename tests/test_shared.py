@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from network import Network, Node
 from sshd import wait_until
 from test_hooks import SECONDS, end_all
+
+from git_annex_syncx.gateway import files
 
 GROUP, ANN, BOB = 54321, 54322, 54323
 
@@ -104,6 +107,15 @@ def test_all_of_a_group_can_use_its_hub(net: Network, lab: tuple[Node, Node, Nod
     said = bob.git("push", "--quiet", "hub", "main:synced/main").err
     assert said.count("git-annex-syncx") == 1
     assert f"{place} cannot be written" in said
+
+
+def test_what_is_ours_is_shared_with_the_group_alone(tmp_path: Path) -> None:
+    for mode, private in ((0o2775, 0o660), (0o755, 0o600), (0o2777, 0o666)):
+        tmp_path.chmod(mode)
+        files.write_private(tmp_path / "map", b"")
+        assert stat.S_IMODE((tmp_path / "map").stat().st_mode) == private
+    passing = files.make_directory(files.passing_directory(tmp_path))
+    assert not stat.S_IMODE(passing.parent.stat().st_mode) & 0o077
 
 
 def test_a_clone_that_borrows_the_annex_has_a_state_of_its_own(net: Network) -> None:

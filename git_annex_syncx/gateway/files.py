@@ -129,14 +129,16 @@ def passing_directory(_of: Path) -> Path:
     with writing(Path(tempfile.gettempdir())):
         made = tempfile.TemporaryDirectory(prefix="git-annex-syncx-", ignore_cleanup_errors=True)
     atexit.register(made.cleanup)
-    return Path(made.name)
+    return Path(made.name, "syncx")  # below it: else it would be shared with all who may write to /tmp
 
 
 def share(path: Path) -> Path:
     """Let the group that may write to a directory (core.sharedRepository) write to what is ours in it, too."""
     with contextlib.suppress(OSError):  # another user's, who has shared it
         above, had = path.parent.stat().st_mode, stat.S_IMODE(path.stat().st_mode)
-        wanted = had | (above & (0o2777 if path.is_dir() else 0o666) if above & stat.S_IWGRP else 0)
+        who = 0o777 if above & stat.S_IWOTH else 0o770
+        bits = who | stat.S_ISGID if path.is_dir() else who & 0o666
+        wanted = had | (above & bits if above & stat.S_IWGRP else 0)
         if wanted != had:
             path.chmod(wanted)
     return path

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 
-URL_WITH_USER = re.compile(r"\b(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<user>[^:/?#\s'\"@]*)(?P<rest>[^/?#\s'\"]*)@", re.I)
+# Possessive and bounded: what others have written must not make it slow.
+URL_WITH_USER = re.compile(
+    r"\b(?P<scheme>[a-z][a-z0-9+.-]{0,30})://(?P<user>[^:/?#\s'\"@]*+)(?P<rest>[^/?#\s'\"]*)@", re.I
+)
 WEB = {"http", "https", "ftp", "ftps", "dav", "davs"}  # where a name alone may be a token
 
 
