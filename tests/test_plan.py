@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_annex_syncx.network.graph import Link, Network, Place, from_networkx, network, to_networkx
-from git_annex_syncx.network.plan import Plan, Question, alternatives, plan
+from git_annex_syncx.network.plan import Plan, Question, plan
 from git_annex_syncx.network.roads import RELAY_PENALTY, REMOVABLE_PENALTY, roads, roads_of_graph
 
 relaxed = settings(deadline=None, max_examples=150)  # a busy machine is no failure
@@ -357,11 +357,15 @@ def test_two_ways_to_one_place_count_each_in_its_direction() -> None:
     assert len(net.links) == 2
 
 
-def test_other_ways_to_a_target_the_best_one_first() -> None:
+def test_without_the_best_way_the_next_one_is_taken() -> None:
     net = network(
         [Place("a"), Place("b"), Place("drive", removable=True), Place("other"), Place("t")],
         [Link("a", "t", 100), Link("t", "b", 50), Link("drive", "t", 10), Link("other", "t", 1)],
     )
     asked = Question(frozenset({"a", "b", "drive"}), frozenset({"t"}))
-    ways = alternatives(roads(net), asked, "t")
-    assert ways == [("b", "t"), ("a", "a"), ("drive", "drive")], "source and who executes it"
+    shut: list[tuple[str, str, bool]] = []
+    for way in (("b", "t"), ("a", "a"), ("drive", "drive")):
+        (step,) = plan(roads(net, shut, "a"), asked).steps
+        assert (step.source, step.executor) == way, "source and who executes it"
+        shut.append((step.source, step.target, step.executor == "a"))
+    assert plan(roads(net, shut, "a"), asked).unreachable == (("t", "no-path"),)
