@@ -158,4 +158,4 @@ def _refuses(ctx: click.Context, parameter: click.Parameter, value: Any) -> None
 
 def _says_idle(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
     if _given(value):
-        click.echo(f"{parameter.opts[0]} has no effect, in git-annex neither; see git annex trust", err=True)
+        click.echo(f"{parameter.opts[0]} has no effect here, nor in git-annex; see git annex trust", err=True)

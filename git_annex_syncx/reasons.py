@@ -25,8 +25,8 @@ KNOWN = tuple(
             r'user error \(gpg \[.*"--decrypt".*\] exited',
             "gpg cannot decrypt: No secret key, or none that it may use",
         ),
-        (r"not enough free space, need ([^(\n;]+\w)", r"not enough free space there, need \1"),
-        (r"No space left on device|Disk quota exceeded", r"no room is left there: \g<0>"),
+        (r"not enough free space, need ([^(\n;]+\w)", r"not enough free space, need \1"),
+        (r"No space left on device|Disk quota exceeded", r"no room is left: \g<0>"),
         (r"Read-only file system", r"it cannot be written to: \g<0>"),
         (
             r"(git config --global --add safe\.directory .+?)\s*(?:;|\n|$)",
@@ -59,8 +59,8 @@ MENDING = {
     "RequestTimeTooSkewed": "set the clock of this computer",
     "cannot decrypt": "import the secret key that git annex info {name} names, or let gpg-agent know its passphrase",
     "cannot be written to": "make it writable, or if it is to stay so: git config remote.{name}.annex-readonly true",
-    "no room is left": "make room there; the next run tries again",
-    "free space": "make room there; the next run tries again",
+    "no room is left": "make room on the disk that is full; the next run tries again",
+    "free space": "make room on the disk that is full; the next run tries again",
     "does not answer": "check the network; the next run tries again",
     "unsupported version": "install a newer git-annex on this computer",
     "Transfer failed": "look there for room, and whether it may only be read (GIT_ANNEX_SHELL_READONLY); if that is "

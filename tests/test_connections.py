@@ -108,7 +108,7 @@ def test_a_login_that_finds_no_git_annex(net: Network) -> None:
         for _ in range(2):
             told = laptop.syncx("sync").event("transfer", "box")
             assert (
-                told["result"] == "skipped" and "PATH of ssh 127.0.0.1" in told["reason"] and advice in told["reason"]
+                told["result"] == "waits" and "PATH of ssh 127.0.0.1" in told["reason"] and advice in told["reason"]
             )
         for command in ("status", "plan"):
             ran = laptop.run("git-annex-syncx", command)

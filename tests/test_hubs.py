@@ -362,6 +362,24 @@ def test_a_push_under_a_work_tree_is_not_reverted(net: Network, deny: str) -> No
     assert nas.contains(made)
 
 
+def test_a_merge_of_the_user_s_takes_no_submodule_back(net: Network) -> None:
+    seed, a = net.create("seed"), net.create("a")
+    seed.commit({"s.txt": "one"})
+    a.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", "-b", "main", str(seed.path), "sub")
+    a.commit()
+    b = net.clone(a, "b")
+    b.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "update", "--init")
+    net.connect((b, a))
+    new = Node(net, "sub", a.path / "sub").commit({"s.txt": "bumped"})
+    a.git("commit", "--quiet", "--all", "--message", "bump")
+    b.commit({"b.txt": "b"})
+    b.git("fetch", "--quiet", "--no-recurse-submodules", "a")
+    b.git("merge", "--quiet", "--no-commit", "a/main")
+    b.write("b.txt", "resolved")
+    b.syncx("sync", "--no-content")
+    assert b.head("main:sub") == new and b.git("show", "main:b.txt").out == "resolved"
+
+
 def test_a_submodule_that_lags_is_no_local_change(net: Network) -> None:
     origin = net.create("origin", bare=True)
     seed, a = net.create("seed"), net.create("a")

@@ -150,7 +150,7 @@ REFUSED = "(ConnectionFailure Network.Socket.connect: <socket: 20>: does not exi
         ("content is not there", "content is not there", False, ""),
         ("unable to check s", "s cannot be reached", True, ""),
         ("Transfer failed", "Transfer failed", False, "git config remote.s.annex-readonly true"),
-        ("x: withFile: exhausted (No space left on device)", "no room is left there", False, "make room"),
+        ("x: withFile: exhausted (No space left on device)", "no room is left: No space", False, "make room"),
         ("openFd: denied (Read-only file system)", "it cannot be written to", True, "remote.s.annex-readonly true"),
         ("call:\n\n\tgit config --global --add safe.directory /a\nno", "git does not trust it", True, "directory /a"),
         ("Repository x is at unsupported version 99.", "Repository x is at", True, "install a newer git-annex"),

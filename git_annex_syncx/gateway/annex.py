@@ -60,7 +60,7 @@ def ask_version(repo: Repository, format_: str) -> str:
     known = f"{told.get(KNOWN, '')} {told.get(OLD, '')}".split()
     if format_ and known and format_ not in known:
         what = f"the repository has annex.version {format_}, which git-annex {version} does not know"
-        raise UsageError(what, "install a newer git-annex: pip install --upgrade 'git-annex-syncx[annex]'")
+        raise UsageError(what, "install a newer git-annex, or upgrade its wheel: pip install --upgrade git-annex")
     return version
 
 
@@ -116,10 +116,15 @@ def _adjustments(branch: str) -> list[str]:
 
 
 def follow_migrations(repo: Repository) -> tuple[int, list[str]]:
-    """Link content that is here to the keys it was migrated to elsewhere; how many files, and of others why not."""
+    """Link content that is here to the keys it was migrated to elsewhere; how many files, and of others why not.
+
+    Raises ProgramFailed.
+    """
     done = annex(repo, "migrate", "--update", "--json", "--json-error-messages", ok=(0, 1))
     told = [json.loads(line) for line in done.out.splitlines() if line.startswith(b"{")]
     failed = [one for one in told if not one.get("success")]
+    if done.code and not failed:
+        raise ProgramFailed("git annex migrate --update", done.code, os.fsdecode(done.err), repo.home)
     why = [f"{one.get('file') or one.get('key')}: {'; '.join(one.get('error-messages') or [])}" for one in failed]
     return len(told) - len(failed), why
 

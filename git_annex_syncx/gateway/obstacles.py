@@ -76,9 +76,9 @@ def changes(repo: Repository) -> tuple[list[bytes], list[bytes]]:
     options = ("--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
     lines = git(repo, "--no-optional-locks", "status", *options).out.split(b"\0")
     rows = [line.split(b" ", 10 if line.startswith(b"u") else 8) for line in lines if line]
-    moved = {row[-1]: row[7].decode() for row in rows if row[1] == b".M" and row[2].startswith(b"SC")}
+    moved = {row[-1]: row[7].decode() for row in rows if row[1].endswith(b"M") and row[2].startswith(b"SC")}
     lagging = submodules.lagging(repo, moved)
-    return [row[-1] for row in rows if row[-1] not in lagging], lagging
+    return [row[-1] for row in rows if row[-1] not in lagging or not row[1].startswith(b".")], lagging
 
 
 def unmerged(repo: Repository) -> list[bytes]:

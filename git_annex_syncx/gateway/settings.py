@@ -327,6 +327,7 @@ KINDS: Mapping[Callable[[str], object], str] = {
     _words: "options as a shell reads them",
     _natural: "a number from 0 to 1000",
     _count: "a number from 1 to 1000",
+    job_count: "a number from 1 to 1000, or cpus",
     _cost: "a number from 0 to 1000000000",
     duration: "a time",
     _duration_or_zero: "a time, or 0",

@@ -328,7 +328,7 @@ def require_answering(settings: Settings, url: str) -> None:
         where = (parts.hostname, parts.port or PORTS[parts.scheme])
         socket.create_connection(where, timeout=settings.connect_timeout).close()
     except TimeoutError as error:
-        raise SyncxError(f"{parts.netloc} does not answer: {error}") from error
+        raise SyncxError(f"{parts.hostname}:{where[1]} does not answer: {error}") from error
     except (OSError, ValueError, KeyError):
         return
 

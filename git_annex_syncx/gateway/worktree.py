@@ -164,10 +164,15 @@ def commit(repo: Repository, message: str) -> tuple[bool, list[bytes]]:
     before, (changed, lagging) = _at(repo), obstacles.changes(repo)
     if not changed:
         return False, lagging
+    _commit_all_but(repo, lagging, "--message", message)
+    return _at(repo) != before, lagging
+
+
+def _commit_all_but(repo: Repository, lagging: Collection[bytes], *words: str) -> None:
+    """Commit all changes of tracked files; of submodules that lag only what is staged."""
     if lagging:
         git(repo, "add", "--update", "--", ":/", *(b":(top,exclude,literal)" + path for path in lagging))
-    git(repo, "commit", *([] if lagging else ["--all"]), "--quiet", "--message", message)
-    return _at(repo) != before, lagging
+    git(repo, "commit", *([] if lagging else ["--all"]), "--quiet", *words)
 
 
 def finish_merge(repo: Repository, message: str | None) -> bool:
@@ -180,7 +185,7 @@ def finish_merge(repo: Repository, message: str | None) -> bool:
     if not (resolved and found and found.checked_out) or atwork.held_lock(repo) or atwork.commit_editor_open(repo):
         return False
     words = ("--message", message) if message is not None else ("--no-edit", "--cleanup=strip")
-    git(repo, "commit", "--all", "--quiet", *words)
+    _commit_all_but(repo, obstacles.changes(repo)[1], *words)
     return True
 
 

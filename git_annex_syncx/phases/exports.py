@@ -95,7 +95,8 @@ def _exported(remote: Remote, changed: bool, failed: Mapping[str, str]) -> Outco
 
 def _aimless(remote: Remote, there: Collection[str]) -> str:
     why = "two different trees were exported to it" if there else "nothing was exported to it yet"
-    return f"{why}; to let it follow a branch: git config remote.{remote.name}.annex-tracking-branch BRANCH"
+    setting = shlex.quote(f"remote.{remote.name}.annex-tracking-branch")
+    return f"{why}; to let it follow a branch: git config {setting} BRANCH"
 
 
 def _complete(node: Node, remote: Remote, tree: str) -> bool:

@@ -18,7 +18,7 @@ def told(remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Say of each what the user has to do first."""
     for remote in remotes:
         if why := reason(remote):
-            yield Outcome("transfer", Result.SKIPPED, remote.name, remote.uuid, reason=why)
+            yield Outcome("transfer", Result.WAITS, remote.name, remote.uuid, reason=why)
 
 
 def reason(remote: Remote) -> str:
