@@ -181,3 +181,19 @@ def test_a_clone_of_an_adjusted_repository(net: Network) -> None:
     assert laptop.head("main") == desktop.head("main")
     assert desktop.read("b.txt") == b"theirs\n"
     assert sorted(laptop.files()) == sorted(desktop.files()) == ["a.txt", "b.txt", "photo.jpg"]
+
+
+def test_what_others_push_on_top_of_each_other_was_never_taken_back(net: Network, unlocked: Pair) -> None:
+    """The reflog of the basis has laptop's commit, third's on top of it, and then the user's."""
+    laptop, desktop = unlocked
+    first = laptop.commit({"x.txt": "x\n"})
+    laptop.syncx("sync", "--no-content")
+    third = net.clone(laptop, "third")
+    second = third.commit({"y.txt": "y\n"})
+    third.git("push", "--quiet", str(desktop.path), "main")
+    assert desktop.head("main") == second
+    desktop.write("a.txt", "mine\n")
+    ran = desktop.syncx("sync", "--no-content")
+    assert ran.event("merge")["result"] == "done"
+    assert desktop.contains(first, "main") and desktop.contains(second, "main")
+    assert desktop.show("main:a.txt") == b"mine\n"

@@ -268,11 +268,11 @@ def _heads(known: Mapping[str, str], head: Head, merging: Merging) -> dict[str, 
 def _set_aside(node: Node, head: Head, ours: str | None, heads: Mapping[str, str], merging: Merging) -> Aside:
     """The heads that the user has amended away, and those of unrelated histories."""
     found: Aside = {}
-    # What was pushed straight into the basis is in its reflog, but was never taken back by the user.
+    # What was pushed straight into the basis, and what it is made from, is in its reflog: nobody has taken it back.
     received = {commit for ref, commit in heads.items() if ref.startswith(move.received(head))}
     for ref, commit in heads.items():
         name = _remote_of(ref, merging.remotes)
-        if commit not in received and amended(node.repo, head, ours, commit):
+        if not history.contained_in_any(node.repo, commit, received) and amended(node.repo, head, ours, commit):
             same = (other for other, value in heads.items() if value == commit)
             held = [_branch_of(other, name) for other in same if _remote_of(other, merging.remotes) == name]
             found[commit, name] = amended_error(node, head, ours or "", commit, name, held)
