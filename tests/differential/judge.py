@@ -38,9 +38,7 @@ def compare(before: Told, after: Told, judge: Judge) -> Iterator[Finding]:
     for key in sorted((version for version in both if version.startswith("SHA256E")), key=called):
         yield from _content(ga, ours, judge, key, called(key), key in settled)
     yield from _work_trees(ga, ours)
-    for place, files in ga.exported.items():
-        if wrong := files ^ ours.exported[place]:
-            yield Finding("export", f"{place} differs in {sorted({path for path, _ in wrong})}")
+    yield from _exports(ga, ours, {path for tree in ours.trees.values() for path in tree})
 
 
 def _settled(told: Told) -> set[str]:
@@ -91,6 +89,16 @@ def _work_trees(ga: Reading, ours: Reading) -> Iterator[Finding]:
     for place, status in ours.changed.items():
         if status and not ga.changed.get(place):
             yield Finding("changed", f"git status at {place}: {status.splitlines()}")
+
+
+def _exports(ga: Reading, ours: Reading, paths: set[str]) -> Iterator[Finding]:
+    """What an export lacks, and what it should have no longer; more files than git-annex could send are none."""
+    for place, files in ga.exported.items():
+        own = ours.exported[place]
+        if lacking := {path for path, _ in files - own}:
+            yield Finding("export", f"{place} lacks, or has in another version, {sorted(lacking)}")
+        if stale := {path for path, _ in own - files} - paths:
+            yield Finding("export", f"{place} still has {sorted(stale)}")
 
 
 # What a run says
