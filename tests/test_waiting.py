@@ -234,6 +234,29 @@ def test_no_way_is_said(net: Network) -> None:
     assert "no way leads here" in b.run("git-annex-syncx", "-v", "sync").err
 
 
+def test_what_the_only_holder_does_not_have_is_never_current(net: Network) -> None:
+    laptop = net.create("laptop")
+    directory_remote(laptop, "store", net.root / "store")
+    laptop.commit_annexed({"a.bin": "a" * 20_000})
+    laptop.annex("move", "--quiet", "--to=store", "a.bin")
+    (net.root / "store").rename(net.root / "away")
+    laptop.syncx("sync", ok=None)
+    (net.root / "away").rename(net.root / "store")
+    assert laptop.syncx("sync").event("transfer", "store")["result"] == "done", (
+        "a place that is not there says nothing"
+    )
+    laptop.annex("drop", "--quiet", "a.bin", "--force")
+    laptop.annex("setpresentkey", laptop.annex("lookupkey", "a.bin").out.strip(), uuid_of(laptop), "0")
+    for file in [file for file in (net.root / "store").rglob("*") if file.is_file()]:
+        file.parent.chmod(0o755)
+        file.unlink()
+    laptop.syncx("sync", ok=1)
+    told = laptop.syncx("sync").event("waiting")
+    assert told["result"] == "waits" and "git annex fsck --fast --from=store" in told["reason"]
+    laptop.annex("fsck", "--quiet", "--fast", "--from=store", ok=1)
+    assert "fsck" not in laptop.syncx("sync").out
+
+
 def test_archive_behind_an_archive_takes_nobodys_turn(net: Network) -> None:
     """One archive at a time is asked to take a file: one to which a way leads, not one behind the other."""
     desk = net.create("desk")

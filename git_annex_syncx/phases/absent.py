@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable
 
-from git_annex_syncx.gateway import branch, history, locations
+from git_annex_syncx.gateway import branch, drives, history, locations
 from git_annex_syncx.model import Need
 from git_annex_syncx.phases.lane import GONE, Lane
 from git_annex_syncx.phases.node import Node
 
 LEFT_OUT = 86400.0  # seconds, or until its line in the location log changes
 # Of a remote that answers, of a directory, of the web. Only said of a source: of what is fetched.
-NOT_THERE = re.compile(r"not present|does not exist|File not found|404")
+NOT_THERE = re.compile(r"not present|does not exist|File not found|\b404\b")
 Missed = frozenset[tuple[str, str]]  # key, uuid of the source
 
 
@@ -38,7 +39,12 @@ def note(node: Node, lanes: Iterable[Lane]) -> Missed:
 
 
 def _says_so(lane: Lane, why: str) -> bool:
-    return why == GONE if lane.leg.operation == "push" else bool(NOT_THERE.search(why))
+    if lane.leg.operation == "push":
+        return why == GONE
+    place = drives.directory(lane.node.repo, lane.remote)
+    if place and not os.path.exists(place):  # of a drive that was pulled out git-annex says the same
+        return False
+    return bool(NOT_THERE.search(why))
 
 
 def without(need: Need, left_out: Missed) -> Need:

@@ -70,7 +70,7 @@ def _unwanted(look: Look, need: Need) -> frozenset[str]:
 def _at_hand(node: Node) -> frozenset[str]:
     """Remotes at directories that are there now."""
     places = ((remote.uuid or "", drives.directory(node.repo, remote)) for remote in node.settings.remotes.values())
-    return frozenset(uuid for uuid, place in places if place and place.exists())
+    return frozenset(uuid for uuid, place in places if place and os.path.exists(place))
 
 
 def _one_each(remotes: Iterable[Remote]) -> Iterator[Remote]:

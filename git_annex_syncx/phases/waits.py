@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -10,7 +11,7 @@ from git_annex_syncx.model import Clock, Outcome, Result
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.plan import Plan, Step, plan, reachable
 from git_annex_syncx.network.roads import Arc
-from git_annex_syncx.phases import room
+from git_annex_syncx.phases import absent, room
 from git_annex_syncx.phases.dispatch import Round, Run, keep_clocks
 from git_annex_syncx.phases.patience import Wait, due
 from git_annex_syncx.phases.world import World
@@ -61,6 +62,7 @@ def tell(run: Run, now: Round) -> Iterator[Outcome]:
     run.left = [wait for wait in left if wait.target in told]
     yield from elsewhere(now.look.world.network, now.look.world.own, (w for w in left if w.target not in told))
     yield from no_way(run, now)
+    yield from not_there(run, now)
 
 
 def with_rest(run: Run, outcome: Outcome) -> Outcome:
@@ -127,6 +129,23 @@ def no_way(run: Run, now: Round) -> Iterator[Outcome]:
         where = f" from {_several(sorted(map(world.network.name, holders)))}"
         reason = f"{many(count)} wanted here, no way leads here{why if ignored else where}"
         details = {"executor": None, "target": world.own, "files": count, "until": None}
+        yield Outcome("waiting", Result.WAITS, reason=reason, details=details)
+
+
+def not_there(run: Run, now: Round) -> Iterator[Outcome]:
+    """Say how much is wanted here that none of those has who are said to have it."""
+    world, asked = now.look.world, now.keys if run.order.paths else None
+    gone = [
+        need
+        for need in now.look.needs
+        if world.own in need.targets and (asked is None or need.key in asked)
+        if need.holders and not absent.without(need, run.missed).holders
+    ]
+    if gone:
+        names = sorted({world.network.name(uuid) for need in gone for uuid in need.holders})
+        fsck = "; ".join(shlex.join(["git", "annex", "fsck", "--fast", f"--from={name}"]) for name in names[:3])
+        reason = f"{many(len(gone))} wanted here, not at {_several(names)} as recorded; to find what is lost: {fsck}"
+        details = {"executor": None, "target": world.own, "files": len(gone), "until": None}
         yield Outcome("waiting", Result.WAITS, reason=reason, details=details)
 
 
