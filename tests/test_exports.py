@@ -77,6 +77,22 @@ def test_read_only_and_absent_content(pair: Pair, player: Path) -> None:
     assert there(player) == ["a.txt", "second", "song", "take.raw"]
 
 
+def test_a_card_that_is_not_plugged_in_is_away_and_no_failure(net: Network, pair: Pair) -> None:
+    laptop, _ = pair
+    card = net.root / "card"
+    card.mkdir()
+    words = ("type=directory", f"directory={card}", "encryption=none", "exporttree=yes", "importtree=yes")
+    laptop.annex("initremote", "--quiet", "camera", *words)
+    laptop.config("remote.camera.annex-tracking-branch", "main")
+    assert laptop.syncx("transfer", "camera").event("export", "camera")["result"] == "done"
+    drawer = card.rename(net.root / "drawer")
+    ran = laptop.syncx("transfer", "camera")
+    assert ran.event("import", "camera")["result"] == "away"
+    (drawer.rename(card) / "photo.jpg").write_text("x")
+    assert laptop.syncx("transfer", "camera").event("import", "camera")["result"] == "done"
+    assert (laptop.path / "photo.jpg").exists()
+
+
 def test_without_a_branch_to_follow_and_with_git_in_it(net: Network, pair: Pair) -> None:
     laptop, _ = pair
     store, shop = net.root / "store", net.root / "shop"

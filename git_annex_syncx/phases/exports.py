@@ -44,6 +44,7 @@ def _of_kind(node: Node, remotes: Iterable[Remote], kind: str) -> list[Remote]:
 
 
 def _import(node: Node, remote: Remote) -> Outcome:
+    transport.require_present(node.repo, remote)
     prefix = f"refs/remotes/{remote.name}/"
     moved = _changes(node.repo, prefix, lambda: annex.import_tree(node.repo, remote.tracking_branch, remote.name))
     return Outcome("import", Result.DONE if moved else Result.CURRENT, remote.name, remote.uuid)
