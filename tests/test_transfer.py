@@ -156,6 +156,14 @@ def test_what_is_not_there_is_said(lan: tuple[Node, Node, Node]) -> None:
     assert "the remotes are: desktop, nas" in told
     laptop.git("remote", "add", "stranger", "ssh://127.0.0.1:9/x")
     assert laptop.syncx("transfer", "stranger", ok=1).event("transfer", "stranger")["result"] == "failed"
+    laptop.git("remote", "add", "drive", "/drive")  # of which git-annex complains whatever it is asked
+    told = laptop.syncx("transfer", "stranger", ok=1).event("transfer", "stranger")["error"]
+    assert "stranger" in told and "drive" not in told
+    laptop.git("init", "--quiet", "--bare", str(laptop.path.parent / "fresh"))
+    laptop.git("remote", "add", "fresh", str(laptop.path.parent / "fresh"))
+    assert laptop.syncx("transfer", "fresh").event("transfer", "fresh")["result"] == "waits"
+    for name in ("drive", "fresh"):
+        laptop.git("remote", "remove", name)
     laptop.git("remote", "set-url", "stranger", "/nowhere")
     assert laptop.syncx("transfer", "stranger").event("transfer", "stranger")["result"] == "away"
     assert "'../mars'" in laptop.syncx("transfer", "../mars", ok=2).err

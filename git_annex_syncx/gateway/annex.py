@@ -18,6 +18,8 @@ from git_annex_syncx.reasons import shortened
 OLDEST = 20230126
 KNOWN, OLD = "supported repository versions", "upgrade supported from repository versions"
 CHATTER = re.compile(r"This could have failed because|^\w+: \d+ failed|^\(recording state|^\(merging ")
+# It says so of every directory that is not there, whichever remote it was asked about.
+ABSENT = re.compile(r"^Remote .* cannot currently be accessed\.$")
 ADJUSTMENTS = {
     "hidemissing": "--hide-missing", "unlockpresent": "--unlock-present",
     "unlocked": "--unlock", "locked": "--lock", "fixed": "--fix",
@@ -148,7 +150,7 @@ def learn_uuid(repo: Repository, remote: str, env: Mapping[str, str]) -> str:
     """
     nothing = ("--only-annex", "--no-commit", "--no-pull", "--no-push", "--no-content")
     done = annex(repo, "sync", "--quiet", *nothing, "--", remote, remote=remote, env=env, ok=range(256), asks=True)
-    complaints = _complaints(done.err)
+    complaints = [line for line in _complaints(done.err) if not ABSENT.search(line)]
     return complaints[-1] if complaints else ""
 
 
