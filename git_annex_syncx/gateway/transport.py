@@ -169,13 +169,14 @@ def maintain(repo: Repository) -> None:
 
 def require_present(repo: Repository, remote: Remote) -> None:
     """A remote that is a directory must be there (else Away) and be the repository that it was (else SyncxError)."""
-    path = remote.path
-    if path is None:
-        if remote.directory and not (repo.home / os.path.expanduser(remote.directory)).is_dir():
-            raise Away(f"{remote.directory} is not there")
+    if remote.path is None and not remote.directory:
         return
-    place = repo.home / os.path.expanduser(path)
+    place = repo.home / os.path.expanduser(remote.path or remote.directory)
     try:
+        if remote.path is None:
+            if not place.is_dir():
+                raise Away(f"{remote.directory} is not there")
+            return
         git_dir = _git_dir_at(place)
         if git_dir is None and not (place.exists() and any(_listdir(place))):
             raise Away(f"{os.path.normpath(place)} is not there")
