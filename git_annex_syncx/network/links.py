@@ -61,11 +61,9 @@ def parse(raw: bytes, known: Collection[str]) -> LinksLog:
         uuid, _, rest = text.partition(" ")
         _, _, stamp = rest.rpartition(" timestamp=")
         when = _seconds(stamp)
-        if uuid not in known:
-            continue
         if when is None:
             log.complain(f"line {number}: no time stamp")
-        elif (when, text) > newest.get(uuid, (-math.inf, ""))[:2]:
+        elif uuid in known and (when, text) > newest.get(uuid, (-math.inf, ""))[:2]:
             newest[uuid] = when, text, number
     for uuid, (when, text, number) in sorted(newest.items()):
         log.texts[uuid] = when, text

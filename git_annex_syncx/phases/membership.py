@@ -27,7 +27,7 @@ def require_member(node: Node, remote: Remote, known: Mapping[str, str], first: 
         return
     prefix = f"refs/remotes/{remote.name}/"
     seen = {name.removeprefix(prefix): tip for name, tip in known.items() if name.startswith(prefix)}
-    if first and not seen:
+    if first and not seen and remote.url == remote.push_url:  # else nothing of where it goes can be fetched
         seen = transport.look_at(node.repo, node.settings, remote)
     likely = [seen.pop(name, None) for name in (head.basis, f"synced/{head.basis}")]
     rest = (tip for name, tip in seen.items() if name not in ("git-annex", "synced/git-annex"))
