@@ -362,6 +362,20 @@ def test_a_push_under_a_work_tree_is_not_reverted(net: Network, deny: str) -> No
     assert nas.contains(made)
 
 
+def test_what_the_user_takes_back_of_a_push_into_the_work_tree_is_committed(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "one\n"})
+    nas = net.clone(laptop, "nas")
+    net.connect((laptop, nas))
+    nas.config("receive.denyCurrentBranch", "updateInstead")
+    laptop.commit({"a.txt": "two\n"})
+    laptop.git("push", "--quiet", "nas", "main")
+    assert nas.read("a.txt") == b"two\n"
+    nas.git("checkout", "--quiet", "HEAD~1", "--", "a.txt")
+    nas.syncx("sync", "--no-content")
+    assert nas.read("a.txt") == b"one\n" and nas.git("status", "--porcelain").out == ""
+
+
 def test_a_merge_of_the_user_s_takes_no_submodule_back(net: Network) -> None:
     seed, a = net.create("seed"), net.create("a")
     seed.commit({"s.txt": "one"})

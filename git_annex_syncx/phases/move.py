@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
-from git_annex_syncx.gateway import annex, atwork, git, history, objects, obstacles, worktree
+from git_annex_syncx.gateway import annex, atwork, configfile, git, history, objects, obstacles, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Head
 
@@ -74,11 +74,15 @@ def take_back_push(repo: Repository, head: Head) -> None:
     """Undo a push that moved the branch under its work tree; what was pushed is kept and merged like any other head.
 
     receive.denyCurrentBranch=warn or ignore allows it. Index and work tree are then those of the commit before, and
-    the next commit would revert what was pushed. Raises Refused where the index is neither.
+    the next commit would revert what was pushed. With updateInstead they are the new one's: what looks like the one
+    before is the user's. Raises Refused where the index is neither.
     """
     before = history.before_pushes(repo) if head.checked_out and repo.top else None
     ours = position(repo, head)
     if before is None or not ours or ours == before:
+        return
+    allowed = configfile.find(repo, "receive.denyCurrentBranch", everywhere=False)
+    if allowed and allowed.value.lower() == "updateinstead":
         return
     changed, index = objects.diff(repo, before or objects.empty_tree(repo), ours), obstacles.staged(repo)
     stale = [path for path, change in changed.items() if index.get(path) == change.old]
