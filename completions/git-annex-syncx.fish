@@ -36,7 +36,7 @@ function __git_annex_syncx_command
     for word in $words
         if test $value = yes
             set value no
-        else if contains -- $word -C --except --bwlimit -m --message --for --svg --png --map --from --to --objective
+        else if contains -- $word -C --except --bwlimit -m --message --content-of -J --jobs -b --backend -c --config -N --numcopies --mincopies --semitrust --untrust --user-agent --for --svg --png --map --from --to --objective
             set value yes
         else if not string match -q -- '-*' $word
             echo $word
@@ -100,15 +100,34 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver hooks retry pause resume watch service signal map plan help' -s v -l verbose -f -d 'Say what is done; twice: say everything'
     complete -c $program -n '__git_annex_syncx_using push pull transfer sync status' -l except -x -a '(__git_annex_syncx_remotes)' -d 'Leave out this remote or group; repeats'
     complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver hooks retry pause resume watch service signal map plan help' -s h -l help -f -d 'Show this message and exit'
-    complete -c $program -n '__git_annex_syncx_using pull merge sync' -l allow-unrelated-histories -f -d 'Join histories that share no commit'
+    complete -c $program -n '__git_annex_syncx_using pull merge sync' -l allow-unrelated-histories -l no-allow-unrelated-histories -f -d 'Join histories that share no commit'
     complete -c $program -n '__git_annex_syncx_using merge' -l forward -f -d 'Push the result onward'
-    complete -c $program -n '__git_annex_syncx_using transfer sync' -l all -f -d 'Also keys that no file of the tree uses'
+    complete -c $program -n '__git_annex_syncx_using transfer sync' -s A -l all -f -d 'Also keys that no file of the tree uses'
     complete -c $program -n '__git_annex_syncx_using transfer sync' -l drop -l no-drop -f -d 'Whether to drop what is not wanted (default: yes)'
     complete -c $program -n '__git_annex_syncx_using transfer sync' -l bwlimit -x -d 'Limit of all transfers together (syncx.bwlimit)'
     complete -c $program -n '__git_annex_syncx_using transfer' -s n -l dry-run -f -d 'Show what would go where; move nothing'
     complete -c $program -n '__git_annex_syncx_using sync' -l commit -l no-commit -f -d 'Commit local changes first (default: annex.autocommit)'
     complete -c $program -n '__git_annex_syncx_using sync' -s m -l message -x -d 'The message of that commit'
-    complete -c $program -n '__git_annex_syncx_using sync' -l content -l no-content -f -d 'Transfer content (default: annex.synccontent, else yes)'
+    complete -c $program -n '__git_annex_syncx_using sync' -l content -l no-content -s g -f -d 'Transfer content (default: annex.synccontent, else yes)'
+    complete -c $program -n '__git_annex_syncx_using sync' -l content-of -x -a '(__fish_complete_directories)' -d 'Content of files there alone; repeats'
+    complete -c $program -n '__git_annex_syncx_using sync' -l pull -l no-pull -f -d 'Whether to get anything from remotes (default: yes)'
+    complete -c $program -n '__git_annex_syncx_using sync' -l push -l no-push -f -d 'Whether to send anything to remotes (default: yes)'
+    complete -c $program -n '__git_annex_syncx_using sync' -l cleanup -f -d 'Do nothing but remove the synced/ branches, here and at the remotes'
+    complete -c $program -n '__git_annex_syncx_using sync' -s F -l fast -f -d 'With the remotes of the lowest cost alone'
+    complete -c $program -n '__git_annex_syncx_using sync' -l only-annex -s a -l not-only-annex -f -d 'Leave git\'s branches alone: only the git-annex branch and content (default: annex.synconlyannex)'
+    complete -c $program -n '__git_annex_syncx_using sync' -l resolvemerge -l no-resolvemerge -f -d 'Whether a merge may resolve conflicts (default: annex.resolvemerge, else yes)'
+    complete -c $program -n '__git_annex_syncx_using sync' -s J -l jobs -x -d 'So many remotes, and transfers with each, at once (syncx.jobs, syncx.transferJobs)'
+    complete -c $program -n '__git_annex_syncx_using sync' -s b -l backend -x -d 'What keys are made with in an import (annex.backend)'
+    complete -c $program -n '__git_annex_syncx_using sync' -s c -l config -x -d 'Override git\'s configuration for this run; repeats'
+    complete -c $program -n '__git_annex_syncx_using sync' -s d -l debug -l no-debug -f -d 'The same as -vv'
+    complete -c $program -n '__git_annex_syncx_using sync' -s N -l numcopies -x -d 'Of each file so many copies are kept'
+    complete -c $program -n '__git_annex_syncx_using sync' -l mincopies -x -d 'Never drop below so many copies'
+    complete -c $program -n '__git_annex_syncx_using sync' -l rebalance -f -d 'Let balanced preferred content move files'
+    complete -c $program -n '__git_annex_syncx_using sync' -l semitrust -x -a '(__git_annex_syncx_remotes)' -d 'Take a repository as semitrusted; repeats'
+    complete -c $program -n '__git_annex_syncx_using sync' -l untrust -x -a '(__git_annex_syncx_remotes)' -d 'Take a repository as untrusted; repeats'
+    complete -c $program -n '__git_annex_syncx_using sync' -l user-agent -x -d 'What web servers are told'
+    complete -c $program -n '__git_annex_syncx_using sync' -l notify-start -f -d 'Show a notice on the desktop when a transfer starts'
+    complete -c $program -n '__git_annex_syncx_using sync' -l notify-finish -f -d 'Show a notice on the desktop when a transfer is done'
     complete -c $program -n '__git_annex_syncx_using merge-driver' -l global -f -d 'In all repositories of this user'
     complete -c $program -n '__git_annex_syncx_using merge-driver' -l force -f -d 'Take the place of another merge.default'
     complete -c $program -n '__git_annex_syncx_using pause' -l for -x -a '30m 2h 8h 1d' -d 'End by itself after 90s, 30m, 2h or 1d'

@@ -58,7 +58,7 @@ def test_push_with_nothing_to_do_asks_git_once_for_all_remotes(net: Network, cou
     net.connect(*((laptop, hub) for hub in hubs))
     laptop.syncx("push")
     for hub in hubs:  # nobody listens there: a connection would fail
-        laptop.git("remote", "set-url", hub.name, f"ssh://127.0.0.1:1{hub.path}")
+        laptop.config(f"url.ssh://127.0.0.1:1{hub.path}.insteadOf", str(hub.path))
     put_program(net, "ssh", '#!/bin/sh\necho "$@" >>"$HOME/ssh-called"\nexit 255\n')
     trace = net.root / "trace"
     ran = laptop.syncx("push", GIT_TRACE2_EVENT=str(trace))
