@@ -292,6 +292,13 @@ def test_unknown_names_are_errors(chain: list[Node]) -> None:
     assert "there is no repository 'mars'" in chain[0].syncx("plan", "--from", "mars", ok=2).err
 
 
+def test_what_nobody_has_described_is_called_as_the_remote(chain: list[Node]) -> None:
+    _, desktop, _ = chain
+    desktop.annex("describe", "nas", "root@nas.local:/srv/annex.git")  # as git-annex describes a fresh hub
+    told = desktop.run("git-annex-syncx", "plan", "--from", "desktop", "--to", "nas").out
+    assert "-> nas" in told and "root@" not in told
+
+
 def test_refresh_asks_and_says_what_did_not_answer(chain: list[Node]) -> None:
     laptop, desktop, nas = chain
     laptop.git("remote", "add", "away", "ssh://dead.invalid/srv/annex")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,6 +26,7 @@ LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", LINKS
 MAP_PATIENCE = 60.0  # seconds
 # Special remotes that git-annex has in every repository, from which can only be fetched: uuid -> name.
 OUTSIDE = {"00000000-0000-0000-0000-000000000001": "web", "00000000-0000-0000-0000-000000000002": "bittorrent"}
+UNNAMED = re.compile(r"[^@\s]+@[^:\s]+:")  # how git-annex describes what nobody has: user@host:directory
 OUTSIDE_COST = 200.0  # git-annex's own for them
 
 
@@ -201,6 +203,9 @@ def _network(told: Shared, lines: Iterable[links.Line], settings: Settings) -> N
         if line.relay and line.uuid in places:
             places[line.uuid] = replace(places[line.uuid], relay=True)
         found += [link for link in line.links if link.remote not in told.no_copies]
+    for remote in settings.remotes.values():
+        if remote.uuid in places and UNNAMED.match(places[remote.uuid].name):
+            places[remote.uuid] = replace(places[remote.uuid], name=remote.name)
     if settings.annex_uuid not in places:  # a private repository
         places[settings.annex_uuid] = Place(settings.annex_uuid, "here", relay=settings.relay)
     return network(places.values(), found, settings.annex_uuid)
