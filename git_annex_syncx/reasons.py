@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterable
 
 # The exceptions of Haskell's libraries, which git-annex passes on whole: pattern -> what is to be said.
 KNOWN = tuple(
@@ -78,6 +79,14 @@ def shortened(message: str) -> str:
                 short = f"{kind}{server[1]}:{server[2]}: {short}"
             return short
     return message
+
+
+def kinds(reasons: Iterable[str]) -> list[str]:
+    """Return the first of those that differ in numbers alone, such as the sizes of files."""
+    first: dict[str, str] = {}
+    for reason in reasons:
+        first.setdefault(re.sub(r"\d+", "", reason.replace(",", "")), reason)
+    return list(first.values())
 
 
 def is_hopeless(reason: str) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from git_annex_syncx import reasons
 from git_annex_syncx.gateway import locations
 from git_annex_syncx.gateway.batch import State, read_answer
 from git_annex_syncx.gateway.inventory import Cursor, Inventory
@@ -166,6 +167,11 @@ def some(inventory: Inventory) -> None:
     names = [(b"a/x", Name("K1", entry(1))), (b"a0", Name("K2", entry(2))), (b"ab/\xff", Name("K1", entry(3)))]
     needs = [Need("K1", frozenset("p"), frozenset("qr")), Need("K2", frozenset("p"), frozenset(), frozenset("p"))]
     inventory.replace(Cursor("c", "t", "w"), names, lambda: needs)
+
+
+def test_reasons_that_differ_in_numbers_are_one() -> None:
+    told = [f"no room: {free} bytes for {size}" for free, size in (("2,900", "50,000"), ("800", "0"))]
+    assert reasons.kinds([*told, "connection lost"]) == [told[0], "connection lost"]
 
 
 def test_inventory_keeps_what_was_found(tmp_path: Path) -> None:

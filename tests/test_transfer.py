@@ -253,7 +253,9 @@ def test_no_space_at_the_receiver(lan: tuple[Node, Node, Node]) -> None:
     laptop, _desktop, nas = lan
     nas.config("annex.diskreserve", "100 petabytes")
     ran = laptop.syncx("transfer", ok=1)
-    assert ran.event("transfer", "nas")["failed"] == 3
+    told = ran.event("transfer", "nas")
+    assert told["failed"] == 3
+    assert "left: 3 files, until that works" in told["error"], "the NAS is there"
     assert ran.event("transfer", "desktop")["result"] == "done"
     nas.git("config", "--unset", "annex.diskreserve")
     assert laptop.syncx("transfer").event("transfer", "nas")["files"] == 3

@@ -31,7 +31,7 @@ from git_annex_syncx.phases.rates import averaged, measured
 from git_annex_syncx.phases.routing import Leg
 from git_annex_syncx.phases.traffic import Traffic, Work
 from git_annex_syncx.phases.waits import many, no_room, tell, with_rest
-from git_annex_syncx.reasons import mending
+from git_annex_syncx.reasons import kinds, mending
 
 log = logging.getLogger(__name__)
 
@@ -262,7 +262,7 @@ def _result(remote: Remote, lanes: list[Lane], seconds: float) -> Outcome:
         {k: why for lane in lanes for k, why in lane.failed.items()},
     )
     result = Result.FAILED if failed else Result.DONE if done else Result.SKIPPED if carried else Result.CURRENT
-    reasons = [why for why, _ in Counter(failed.values()).most_common(3)]
+    reasons = kinds(why for why, _ in Counter(failed.values()).most_common())[:3]
     told = [many(done)] * bool(done)
     told += [f"{many(carried)} carried by somebody else already"] * bool(carried)
     told += [f"{many(len(failed))} failed: {'; '.join(reasons)}"] * bool(failed)

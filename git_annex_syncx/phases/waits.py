@@ -71,7 +71,8 @@ def with_rest(run: Run, outcome: Outcome) -> Outcome:
     if not left or not run.last:
         return outcome
     world, times = run.last.world, [wait.until for wait in left if wait.until is not None]
-    told = "; ".join(_words(world.network, world.own, wait, at_target=True) for wait in left)
+    failed = outcome.result is Result.FAILED
+    told = "; ".join(_words(world.network, world.own, wait, at_target=True, failed=failed) for wait in left)
     details = {"waiting": sum(wait.files for wait in left), "until": min(times, default=None)}
     result = Result.WAITS if outcome.result is Result.CURRENT else outcome.result
     reason = f"{outcome.reason}; left: {told}" if outcome.reason else told
@@ -87,12 +88,13 @@ def elsewhere(net: Network, own: str, found: Iterable[Wait]) -> Iterator[Outcome
         yield Outcome("waiting", Result.WAITS, reason=_words(net, own, wait), details=details)
 
 
-def _words(net: Network, own: str, wait: Wait, at_target: bool = False) -> str:
+def _words(net: Network, own: str, wait: Wait, at_target: bool = False, failed: bool = False) -> str:
     step, it = wait.step, "it" if wait.files == 1 else "them"
     lacking = f" for {net.name(wait.target)}" if wait.target != own and not at_target else ""
     if step.executor == own:
         other = step.target if step.source == own else step.source
-        what = f"{net.name(other)} is there"
+        # It was there, and what is wrong with it has just been said.
+        what = "that works" if failed and other == wait.target else f"{net.name(other)} is there"
     elif step.executor == step.target == wait.target:
         what = f"{net.name(step.executor)} fetches {it}"
     elif step.executor == step.target:
