@@ -376,6 +376,17 @@ def test_what_the_user_takes_back_of_a_push_into_the_work_tree_is_committed(net:
     assert nas.read("a.txt") == b"one\n" and nas.git("status", "--porcelain").out == ""
 
 
+def test_a_preview_makes_no_hub_a_repository_of_git_annex(net: Network) -> None:
+    laptop, hub = net.create("laptop"), net.root / "hub"
+    laptop.commit_annexed({"a.bin": "a" * 20_000})
+    laptop.git("init", "--quiet", "--bare", str(hub))
+    laptop.git("remote", "add", "hub", str(hub))
+    laptop.git("push", "--quiet", "hub", "main", "git-annex")
+    before = (hub / "config").read_bytes()
+    said = laptop.run("git-annex-syncx", "transfer", "--dry-run").err
+    assert (hub / "config").read_bytes() == before and "the uuid of hub is not known yet" in said
+
+
 def test_a_merge_of_the_user_s_takes_no_submodule_back(net: Network) -> None:
     seed, a = net.create("seed"), net.create("a")
     seed.commit({"s.txt": "one"})

@@ -96,12 +96,11 @@ def _tell_where_it_is(run: Run) -> Iterator[Outcome]:
 
 
 def preview(node: Node, remotes: Iterable[Remote], order: Order) -> list[Load]:
-    """What the first round of a transfer would move, as far as is known here; nothing moves."""
+    """What the first round of a transfer would move, as far as is known here; nothing moves, and nobody is asked."""
     remotes, outsiders = membership.divided(node, "transfer", remotes)
-    node, remotes, strangers = _acquainted(node, remotes)
     run = Run(node, usable(node, remotes) + _outside(node, order), order)
     now = next_round(run)
-    for warning in (*(f"{one.remote}: {one.reason}" for one in outsiders + strangers), *now.look.world.warnings):
+    for warning in (*(f"{one.remote}: {one.reason}" for one in outsiders), *now.look.world.warnings):
         log.warning("%s", warning)
     if now.work is None:
         return []
