@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from git_annex_syncx.network.graph import Link, Network, Place, from_networkx, network, to_networkx
 from git_annex_syncx.network.plan import Plan, Question, plan
 from git_annex_syncx.network.roads import RELAY_PENALTY, REMOVABLE_PENALTY, roads, roads_of_graph
+from git_annex_syncx.phases import patience, planning
 
 relaxed = settings(deadline=None, max_examples=150)  # a busy machine is no failure
 
@@ -324,6 +325,15 @@ def test_nothing_to_do_is_a_plan(net: Network) -> None:
     uuids = set(net.by_uuid)
     found = ask(net, uuids, uuids)
     assert (found.steps, found.cost, found.exact, found.unreachable) == ((), 0.0, True, ())
+
+
+def test_a_small_file_does_not_multiply_the_time_of_a_large_one() -> None:
+    net = network([Place("a"), Place("b")], [Link("a", "b", 100.0, bytes_per_second=1e7, latency_ms=500.0)])
+    small, large = (ask(net, "a", "b", keys=1, bytes=size) for size in (2, 40_000_000))
+    groups = [patience.Group(found, (), found) for found in (small, large)]
+    (together,) = planning._together(groups)
+    assert (together.question.keys, together.question.bytes) == (2, 40_000_002)
+    assert together.steps[0].end == pytest.approx(4.5, rel=0.01)
 
 
 def test_least_time_can_be_asked_for() -> None:

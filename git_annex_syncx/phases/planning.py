@@ -135,9 +135,10 @@ def _together(groups: Iterable[Group]) -> Iterator[Plan]:
         steps = tuple((step.source, step.target, step.operation) for step in group.plan.steps)
         alike.setdefault((group.plan.question.holders, group.plan.question.targets, steps), []).append(group.plan)
     for plans in alike.values():
-        first = plans[0].question
         keys, size = sum(one.question.keys for one in plans), sum(one.question.bytes for one in plans)
-        yield timed(plans[0], replace(first, keys=keys, bytes=size))
+        # In the time of small files there is little but latency, which bytes do not multiply.
+        largest = max(plans, key=lambda one: one.question.bytes)
+        yield timed(largest, replace(largest.question, keys=keys, bytes=size))
 
 
 def _of_content(held: Mapping[str, frozenset[str]]) -> list[Question]:
