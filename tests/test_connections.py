@@ -121,3 +121,5 @@ def test_a_login_that_finds_no_git_annex(net: Network) -> None:
         laptop.config("syncx.retryInterval", "0.001s")
         laptop.syncx("sync")
         assert len(content(box)) == 1, "but now and then"
+        laptop.git("remote", "add", "lost", sshd.url(net.root / "lost"))
+        assert "finds no repository" in laptop.syncx("transfer", "lost").event("transfer", "lost")["reason"]

@@ -157,7 +157,8 @@ def without_annex(remote: Remote) -> str:
     reached = ssh.address(remote.url)
     lack = "git-annex finds no repository of its own there; when there is one"
     if reached:
-        lack = f"git-annex finds no git-annex-shell on the PATH of ssh {shlex.quote(reached[0])}; put one there, then"
+        host = shlex.quote(reached[0])
+        lack = f"git-annex finds no repository, or on the PATH of ssh {host} no git-annex-shell; when both are there"
     return (
         f"no content travels there: {lack}: git annex enableremote {name}; "
         f"if it is to hold no content: git config --unset remote.{name}.annex-ignore-auto"
