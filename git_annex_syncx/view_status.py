@@ -52,7 +52,8 @@ def show_status(status: Status, as_json: bool) -> None:
     for address, wrong in sorted(status.trouble.items()):
         tell(f"{address}: {wrong}", style="red")
     for failure in status.failures:
-        tell(f"{failure.phase} failed {failure.tries} times: {failure.error}", style="red")
+        where = f" with {failure.remote}" if failure.remote else ""
+        tell(f"{failure.phase}{where} failed {failure.tries} times: {failure.error}", style="red")
 
 
 def _print_json(status: Status) -> None:

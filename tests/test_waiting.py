@@ -211,7 +211,15 @@ def test_content_that_only_the_web_has(net: Network, web: tuple[Path, str]) -> N
     a.git("commit", "--quiet", "--message", "g")
     (served / "gone").unlink()
     assert "File not found" in b.syncx("sync", ok=1).event("transfer", "web")["error"]
-    assert "web" not in b.syncx("transfer").out, "it is not tried again at once"
+    again = b.syncx("transfer")
+    assert "web" not in {event.get("remote") for event in again.events}, "it is not tried again at once"
+    failing = [(f["remote"], f["phase"], f["tries"]) for f in b.syncx("status").event("summary")["failures"]]
+    assert failing == [("web", "transfer", 1)], "but it is remembered"
+    assert "transfer with web failed 1 times" in b.run("git-annex-syncx", "status").out
+    a.git("rm", "--quiet", "g")
+    a.git("commit", "--quiet", "--message", "no g")
+    assert b.syncx("sync").event("transfer", "web")["result"] == "current", "nothing is left to fetch"
+    assert b.syncx("status").event("summary")["failures"] == []
 
 
 def test_no_way_is_said(net: Network) -> None:

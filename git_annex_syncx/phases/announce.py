@@ -168,7 +168,7 @@ def _tell_of_failures(node: Node, teller: Teller) -> None:
         for key in told.keys() - left:
             node.outbox.forget(key)
             phase, _, remote = key.removeprefix(PREFIX).partition(" ")
-            if not remote or remote in settings.remotes:
+            if not remote or remote in node.can_fail:
                 _tell_failure(node, teller, "recovered", phase, remote, None)
 
 

@@ -13,6 +13,7 @@ from git_annex_syncx.gateway.outbox import Outbox, OutboxError
 from git_annex_syncx.gateway.settings import Settings, read_settings, truth
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network.own import link_cost
+from git_annex_syncx.network.survey import OUTSIDE
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,11 @@ class Node:
     def resolves(self) -> bool:
         """Whether a merge may resolve conflicts."""
         return decided(self, "annex.resolvemerge", (self.settings.resolve_merge,), default=True)
+
+    @property
+    def can_fail(self) -> tuple[str, ...]:
+        """Names under which failures are remembered, beside the own repository: remotes, and the web and its like."""
+        return (*self.settings.remotes, *OUTSIDE.values())
 
     @property
     def branches(self) -> tuple[str, ...]:

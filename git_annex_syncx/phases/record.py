@@ -51,7 +51,7 @@ def recorded(node: Node, events: Iterable[Event]) -> Iterator[Event]:
         own = {("", event) for _, event in succeeded if ("", event) not in failed}
         with _tolerant(node):
             node.outbox.record_successes(succeeded, own)
-            node.outbox.forget_others(node.settings.remotes)
+            node.outbox.forget_others(node.can_fail)
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ class Status:
     commit: str | None
     settle_until: float | None
     remotes: tuple[RemoteStatus, ...]
-    failures: tuple[Failure, ...]  # of the own repository
+    failures: tuple[Failure, ...]  # of the own repository, and of the web and its like
     variants: tuple[str, ...]  # paths that hold one of several versions, until the user has chosen
     paused: Mapping[str, Pause]  # remote, or empty for all automatic work
     signals: Mapping[str, int]  # what `watch` has heard: how many by what became of them
@@ -84,7 +84,7 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
         ours,
         due if due > time.time() else None,
         tuple(one(remote) for remote in remotes if not remote.special or _failing(remote, failures)),
-        tuple(failure for failure in failures if not failure.remote),
+        tuple(failure for failure in failures if failure.remote not in node.settings.remotes),
         tuple(os.fsdecode(path) for path in history.paths(node.repo, ours) if is_variant(path)) if ours else (),
         hold.pauses(node.outbox),
         counts,

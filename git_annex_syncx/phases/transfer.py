@@ -243,7 +243,8 @@ def _results(run: Run, begun: float) -> Iterator[Outcome]:
             outcome = _as_it_ended(_result(remote, lanes, time.monotonic() - begun), lanes)
             yield with_rest(run, outcome)
         elif remote.uuid in OUTSIDE:
-            continue
+            if _is_over(run, remote):
+                yield Outcome("transfer", Result.CURRENT, remote.name, remote.uuid)
         elif end(run, remote.uuid or "") is None and remote.name in run.away:
             yield run.away[remote.name]
         elif remote.uuid not in known:
@@ -252,6 +253,15 @@ def _results(run: Run, begun: float) -> Iterator[Outcome]:
             yield Outcome("transfer", Result.WAITS, remote.name, remote.uuid, reason=reason)
         else:
             yield with_rest(run, Outcome("transfer", Result.CURRENT, remote.name, remote.uuid))
+
+
+def _is_over(run: Run, remote: Remote) -> bool:
+    """Whether something failed at a place before of which nothing is wanted here any more."""
+    own, needs = run.node.settings.annex_uuid, run.last.needs if run.last else ()
+    if any(own in need.targets and remote.uuid in need.holders for need in needs):
+        return False
+    failures = run.node.outbox.failures()
+    return any(failure.phase == "transfer" and failure.remote == remote.name for failure in failures)
 
 
 def _result(remote: Remote, lanes: list[Lane], seconds: float) -> Outcome:
