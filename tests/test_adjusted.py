@@ -6,6 +6,9 @@ import pytest
 from network import Network, Node
 from test_merge import parents, snapshot
 
+from git_annex_syncx.gateway import history
+from git_annex_syncx.gateway.git import open_repository
+
 Pair = tuple[Node, Node]
 
 
@@ -28,6 +31,9 @@ def on_adjusted(node: Node) -> bool:
 
 def test_local_commits_travel_to_the_basis(unlocked: Pair) -> None:
     laptop, desktop = unlocked
+    desktop.config("grep.patternType", "fixed")
+    adjusting = history.adjusted_from(open_repository(desktop.path), desktop.head())
+    assert adjusting == (desktop.head(), desktop.head("main")), "whatever the user likes to search by"
     desktop.write("new.txt", "new\n")
     desktop.git("-c", "annex.largefiles=nothing", "add", "new.txt")
     desktop.git("commit", "--quiet", "--message", "on the adjusted branch")

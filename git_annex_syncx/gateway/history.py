@@ -17,6 +17,9 @@ MOST_COMPARED = 4  # commits that are compared two by two
 # What git would take the full name of a branch for where there is no such branch.
 MISTAKEN = ("refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
 
+# As git does without the user's configuration: grep.patternType, log.showSignature, i18n.logOutputEncoding.
+LOG = ("log", "--basic-regexp", "--no-show-signature", "--encoding=UTF-8")
+
 _asking = threading.Lock()
 
 
@@ -136,19 +139,19 @@ def brings_nothing_new(repo: Repository, ours: str, theirs: str) -> bool:
     """Whether all that `theirs` has and `ours` lacks are merges made by syncx."""
     if git(repo, "rev-list", "--max-count=1", "--no-merges", theirs, f"^{ours}").out:
         return False
-    merges = text(repo, "log", "--format=%ce", theirs, f"^{ours}").splitlines()
+    merges = text(repo, *LOG, "--format=%ce", theirs, f"^{ours}").splitlines()
     return all(email == MERGE_EMAIL for email in merges)
 
 
 def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
     """Whether an adjusted branch holds git-annex's adjusting commit on the basis and nothing of the user's."""
-    parents, _, subject = text(repo, "log", "--max-count=1", "--format=%P%n%s", adjusted).partition("\n")
+    parents, _, subject = text(repo, *LOG, "--max-count=1", "--format=%P%n%s", adjusted).partition("\n")
     return parents == basis and subject == "git-annex adjusted branch"
 
 
 def adjusted_from(repo: Repository, adjusted: str) -> tuple[str, str]:
     """Return the adjusting commit of git-annex that a branch holds, and its parent; empty where there is none."""
-    words = ("log", "--max-count=1", "--first-parent", "--format=%H %P", "--grep=^git-annex adjusted branch$")
+    words = (*LOG, "--max-count=1", "--first-parent", "--format=%H %P", "--grep=^git-annex adjusted branch$")
     commit, _, parents = text(repo, *words, adjusted).partition(" ")
     return commit, parents.partition(" ")[0]
 
@@ -160,7 +163,7 @@ def was_ours(repo: Repository, branch: str, commit: str) -> bool:
         return any(commit.encode() in row.split(b" ", 2)[1:2] for row in rows)
     except OSError:
         pass  # refs are not kept in files, or there is none
-    log = git(repo, "log", "--walk-reflogs", "--format=%H", f"refs/heads/{branch}", "--", ok=(0, 128)).out
+    log = git(repo, *LOG, "--walk-reflogs", "--format=%H", f"refs/heads/{branch}", "--", ok=(0, 128)).out
     return commit.encode() in log.split()
 
 

@@ -73,7 +73,8 @@ def local_changes(repo: Repository) -> list[bytes]:
 
 def changes(repo: Repository) -> tuple[list[bytes], list[bytes]]:
     """The local changes, and the submodules whose checkout lags."""
-    options = ("--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--ignore-submodules=dirty")
+    options = ("--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--no-show-stash",
+               "--ignore-submodules=dirty")  # fmt: skip
     lines = git(repo, "--no-optional-locks", "status", *options).out.split(b"\0")
     rows = [line.split(b" ", 10 if line.startswith(b"u") else 8) for line in lines if line]
     moved = {row[-1]: row[7].decode() for row in rows if row[1].endswith(b"M") and row[2].startswith(b"SC")}

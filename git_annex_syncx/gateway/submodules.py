@@ -27,7 +27,8 @@ def lagging(repo: Repository, recorded: Mapping[bytes, str]) -> list[bytes]:
 
 def _past(repo: Repository, path: bytes) -> set[str]:
     """The commits that the history of HEAD has recorded for a submodule, the newest ones."""
-    words = ("log", "--raw", "--no-abbrev", "--full-history", "-m", f"--max-count={DEPTH}", "--format=", "HEAD", "--")
+    shown = ("--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none", "--diff-merges=separate")
+    words = ("log", *shown, "--full-history", f"--max-count={DEPTH}", "--format=", "HEAD", "--")
     out = git(repo, *words, b":(top,literal)" + path, ok=range(256)).out
     return {oid for line in os.fsdecode(out).splitlines() if line.startswith(":") for oid in line.split(" ")[2:4]}
 
