@@ -7,11 +7,13 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator
 
-from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, run, ssh
+from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network.survey import without_annex
 from git_annex_syncx.phases.node import Node, reread
+from git_annex_syncx.phases.parallel import each_remote
+from git_annex_syncx.phases.remote_facts import fact
 
 
 def told(remotes: Iterable[Remote]) -> Iterator[Outcome]:
@@ -33,14 +35,25 @@ def reason(remote: Remote) -> str:
 
 def looked_again(node: Node, remotes: Iterable[Remote]) -> Node:
     """The same with remotes at which git-annex is found by now: looked for now and then, for a person each time."""
-    looked = False
-    for remote in (remote for remote in remotes if remote.found_without):
-        key, now = f"without git-annex {remote.name}", time.time()
-        last = float(node.outbox.fact(key) or now)
-        if run.interactive() or now - last >= node.settings.retry_interval:
-            env = ssh.annex_connection(node.repo, node.settings, remote)
-            with contextlib.suppress(SyncxError):
-                annex.look_again(node.repo, remote.name, env, node.settings.stall_timeout)
-            looked, last = True, now
-        node.outbox.remember(key, str(last))
-    return reread(node) if looked else node
+    due = [remote for remote in remotes if remote.found_without and _is_due(node, remote)]
+    patience = node.settings.connect_timeout if run.interactive() else node.settings.stall_timeout
+
+    def look(remote: Remote) -> Outcome:
+        env = ssh.annex_connection(node.repo, node.settings, remote)
+        annex.look_again(node.repo, remote.name, env, patience)
+        return Outcome("transfer", Result.CURRENT, remote.name)
+
+    for _ in each_remote("transfer", due, look, node.settings.jobs):
+        pass  # what is still to be said of it, told() says
+    return reread(node) if due else node
+
+
+def _is_due(node: Node, remote: Remote) -> bool:
+    """Whether to look at a remote now; it counts as done."""
+    key, now = f"without git-annex {remote.name}", time.time()
+    last = fact(node, key)
+    due = run.interactive() or (last is not None and now - float(last) >= node.settings.retry_interval)
+    if due or last is None:
+        with contextlib.suppress(OutboxError):
+            node.outbox.remember(key, str(now))
+    return due
