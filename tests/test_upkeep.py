@@ -58,3 +58,25 @@ def test_adjusted_branches_show_what_has_come(net: Network) -> None:
     desktop.syncx("sync", "--no-content")
     assert not (desktop.path / "h").is_symlink(), "whoever has brought it"
     assert desktop.head("main") == laptop.head("main")
+
+
+def test_a_refresh_needs_neither_memory_nor_inventory(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"f": "f\n"})
+    desktop = net.clone(laptop, "desktop")
+    desktop.annex("get", "--quiet", "f")
+    desktop.annex("adjust", "--quiet", "--hide-missing", "--unlock")
+    with (desktop.path / "f").open("a") as file:
+        file.write("mine\n")
+    laptop.commit_annexed({"g": "g\n"})
+    desktop.git("stash")
+    desktop.git("stash", "apply", "--quiet")
+    desktop.config("status.showStash", "true")
+    told = desktop.syncx("sync", "--no-content", "--no-commit").event("refresh")
+    assert told["result"] == "waits" and told["reason"].endswith(": f"), "no look at the content has ever been"
+    assert desktop.read("f") == b"f\nmine\n"
+    outbox = desktop.path / ".git" / "annex" / "syncx" / "outbox.sqlite"
+    outbox.unlink()
+    outbox.mkdir()  # root may write everything but this
+    ran = desktop.syncx("sync", "--no-content")
+    assert "summary" in {event["event"] for event in ran.events} and "Traceback" not in ran.err

@@ -117,8 +117,13 @@ def names_changed(repo: Repository, old: str, new: str) -> dict[bytes, Name | No
     """The same of what differs between two trees; None where there is no annexed file any more."""
     rows = _differing(repo, old, new)
     found: dict[bytes, Name | None] = {path: None for path, _, _ in rows}
-    found.update(_named(repo, _only_short(repo, rows)))
+    found.update(named(repo, rows))
     return found
+
+
+def named(repo: Repository, rows: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, Name]]:
+    """Path and name of what is annexed among files: path, mode, object id."""
+    yield from _named(repo, _only_short(repo, rows))
 
 
 def _path(key: str) -> bytes:

@@ -73,13 +73,29 @@ def local_changes(repo: Repository) -> list[bytes]:
 
 def changes(repo: Repository) -> tuple[list[bytes], list[bytes]]:
     """The local changes, and the submodules whose checkout lags."""
-    options = ("--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--no-show-stash",
-               "--ignore-submodules=dirty")  # fmt: skip
-    lines = git(repo, "--no-optional-locks", "status", *options).out.split(b"\0")
-    rows = [line.split(b" ", 10 if line.startswith(b"u") else 8) for line in lines if line]
+    rows = _differing(repo)
     moved = {row[-1]: row[7].decode() for row in rows if row[1].endswith(b"M") and row[2].startswith(b"SC")}
     lagging = submodules.lagging(repo, moved)
     return [row[-1] for row in rows if row[-1] not in lagging or not row[1].startswith(b".")], lagging
+
+
+def sides(repo: Repository) -> list[tuple[bytes, int, str]]:
+    """Path, mode and object id of what HEAD, and of what the index, has where there are local changes.
+
+    Mode 0: nothing, or versions in conflict.
+    """
+    rows = _differing(repo)
+    conflicts = [(row[-1], 0, "") for row in rows if row[0] == b"u"]
+    plain = (row for row in rows if row[0] == b"1")
+    return conflicts + [(row[-1], int(row[mode], 8), row[mode + 3].decode()) for row in plain for mode in (3, 4)]
+
+
+def _differing(repo: Repository) -> list[list[bytes]]:
+    """The lines of `git status --porcelain=v2`, in words of which the path is the last."""
+    options = ("--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--no-show-stash",
+               "--ignore-submodules=dirty")  # fmt: skip
+    lines = git(repo, "--no-optional-locks", "status", *options).out.split(b"\0")
+    return [line.split(b" ", 10 if line.startswith(b"u") else 8) for line in lines if line]
 
 
 def unmerged(repo: Repository) -> list[bytes]:

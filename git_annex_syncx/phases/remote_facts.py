@@ -13,7 +13,7 @@ from git_annex_syncx.phases.node import Node
 
 def checked_out(node: Node, remote: str) -> str:
     """The branch that the remote refused at the last push of it because a work tree there has it open; else empty."""
-    return _fact(node, f"checked out {remote}") or ""
+    return fact(node, f"checked out {remote}") or ""
 
 
 def note_checked_out(node: Node, remote: Remote, branch: str, reports: Iterable[RefReport]) -> None:
@@ -32,20 +32,20 @@ def is_proven(node: Node, remote: Remote) -> bool:
 
     Git sets them when the first address has it, and they are those of another place when the address was changed.
     """
-    known = _fact(node, f"addresses {remote.name}")
+    known = fact(node, f"addresses {remote.name}")
     return known == _digest(remote) or (known is None and len(remote.push_urls) < 2)
 
 
 def note_proven(node: Node, remote: Remote, proven: bool) -> None:
     """Remember whether all push addresses have the same; not before the last one has said so."""
     with contextlib.suppress(OutboxError):
-        if proven and _fact(node, f"addresses {remote.name}") != _digest(remote):
+        if proven and fact(node, f"addresses {remote.name}") != _digest(remote):
             node.outbox.remember(f"addresses {remote.name}", _digest(remote))
         elif not proven and len(remote.push_urls) > 1:
             node.outbox.forget(f"addresses {remote.name}")
 
 
-def _fact(node: Node, key: str) -> str | None:
+def fact(node: Node, key: str) -> str | None:
     """What is remembered; nothing where the outbox cannot be used, which the end of the run says."""
     with contextlib.suppress(OutboxError):
         return node.outbox.fact(key)

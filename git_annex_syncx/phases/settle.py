@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import time
@@ -9,8 +10,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 from git_annex_syncx.gateway import git, run
+from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.remote_facts import fact
 
 MOST_DOUBLINGS = 6
 SHORTEST_WAIT = 0.05  # seconds
@@ -50,7 +53,7 @@ def put_off(node: Node, branch: str) -> float | None:
 def pending(node: Node, branch: str) -> Wait:
     """What the outbox remembers of the branch."""
     try:
-        return Wait(**json.loads(node.outbox.fact(_key(branch)) or "{}"))
+        return Wait(**json.loads(fact(node, _key(branch)) or "{}"))
     except (ValueError, TypeError):
         return Wait()
 
@@ -63,7 +66,8 @@ def at_rest(node: Node, branch: str) -> None:
 
 
 def _remember(node: Node, branch: str, wait: Wait) -> None:
-    node.outbox.remember(_key(branch), json.dumps(asdict(wait)))
+    with contextlib.suppress(OutboxError):
+        node.outbox.remember(_key(branch), json.dumps(asdict(wait)))
 
 
 def _key(branch: str) -> str:

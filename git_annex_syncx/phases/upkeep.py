@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, branch, git, history, obstacles, worktree
+from git_annex_syncx.gateway import annex, branch, git, history, locations, obstacles, worktree
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Outcome, Result
-from git_annex_syncx.phases import needs
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import own_failure
+from git_annex_syncx.phases.remote_facts import fact
 
 MIGRATES_SINCE = 20240129  # migrate --update
 MIGRATIONS = "migrate.tree"  # by a commit that adds it and one that removes it migrations are recorded
@@ -41,7 +41,7 @@ def _once(
 
     The action is told where the first was. What it was then is remembered, since others work here meanwhile.
     """
-    now, before = " ".join(history.value(node.repo, ref) or "-" for ref in refs), node.outbox.fact(event) or ""
+    now, before = " ".join(history.value(node.repo, ref) or "-" for ref in refs), fact(node, event) or ""
     if now == before:
         return
     try:
@@ -89,5 +89,6 @@ def _refresh(node: Node, _: str) -> Outcome | None:
 
 def _changed_here(node: Node) -> list[bytes]:
     """Annexed files with changes of the user's: git-annex would move the branch and stop half way at them."""
-    known = needs.inventory(node)
-    return [path for path in obstacles.local_changes(node.repo) if known.keys_of([path])]
+    sides = obstacles.sides(node.repo)
+    added = {path for path, mode, _ in sides if not mode}  # perhaps where the branch hides a file
+    return sorted(added | {path for path, _ in locations.named(node.repo, sides)})
