@@ -256,6 +256,12 @@ def update_ref(repo: Repository, ref: str, new: str, old: str, why: str) -> None
     git(repo, "update-ref", "-m", why, "--create-reflog", ref, new, old)
 
 
+def remote_head(repo: Repository, remote: str) -> str:
+    """The default branch of a remote as it was when it was cloned or first fetched; empty where it is not known."""
+    prefix = f"refs/remotes/{remote}/"
+    return text(repo, "symbolic-ref", "--quiet", f"{prefix}HEAD", ok=(0, 1)).removeprefix(prefix)
+
+
 def delete_ref(repo: Repository, ref: str, old: str) -> None:
     """Delete a ref if it still has the value `old`. Raises ProgramFailed."""
     git(repo, "update-ref", "-d", ref, old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
-from git_annex_syncx.gateway import history, objects
+from git_annex_syncx.gateway import git, history, objects
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 
@@ -29,12 +29,12 @@ def instead_of_unborn(repo: Repository, head: Head, known: Mapping[str, str], re
 def renamed(repo: Repository, head: Head, known: Mapping[str, str], remotes: Iterable[Remote]) -> Iterable[Outcome]:
     """Tell of each remote that goes on under another branch name; `known` are all refs.
 
-    That is one which others sync (synced/X) or which stands there in place of ours, has commits that ours lacks, and
-    is no branch of the user's here.
+    That is one which others sync (synced/X), which stands there in place of ours, or which is its default while ours
+    was never sent. It has commits that ours lacks, and is no branch of the user's here.
     """
     ours = known.get(f"refs/heads/{head.basis}")
     for remote in remotes if ours else ():
-        names = [name for name in _users(known, remote.tracking("")) if _stands_in(known, head, remote, name)]
+        names = [name for name in _users(known, remote.tracking("")) if _stands_in(repo, known, head, remote, name)]
         news = (name for name in names if _brings_news(repo, ours or "", known[remote.tracking(name)]))
         if name := next(news, None):
             count = history.count(repo, [known[remote.tracking(name)]], [ours or ""])
@@ -44,11 +44,16 @@ def renamed(repo: Repository, head: Head, known: Mapping[str, str], remotes: Ite
             yield Outcome("merge", Result.WAITS, remote.name, remote.uuid, reason=reason)
 
 
-def _stands_in(known: Mapping[str, str], head: Head, remote: Remote, name: str) -> bool:
+def _stands_in(repo: Repository, known: Mapping[str, str], head: Head, remote: Remote, name: str) -> bool:
     """Whether others may take a branch of a remote for what is ours here under another name."""
     if name == head.basis or f"refs/heads/{name}" in known:
         return False
-    return remote.tracking(f"synced/{name}") in known or remote.tracking(head.basis) not in known
+    if remote.tracking(f"synced/{name}") in known:
+        return True
+    if remote.tracking(head.basis) in known:
+        return False
+    # Where ours was never sent it is only about to go there, unless the remote itself goes by this one.
+    return remote.tracking(f"synced/{head.basis}") in known or git.remote_head(repo, remote.name) == name
 
 
 def _brings_news(repo: Repository, ours: str, theirs: str) -> bool:
