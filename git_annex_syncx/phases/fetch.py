@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from git_annex_syncx.gateway import git, transport, turns
 from git_annex_syncx.model import Outcome, Remote, Result
-from git_annex_syncx.phases import membership
+from git_annex_syncx.phases import membership, remote_facts
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote
 
@@ -30,6 +30,7 @@ def _fetch_one(node: Node, known: Mapping[str, str], unrelated: bool, remote: Re
     with turns.with_remote(node.repo, remote.name):
         membership.require_other(node, remote) if unrelated else membership.require_member(node, remote, known, True)
         transport.fetch(node.repo, node.settings, remote, node.branches)
+        remote_facts.note_first(node, remote)
     after = git.refs(node.repo, prefix)
     if after == before:
         return Outcome("fetch", Result.CURRENT, remote.name, remote.uuid)

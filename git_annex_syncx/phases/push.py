@@ -219,6 +219,7 @@ def _attempt(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Rem
             _verify(node, remote)
             node.outbox.forget(_unverified(remote))
         transport.require_present(node.repo, remote)
+        remote_facts.note_first(node, remote)
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
     if remote.path is not None and remote.url == remote.push_url and len(remote.push_urls) < 2:
         known = {**known, **push_refs.note_what_it_has(node, remote, spec)}

@@ -45,6 +45,13 @@ def note_proven(node: Node, remote: Remote, proven: bool) -> None:
             node.outbox.forget(f"addresses {remote.name}")
 
 
+def note_first(node: Node, remote: Remote) -> None:
+    """Remember the address that tracking refs are of, where none is: it can change before the first push."""
+    single = remote.url == remote.push_url and len(remote.push_urls) < 2
+    if single and fact(node, f"addresses {remote.name}") is None:
+        note_proven(node, remote, True)
+
+
 def fact(node: Node, key: str) -> str | None:
     """What is remembered; nothing where the outbox cannot be used, which the end of the run says."""
     with contextlib.suppress(OutboxError):
