@@ -161,6 +161,22 @@ def test_all_push_addresses_get_it_in_the_end(net: Network, bare: tuple[Node, No
     assert third.head("main") == made
 
 
+def test_an_address_that_changes_before_the_first_push_is_pushed_to(net: Network) -> None:
+    origin = net.create("origin", bare=True)
+    seed = net.create("seed")
+    seed.commit({"a.txt": "a"})
+    net.connect((seed, origin))
+    seed.syncx("push")
+    for command in ("push", "pull"):
+        clone, new = net.clone(origin, f"clone-{command}"), plain(net, f"{command}.git", "--bare")
+        clone.git("push", "--quiet", "origin", "git-annex")
+        clone.syncx(command)
+        clone.git("config", "--unset", "remote.origin.annex-uuid")
+        clone.git("remote", "set-url", "origin", str(new.path))
+        assert clone.syncx("push").event("push", "origin")["result"] == "done"
+        assert new.head("main") == clone.head()
+
+
 def test_a_remote_that_is_not_pulled_from_has_commits_of_its_own(net: Network, bare: tuple[Node, Node]) -> None:
     laptop, hub = bare
     laptop.syncx("push")
@@ -227,6 +243,47 @@ def test_a_remote_of_another_history_takes_part_in_nothing(net: Network) -> None
     photos.run(*shlex.split(event["advice"].rpartition("together: ")[2]))
     assert photos.syncx("sync").event("transfer", "oops")["result"] == "done"
     assert photos.read("movie.bin") == BIG + b"m"
+
+
+@pytest.mark.parametrize("fetched", [False, True])
+def test_a_hub_with_pages_of_another_history_gets_ours(net: Network, fetched: bool) -> None:
+    laptop, hub = net.create("laptop"), plain(net, "hub.git", "--bare")
+    laptop.commit({"a.txt": "a"})
+    pages = hub.git("commit-tree", "-m", "pages", hub.git("mktree", stdin=b"").out.strip()).out.strip()
+    hub.git("update-ref", "refs/heads/gh-pages", pages)
+    hook(hub, "update", "case $1 in *main) exit 1; esac")
+    net.connect((laptop, hub))
+    if fetched:
+        laptop.git("fetch", "--quiet", "hub.git")
+    laptop.syncx("push", "hub.git", ok=1)  # only the git-annex branch gets there
+    (hub.path / "hooks" / "update").unlink()
+    laptop.syncx("sync", "--no-content")
+    assert hub.head("main") == laptop.head()
+    assert hub.head("gh-pages") == laptop.head("refs/remotes/hub.git/gh-pages") == pages
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_another_history_under_another_name_takes_part_in_nothing(net: Network, merged: bool) -> None:
+    photos, movies = net.create("photos"), net.create("movies", init=True)  # a copy's git-annex branch is related
+    movies.git("symbolic-ref", "HEAD", "refs/heads/master")
+    photos.commit({"photo.txt": "p"})
+    movies.commit({"movie.txt": "m"})
+    photos.git("remote", "add", "oops", str(movies.path))
+    before = movies.git("for-each-ref").out
+    if merged:
+        photos.git("fetch", "--quiet", "oops")
+        photos.annex("merge", "--quiet")
+    for command, event in (("push", "push"), ("sync", "fetch")):
+        said = photos.syncx(command, ok=1).event(event, "oops")
+        assert said["error"].startswith("it shares no history with this repository")
+        assert movies.git("for-each-ref").out == before
+    if not merged:
+        assert photos.git("for-each-ref", "refs/remotes", "refs/syncx").out == ""
+        photos.annex("info", "--fast", "--quiet")
+        assert "movies" not in photos.git("show", "git-annex:uuid.log").out
+    photos.run(*shlex.split(said["advice"].rpartition("together: ")[2]))
+    photos.syncx("sync", "--no-content")
+    assert "photos" in movies.git("show", "synced/git-annex:uuid.log").out
 
 
 def test_a_copy_with_the_same_uuid_is_told_as_one(net: Network) -> None:
@@ -307,6 +364,24 @@ def test_a_branch_that_one_side_has_renamed_is_told(net: Network) -> None:
     assert said["reason"].startswith("hub has master, which has 1 commit that main lacks: ")
     laptop.run(*shlex.split(ways.partition(", or ")[2]))
     assert not [e for e in laptop.syncx("sync", "--no-content").events if e.get("event") == "merge" and e["remote"]]
+
+
+def test_a_branch_that_waits_for_ours_at_a_new_hub_is_no_renamed_one(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "a"})
+    laptop.git("switch", "--quiet", "--create", "feature")
+    laptop.commit({"b.txt": "b"})
+    laptop.git("switch", "--quiet", "main")
+    for name in ("hub", "other"):
+        hub = net.create(name, bare=True)
+        net.connect((laptop, hub))
+        laptop.git("push", "--quiet", name, "feature")
+        hub.git("symbolic-ref", "HEAD", "refs/heads/feature")
+    laptop.git("branch", "--quiet", "-D", "feature")
+    laptop.git("remote", "set-head", "other", "--auto")
+    ran = laptop.syncx("sync", "--no-content")
+    assert not [e for e in ran.events if e["event"] == "merge" and e["remote"] == "hub"]
+    assert ran.event("merge", "other")["reason"].startswith("other has feature, which has 1 commit that main lacks")
 
 
 def test_a_basis_that_another_work_tree_has_open_does_not_move(net: Network) -> None:

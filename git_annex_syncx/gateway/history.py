@@ -63,6 +63,11 @@ def _reaches(repo: Repository, start: str, sought: str) -> bool | None:
     return None
 
 
+def beginning(repo: Repository, commit: str) -> str:
+    """The first commit of a branch, as it was before it merged others."""
+    return text(repo, "rev-list", "--first-parent", "--max-parents=0", commit)
+
+
 def is_shallow(repo: Repository) -> bool:
     """Whether commits can lack the parents that they name."""
     return (repo.common / "shallow").exists()

@@ -82,6 +82,16 @@ def look_at(repo: Repository, settings: Settings, remote: Remote) -> dict[str, s
     return {ref.removeprefix(prefix): commit for ref, commit in found.items()}
 
 
+def look_at_annex(repo: Repository, settings: Settings, remote: Remote) -> str:
+    """Bring the commits of a remote's git-annex branch and no ref of it, which git-annex would merge; the tip."""
+    there = ls_remote(repo, settings, remote)
+    for ref in ("refs/heads/git-annex", "refs/heads/synced/git-annex"):
+        if ref in there:
+            _fetch(repo, settings, remote, ("--no-tags",), (ref,))
+            return there[ref]
+    return ""
+
+
 def _fetch(
     repo: Repository, settings: Settings, remote: Remote, options: Iterable[str], refspecs: Iterable[str]
 ) -> None:

@@ -17,8 +17,9 @@ from git_annex_syncx.phases.parallel import failure
 def require_member(node: Node, remote: Remote, known: Mapping[str, str], first: bool = False) -> None:
     """Raises SyncxError for a remote of another history or with our own uuid; `known` are all refs.
 
-    With `first` a remote whose branches were never looked at is asked for them, without its git-annex branch: once
-    that is here, git-annex merges it into ours for good.
+    With `first` a remote whose branches were never looked at is asked for them. No ref of its git-annex branch comes
+    here: git-annex merges it into ours for good. Where our branch is not there yet, unrelated others (gh-pages) say
+    nothing, and the git-annex branch tells whose it is.
     """
     require_other(node, remote)
     head = git.head(node.repo)
@@ -27,18 +28,36 @@ def require_member(node: Node, remote: Remote, known: Mapping[str, str], first: 
         return
     prefix = f"refs/remotes/{remote.name}/"
     seen = {name.removeprefix(prefix): tip for name, tip in known.items() if name.startswith(prefix)}
-    if first and not seen and remote.url == remote.push_url:  # else nothing of where it goes can be fetched
+    asks = first and remote.url == remote.push_url  # else nothing of where it goes can be fetched
+    if asks and not seen:
         seen = transport.look_at(node.repo, node.settings, remote)
-    likely = [seen.pop(name, None) for name in (head.basis, f"synced/{head.basis}")]
-    rest = (tip for name, tip in seen.items() if name not in ("git-annex", "synced/git-annex"))
-    tips = [*filter(None, likely), *rest]
-    if tips and not any(objects.related(node.repo, ours, tip) for tip in tips):
-        name = shlex.quote(remote.name)
-        raise SyncxError(
-            "it shares no history with this repository: nothing was taken from it or sent to it",
-            f"if it is the wrong one: git remote remove {name};"
-            f" if they belong together: git annex-syncx pull --allow-unrelated-histories {name}",
-        )
+    synced, theirs = seen.pop("synced/git-annex", ""), seen.pop("git-annex", "")
+    likely = [seen.pop(name) for name in (head.basis, f"synced/{head.basis}") if name in seen]
+    tips = [*likely, *seen.values()]
+    if not tips or any(objects.related(node.repo, ours, tip) for tip in tips):
+        return
+    theirs = theirs or synced
+    if not likely and not theirs and asks:
+        theirs = transport.look_at_annex(node.repo, node.settings, remote)
+    if likely or (theirs and not _began_as_ours(node, known, theirs)):
+        raise _unrelated(remote.name, "" if likely else head.basis)
+
+
+def _began_as_ours(node: Node, known: Mapping[str, str], theirs: str) -> bool:
+    """Whether a git-annex branch has our beginning; that ours contains it says little, as git-annex merges any."""
+    ours = known.get("refs/heads/git-annex")
+    return ours is not None and history.beginning(node.repo, ours) == history.beginning(node.repo, theirs)
+
+
+def _unrelated(remote: str, lacking: str) -> SyncxError:
+    """What to say of a remote of another history; `lacking` is our branch, where it is not there."""
+    name = shlex.quote(remote)
+    joining = f"git push {name} {shlex.quote(lacking)}" if lacking else ""
+    return SyncxError(
+        "it shares no history with this repository: nothing was taken from it or sent to it",
+        f"if it is the wrong one: git remote remove {name};"
+        f" if they belong together: {joining or f'git annex-syncx pull --allow-unrelated-histories {name}'}",
+    )
 
 
 def require_other(node: Node, remote: Remote) -> None:
