@@ -36,7 +36,10 @@ def test_copies_and_sizes_count_where_no_work_tree_shows_the_file(net: Network) 
     laptop.annex("copy", "--quiet", "--to", "first")
     laptop.annex("sync", "--quiet", "--no-content", "hub")
 
+    state = hub.path / "annex" / "syncx"
+    (state / "scratch-killed" / "files").mkdir(parents=True)
     hub.syncx("transfer")
+    assert not list(state.glob("scratch-*")), "no work tree is left, not even of a run that was killed"
     assert lies_at(first) == {"x", "big"}
     assert lies_at(second) == set(), "the other archive has it"
     assert lies_at(small) == {"x"}

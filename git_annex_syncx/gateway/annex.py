@@ -214,7 +214,7 @@ def matching(repo: Repository, tree: str, condition: str, uuid: str, env: Mappin
 
     Presence does not matter, and the repository need not be a remote. For one without an expression the answer is
     wrong: it would get nothing and drop everything. Where the work tree of `repo` lacks a file, conditions on its key
-    (copies, sizes) never hold; `scratch_worktree.showing` makes one that has it.
+    (copies, sizes) never hold; `scratch_worktree.opened` makes one that has it.
     """
     words = ("find", f"--branch={tree}", f"{condition}={uuid}", "--format=${key}\\000")
     return Counter(os.fsdecode(key) for key in annex(repo, *words, env=env).out.split(b"\0") if key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -11,6 +12,7 @@ from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.gateway import annex, branch, git, history, locations, objects, scratch_worktree
 from git_annex_syncx.gateway.inventory import Cursor, Inventory
 from git_annex_syncx.gateway.locations import Name
+from git_annex_syncx.gateway.scratch_worktree import Scratch
 from git_annex_syncx.model import Entry, Need
 from git_annex_syncx.phases import room
 from git_annex_syncx.phases.node import Node
@@ -21,6 +23,7 @@ log = logging.getLogger(__name__)
 
 MOST_CHANGES = 20_000  # keys; beyond that a full pass is faster
 Files = Mapping[str, Mapping[bytes, Entry]]  # key -> path -> what stands there
+Asked = Callable[[Iterable[str], str, str], Mapping[str, int]]  # keys, condition, uuid: see _asked()
 
 
 @dataclass(frozen=True)
@@ -224,8 +227,10 @@ def _held(
 def _needs(node: Node, world: World, files: Files, held: Mapping[str, frozenset[str]]) -> Iterator[Need]:
     """What becomes of keys, for which alone git-annex is asked what is wanted."""
     nobody: frozenset[str] = frozenset()
-    wanted = _wanted(node, world, files, held) if world.choosy else {}
-    unwanted = _unwanted(node, world, files, held) if world.choosy & world.reach else {}
+    with scratch_worktree.opened(node.repo) as scratch:
+        asked = functools.partial(_asked, node, scratch, files)
+        wanted = _wanted(asked, world, files, held) if world.choosy else {}
+        unwanted = _unwanted(asked, world, files, held) if world.choosy & world.reach else {}
     lacking = _remembering(lambda holders: world.takers - world.choosy - holders)
     for key in files:
         holders = held.get(key, nobody)
@@ -238,37 +243,41 @@ def _needs(node: Node, world: World, files: Files, held: Mapping[str, frozenset[
             yield Need(key, holders, targets, out)
 
 
-def _wanted(node: Node, world: World, files: Files, held: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+def _wanted(
+    asked: Asked, world: World, files: Files, held: Mapping[str, frozenset[str]]
+) -> dict[str, frozenset[str]]:
     """key -> the choosy ones that want and lack it. A key with several files is wanted if one of them is."""
     found: dict[str, frozenset[str]] = {}
     for uuid in sorted(world.choosy & world.takers):
         lacked = [key for key in files if uuid not in (at := held.get(key, ())) and at]
-        for key in _asked(node, files, lacked, "--want-get-by", uuid):
+        for key in asked(lacked, "--want-get-by", uuid):
             found[key] = found.get(key, frozenset()) | {uuid}
     return found
 
 
 def _unwanted(
-    node: Node, world: World, files: Files, held: Mapping[str, frozenset[str]]
+    asked: Asked, world: World, files: Files, held: Mapping[str, frozenset[str]]
 ) -> dict[str, frozenset[str]]:
     """key -> the choosy ones in reach that hold it and want none of its files."""
     found: dict[str, frozenset[str]] = {}
     for uuid in sorted(world.choosy & world.reach - world.emptied):
         here = [key for key in files if uuid in held.get(key, ())]
-        for key, count in _asked(node, files, here, "--want-drop-by", uuid).items():
+        for key, count in asked(here, "--want-drop-by", uuid).items():
             if count == len(files[key]):
                 found[key] = found.get(key, frozenset()) | {uuid}
     return found
 
 
-def _asked(node: Node, files: Files, keys: Iterable[str], condition: str, uuid: str) -> Mapping[str, int]:
+def _asked(
+    node: Node, scratch: Scratch, files: Files, keys: Iterable[str], condition: str, uuid: str
+) -> Mapping[str, int]:
     """Of the keys those that meet the condition, and at how many paths."""
     entries = {path: entry for key in keys for path, entry in files[key].items()}
     if not entries:
         return {}
     tree = objects.change_tree(node.repo, objects.empty_tree(node.repo), entries)
-    with scratch_worktree.showing(node.repo, entries) as (repo, env):
-        return annex.matching(repo, tree, condition, uuid, env)
+    repo, env = scratch.showing(entries)
+    return annex.matching(repo, tree, condition, uuid, env)
 
 
 def _remembering(function: Callable[[frozenset[str]], frozenset[str]]) -> Callable[[frozenset[str]], frozenset[str]]:
