@@ -1,0 +1,43 @@
+"""Remotes where git-annex found no git-annex are looked at all at once."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+
+from network import Network
+
+from git_annex_syncx.gateway.outbox import Outbox
+
+LONG = 60  # seconds for which a remote is waited for
+
+
+def test_remotes_that_hang_are_looked_at_together(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit()
+    laptop.syncx("transfer")
+    outbox = Outbox(laptop.path / ".git" / "annex" / "syncx" / "outbox.sqlite")
+    met = threading.Barrier(2)
+    together: list[int] = []
+
+    def hang(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, contextlib.suppress(threading.BrokenBarrierError):
+            met.wait(LONG / 2)
+            together.append(server.getsockname()[1])
+
+    threads = []
+    for name in ("one", "two"):
+        server = socket.create_server(("127.0.0.1", 0))
+        threads.append(threading.Thread(target=hang, args=(server,), daemon=True))
+        laptop.git("remote", "add", name, f"ssh://127.0.0.1:{server.getsockname()[1]}/x")
+        for setting in ("annex-ignore", "annex-ignore-auto"):
+            laptop.config(f"remote.{name}.{setting}", "true")
+        outbox.remember(f"without git-annex {name}", "0")
+    laptop.config("syncx.stallTimeout", f"{LONG}s")
+    laptop.config("syncx.connectTimeout", f"{LONG}s")
+    for thread in threads:
+        thread.start()
+    ran = laptop.syncx("transfer", ok=None)
+    assert len(together) == 2, (ran.out, ran.err)
