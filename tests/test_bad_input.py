@@ -117,7 +117,7 @@ def test_git_annex_is_too_old(pair: tuple[Node, Node], net: Network) -> None:
     laptop, desktop = pair
     before = desktop.git("for-each-ref").out
     laptop.commit({"b.txt": "b"})
-    message = usage_error(laptop, "push", PATH=stub(net, "git-annex", "echo 8.20210223"))
+    message = usage_error(laptop, "push", PATH=stub(net, "git-annex", "echo git-annex version: 8.20210223"))
     assert "git-annex 8.20210223 is too old" in message
     assert "10.20230126" in message
     assert desktop.git("for-each-ref").out == before
@@ -126,7 +126,7 @@ def test_git_annex_is_too_old(pair: tuple[Node, Node], net: Network) -> None:
 def test_a_new_git_annex_is_noticed_at_once(pair: tuple[Node, Node], net: Network) -> None:
     laptop, _ = pair
     laptop.syncx("push")
-    usage_error(laptop, "push", PATH=stub(net, "git-annex", "echo 8.20210223"))
+    usage_error(laptop, "push", PATH=stub(net, "git-annex", "echo git-annex version: 8.20210223"))
     laptop.syncx("push")
 
 
