@@ -141,7 +141,7 @@ def test_answers_of_git_annex() -> None:
     failed = {"success": False, "input": ["K"], "error-messages": ["no space", "This could have failed because x"]}
     assert read_answer(json.dumps(failed).encode()).reason == "no space"
     noted = {"success": False, "input": ["K"], "error-messages": [], "note": "to nas...\nunable to check nas"}
-    assert read_answer(json.dumps(noted).encode()).reason == "unable to check nas"
+    assert read_answer(json.dumps(noted).encode()).reason == "nas cannot be reached"
     busy = {"success": False, "input": ["K"], "error-messages": ["transfer already in progress, or unable to ..."]}
     assert read_answer(json.dumps(busy).encode()).state is State.CARRIED
 

@@ -303,7 +303,7 @@ def test_one_remote_is_paused(hub: tuple[Node, Node], net: Network) -> None:
     assert has_content(nas, key)
     assert bare.head("main") != made
     assert not has_content(bare, key)
-    assert laptop.run("git-annex-syncx", "resume", "hub").out == "nothing is paused\n"
+    assert laptop.run("git-annex-syncx", "resume", "hub").out == "automatic work with hub goes on\n"
     eventually(lambda: bare.head("main") == made and has_content(bare, key))
 
 
