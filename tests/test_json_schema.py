@@ -203,6 +203,7 @@ def seen(net: Network) -> Seen:
     seen.run(laptop.syncx("merge", ok=1))
     seen.run(laptop.syncx("status"))
     content_travels(net, seen)
+    it_keeps_up(net, seen)
     it_runs_by_itself(net, seen)
     return seen
 
@@ -245,6 +246,20 @@ def content_travels(net: Network, seen: Seen) -> None:
     here.annex("wanted", ".", "exclude=*")
     seen.run(here.syncx("transfer", "store"))
     seen.run(here.syncx("sync", "--cleanup", "store"))
+
+
+def it_keeps_up(net: Network, seen: Seen) -> None:
+    """The part of the story in which content gets other keys elsewhere, and an adjusted branch shows what came."""
+    origin = net.create("origin")
+    origin.commit_annexed({"f": "content\n" * 100})
+    here = net.clone(origin, "keeps-up")
+    here.annex("adjust", "--quiet", "--hide-missing")
+    net.connect((here, origin))
+    seen.run(here.syncx("sync"))
+    origin.annex("migrate", "--quiet", "--backend=SHA512E", "f")
+    origin.git("commit", "--quiet", "--message", "migrated")
+    here.syncx("pull")
+    seen.run(here.syncx("transfer"))
 
 
 def it_runs_by_itself(net: Network, seen: Seen) -> None:

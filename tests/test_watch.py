@@ -205,7 +205,7 @@ def test_a_setting_that_was_bad_for_a_while(laptop: Node, usb: Node) -> None:
     with Watching(laptop) as watching:
         watching.rest()
         laptop.config("syncx.pushDelay", "soon")
-        watching.wait_for("syncx.pushdelay")
+        watching.wait_for("syncx.pushDelay")
         laptop.config("syncx.pushDelay", "0")
         made = laptop.commit({"b.txt": "x\n"})
         watching.wait_until(lambda: usb.head("main") == made)
