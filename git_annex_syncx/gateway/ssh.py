@@ -21,8 +21,8 @@ from git_annex_syncx.model import Remote
 SCHEMES = {"ssh", "git+ssh", "ssh+git"}
 # `user@host` or `user@[::1]`, and what follows a colon: the port of an ssh:// url, the path of host:path.
 ADDRESS = re.compile(r"((?:[^@/\[]*@)?(?:\[[^\]]*\]|[^:/\[]+))(?::(.*))?", re.DOTALL)
-DIGITS = 12  # of the hash in a socket's name
-LONGEST = 33  # bytes of the sockets' directory: of 104 (macOS) %C takes 40, the hash 12, the / 1, and ssh adds 18
+DIGITS = 20  # of the hash that is a socket's name
+LONGEST = 65  # bytes of the sockets' directory: of 104 (macOS) the hash takes 20, the / 1, and ssh adds 18
 # git-annex would put its own way of sharing before ours, and warn of the lack of it.
 NO_CACHING = {"annex.sshcaching": "false", "annex.advicenosshcaching": "false"}
 
@@ -82,18 +82,18 @@ def _words(repo: Repository, settings: Settings, remote: Remote, url: str) -> li
     words += ["-o", f"ServerAliveInterval={max(1, round(settings.stall_timeout / 3))}", "-o", "ServerAliveCountMax=3"]
     if not run.interactive():
         words += ["-o", "BatchMode=yes"]
-    if sockets := _sockets(repo.home, *reached, remote.ssh_options):
-        words += ["-o", "ControlMaster=auto", "-o", f"ControlPath={sockets}%C", "-o", "ControlPersist=60"]
+    if socket := _socket(repo.home, *reached, remote.ssh_options):
+        words += ["-o", "ControlMaster=auto", "-o", f"ControlPath={socket}", "-o", "ControlPersist=60"]
     return words
 
 
 @functools.cache
-def _sockets(home: Path, host: str, port: str, options: str) -> str | None:
-    """The begin of the name of a socket; None where the user shares connections already, or none can be had.
+def _socket(home: Path, host: str, port: str, options: str) -> str | None:
+    """The path of a connection's socket; None where the user shares connections already, or none can be had.
 
-    What ssh adds as %C knows host name, port and user. Two remotes can have all of these in common and be two hosts,
-    or two accounts: by a proxy, a key, or other options. So the name holds what ssh makes of the address, and the
-    address itself.
+    Ssh's own %C knows host name, port and user. Two remotes can have all of these in common and be two hosts,
+    or two accounts: by a proxy, a key, or other options. So the name is a hash of what ssh makes of the address,
+    and of the address itself.
     """
     directory = socket_directory()
     if host.startswith("-") or not directory:
