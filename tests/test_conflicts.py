@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from network import Network, Node, sample
 
-from git_annex_syncx.conflicts.check import lines_of
-from git_annex_syncx.conflicts.version import key_of_link, key_of_pointer
+from git_annex_syncx.conflicts.verify import lines_in
+from git_annex_syncx.conflicts.version import key_in
 
 KINDS = [
     "text",
@@ -73,7 +73,7 @@ def blobs(node: Node, rev: str) -> dict[str, bytes]:
 
 
 def keys(contents: dict[str, bytes]) -> set[bytes]:
-    return {key for content in contents.values() if (key := key_of_pointer(content) or key_of_link(content))}
+    return {key for content in contents.values() if (key := key_in(content) or key_in(content))}
 
 
 def assert_nothing_lost(node: Node, result: str, bases: list[str], *sides: str) -> None:
@@ -86,11 +86,11 @@ def assert_nothing_lost(node: Node, result: str, bases: list[str], *sides: str) 
         assert keys(theirs) <= keys(now) | set().union(*map(keys, known))
         old = {content for base in known for content in base.values()}
         for path, content in theirs.items():
-            if content in old or content in now.values() or key_of_link(content) or key_of_pointer(content):
+            if content in old or content in now.values() or key_in(content) or key_in(content):
                 continue
             assert b"\0" not in content, path
-            before = set().union(*(lines_of(base.get(path, b"")) for base in known))
-            assert any(lines_of(content) - before <= lines_of(new) for new in now.values()), path
+            before = set().union(*(lines_in(base.get(path, b"")) for base in known))
+            assert any(lines_in(content) - before <= lines_in(new) for new in now.values()), path
 
 
 def assert_content_is_there(node: Node) -> None:
@@ -220,7 +220,7 @@ def test_a_push_that_lost_a_race_resolves_and_tells(pair: tuple[Node, Node], net
     event = desktop.syncx("push").event("push", "laptop")
     assert event["result"] == "done"
     assert [one["path"] for one in event["resolved"]] == ["a.txt"]
-    assert {b"laptop", b"desktop"} <= lines_of(desktop.read("a.txt"))
+    assert {b"laptop", b"desktop"} <= lines_in(desktop.read("a.txt"))
 
 
 # The scenarios by which git-annex tests its own conflict handling

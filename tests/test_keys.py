@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network import Network, Node
 
-from git_annex_syncx.conflicts.version import key_of_link, key_of_pointer
+from git_annex_syncx.conflicts.version import key_in
 from git_annex_syncx.gateway import locations
 from git_annex_syncx.gateway.git import open_repository
 from git_annex_syncx.gateway.key import LARGEST_POINTER, file_name, is_key, key_of, key_size
@@ -64,9 +64,9 @@ def test_files_are_annexed_where_git_annex_says_so(net: Network) -> None:
 
 def test_merges_see_the_same_files() -> None:
     for blob in BLOBS:
-        assert key_of_pointer(blob) == key_of_link(blob)
-    assert key_of_pointer(P) == K
-    assert key_of_pointer(P + b"\n" + P + b"\n") == b"", "no version of two may be forgotten"
+        assert key_in(blob) == key_in(blob)
+    assert key_in(P) == K
+    assert key_in(P + b"\n" + P + b"\n") == b"", "no version of two may be forgotten"
 
 
 def test_pointer_without_its_last_newline_is_sent(pair: tuple[Node, Node]) -> None:

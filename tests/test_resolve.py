@@ -12,26 +12,26 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from network import THOROUGH, Network
-from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, pointer, sound, text, trees
+from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, lost_paths, pointer, sound, text, trees
 
 from git_annex_syncx.conflicts.by_path import merge_by_path
-from git_annex_syncx.conflicts.check import lines_of, lost_paths
 from git_annex_syncx.conflicts.join import join
 from git_annex_syncx.conflicts.names import is_variant, moved_link, variant_names
 from git_annex_syncx.conflicts.resolve import Resolution, resolve
-from git_annex_syncx.conflicts.version import key_of_link, key_of_pointer, serialized, version_of
+from git_annex_syncx.conflicts.verify import lines_in
+from git_annex_syncx.conflicts.version import key_in, serialized, version_of
 from git_annex_syncx.gateway import objects
 from git_annex_syncx.gateway.git import Repository, open_repository
 from git_annex_syncx.model import EXECUTABLE, GITLINK, Entry
 
 
-def merged(base: Tree, one: Tree, two: Tree) -> tuple[Tree, tuple[Resolution, ...]]:
+def merged(base: Tree, one: Tree, two: Tree, two_is_later: bool = True) -> tuple[Tree, tuple[Resolution, ...]]:
     """The merge path by path."""
     memory = MemoryTrees(STORE, base=base, one=one, two=two)
     found = merge_by_path(memory.diff("one", "two"), [memory.diff("base", "one")])
     others = {path: found.changes.get(path, one.get(path)) for path in one.keys() | found.changes.keys()}
     others = {path: entry for path, entry in others.items() if entry}
-    resolved = resolve(found.conflicts, others, STORE)
+    resolved = resolve(found.conflicts, others, STORE, two_is_later)
     result = {p: e for p, e in {**others, **resolved.changes}.items() if e}
     return result, resolved.resolutions
 
@@ -44,7 +44,7 @@ TRIPLE = trees().flatmap(lambda base: st.tuples(st.just(base), trees(base), tree
 def test_symmetric_sound_and_nothing_lost(triple):
     base, one, two = triple
     result, resolutions = merged(base, one, two)
-    assert (result, resolutions) == merged(base, two, one)
+    assert (result, resolutions) == merged(base, two, one, two_is_later=False)
     assert sound(result)
     memory = MemoryTrees(STORE, base=base, one=one, two=two, result=result)
     assert not lost_paths(memory, ["base"], "one", "two", "result")
@@ -93,24 +93,75 @@ def texts(tree: Tree) -> set[bytes]:
 
 def both(base: Entry | None, one: Entry | None, two: Entry | None, path: bytes = b"f.txt") -> Tree:
     sides = [{path: entry} if entry else {} for entry in (base, one, two)]
-    assert merged(*sides) == merged(sides[0], sides[2], sides[1])
+    assert merged(*sides) == merged(sides[0], sides[2], sides[1], two_is_later=False)
     return merged(*sides)[0]
 
 
 def test_texts_are_united():
     result = both(text(b"1\n"), text(b"2\n"), text(b"3\n"))
-    assert lines_of(STORE.blobs[result[b"f.txt"].oid]) == {b"2", b"3"}
+    assert lines_in(STORE.blobs[result[b"f.txt"].oid]) == {b"2", b"3"}
 
 
 @pytest.mark.parametrize(
     "one", [text(b"1\n"), text(b"\0"), Entry(0o120000, STORE.add(b"to"))], ids=["text", "binary", "symlink"]
 )
 @pytest.mark.parametrize("base", [None, text(b"0\n")])
-def test_other_kinds_become_variants(one, base):
+def test_of_other_kinds_the_later_keeps_the_name(one, base):
     two = text(b"\0\0")
-    result = both(base, one, two)
-    tags = [hashlib.md5(entry.oid.encode()).hexdigest()[:4] for entry in (one, two)]
-    assert result == {b"f.variant-%s.txt" % tag.encode(): entry for tag, entry in zip(tags, (one, two), strict=True)}
+    assert both(base, one, two) == {b"f.txt": two, variant(b"f", b".txt", one): one}
+    assert both(base, two, one) == {b"f.txt": one, variant(b"f", b".txt", two): two}
+
+
+def variant(stem: bytes, ending: bytes, entry: Entry) -> bytes:
+    """The name that a plain version gets as a variant."""
+    return stem + b".variant-" + hashlib.md5(entry.oid.encode()).hexdigest()[:4].encode() + ending
+
+
+@pytest.mark.parametrize("name", [b"a.py", b"a.json", b"a.xml", b"d/a.TXT.yml"])
+def test_what_a_union_would_break_is_not_united(name):
+    base, one, two = (text(content) for content in (b"1\n2\n3\n", b"1\ntwo\n3\n", b"1\nzwei\n3\n"))
+    stem, ending = os.path.splitext(name)
+    assert both(base, one, two, name) == {name: two, variant(stem, ending, one): one}
+    clean = both(base, text(b"0\n1\n2\n3\n"), text(b"1\n2\n3\n4\n"), name)
+    assert clean == {name: text(b"0\n1\n2\n3\n4\n")}
+
+
+@pytest.mark.parametrize("name", [b"a.md", b"LICENSE", b".gitignore", b"d/a.CSV", b"a.variant-1234.txt"])
+def test_prose_and_lists_are_united(name):
+    result = both(text(b"1\n"), text(b"2\n"), text(b"3\n"), name)
+    assert lines_in(STORE.blobs[result.pop(name).oid]) == {b"2", b"3"}
+    assert not result
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x85\x02\x0c%d\xff\n", b"-----BEGIN PGP MESSAGE-----\n\n%d\n", b"age-encryption.org/v1\n%d\n", b"\x1b[%dm\n",
+     b"version https://git-lfs.github.com/spec/v1\noid sha256:%d\n"],
+)  # fmt: skip
+def test_small_binaries_and_sealed_texts_are_not_united(content):
+    one, two = text(content % 1), text(content % 2)
+    assert both(text(content % 0), one, two) == {b"f.txt": two, variant(b"f", b".txt", one): one}
+
+
+@pytest.mark.parametrize("other", [text(b"1\n"), link(b"f.txt", KEYS[0])], ids=["text", "annexed"])
+def test_a_submodule_keeps_its_path(other):
+    submodule = Entry(GITLINK, "a" * 40)
+    result = both(None, other, submodule)
+    assert result.pop(b"f.txt") == submodule
+    assert list(result.values()) == [other]
+
+
+def test_a_directory_makes_way_for_a_submodule():
+    submodule, plain, annexed = Entry(GITLINK, "a" * 40), text(b"1\n"), link(b"s/d/y", KEYS[0])
+    result, resolutions = merged({}, {b"s": submodule}, {b"s/x": plain, b"s/d/y": annexed})
+    tag = hashlib.md5(b"s").hexdigest()[:4].encode()
+    assert result == {b"s": submodule, b"s.variant-%s/x" % tag: plain, b"s.variant-%s/d/y" % tag: annexed}
+    assert [one.kind for one in resolutions] == ["submodule/directory"]
+    # What comes to the directory later goes to the same place, also what is in conflict there.
+    again, _ = merged({b"s/x": plain}, result, {b"s/x": text(b"2\n"), b"s/z": plain})
+    assert {path: again[path] for path in result} == result
+    assert text(b"2\n") in again.values()
+    assert len(again) == len(result) + 2
 
 
 def test_annexed_files_become_variants_under_the_names_of_git_annex():
@@ -204,11 +255,11 @@ def test_a_link_that_moves_to_another_directory_still_leads_there():
 
 
 def test_keys_are_recognised_as_git_annex_does():
-    assert key_of_link(b"../.git/annex/objects/aa/bb/SHA256-s1--x/SHA256-s1--x") == b"SHA256-s1--x"
-    assert key_of_link(b"../elsewhere/SHA256-s1--x") == b""
-    assert key_of_pointer(b"/annex/objects/SHA256-s1--x\n") == b"SHA256-s1--x"
-    assert key_of_pointer(b"/annex/objects/SHA256-s1--x\n/annex/objects/SHA256-s1--y\n") == b""
-    assert key_of_pointer(b"/annex/objects/SHA256-s1--x\ntext\n") == b""
+    assert key_in(b"../.git/annex/objects/aa/bb/SHA256-s1--x/SHA256-s1--x") == b"SHA256-s1--x"
+    assert key_in(b"../elsewhere/SHA256-s1--x") == b""
+    assert key_in(b"/annex/objects/SHA256-s1--x\n") == b"SHA256-s1--x"
+    assert key_in(b"/annex/objects/SHA256-s1--x\n/annex/objects/SHA256-s1--y\n") == b""
+    assert key_in(b"/annex/objects/SHA256-s1--x\ntext\n") == b""
 
 
 def test_first_level_names_are_those_of_git_annex(net: Network):
@@ -374,7 +425,7 @@ def test_a_rename_is_followed_into_a_conflict(repo):
     assert found.fallbacks == 0
     result = read_tree(repo, found.commit)
     assert list(result) == [b"new"]
-    assert lines_of(STORE.blobs[result[b"new"].oid]) >= {b"one", b"two", b"19"}
+    assert lines_in(STORE.blobs[result[b"new"].oid]) >= {b"one", b"two", b"19"}
 
 
 def test_a_file_renamed_to_two_names_stays_under_both(repo):
@@ -397,8 +448,8 @@ def test_attributes_keep_texts_apart(repo, attribute):
         for ini, side in ((b"one\n2\n3\n4\n5\n", b"2\n"), (b"1\n2\n3\n4\nfive\n", b"3\n"))
     ]
     result = read_tree(repo, joined(repo, *sides))
-    assert len([path for path in result if path.startswith(b"a.variant-") and path.endswith(b".ini")]) == 2
-    assert lines_of(STORE.blobs[result[b"a.txt"].oid]) == {b"2", b"3"}
+    assert len([path for path in result if path.startswith(b"a.") and path.endswith(b".ini")]) == 2
+    assert lines_in(STORE.blobs[result[b"a.txt"].oid]) == {b"2", b"3"}
 
 
 def test_nul_bytes_far_into_a_file_make_it_binary(repo):

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_annex_syncx.conflicts.check import lines_of
 from git_annex_syncx.conflicts.union import United, _longest, unite
+from git_annex_syncx.conflicts.verify import lines_in
 
 FEW = st.lists(st.sampled_from([b"a", b"b", b"c", b"", b"}", b"x y", b"\xff\xfe"]), max_size=12)
 TEXT = st.builds(lambda lines, end: b"\n".join(lines) + end, FEW, st.sampled_from([b"", b"\n"]))
@@ -37,13 +37,13 @@ def test_both_directions_give_the_same_bytes(one, two, base):
 def test_a_line_that_a_side_added_is_there(one, two, base):
     united = unite(one, two, base).content
     for side in (one, two):
-        assert lines_of(side) - lines_of(base or b"") <= lines_of(united)
+        assert lines_in(side) - lines_in(base or b"") <= lines_in(united)
 
 
 @given(MIXED, MIXED, st.none() | MIXED)
 def test_no_line_comes_from_nowhere(one, two, base):
     united = unite(one, two, base).content
-    assert lines_of(united) <= lines_of(one) | lines_of(two)
+    assert lines_in(united) <= lines_in(one) | lines_in(two)
 
 
 @given(CONTENT, CONTENT)
@@ -93,7 +93,6 @@ def test_a_side_that_changed_nothing_has_no_say(one, two):
     ("base", "one", "two", "united"),
     [
         (b"1\n2\n3\n4\n5\n", b"one\n2\n3\n4\n5\n", b"1\n2\n3\n4\nfive\n", b"one\n2\n3\n4\nfive\n"),
-        (b"1\n2\n", b"one\n2\n", b"1\ntwo\n", b"one\ntwo\n"),  # neighbours do not overlap
         (b"1\n2\n3\n", b"1\n3\n", b"1\n2\n3\n4\n", b"1\n3\n4\n"),
         (b"a", b"a\nb", b"a\nb", b"a\nb"),
         (b"", b"x\n", b"", b"x\n"),
@@ -162,6 +161,12 @@ def test_as_many_lines_are_matched_as_can_be(one, two):
     assert len(found) == most(one, two)
 
 
+def test_changes_of_neighbours_are_merged_but_not_cleanly():
+    assert unite(b"one\n2\n", b"1\ntwo\n", b"1\n2\n") == United(b"one\ntwo\n", False)
+    assert unite(b"1\n", b"0\n1\nend\n", b"1\n2\n") == United(b"0\n1\nend\n", False)
+    assert unite(b"one\n2\n3\n", b"1\n2\nthree\n", b"1\n2\n3\n") == United(b"one\n2\nthree\n", True)
+
+
 def test_changes_that_overlap_stand_one_after_the_other():
     united = unite(b"0\none\nboth\n9\n", b"0\ntwo\nboth\n9\n", b"0\nold\n9\n")
     assert not united.clean
@@ -184,7 +189,7 @@ def test_lines_in_another_order_are_not_doubled():
 def test_very_long_lines():
     long = b"x" * 5_000_000
     united = unite(long + b"1\n", long + b"2\n", long + b"\n").content
-    assert lines_of(united) == {long + b"1", long + b"2"}
+    assert lines_in(united) == {long + b"1", long + b"2"}
 
 
 def hundred_thousand(kind: str) -> tuple[bytes, bytes, bytes]:
@@ -211,8 +216,8 @@ def test_a_hundred_thousand_lines_take_no_quadratic_time(kind, with_base):
     begun = time.process_time()
     united = unite(one, two, base if with_base else None)
     assert time.process_time() - begun < 5
-    assert lines_of(one) - lines_of(base) <= lines_of(united.content)
-    assert lines_of(two) - lines_of(base) <= lines_of(united.content)
+    assert lines_in(one) - lines_in(base) <= lines_in(united.content)
+    assert lines_in(two) - lines_in(base) <= lines_in(united.content)
 
 
 @settings(max_examples=50)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hypothesis import strategies as st
 
-from git_annex_syncx.conflicts.version import version_of
+from git_annex_syncx.conflicts.verify import Trees, verify
+from git_annex_syncx.conflicts.version import key_in, version_of
 from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
 
 Tree = dict[bytes, Entry]
@@ -36,8 +37,8 @@ class Store:
     def write(self, contents: Sequence[bytes]) -> Sequence[str]:
         return [self.add(content) for content in contents]
 
-    def newer(self, path: bytes, one: str, two: str) -> str | None:
-        return None
+    def keys(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        return {oid: key_in(self.blobs[oid]) for oid in oids}
 
 
 class MemoryTrees:
@@ -45,7 +46,7 @@ class MemoryTrees:
 
     def __init__(self, store: Store, **trees: Tree) -> None:
         self.store, self.trees = store, trees
-        self.read = store.read
+        self.read, self.keys = store.read, store.keys
 
     def diff(self, old: str, new: str) -> Mapping[bytes, tuple[Entry | None, Entry | None]]:
         one, two = self.trees[old], self.trees[new]
@@ -56,6 +57,12 @@ class MemoryTrees:
 
 
 STORE = Store()
+
+
+def lost_paths(trees: Trees, bases: Sequence[str], one: str, two: str, result: str) -> list[bytes]:
+    """Where a version is missing or spoiled in what should be the merge of two trees."""
+    verdict = verify(trees, bases, (one, two), result, lambda paths: ())
+    return sorted(verdict.spoiled | {missing.path for missing in verdict.missing})
 
 
 def link(path: bytes, key: bytes) -> Entry:

@@ -1,6 +1,6 @@
-"""Two trees and their merge bases -> what differs, path by path and without renames. Pure.
+"""Paths and their merge bases -> what becomes of each, path by path and without renames. Pure.
 
-The way to go when git's own merge lost a version: what is done path by path cannot follow a wrong rename.
+The way to go where git's own merge lost a version: what is done path by path cannot follow a wrong rename.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from git_annex_syncx.conflicts.lines import Lines
 from git_annex_syncx.model import Entry
 
 Diff = Mapping[bytes, tuple[Entry | None, Entry | None]]
@@ -15,39 +16,40 @@ Diff = Mapping[bytes, tuple[Entry | None, Entry | None]]
 
 @dataclass(frozen=True)
 class Conflict:
-    """A path with two versions (None: absent) and their common base; `apart`: lines must not be merged."""
+    """A path with two versions (None: absent), their common base, and how its lines may be merged."""
 
     path: bytes
     base: Entry | None
     one: Entry | None
     two: Entry | None
-    apart: bool = False
+    lines: Lines = Lines.UNION
 
 
 @dataclass(frozen=True)
 class ByPath:
-    """What turns the tree `one` into the merge, and the paths that were changed on both sides."""
+    """What the paths become, and those that were changed on both sides."""
 
     changes: Mapping[bytes, Entry | None]
     conflicts: tuple[Conflict, ...]
 
 
-def merge_by_path(between: Diff, since_bases: Iterable[Diff]) -> ByPath:
-    """Merge all paths in which two trees differ.
+def merge_by_path(sides: Diff, since_bases: Iterable[Diff]) -> ByPath:
+    """Merge paths.
 
-    `between` is the difference from tree one to tree two, `since_bases` the differences from each merge base
-    to tree one.
+    `sides` holds the two sides' entries of each path, `since_bases` the differences from each merge base to side one.
     """
     since_bases = list(since_bases)
     changes: dict[bytes, Entry | None] = {}
     conflicts = []
-    for path, (one, two) in between.items():
+    for path, (one, two) in sides.items():
         base = common_base(path, one, since_bases)
-        if base not in (one, two):
-            conflicts.append(Conflict(path, base, one, two))
-            changes[path] = None  # until it is resolved
+        if one == two or two == base:
+            changes[path] = one
         elif one == base:
             changes[path] = two
+        else:
+            conflicts.append(Conflict(path, base, one, two))
+            changes[path] = None  # until it is resolved
     return ByPath(changes, tuple(conflicts))
 
 

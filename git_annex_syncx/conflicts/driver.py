@@ -7,14 +7,16 @@ with `git merge-file`: markers and a conflict, as without the driver. So does it
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from git_annex_syncx.conflicts.lines import Lines, lines_of_path
 from git_annex_syncx.conflicts.union import unite
-from git_annex_syncx.conflicts.version import key_of_pointer
+from git_annex_syncx.conflicts.version import is_text, key_in
 
 if TYPE_CHECKING:
     from git_annex_syncx.gateway.git import Repository
@@ -30,16 +32,17 @@ united() {
 	env | grep -q "^GITHEAD_" || return
 	test -x {python} || return
 	for d in rebase-merge rebase-apply; do test ! -d "$(git rev-parse --git-path $d)" || return; done
-	case $(git check-attr -z syncx -- %P | tr "\\0" :) in *:syncx:variants:) return 1;; esac
-	{python} -I -m git_annex_syncx.conflicts.driver %O %A %B 2>/dev/null
+	has=$(git check-attr -z syncx filter -- %P | tr "\\0" :) attribute=
+	case $has in *:syncx:variants:*|*:filter:lfs:*) return 1;; *:syncx:union:*) attribute=union;; esac
+	{python} -I -m git_annex_syncx.conflicts.driver %O %A %B %P "$attribute" 2>/dev/null
 }
 united || git merge-file -q --marker-size=%L -L "$ours" -L "$base" -L "$theirs" %A %O %B || exit 1"""
 
 EFFECT = (
-    "git merge, git pull and git annex sync unite the lines of both sides of a text instead of leaving a conflict",
+    "git merge, git pull and git annex sync unite both sides' lines of prose and lists instead of leaving a conflict",
     "the options ours, theirs and ignore-space-change of git merge -X have no effect on files that the driver merges",
-    "rebase, cherry-pick, stash, checkout and merge-tree leave conflicts as before; so do binary and annexed files",
-    "a path keeps git's own merge with the attribute syncx=variants, or with a merge attribute of its own",
+    "rebase, cherry-pick, stash, checkout and merge-tree leave conflicts as before; so do all other kinds of files",
+    "a path is united too with the attribute syncx=union; with syncx=variants or merge=... it keeps git's own merge",
 )
 
 
@@ -59,12 +62,16 @@ class State:
 
 
 def main(arguments: list[str]) -> int:
-    """Unite %O %A %B into %A; the exit code says whether that was done."""
-    base, one, two = (Path(name).read_bytes() for name in arguments)
-    if any(b"\0" in text or key_of_pointer(text) for text in (one, two)):
+    """Unite %O %A %B, versions of the path %P with a syncx attribute, into %A; return whether that was done."""
+    if len(arguments) < 5:  # a configuration that an earlier version wrote
         return NOT_OURS
-    is_text = b"\0" not in base and not key_of_pointer(base)
-    Path(arguments[1]).write_bytes(unite(one, two, base if is_text else None).content)
+    base, one, two = (Path(name).read_bytes() for name in arguments[:3])
+    path, attribute = os.fsencode(arguments[3]), arguments[4]
+    lines = lines_of_path(path, [{"syncx": attribute}])
+    if lines is not Lines.UNION or not all(is_text(text) and not key_in(text) for text in (one, two)):
+        return NOT_OURS
+    usable = is_text(base) and not key_in(base)
+    Path(arguments[1]).write_bytes(unite(one, two, base if usable else None).content)
     return UNITED
 
 

@@ -35,6 +35,20 @@ def is_variant(path: bytes) -> bool:
     return MARKER in posixpath.basename(path)
 
 
+def family(path: bytes) -> tuple[bytes, bytes]:
+    """What a name and its variants have in common: the directory, and the name without the mark of a variant."""
+    directory, _, name = path.rpartition(b"/")
+    plain, marker, rest = name.partition(MARKER)
+    return directory, plain + (posixpath.splitext(rest)[1] if marker else b"")
+
+
+def directory_variant(path: bytes) -> bytes:
+    """Return a name for a directory that cannot stay at its path, the same whatever it holds, lest it multiply."""
+    tag = hashlib.md5(path, usedforsecurity=False).hexdigest()[:4].encode()
+    directory, slash, name = path.rpartition(b"/")
+    return directory + slash + _fitted(name.partition(MARKER)[0], tag, b"")
+
+
 def moved_link(target: bytes, old: bytes, new: bytes) -> bytes:
     """The target that a relative symlink needs when it moves from one path to another."""
     if posixpath.dirname(old) == posixpath.dirname(new) or target.startswith(b"/"):

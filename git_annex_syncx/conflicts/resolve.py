@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from git_annex_syncx.conflicts.by_path import Conflict
-from git_annex_syncx.conflicts.names import moved_link, variant_names
+from git_annex_syncx.conflicts.lines import Lines
+from git_annex_syncx.conflicts.names import directory_variant, moved_link, variant_names
 from git_annex_syncx.conflicts.union import unite
-from git_annex_syncx.conflicts.version import Kind, Version, is_file, version_of
-from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
+from git_annex_syncx.conflicts.version import Kind, Version, is_blob, is_file, version_of
+from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
 
 
 class Store(Protocol):
@@ -21,9 +22,6 @@ class Store(Protocol):
 
     def write(self, contents: Sequence[bytes]) -> Sequence[str]:
         """Store blobs, their ids."""
-
-    def newer(self, path: bytes, one: str, two: str) -> str | None:
-        """Of two commits of the submodule at a path the one that contains the other, None where none is known to."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +52,17 @@ class _Settled:
     mode: int = REGULAR
 
 
-def resolve(conflicts: Iterable[Conflict], others: Mapping[bytes, Entry], store: Store) -> Resolved:
-    """Resolve conflicts in a merged tree whose other paths are `others`."""
+def resolve(
+    conflicts: Iterable[Conflict], others: Mapping[bytes, Entry], store: Store, two_is_later: bool = True
+) -> Resolved:
+    """Resolve conflicts in a merged tree whose other paths are `others`.
+
+    Where one of two versions keeps the name it is the one of the later head, mostly.
+    """
     conflicts = sorted(conflicts, key=lambda conflict: conflict.path)
-    entries = [e for c in conflicts for e in (c.base, c.one, c.two) if e and (is_file(e) or e.mode == SYMLINK)]
+    entries = [e for c in conflicts for e in (c.base, c.one, c.two) if e and is_blob(e)]
     contents = store.read({entry.oid for entry in entries})
-    settled = {c.path: _settle(c, contents, store) for c in conflicts}
+    settled = {c.path: _settle(c, contents, two_is_later) for c in conflicts}
     settled = dict(zip(settled, _written(list(settled.values()), store), strict=True))
     return _Placing(others, store).place(settled)
 
@@ -67,7 +70,7 @@ def resolve(conflicts: Iterable[Conflict], others: Mapping[bytes, Entry], store:
 # What becomes of two versions
 
 
-def _settle(conflict: Conflict, contents: Mapping[str, bytes], store: Store) -> _Settled:
+def _settle(conflict: Conflict, contents: Mapping[str, bytes], two_is_later: bool) -> _Settled:
     if conflict.one == conflict.two:
         return _Settled("same", conflict.one)
     if conflict.base is None and (conflict.one is None or conflict.two is None):  # git named it: a rename met another
@@ -76,13 +79,13 @@ def _settle(conflict: Conflict, contents: Mapping[str, bytes], store: Store) -> 
         return _Settled("clean", conflict.two if conflict.one == conflict.base else conflict.one)
     if conflict.one is None or conflict.two is None:
         return _Settled("changed/deleted", conflict.one or conflict.two)
-    sides = sorted((version_of(e, contents) for e in (conflict.one, conflict.two)), key=lambda v: v.order)
-    return _settle_pair(conflict, sides[0], sides[1], contents, store)
+    pair = [version_of(entry, contents) for entry in (conflict.one, conflict.two)]
+    later, earlier = reversed(pair) if two_is_later else pair
+    return _settle_pair(conflict, later, earlier, contents)
 
 
-def _settle_pair(
-    conflict: Conflict, one: Version, two: Version, contents: Mapping[str, bytes], store: Store
-) -> _Settled:
+def _settle_pair(conflict: Conflict, later: Version, earlier: Version, contents: Mapping[str, bytes]) -> _Settled:
+    one, two = sorted((later, earlier), key=lambda version: version.order)
     kinds = (one.kind, two.kind)
     if is_file(one.entry) and is_file(two.entry):
         oids = {one.entry.oid, two.entry.oid}
@@ -91,22 +94,32 @@ def _settle_pair(
         if conflict.base and is_file(conflict.base) and conflict.base.oid in oids:
             return _Settled("clean", Entry(_mode(conflict), (oids - {conflict.base.oid}).pop()))
     if kinds == (Kind.SUBMODULE, Kind.SUBMODULE):
-        newer = store.newer(conflict.path, one.entry.oid, two.entry.oid)
-        return _Settled("submodule", two.entry if newer == two.entry.oid else one.entry)
+        return _Settled("submodule", one.entry)
     if one.key and two.key:
-        return _settle_annexed(one, two, conflict)
+        return _settle_annexed(one, two)
+    kind = "/".join(dict.fromkeys(kinds))
+    if Kind.SUBMODULE in kinds:  # .gitmodules names the path
+        submodule, other = (one, two) if one.kind is Kind.SUBMODULE else (two, one)
+        return _Settled(kind, submodule.entry, (other,))
     if one.key or two.key:
         annexed, plain = (one, two) if one.key else (two, one)
         return _Settled("annexed/plain", plain.entry, (annexed,))
-    if kinds == (Kind.TEXT, Kind.TEXT) and not conflict.apart:
-        base = version_of(conflict.base, contents) if conflict.base else None
-        base_text = contents[base.entry.oid] if base and base.kind is Kind.TEXT else None
-        united = unite(contents[one.entry.oid], contents[two.entry.oid], base_text)
-        return _Settled("text", text=united.content, mode=_mode(conflict))
-    return _Settled("/".join(dict.fromkeys(kinds)), variants=(one, two))
+    if kinds == (Kind.TEXT, Kind.TEXT) and (merged := _merged(conflict, one, two, contents)) is not None:
+        return _Settled(kind, text=merged, mode=_mode(conflict))
+    return _Settled(kind, later.entry, (earlier,))
 
 
-def _settle_annexed(one: Version, two: Version, conflict: Conflict) -> _Settled:
+def _merged(conflict: Conflict, one: Version, two: Version, contents: Mapping[str, bytes]) -> bytes | None:
+    """The lines of two texts in one file, None where they must not be."""
+    if conflict.lines is Lines.APART:
+        return None
+    base = version_of(conflict.base, contents) if conflict.base else None
+    base_text = contents[base.entry.oid] if base and base.kind is Kind.TEXT else None
+    united = unite(contents[one.entry.oid], contents[two.entry.oid], base_text)
+    return united.content if united.clean or conflict.lines is Lines.UNION else None
+
+
+def _settle_annexed(one: Version, two: Version) -> _Settled:
     """Same key: one file, as git-annex decides: unlocked where one side has it unlocked."""
     if one.key != two.key:
         return _Settled("annexed", variants=(one, two))
@@ -135,6 +148,8 @@ def _written(settled: list[_Settled], store: Store) -> list[_Settled]:
 
 # Where they go
 
+UNTOLD = ("clean", "same")
+
 
 class _Placing:
     """Finds a place for everything in a tree that has other files already."""
@@ -145,33 +160,52 @@ class _Placing:
         folders = {path.rpartition(b"/")[0] for path in others}
         self.directories = {folder for deepest in folders for folder in within(deepest)}
         self.changes: dict[bytes, Entry | None] = {}
+        self.moved: dict[bytes, bytes] = {}  # with its directory: new path -> old
 
     def place(self, settled: Mapping[bytes, _Settled]) -> Resolved:
-        kept = {path: one.stays for path, one in settled.items() if one.stays}
         kinds = {path: one.kind for path, one in settled.items()}
         moving = {path: list(one.variants) for path, one in settled.items()}
-        for path, entry in kept.items():
-            self._put(path, entry)
+        for path, one in settled.items():
+            if one.stays:
+                self._put(path, one.stays)
         self.directories.update(*(within(path.rpartition(b"/")[0]) for path, going in moving.items() if going))
-        for path in sorted(self.files.keys() & self.directories):  # the directory stays
-            moving.setdefault(path, []).append(self._version(self.files.pop(path)))
-            kinds[path] = (
-                f"{kinds[path]}/directory"
-                if kinds.get(path, "clean") not in ("clean", "same", "renamed")
-                else "directory"
-            )
-            self.changes[path] = None
-        became = {path: [path] if path in self.files else [] for path in kinds}
+        for path in sorted(self.files.keys() & self.directories):
+            known = kinds.get(path, "renamed")
+            kinds[path] = "directory" if known in (*UNTOLD, "renamed") else f"{known}/directory"
+            if self.files[path].mode == GITLINK:
+                kinds[path] = "submodule/directory"
+                self._move_directory(path, moving)
+            else:  # the directory stays
+                moving.setdefault(path, []).append(self._version(self.files.pop(path)))
+                self.changes[path] = None
+        now = {path: path for path in kinds} | {old: new for new, old in self.moved.items() if old in kinds}
+        became = {path: [new] if new in self.files else [] for path, new in now.items()}
         every = [(path, version) for path, versions in moving.items() for version in versions]
         for path, version in sorted(every, key=lambda item: (item[0], item[1].order)):
-            became[path].append(self._put_variant(path, version))
+            became.setdefault(self.moved.get(path, path), []).append(self._put_variant(path, version))
         gone = {path: None for path in settled if path not in self.files}
         told = (Resolution(path, kinds[path], tuple(became[path])) for path in sorted(kinds))
-        return Resolved({**gone, **self.changes}, tuple(r for r in told if r.kind not in ("clean", "same")))
+        return Resolved({**gone, **self.changes}, tuple(one for one in told if one.kind not in UNTOLD))
 
     def _put(self, path: bytes, entry: Entry) -> None:
         self.files[path] = self.changes[path] = entry
         self.directories.update(within(path.rpartition(b"/")[0]))
+
+    def _move_directory(self, path: bytes, moving: dict[bytes, list[Version]]) -> None:
+        """Make way for a submodule: all that is or is to be below its path goes into another directory."""
+        inside, target = path + b"/", directory_variant(path)
+        for old in sorted(name for name in {*self.files, *moving} if name.startswith(inside)):
+            self.moved[new := target + old[len(path) :]] = old
+            going = moving.pop(old, [])
+            if entry := self.files.pop(old, None):
+                self.changes[old] = None
+                if new in self.files or new in self.directories:
+                    going.append(self._version(entry))
+                else:
+                    self._put(new, entry)
+            if going:
+                moving.setdefault(new, []).extend(going)
+        self.directories = {name for name in self.directories if name != path and not name.startswith(inside)}
 
     def _put_variant(self, path: bytes, version: Version) -> bytes:
         for name in variant_names(path, version):
@@ -185,14 +219,19 @@ class _Placing:
         raise AssertionError("variant names never end")
 
     def _version(self, entry: Entry) -> Version:
-        return version_of(entry, self.store.read({entry.oid}) if is_file(entry) or entry.mode == SYMLINK else {})
+        return version_of(entry, self.store.read({entry.oid}) if is_blob(entry) else {})
 
     def _moved(self, version: Version, old: bytes, new: bytes) -> Entry:
-        if version.kind is not Kind.LOCKED:
-            return version.entry
-        target = self.store.read({version.entry.oid})[version.entry.oid]
-        moved = moved_link(target, old, new)
-        return version.entry if moved == target else Entry(SYMLINK, self.store.write([moved])[0])
+        return moved_entry(version.entry, old, new, self.store) if version.kind is Kind.LOCKED else version.entry
+
+
+def moved_entry(entry: Entry, old: bytes, new: bytes, store: Store) -> Entry:
+    """An entry as it must be at another path: a relative symlink leads where it led."""
+    if entry.mode != SYMLINK:
+        return entry
+    target = store.read({entry.oid})[entry.oid]
+    moved = moved_link(target, old, new)
+    return entry if moved == target else Entry(SYMLINK, store.write([moved])[0])
 
 
 def within(folder: bytes) -> Iterator[bytes]:

@@ -23,7 +23,7 @@ Lines = Sequence[bytes]
 
 @dataclass(frozen=True)
 class United:
-    """The united text, and whether the sides' changes did not overlap anywhere."""
+    """The united text, and whether the sides' changes did not overlap or touch anywhere."""
 
     content: bytes
     clean: bool
@@ -95,8 +95,12 @@ def _merge(base: Lines, one: Lines, two: Lines) -> tuple[list[bytes], bool]:
     hunks = (list(_hunks(base, one)), list(_hunks(base, two)))
     merged: list[bytes] = []
     at, shifts, clean = 0, [0, 0], True
+    before: tuple[bool, bool] | None = None  # which sides changed the stretch before
     for start, end, mine, theirs in _overlaps(*hunks):
         merged += base[at:start]
+        changed = (bool(mine), bool(theirs))
+        clean = clean and (at < start or before in (None, changed))
+        before = changed
         parts = []
         for n, (side, own) in enumerate(((one, mine), (two, theirs))):
             low = start + shifts[n]

@@ -10,6 +10,14 @@ from enum import StrEnum
 from git_annex_syncx.gateway.key import OBJECTS, key_of, named_in
 from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
 
+CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r")) + b"\x7f"  # no text holds them
+SEALED = (  # how encrypted or signed texts begin: with another line in it each of them is worth nothing
+    b"-----BEGIN ",
+    b"age-encryption.org/",
+    b"$ANSIBLE_VAULT;",
+    b"version https://git-lfs.github.com/spec/",
+)
+
 
 class Kind(StrEnum):
     """How a version is treated."""
@@ -33,7 +41,7 @@ class Version:
     @property
     def identity(self) -> bytes:
         """What must not be lost: the key of an annexed version, else the object."""
-        return self.key or f"{self.entry.mode & 0o170000:o} {self.entry.oid}".encode()
+        return identity(self.entry, self.key)
 
     @property
     def order(self) -> tuple[bytes, int, str]:
@@ -46,25 +54,30 @@ def version_of(entry: Entry, contents: Mapping[str, bytes]) -> Version:
     if entry.mode == GITLINK:
         return Version(entry, Kind.SUBMODULE)
     content = contents[entry.oid]
+    key = key_in(content)
     if entry.mode == SYMLINK:
-        key = key_of_link(content)
         return Version(entry, Kind.LOCKED if key else Kind.SYMLINK, key)
-    if key := key_of_pointer(content):
+    if key:
         return Version(entry, Kind.UNLOCKED, key)
-    return Version(entry, Kind.BINARY if b"\0" in content else Kind.TEXT)
+    return Version(entry, Kind.TEXT if is_text(content) else Kind.BINARY)
 
 
-def key_of_link(target: bytes) -> bytes:
-    """The key that a locked file's symlink names, empty for other symlinks."""
-    return named_in(target)
+def identity(entry: Entry, key: bytes) -> bytes:
+    """The key of an annexed version, else what kind of object it is and which."""
+    return key or f"{entry.mode & 0o170000:o} {entry.oid}".encode()
 
 
-def key_of_pointer(content: bytes) -> bytes:
-    """The key that an unlocked file's pointer names, empty for other files.
+def key_in(blob: bytes) -> bytes:
+    """The key that a locked file's link or an unlocked file's pointer names, empty for other blobs.
 
-    One that names a second key too (lines of two pointers, united) is a text here: git-annex reads the first alone.
+    One that names a second key too (lines of two pointers, united) is none here: git-annex reads the first alone.
     """
-    return b"" if OBJECTS in content.partition(b"\n")[2] else named_in(content)
+    return b"" if OBJECTS in blob.partition(b"\n")[2] else named_in(blob)
+
+
+def is_text(content: bytes) -> bool:
+    """Whether lines of it can be merged: no control bytes, nothing encrypted or signed."""
+    return len(content.translate(None, CONTROLS)) == len(content) and not content.startswith(SEALED)
 
 
 def serialized(key: bytes) -> bytes:
@@ -75,3 +88,8 @@ def serialized(key: bytes) -> bytes:
 def is_file(entry: Entry | None) -> bool:
     """Whether it is a regular file, executable or not."""
     return entry is not None and entry.mode in (REGULAR, EXECUTABLE)
+
+
+def is_blob(entry: Entry | None) -> bool:
+    """Whether it is a file or a symlink: all but a submodule."""
+    return is_file(entry) or (entry is not None and entry.mode == SYMLINK)

@@ -136,7 +136,8 @@ def write_log(repo: Repository, name: str, content: bytes) -> None:
         kept = [entry for entry in entries if entry.partition(b"\t")[2] != name.encode()]
         kept.append(f"100644 blob {blob}\t{name}".encode())
         tree = git(repo, "mktree", "-z", stdin=b"".join(entry + b"\0" for entry in kept)).out.decode().strip()
-        commit = objects.commit_tree(repo, tree, [tip], f"update {name}\n")
+        (date,) = objects.dates(repo, [tip])
+        commit = objects.commit_tree(repo, tree, [tip], date, f"update {name}\n")
         try:
             git(repo, "update-ref", OURS, commit)
             annex.bring_branch_up(repo)

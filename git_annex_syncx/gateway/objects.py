@@ -70,11 +70,14 @@ def merge_tree(repo: Repository, one: str, two: str) -> TreeMerge:
     return TreeMerge(fields[0].decode(), stages)
 
 
-def commit_tree(repo: Repository, tree: str, parents: Iterable[str], message: str) -> str:
-    """A commit with fixed identity whose date is the latest committer date of its parents."""
-    parents = list(parents)
-    dates = _text(repo, "log", "--no-walk=unsorted", "--format=%ct", *parents).split()
-    stamp = f"@{max(map(int, dates))} +0000"
+def dates(repo: Repository, commits: Iterable[str]) -> list[int]:
+    """The committer dates of commits, in seconds since 1970."""
+    return [int(date) for date in _text(repo, "log", "--no-walk=unsorted", "--format=%ct", *commits).split()]
+
+
+def commit_tree(repo: Repository, tree: str, parents: Iterable[str], date: int, message: str) -> str:
+    """A commit with fixed identity; `date` is in seconds since 1970."""
+    stamp = f"@{date} +0000"
     identity = {
         f"GIT_{who}_{what}": value
         for who in ("AUTHOR", "COMMITTER")
@@ -170,16 +173,11 @@ def change_tree(repo: Repository, tree: str, changes: Mapping[bytes, Entry | Non
 
 
 def attributes(
-    repo: Repository, tree: str, paths: Iterable[bytes], names: Iterable[str]
+    repo: Repository, sources: Mapping[bytes, Entry], paths: Iterable[bytes], names: Iterable[str]
 ) -> dict[bytes, dict[str, str]]:
-    """Attributes of paths as the .gitattributes files of a tree give them; nothing else has a say."""
+    """Attributes of paths as some .gitattributes files (path -> entry) give them; nothing else has a say."""
     wanted = sorted(paths)
-    sources = (
-        {p: e for p, e in entries(repo, tree).items() if p == b".gitattributes" or p.endswith(b"/.gitattributes")}
-        if wanted
-        else {}
-    )
-    if not sources:
+    if not (sources and wanted):
         return {path: {} for path in wanted}
     with _index(repo, None) as env:
         _git(

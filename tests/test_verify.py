@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from trees import lost_paths
 
 from git_annex_syncx.conflicts.by_path import merge_by_path
-from git_annex_syncx.conflicts.check import lines_of, lost_paths
+from git_annex_syncx.conflicts.verify import lines_in
+from git_annex_syncx.conflicts.version import key_in
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 Content = tuple[int, bytes]  # mode, content
@@ -40,6 +42,9 @@ class Memory:
     def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
         return {oid: self.blobs[oid] for oid in oids}
 
+    def keys(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        return {oid: key_in(self.blobs[oid]) for oid in oids}
+
 
 def lost(base: Files, one: Files, two: Files, result: Files) -> list[bytes]:
     return lost_paths(Memory(base=base, one=one, two=two, result=result), ["base"], "one", "two", "result")
@@ -50,8 +55,8 @@ def text(content: bytes) -> Content:
 
 
 def test_missing_newline_at_the_end_is_no_line() -> None:
-    assert lines_of(b"a\nb") == lines_of(b"a\nb\n") == {b"a", b"b"}
-    assert lines_of(b"") == set()
+    assert lines_in(b"a\nb") == lines_in(b"a\nb\n") == {b"a", b"b"}
+    assert lines_in(b"") == set()
 
 
 def test_dropped_text_is_lost() -> None:
@@ -119,12 +124,12 @@ def introduced(base: Files, side: Files) -> set[bytes]:
 def test_accepted_result_holds_what_was_introduced(base: Files, one: Files, two: Files, result: Files) -> None:
     assume(not lost(base, one, two, result))
     held = [content for _, content in result.values()]
-    all_held_lines = set().union(*(lines_of(content) for content in held))
-    old_lines = set().union(*(lines_of(content) for _, content in base.values()))
+    all_held_lines = set().union(*(lines_in(content) for content in held))
+    old_lines = set().union(*(lines_in(content) for _, content in base.values()))
     for side in (one, two):
         for content in introduced(base, side):
             is_binary = b"\0" in content or content in (b"K1", b"K2")
-            assert content in held if is_binary else lines_of(content) - old_lines <= all_held_lines
+            assert content in held if is_binary else lines_in(content) - old_lines <= all_held_lines
 
 
 @reproducible
@@ -134,7 +139,7 @@ def test_taking_a_version_away_is_noticed(base: Files, one: Files, two: Files) -
     result = one | two
     for path, (mode, content) in sorted(result.items()):
         rest = {p: c for p, c in result.items() if p != path}
-        added = lines_of(content).difference(*(lines_of(c) for _, c in [*base.values(), *rest.values()]))
+        added = lines_in(content).difference(*(lines_in(c) for _, c in [*base.values(), *rest.values()]))
         elsewhere = {c for _, c in [*base.values(), *rest.values()]}
         if content not in elsewhere and (added or mode == SYMLINK or b"\0" in content):
             assert lost(base, one, two, rest), (path, rest)

@@ -1,0 +1,106 @@
+"""The trees and blobs of a repository as a merge reads them, each once, and trees that are not written yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from git_annex_syncx.conflicts.by_path import Diff
+from git_annex_syncx.conflicts.lines import ATTRIBUTES
+from git_annex_syncx.conflicts.version import key_in
+from git_annex_syncx.gateway import objects, reader
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.key import LARGEST_POINTER
+from git_annex_syncx.model import Entry
+
+CACHED = 64 * 1024  # bytes of a blob that is kept in memory
+
+
+class RepositoryTrees:
+    """The trees and blobs of a repository, each difference computed once and small blobs read once."""
+
+    def __init__(self, repo: Repository) -> None:
+        """Nothing is read before it is asked for."""
+        self.repo = repo
+        self._diffs: dict[tuple[str, str], Diff] = {}
+        self._entries: dict[str, Mapping[bytes, Entry]] = {}
+        self._blobs: dict[str, bytes] = {}
+        self._keys: dict[str, bytes] = {}
+        self._unwritten: dict[str, tuple[str, Mapping[bytes, Entry | None]]] = {}
+
+    def diff(self, old: str, new: str) -> Diff:
+        """Path -> (entry in `old`, entry in `new`); only `new` may be unwritten."""
+        if (old, new) not in self._diffs:
+            self._diffs[old, new] = self._diff_unwritten(old, new) if new in self._unwritten else self._diff(old, new)
+        return self._diffs[old, new]
+
+    def entries(self, tree: str) -> Mapping[bytes, Entry]:
+        """All paths of a tree."""
+        if tree not in self._entries:
+            known, changes = self._unwritten.get(tree, (tree, {}))
+            if known == tree:
+                self._entries[tree] = objects.entries(self.repo, tree)
+            else:
+                changed = {**self.entries(known), **changes}
+                self._entries[tree] = {path: entry for path, entry in changed.items() if entry}
+        return self._entries[tree]
+
+    def entry(self, tree: str, path: bytes, near: str) -> Entry | None:
+        """One path of a tree, read from its difference to another tree where that tells it."""
+        between = self.diff(tree, near)
+        return between[path][0] if path in between else self.entries(tree).get(path)
+
+    def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Contents of blobs."""
+        wanted = set(oids)
+        found = objects.read_blobs(self.repo, wanted - self._blobs.keys())
+        found |= {oid: self._blobs[oid] for oid in wanted - found.keys()}
+        self._blobs |= {oid: content for oid, content in found.items() if len(content) <= CACHED}
+        return found
+
+    def keys(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """The keys that blobs name, empty for those that name none."""
+        wanted = set(oids)
+        unknown = sorted(wanted - self._keys.keys())
+        sizes = dict(zip(unknown, reader.look_up(self.repo, unknown), strict=True))
+        small = [oid for oid, found in sizes.items() if not found or found.size <= LARGEST_POINTER]
+        self._keys |= dict.fromkeys(unknown, b"")
+        self._keys |= {oid: key_in(content) for oid, content in objects.read_blobs(self.repo, small).items()}
+        return {oid: self._keys[oid] for oid in wanted}
+
+    def write(self, contents: Sequence[bytes]) -> Sequence[str]:
+        """Store blobs, their ids."""
+        return objects.write_blobs(self.repo, contents)
+
+    def attributes(self, tree: str, paths: Iterable[bytes]) -> Mapping[bytes, Mapping[str, str]]:
+        """What the attribute files of a tree say of paths about merging."""
+        files = (b".gitattributes", b"/.gitattributes")
+        given = {p: e for p, e in self.entries(tree).items() if p == files[0] or p.endswith(files[1])}
+        return objects.attributes(self.repo, given, paths, ATTRIBUTES)
+
+    def changed(self, tree: str, changes: Mapping[bytes, Entry | None]) -> str:
+        """A name for what a tree would be with some paths set or removed; nothing is written."""
+        if not changes:
+            return tree
+        known, before = self._unwritten.get(tree, (tree, {}))
+        name = f"unwritten {len(self._unwritten)}"
+        self._unwritten[name] = known, {**before, **changes}
+        return name
+
+    def stored(self, tree: str) -> str:
+        """The id of a tree, written if it was not."""
+        known, changes = self._unwritten.get(tree, (tree, {}))
+        return objects.change_tree(self.repo, known, changes) if changes else tree
+
+    def _diff(self, old: str, new: str) -> Diff:
+        changes = objects.diff(self.repo, old, new) if old != new else {}
+        return {path: (change.old, change.new) for path, change in changes.items()}
+
+    def _diff_unwritten(self, old: str, new: str) -> Diff:
+        known, changes = self._unwritten[new]
+        found, entries = dict(self.diff(old, known)), self.entries(known)
+        for path, entry in changes.items():
+            before = found[path][0] if path in found else entries.get(path)
+            found[path] = before, entry
+            if before == entry:
+                del found[path]
+        return found

@@ -1,0 +1,253 @@
+"""Has a merge lost or spoiled a version? A three-way merge of the sets of versions. Pure.
+
+`git merge-tree` alone is not enough: with renames even a clean result can drop a version, or merge lines that must
+stay apart. A version is a key (locked or unlocked, wherever its link stands), else a blob as a file or as a symlink.
+What must hold for the result of a merge:
+
+1. A path that is equal on both sides is unchanged.
+2. A version that a side has and no merge base, or that both sides have, is there.
+3. Instead of a text that is new at its path, one file may hold what the side brought. A text that both sides have may
+   go where each has edited another copy of it, or where one file holds all its lines.
+4. Of a name and its variants something is left where each side has something of them.
+5. Where lines must not be merged no blob is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from git_annex_syncx.conflicts.by_path import Diff
+from git_annex_syncx.conflicts.names import family, is_variant
+from git_annex_syncx.conflicts.version import identity, is_blob, is_file, is_text
+from git_annex_syncx.model import Entry
+
+Paths = Iterable[bytes]
+
+
+class Trees(Protocol):
+    """What must be readable."""
+
+    def diff(self, old: str, new: str) -> Diff:
+        """Path -> (entry in `old`, entry in `new`) of all paths that differ."""
+
+    def entries(self, tree: str) -> Mapping[bytes, Entry]:
+        """All paths of a tree."""
+
+    def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Contents of blobs."""
+
+    def keys(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """The keys that blobs name, empty for those that name none."""
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A version that a result lacks: where a side has it (the smallest path), and all paths where it is or was."""
+
+    path: bytes
+    entry: Entry
+    paths: frozenset[bytes] = frozenset()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What is wrong with a result: versions that are missing, paths at which something is that must not be."""
+
+    missing: tuple[Missing, ...] = ()
+    spoiled: frozenset[bytes] = frozenset()
+
+    @property
+    def paths(self) -> frozenset[bytes]:
+        """Where to merge again in another way."""
+        return self.spoiled.union(*(one.paths for one in self.missing))
+
+
+def verify(
+    trees: Trees, bases: Sequence[str], sides: tuple[str, str], result: str, apart: Callable[[Paths], Paths]
+) -> Verdict:
+    """Judge the tree `result` as the merge of the trees `sides`.
+
+    `bases` are the trees of all merge bases (the empty tree where there are none); `apart` tells of paths those whose
+    lines must not be merged whatever they hold.
+    """
+    return _Verification(trees, bases, sides, result).verdict(apart)
+
+
+def lines_in(content: bytes) -> set[bytes]:
+    """The lines of a text; line ends make no difference."""
+    return {line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")} if content else set()
+
+
+class _Side:
+    """One side of a merge: what it changed since each base, what the result changed in it."""
+
+    def __init__(self, trees: Trees, bases: Sequence[str], tree: str, result: str) -> None:
+        self.tree, self.since, self.moved = tree, [trees.diff(base, tree) for base in bases], trees.diff(tree, result)
+        # What stood at these paths is not there any more; all else is where it was.
+        self.replaced = {path: old for path, (old, _) in self.moved.items() if old and is_blob(old)}
+
+    def before(self, path: bytes) -> list[Entry]:
+        """What the bases had at a path that differs from each of them."""
+        return [old for since in self.since if (old := since[path][0])]
+
+    def taken_away(self) -> dict[bytes, list[Entry]]:
+        """The paths that only the bases have."""
+        found: dict[bytes, list[Entry]] = {}
+        for since in self.since:
+            for path, (old, new) in since.items():
+                if old and new is None:
+                    found.setdefault(path, []).append(old)
+        return found
+
+
+class _Verification:
+    def __init__(self, trees: Trees, bases: Sequence[str], sides: tuple[str, str], result: str) -> None:
+        self.trees, self.bases, self.result = trees, bases, result
+        self.sides = [_Side(trees, bases, side, result) for side in sides]
+        self.one, self.two = self.sides
+        self.new = [new for side in self.sides for _, new in side.moved.values() if new]
+
+    def verdict(self, apart: Callable[[Paths], Paths]) -> Verdict:
+        one, two = self.one.moved, self.two.moved
+        equal = {path for path in one.keys() & two.keys() if one[path][0] == two[path][0] is not None}
+        spoiled = frozenset(equal | self._merged(apart))
+        missing = self._missing()
+        left = {place: self._missing_from(identities) for place, identities in missing.items()}
+        found = [Missing(path, entry, paths) for (path, entry), paths in left.items()]
+        return Verdict((*found, *self._families()), spoiled)
+
+    # Versions
+
+    def _missing(self) -> dict[tuple[bytes, Entry], bytes]:
+        """Where a side has a version that the result lacks -> its identity."""
+        kept = set(self._identities(self.new).values())
+        lost: dict[bytes, tuple[bytes, Entry]] = {}
+        has = [self._identified(side.replaced) for side in self.sides]
+        for number, side in enumerate(self.sides):
+            brought = [path for path in side.replaced if all(path in since for since in side.since)]
+            for path in sorted(brought):
+                name = has[number][path]
+                if name not in kept and not self._holds_lines(number, path, side.replaced[path]):
+                    lost[name] = min(
+                        lost.get(name, (path, side.replaced[path])), (path, side.replaced[path]), key=_at
+                    )
+        lost = {name: place for name, place in lost.items() if not self._held(self.bases, name, place[1])}
+        for name in (set(has[0].values()) & set(has[1].values())) - kept:
+            place = min(
+                (
+                    (p, side.replaced[p])
+                    for side, ids in zip(self.sides, has, strict=True)
+                    for p in ids
+                    if ids[p] == name
+                ),
+                key=_at,
+            )
+            if self._held(self.bases, name, place[1]) and not self._may_go(place[1], name):
+                lost[name] = place
+        return {place: name for name, place in sorted(lost.items()) if not self._held([self.result], name, place[1])}
+
+    def _held(self, trees: Iterable[str], name: bytes, entry: Entry) -> bool:
+        """Whether a tree has a version, wherever; `entry` is one that is it."""
+        for tree in trees:
+            entries = [other for other in self.trees.entries(tree).values() if is_blob(other)]
+            if any(other.oid == entry.oid and other.mode & 0o170000 == entry.mode & 0o170000 for other in entries):
+                return True
+            annexed = b"%o " % (entry.mode & 0o170000) + entry.oid.encode() != name
+            if annexed and name in self.trees.keys(other.oid for other in entries).values():
+                return True
+        return False
+
+    def _missing_from(self, name: bytes) -> frozenset[bytes]:
+        """All paths, of those that were changed, at which a base or a side has a version."""
+        diffs = [diff for side in self.sides for diff in (*side.since, side.moved)]
+        at = [(path, entry) for diff in diffs for path, pair in diff.items() for entry in pair if is_blob(entry)]
+        names = self._identities(entry for _, entry in at if entry)
+        return frozenset(path for path, entry in at if entry and names[entry] == name)
+
+    def _identified(self, entries: Mapping[bytes, Entry]) -> dict[bytes, bytes]:
+        names = self._identities(entries.values())
+        return {path: names[entry] for path, entry in entries.items()}
+
+    def _identities(self, entries: Iterable[Entry]) -> dict[Entry, bytes]:
+        wanted = {entry for entry in entries if is_blob(entry)}
+        keys = self.trees.keys({entry.oid for entry in wanted})
+        return {entry: identity(entry, keys[entry.oid]) for entry in wanted}
+
+    # Lines
+
+    def _holds_lines(self, number: int, path: bytes, entry: Entry) -> bool:
+        """Whether one file of the result holds what a side brought with a text at a path."""
+        side, other = self.sides[number], self.sides[1 - number]
+        if not self._is_text(entry):
+            return False
+        before = side.before(path)
+        moved = {} if before else side.taken_away()
+        lines = self._lines([entry])
+        brought = lines - self._lines(before or [old for olds in moved.values() for old in olds])
+        if moved:  # what is new at this path the other side may still have where it was
+            left = [new for since in other.since for path in moved if path in since and (new := since[path][1])]
+            left += [old for path, olds in moved.items() for old in olds if any(path not in s for s in other.since)]
+            brought |= lines & self._lines(left)
+        here = side.moved[path][1]
+        return any(brought <= self._lines([file]) for file in (here, *self.new) if file and self._is_text(file))
+
+    def _may_go(self, entry: Entry, name: bytes) -> bool:
+        """Whether a text that both sides have may be in no file of the result."""
+        if not self._is_text(entry):
+            return False
+        lines = self._lines([entry])
+        if any(lines <= self._lines([file]) for file in self.new if self._is_text(file)):
+            return True
+        return all(self._edited(side, lines, name) for side in self.sides)
+
+    def _edited(self, side: _Side, lines: set[bytes], name: bytes) -> bool:
+        """Whether a side has edited a copy of a text: its file is still there and shares a line."""
+        pairs = [pair for since in side.since for pair in since.values()]
+        changed = [(old, new) for old, new in pairs if old and new and is_file(old) and self._is_text(new)]
+        return any(lines & self._lines([new]) for old, new in changed if identity(old, b"") == name)
+
+    def _is_text(self, entry: Entry) -> bool:
+        return is_file(entry) and is_text(self.trees.read([entry.oid])[entry.oid])
+
+    def _lines(self, entries: Iterable[Entry]) -> set[bytes]:
+        """The lines of those that are texts."""
+        contents = self.trees.read({entry.oid for entry in entries if is_file(entry)})
+        return set().union(*(lines_in(content) for content in contents.values() if is_text(content)))
+
+    # Names and their variants
+
+    def _families(self) -> list[Missing]:
+        """What stands at a name and its variants on the sides, where nothing of them would be left."""
+        removed = {path for side in self.sides for path in side.replaced if side.moved[path][1] is None}
+        names = {family(path) for path in removed if is_variant(path)}
+        if not names:
+            return []
+        names -= {family(path) for path in self.trees.entries(self.result)}
+        members: list[dict[bytes, Entry]] = []
+        for side in self.sides:
+            entries = self.trees.entries(side.tree)
+            members.append({path: entry for path, entry in entries.items() if family(path) in names})
+        names &= {family(path) for path in members[0]} & {family(path) for path in members[1]}
+        found = sorted((members[0] | members[1]).items())
+        return [Missing(path, entry) for path, entry in found if family(path) in names]
+
+    # Lines that were merged where they must not be
+
+    def _merged(self, apart: Callable[[Paths], Paths]) -> set[bytes]:
+        """Paths with a blob that neither a side nor a base has, at which lines must not be merged."""
+        one, two = self.one.moved, self.two.moved
+        both = {path: new for path in one.keys() & two.keys() if (new := one[path][1]) and is_file(new)}
+        diffs = [diff for side in self.sides for diff in side.since]
+        known = {entry.oid for diff in diffs for pair in diff.values() for entry in pair if entry}
+        known |= {old.oid for side in self.sides for old in side.replaced.values()}
+        merged = {path: entry for path, entry in both.items() if entry.oid not in known}
+        if not merged:
+            return set()
+        at = {path: [entry for entry in (one[path][0], two[path][0], new) if entry] for path, new in merged.items()}
+        return {path for path, entries in at.items() if not all(map(self._is_text, entries))} | set(apart(merged))
+
+
+def _at(place: tuple[bytes, Entry]) -> tuple[bytes, int, str]:
+    return place[0], place[1].mode, place[1].oid
