@@ -255,12 +255,12 @@ def test_it_starts_fast(node: Node) -> None:
     took = []
     for _ in range(5):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        node.run(sys.executable, "-I", "-m", "git_annex_syncx.conflicts.driver", "o", "a", "b")
+        node.run(sys.executable, "-I", "-m", "git_annex_syncx.conflicts.driver", "o", "a", "b", "a", "")
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         took.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert min(took) < 0.2, "seconds of work, however busy the machine is"
     modules = node.run(
-        sys.executable, "-I", "-X", "importtime", "-m", "git_annex_syncx.conflicts.driver", "o", "a", "b"
+        sys.executable, "-I", "-X", "importtime", "-m", "git_annex_syncx.conflicts.driver", "o", "a", "b", "a", ""
     ).err
     assert not any(heavy in modules for heavy in ("click", "rich", "networkx", "| sh\n"))
 

@@ -15,12 +15,13 @@ from network import THOROUGH, Network
 from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, lost_paths, pointer, sound, text, trees
 
 from git_annex_syncx.conflicts.by_path import merge_by_path
-from git_annex_syncx.conflicts.join import join
+from git_annex_syncx.conflicts.join import Joined, join
+from git_annex_syncx.conflicts.message import MESSAGE, message
 from git_annex_syncx.conflicts.names import is_variant, moved_link, variant_names
 from git_annex_syncx.conflicts.resolve import Resolution, resolve
 from git_annex_syncx.conflicts.verify import lines_in
 from git_annex_syncx.conflicts.version import key_in, serialized, version_of
-from git_annex_syncx.gateway import objects
+from git_annex_syncx.gateway import objects, reader
 from git_annex_syncx.gateway.git import Repository, open_repository
 from git_annex_syncx.model import EXECUTABLE, GITLINK, Entry
 
@@ -450,6 +451,82 @@ def test_attributes_keep_texts_apart(repo, attribute):
     result = read_tree(repo, joined(repo, *sides))
     assert len([path for path in result if path.startswith(b"a.") and path.endswith(b".ini")]) == 2
     assert lines_in(STORE.blobs[result[b"a.txt"].oid]) == {b"2", b"3"}
+
+
+def three(repo: Repository, base: Tree, one: Tree, two: Tree) -> tuple[Tree, Joined]:
+    """The merge of two commits on one base."""
+    root = commit(repo, base)
+    found = join(repo, *sorted((commit(repo, one, root), commit(repo, two, root))), unrelated=False)
+    return read_tree(repo, found.commit), found
+
+
+R = [link(b"f", b"SHA256E-s%d--%064d.tar" % (n, n)) for n in range(4)]
+
+
+def test_a_rotation_of_names_keeps_the_version_in_the_middle(repo):
+    base = {b"old.tar": R[0], b"new.tar": R[1]}
+    one, two = {b"older.tar": R[0], b"new.tar": R[1]}, {b"older.tar": R[0], b"old.tar": R[1], b"new.tar": R[2]}
+    result, found = three(repo, base, one, two)
+    assert result == two
+    assert found.fallbacks == 1
+    swapped = {b"x": R[1], b"d": R[0], b"c": R[0]}
+    result, _ = three(repo, {b"x": R[0], b"d": R[1]}, swapped, {b"c": R[0], b"d": R[1]})
+    assert set(result.values()) == {R[0], R[1]}
+
+
+def test_of_two_copies_that_each_side_removed_one_of_one_stays(repo):
+    copy = text(b"the same in both\n")
+    result, found = three(
+        repo, {b"a": copy, b"b": copy, b"c": R[0]}, {b"b": copy, b"c": R[0]}, {b"a": copy, b"c": R[0]}
+    )
+    assert result == {b"a": copy, b"c": R[0]}
+    assert found.resolutions == (Resolution(b"a", "put back", (b"a",)),)
+    assert objects_message(repo, found).endswith('\nResolved:\nput back: "a"\n')
+
+
+def objects_message(repo: Repository, found: Joined) -> str:
+    (raw,) = reader.read(repo, [found.commit])
+    return raw.partition(b"\n\n")[2].decode("ascii")
+
+
+def test_two_who_keep_different_variants_keep_both(repo):
+    base = {b"f.variant-1111.txt": R[0], b"f.variant-2222.txt": R[1], b"x": R[2]}
+    one, two = ({path: entry for path, entry in base.items() if b"%d" % n not in path} for n in (1111, 2222))
+    assert three(repo, base, one, two)[0] == base
+
+
+@pytest.mark.parametrize("unlocked", [False, True])
+def test_a_change_of_an_annexed_file_follows_to_another_depth(repo, unlocked):
+    old, changed = link(b"f", KEYS[0]), pointer(KEYS[2]) if unlocked else link(b"f", KEYS[2])
+    result, found = three(repo, {b"f": old}, {b"d/e/f": link(b"d/e/f", KEYS[0])}, {b"f": changed})
+    assert result == {b"d/e/f": pointer(KEYS[2]) if unlocked else link(b"d/e/f", KEYS[2])}
+    assert not found.resolutions
+
+
+@pytest.mark.parametrize("who", [0, 1, 2])
+@pytest.mark.parametrize("attribute", ["syncx=variants", "filter=lfs", "-merge"])
+def test_an_attribute_counts_where_either_side_has_it(repo, attribute, who):
+    rule = {b".gitattributes": text(b"*.csv " + attribute.encode() + b"\n")}
+    sides = [{b"a.csv": text(b"%d\n" % n)} | (rule if who in (n, 2) else {}) for n in (0, 1)]
+    result, _ = three(repo, {b"a.csv": text(b"base\n")}, *sides)
+    assert {result[path] for path in result if path.startswith(b"a.")} == {side[b"a.csv"] for side in sides}
+    moved = {b"b.csv": text(b"0\n1\n2\n3\n4\n5\nsix\n")} | (rule if who in (0, 2) else {})
+    other = {b"a.csv": text(b"zero\n1\n2\n3\n4\n5\n6\n")} | (rule if who in (1, 2) else {})
+    result, _ = three(repo, {b"a.csv": text(b"0\n1\n2\n3\n4\n5\n6\n")}, moved, other)
+    assert result == moved | other, "git alone merges the lines at the new name"
+
+
+def test_the_message_names_what_was_resolved(repo):
+    odd = 'ü\n"\\.txt'.encode()
+    base, one, two = ({odd: text(side), b"k": R[n], b"calm": R[0]} for n, side in enumerate((b"0\n", b"1\n", b"2\n")))
+    _, found = three(repo, base, one, two)
+    variants = " ".join(f'"{path.decode()}"' for path in found.resolutions[0].became)
+    assert objects_message(repo, found) == (
+        MESSAGE + f'\nResolved:\nannexed: "k" -> {variants}\ntext: "\\303\\274\\012\\042\\134.txt"\n'
+    )
+    many = [Resolution(b"%04d" % n, "text", (b"%04d" % n,)) for n in range(1500)]
+    assert message(many[::-1]).splitlines()[-2:] == ['text: "0999"', "and 500 more"]
+    assert message([]) == "Merge two heads\n\nMade by git-annex-syncx from these two commits alone.\n"
 
 
 def test_nul_bytes_far_into_a_file_make_it_binary(repo):

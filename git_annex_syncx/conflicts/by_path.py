@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from git_annex_syncx.conflicts.lines import Lines
+from git_annex_syncx.conflicts.lines import Lines, lines_of_path
 from git_annex_syncx.model import Entry
 
 Diff = Mapping[bytes, tuple[Entry | None, Entry | None]]
@@ -22,7 +22,7 @@ class Conflict:
     base: Entry | None
     one: Entry | None
     two: Entry | None
-    lines: Lines = Lines.UNION
+    lines: Lines
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ def merge_by_path(sides: Diff, since_bases: Iterable[Diff]) -> ByPath:
     """Merge paths.
 
     `sides` holds the two sides' entries of each path, `since_bases` the differences from each merge base to side one.
+    How lines may be merged is judged by the names alone; attributes are the caller's.
     """
     since_bases = list(since_bases)
     changes: dict[bytes, Entry | None] = {}
@@ -48,7 +49,7 @@ def merge_by_path(sides: Diff, since_bases: Iterable[Diff]) -> ByPath:
         elif one == base:
             changes[path] = two
         else:
-            conflicts.append(Conflict(path, base, one, two))
+            conflicts.append(Conflict(path, base, one, two, lines_of_path(path, ())))
             changes[path] = None  # until it is resolved
     return ByPath(changes, tuple(conflicts))
 
