@@ -17,6 +17,10 @@ EXECUTABLE = 0o100755
 REGULAR = 0o100644
 TREE = 0o040000
 
+# Special remotes that git-annex has in every repository, from which can only be fetched: uuid -> name.
+OUTSIDE = {"00000000-0000-0000-0000-000000000001": "web", "00000000-0000-0000-0000-000000000002": "bittorrent"}
+OUTSIDE_COST = 200.0  # git-annex's own for them
+
 
 class Result(StrEnum):
     """What became of one remote in one phase."""

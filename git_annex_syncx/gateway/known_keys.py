@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator
 
 NAMES = (
@@ -28,6 +27,8 @@ def unknown(lines: Iterable[tuple[str, str]]) -> Iterator[str]:
         elif key.startswith("remote.") and name.startswith("syncx-") and name not in OF_REMOTES:
             known = OF_REMOTES
         if known:
+            import difflib
+
             near = difflib.get_close_matches(name, known, n=1)
             meant = f"did you mean {spelled(f'{section}.{near[0]}')}?" if near else "git annex-syncx help lists all"
             yield f"there is no setting {key} ({origin}), it does nothing; {meant}"

@@ -15,7 +15,7 @@ from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.gateway.redact import without_passwords
 from git_annex_syncx.gateway.settings import Settings
-from git_annex_syncx.model import Remote
+from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Remote
 from git_annex_syncx.network import links
 from git_annex_syncx.network.graph import Link, Network, Place, network
 from git_annex_syncx.network.own import CLOUD_MS, own_line
@@ -24,10 +24,7 @@ from git_annex_syncx.network.read import read_map
 LINKS_LOG = "syncx-links.log"
 LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", LINKS_LOG)
 MAP_PATIENCE = 60.0  # seconds
-# Special remotes that git-annex has in every repository, from which can only be fetched: uuid -> name.
-OUTSIDE = {"00000000-0000-0000-0000-000000000001": "web", "00000000-0000-0000-0000-000000000002": "bittorrent"}
 UNNAMED = re.compile(r"[^@\s]+@[^:\s]+:")  # how git-annex describes what nobody has: user@host:directory
-OUTSIDE_COST = 200.0  # git-annex's own for them
 
 
 @dataclass(frozen=True)

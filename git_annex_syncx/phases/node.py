@@ -11,9 +11,7 @@ from git_annex_syncx.gateway import annex, branch, git, run
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import Outbox, OutboxError
 from git_annex_syncx.gateway.settings import Settings, read_settings, truth
-from git_annex_syncx.model import Outcome, Remote, Result
-from git_annex_syncx.network.own import link_cost
-from git_annex_syncx.network.survey import OUTSIDE
+from git_annex_syncx.model import OUTSIDE, Outcome, Remote, Result
 
 
 @dataclass(frozen=True)
@@ -95,6 +93,8 @@ def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) ->
 
 def cheapest(node: Node, remotes: Iterable[Remote]) -> list[Remote]:
     """Of the remotes those with the lowest cost."""
+    from git_annex_syncx.network.own import link_cost  # with all of the planner's modules
+
     costs = {remote: link_cost(node.repo, node.outbox, remote) for remote in remotes}
     return [remote for remote, cost in costs.items() if cost == min(costs.values())]
 

@@ -12,7 +12,7 @@ from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import graphviz
 from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.gateway.settings import Settings, read_settings
-from git_annex_syncx.model import Need, Outcome, Result
+from git_annex_syncx.model import OUTSIDE, Need, Outcome, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.plan import Plan, Question, plan, timed
@@ -118,7 +118,7 @@ def _named(node: Node, look: Look, wanted: Wanted) -> list[Need]:
     keys = needs.keys_below(node, wanted.paths)
     holders, targets = _uuids(net, wanted.holders), _uuids(net, wanted.targets)
     known = {need.key: need for need in look.needs}
-    everyone = world.alive - world.relays - survey.OUTSIDE.keys()
+    everyone = world.alive - world.relays - OUTSIDE.keys()
     cut_off = everyone - world.takers - world.choosy  # nothing leads there, which is to be said
     found = []
     for key, held in needs.holders_of(node, world, keys).items():
@@ -164,7 +164,7 @@ def _answered(net: Network, questions: Iterable[Question]) -> tuple[Plan, ...]:
 def _imagined(net: Network, wanted: Wanted) -> Question:
     """One key. Held here where nobody is named, wanted by all that are no relays where nobody is named."""
     holders = _uuids(net, wanted.holders) or _usual_holder(net)
-    places = (place for place in net.places if place.uuid not in survey.OUTSIDE)
+    places = (place for place in net.places if place.uuid not in OUTSIDE)
     everyone = frozenset(place.uuid for place in places if not (place.relay or place.dead))
     return Question(
         holders,
