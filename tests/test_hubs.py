@@ -503,7 +503,9 @@ def test_a_submodule_that_lags_is_no_local_change(net: Network) -> None:
             assert ran.event("push")["reason"] == (
                 f"sub is recorded at {new[:10]}, which none of its remotes has: git -C sub push"
             )
-        ours.git("push", "--quiet", "origin", "HEAD:main")
+            a.config("push.recurseSubmodules", "on-demand")
+            ours.git("push", "--quiet", "origin", "HEAD:main")
+        assert origin.head("main") == new, "pushed on demand"
         b.syncx("sync", "--no-content")
         b.write("a.txt", str(turn))
         b.git("-c", "annex.largefiles=nothing", "add", "a.txt")
@@ -525,3 +527,15 @@ def test_a_submodule_that_lags_is_no_local_change(net: Network) -> None:
     b.git("add", "sub")
     b.syncx("sync", "--no-content")
     assert b.head("main:sub") == old
+    a.config("push.recurseSubmodules", "check")
+    new, known = ours.commit({"s.txt": "not pushed"}), a.git("add", "sub") and b.head("synced/main")
+    a.git("commit", "--quiet", "--all", "--message", "bump")
+    said = a.syncx("push", ok=1).event("push")
+    assert said["error"].startswith(f"sub is recorded at {new[:10]}") and said["advice"] == "git -C sub push"
+    assert b.head("synced/main") == known
+    a.config("push.recurseSubmodules", "on-demand")
+    ours.git("remote", "set-url", "--push", "origin", str(net.root / "nowhere"))
+    assert "nowhere" in a.syncx("push", ok=1).event("push")["error"]
+    ours.git("config", "--unset", "remote.origin.pushurl")
+    a.syncx("push")
+    assert b.head("synced/main") == a.head("main") and origin.head("main") == new

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, git, history, submodules, transport, turns, worktree
+from git_annex_syncx.gateway import annex, git, history, transport, turns, worktree
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
-from git_annex_syncx.phases import membership, merge, push_refs, remote_facts
+from git_annex_syncx.phases import membership, merge, push_refs, push_submodules, remote_facts
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote, own_failure
 from git_annex_syncx.phases.push_refs import Sides
@@ -54,6 +53,10 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     except SyncxError as error:
         yield own_failure("push", error)
         return
+    branch = known.get(f"refs/heads/{pushing.head.basis}", "")
+    if not pushing.records and (why := push_submodules.publish(node, branch)):
+        yield own_failure("push", why)
+        pushing = replace(pushing, records=True)
     todo, sent = remotes, False
     for _ in range(node.settings.retries + 1):
         arrived = set()
@@ -71,16 +74,7 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
         if not todo:
             break
     if sent:
-        yield from _unpublished_submodules(node, known.get(f"refs/heads/{pushing.head.basis}", ""))
-
-
-def _unpublished_submodules(node: Node, commit: str) -> Iterator[Outcome]:
-    """Tell of commits of submodules that others are pointed to now and cannot fetch."""
-    for path, oid in submodules.unpublished(node.repo, commit).items() if commit else ():
-        name = os.fsdecode(path)
-        way_out = shlex.join(["git", "-C", name, "push"])
-        reason = f"{name} is recorded at {oid[:10]}, which none of its remotes has: {way_out}"
-        yield Outcome("push", Result.WAITS, reason=reason)
+        yield from push_submodules.unpublished(node, known.get(f"refs/heads/{pushing.head.basis}", ""))
 
 
 def push_records(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
