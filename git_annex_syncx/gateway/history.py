@@ -148,6 +148,11 @@ def brings_nothing_new(repo: Repository, ours: str, theirs: str) -> bool:
     return all(email == MERGE_EMAIL for email in merges)
 
 
+def saying(repo: Repository, begin: str, old: str, new: str) -> list[str]:
+    """Return the commits that `new` has and `old` lacks with a line in their message that begins so."""
+    return text(repo, *LOG, "--format=%H", f"--grep=^{begin}", new, f"^{old}").split()
+
+
 def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
     """Whether an adjusted branch holds git-annex's adjusting commit on the basis and nothing of the user's."""
     parents, _, subject = text(repo, *LOG, "--max-count=1", "--format=%P%n%s", adjusted).partition("\n")

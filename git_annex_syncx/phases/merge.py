@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from git_annex_syncx.conflicts.join import Joined, join_heads, unrelated_error
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
@@ -15,7 +15,7 @@ from git_annex_syncx.gateway import annex, git, history, objects, obstacles, wor
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Head, Outcome, Remote, Result
-from git_annex_syncx.phases import move, other_branches, remote_facts, settle
+from git_annex_syncx.phases import guard, move, other_branches, remote_facts, settle
 from git_annex_syncx.phases.move import behind_adjusted, position
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure, own_failure
@@ -28,12 +28,13 @@ LOOKS = 5  # how often the branch may move under us before we call it busy
 class Merging:
     """What the merge phase is asked: which remotes' branches take part, and whether unrelated ones may.
 
-    The git-annex branches may be left to what comes next.
+    The git-annex branches may be left to what comes next. With `deletes` any number of files may be removed.
     """
 
     remotes: tuple[Remote, ...]
     unrelated: bool = False
     annex: bool = True
+    deletes: bool = False
 
 
 # Heads that are not merged: (commit, the remote that has it or HERE) -> why. They hold up no other.
@@ -124,7 +125,7 @@ def propagate(node: Node, head: Head) -> None:
     with worktree.merge_lock(node.repo):
         if behind_adjusted(node.repo, head):
             worktree.require_idle(node.repo)
-            move.propagate(node.repo, head)
+            guard.propagate(node, head)
 
 
 def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:
@@ -198,22 +199,29 @@ def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined |
     """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile. Fills `aside`."""
     for _ in range(LOOKS):
         aside.clear()
-        move.propagate(node.repo, head)
+        stuck = guard.propagate(node, head)
         move.take_back_push(node.repo, head)
         known = git.refs(node.repo)
         ours, heads = known.get(f"refs/heads/{head.basis}"), _heads(known, head, merging)
         aside.update(_set_aside(node, head, ours, heads, merging))
-        target = _target(node, head, ours, heads, merging, aside)
-        waiting = any(ref.startswith(move.received(head)) for ref in heads)
-        if target is None:
-            move.forget_received(node.repo, head) if waiting else None
-            return Joined(ours) if ours else None
         try:
-            move.move(node.repo, head, ours, target.commit)
+            joined = _target(node, head, ours, heads, merging, aside) or (Joined(ours) if ours else None)
+            if joined and (joined.commit != ours or stuck or merging.deletes):
+                others = heads.values() if merging.deletes else None
+                new = guard.advance(node, head, stuck.old if stuck else ours, joined.commit, others)
+                joined = replace(joined, commit=new)
         except worktree.Moved:
             continue
-        move.forget_received(node.repo, head) if waiting else None
-        return target
+        except guard.Held as held:
+            guard.keep(node.repo, head, known, held.new)
+            aside[held.new, HERE] = held
+            return Joined(ours) if ours else None
+        except SyncxError:
+            guard.keep(node.repo, head, known, "")
+            raise
+        guard.keep(node.repo, head, known, "")
+        move.forget_received(node.repo, head) if any(ref.startswith(move.received(head)) for ref in heads) else None
+        return joined
     raise Busy(f"{head.basis} moves faster than it can be merged")
 
 

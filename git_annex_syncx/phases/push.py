@@ -11,7 +11,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, git, history, transport, turns, worktree
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
-from git_annex_syncx.phases import membership, merge, push_refs, push_submodules, remote_facts
+from git_annex_syncx.phases import guard, membership, merge, push_refs, push_submodules, remote_facts
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote, own_failure
 from git_annex_syncx.phases.push_refs import Sides
@@ -57,7 +57,7 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     if not pushing.records and (why := push_submodules.publish(node, branch)):
         yield own_failure("push", why)
         pushing = replace(pushing, records=True)
-    todo, sent = remotes, False
+    todo, sent, before = remotes, False, known
     for _ in range(node.settings.retries + 1):
         arrived = set()
         work = functools.partial(_push_one, node, pushing, known)
@@ -75,6 +75,8 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
             break
     if sent:
         yield from push_submodules.unpublished(node, known.get(f"refs/heads/{pushing.head.basis}", ""))
+        if reason := guard.note(node, before, pushing.head.basis, remotes):
+            yield Outcome("push", Result.WAITS, reason=reason)
 
 
 def push_records(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
