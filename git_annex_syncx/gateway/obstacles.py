@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from git_annex_syncx.errors import Refused
 from git_annex_syncx.gateway import objects, submodules
@@ -13,15 +12,6 @@ from git_annex_syncx.gateway.objects import Change
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 NAMED = 10  # how many paths an error names
-
-
-class Changes(NamedTuple):
-    """Tracked paths that differ from HEAD; submodules whose checkout lags; files gone, also from the index."""
-
-    changed: list[bytes]
-    lagging: list[bytes]
-    gone: list[bytes]
-    gone_from_index: list[bytes]
 
 
 def refuse(paths: Iterable[bytes]) -> None:
@@ -78,17 +68,15 @@ def local_changes(repo: Repository) -> list[bytes]:
 
     A submodule whose checkout only lags behind what others have recorded is no change of the user's.
     """
-    return changes(repo).changed
+    return changes(repo)[0]
 
 
-def changes(repo: Repository) -> Changes:
-    """The local changes, and which of them are submodules that lag, or files that are gone."""
+def changes(repo: Repository) -> tuple[list[bytes], list[bytes]]:
+    """The local changes, and the submodules whose checkout lags."""
     rows = _differing(repo)
     moved = {row[-1]: row[7].decode() for row in rows if row[1].endswith(b"M") and row[2].startswith(b"SC")}
     lagging = submodules.lagging(repo, moved)
-    changed = [row[-1] for row in rows if row[-1] not in lagging or not row[1].startswith(b".")]
-    gone = [row for row in rows if row[0] == b"1" and int(row[3], 8) and not int(row[5], 8)]
-    return Changes(changed, lagging, [row[-1] for row in gone], [row[-1] for row in gone if not int(row[4], 8)])
+    return [row[-1] for row in rows if row[-1] not in lagging or not row[1].startswith(b".")], lagging
 
 
 def sides(repo: Repository) -> list[tuple[bytes, int, str]]:
@@ -138,7 +126,7 @@ def in_the_way(repo: Repository, changed: Mapping[bytes, Change]) -> set[bytes]:
 
 def _occupied(top: bytes, path: bytes, changed: Container[bytes]) -> bool:
     """Whether something untracked lies where `path` comes, or where one of its directories comes."""
-    for parent in parents(path):
+    for parent in _parents(path):
         above = os.path.join(top, parent)
         if not os.path.lexists(above):
             return False
@@ -150,7 +138,7 @@ def _occupied(top: bytes, path: bytes, changed: Container[bytes]) -> bool:
     return not os.path.isdir(full) or os.path.islink(full) or _holds_untracked(full, path, changed)
 
 
-def parents(path: bytes) -> list[bytes]:
+def _parents(path: bytes) -> list[bytes]:
     """The directories above a path, the outermost first."""
     parts = path.split(b"/")
     return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
@@ -158,7 +146,7 @@ def parents(path: bytes) -> list[bytes]:
 
 def below_symlink(repo: Repository, path: bytes) -> bool:
     """Whether a directory above the path is a symlink: what it leads to is the user's."""
-    return any(os.path.islink(full_path(repo, parent)) for parent in parents(path))
+    return any(os.path.islink(full_path(repo, parent)) for parent in _parents(path))
 
 
 def _holds_untracked(directory: bytes, path: bytes, changed: Container[bytes]) -> bool:
