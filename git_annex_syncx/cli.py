@@ -135,6 +135,11 @@ unrelated_option = click.option(
 )
 
 
+deletes_option = click.option(
+    "--allow-deletes", "deletes", is_flag=True, help="Let more files be removed than syncx.maxDelete allows."
+)
+
+
 def _not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     if value is not None and not value.strip():
         raise click.BadParameter("a commit needs a message that is not empty")
@@ -166,25 +171,27 @@ def push(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]) 
 @remotes_argument
 @except_option
 @unrelated_option
-def pull(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], unrelated: bool) -> None:
+@deletes_option
+def pull(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], **wish: Any) -> None:
     """Fetch from all remotes at once, then merge."""
     from git_annex_syncx.phases.sync import pull as phase
 
     node, chosen, skipped = _chosen(options, remotes, excepted)
-    options.run("pull", node, skipped, lambda: phase(node, chosen, unrelated))
+    options.run("pull", node, skipped, lambda: phase(node, chosen, **wish))
 
 
 @command("merge")
 @click.option("--forward", is_flag=True, help="Push the result onward.")
 @unrelated_option
-def merge(options: Globals, forward: bool, unrelated: bool) -> None:
+@deletes_option
+def merge(options: Globals, forward: bool, **wish: Any) -> None:
     """Merge what was received (synced/*) and fetched."""
     from git_annex_syncx.phases.sync import forward as onward
     from git_annex_syncx.phases.sync import merge_received
 
     node, chosen, _ = _chosen(options, (), ())
     phase = onward if forward else merge_received
-    options.run("merge", node, (), lambda: phase(node, chosen, unrelated))
+    options.run("merge", node, (), lambda: phase(node, chosen, **wish))
 
 
 def _paths_after(
@@ -261,6 +268,7 @@ def transfer(
 @remotes_argument
 @except_option
 @unrelated_option
+@deletes_option
 @click.option(
     "--commit/--no-commit", "commit", default=None, help="Commit local changes first (default: annex.autocommit)."
 )

@@ -22,6 +22,14 @@ OUTSIDE = {"00000000-0000-0000-0000-000000000001": "web", "00000000-0000-0000-00
 OUTSIDE_COST = 200.0  # git-annex's own for them
 
 
+@dataclass(frozen=True)
+class Limit:
+    """How many files may be removed at once: a number (infinity: any), or with `percent` a part of all in percent."""
+
+    number: float
+    percent: bool = False
+
+
 class Result(StrEnum):
     """What became of one remote in one phase."""
 

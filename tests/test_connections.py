@@ -81,6 +81,8 @@ def test_hosts_and_accounts_that_look_alike(net: Network, cities: tuple[Sshd, Ss
         ("ssh://[::1]:22/x", ("[::1]", "22")),
         ("git+ssh://[::1]/x", ("[::1]", "")),
         ("me@NAS:x:y", ("me@NAS", "")),
+        ("ssh://me:secret@nas.lan:22/x", ("me@nas.lan", "22")),
+        ("me:x@nas:y", ("me", "")),
         ("me@[::1]:x", ("me@[::1]", "")),
         ("/srv/a:b", None),
         ("../a:b", None),

@@ -194,6 +194,29 @@ def test_a_remote_that_is_not_pulled_from_has_commits_of_its_own(net: Network, b
     assert laptop.read("d.txt") == b"d"
 
 
+@pytest.mark.parametrize("merged", [False, True])
+def test_what_is_said_after_an_amend_helps_with_a_work_tree(pair: tuple[Node, Node], merged: bool) -> None:
+    laptop, desktop = pair
+    base = laptop.head()
+    laptop.commit({"b.txt": "secret\n"})
+    laptop.syncx("push")
+    if merged:
+        desktop.syncx("merge")
+    laptop.write("b.txt", "fine\n")
+    laptop.git("commit", "--quiet", "--all", "--amend", "--message", "amended")
+    advice = laptop.syncx("sync", "--no-content", ok=1).event("merge", "desktop")["advice"]
+    there, then, here = advice.rpartition("too: ")[2].rpartition(" in desktop, then here ")
+    assert bool(then) == merged
+    if merged:
+        assert there == f"git reset --keep {base[:10]}"
+        desktop.run(*shlex.split(there))
+    laptop.run(*shlex.split(here))
+    laptop.syncx("sync", "--no-content")
+    desktop.syncx("sync", "--no-content")
+    assert desktop.head() == laptop.head()
+    assert desktop.read("b.txt") == b"fine\n"
+
+
 def test_a_remote_of_another_history_takes_part_in_nothing(net: Network) -> None:
     photos, movies = net.create("photos"), net.create("movies")
     photos.commit_annexed({"photo.bin": BIG})
@@ -480,7 +503,9 @@ def test_a_submodule_that_lags_is_no_local_change(net: Network) -> None:
             assert ran.event("push")["reason"] == (
                 f"sub is recorded at {new[:10]}, which none of its remotes has: git -C sub push"
             )
-        ours.git("push", "--quiet", "origin", "HEAD:main")
+            a.config("push.recurseSubmodules", "on-demand")
+            ours.git("push", "--quiet", "origin", "HEAD:main")
+        assert origin.head("main") == new, "pushed on demand"
         b.syncx("sync", "--no-content")
         b.write("a.txt", str(turn))
         b.git("-c", "annex.largefiles=nothing", "add", "a.txt")
@@ -502,3 +527,15 @@ def test_a_submodule_that_lags_is_no_local_change(net: Network) -> None:
     b.git("add", "sub")
     b.syncx("sync", "--no-content")
     assert b.head("main:sub") == old
+    a.config("push.recurseSubmodules", "check")
+    new, known = ours.commit({"s.txt": "not pushed"}), a.git("add", "sub") and b.head("synced/main")
+    a.git("commit", "--quiet", "--all", "--message", "bump")
+    said = a.syncx("push", ok=1).event("push")
+    assert said["error"].startswith(f"sub is recorded at {new[:10]}") and said["advice"] == "git -C sub push"
+    assert b.head("synced/main") == known
+    a.config("push.recurseSubmodules", "on-demand")
+    ours.git("remote", "set-url", "--push", "origin", str(net.root / "nowhere"))
+    assert "nowhere" in a.syncx("push", ok=1).event("push")["error"]
+    ours.git("config", "--unset", "remote.origin.pushurl")
+    a.syncx("push")
+    assert b.head("synced/main") == a.head("main") and origin.head("main") == new

@@ -15,6 +15,7 @@ from git_annex_syncx.errors import UsageError
 from git_annex_syncx.gateway import settings as gateway_settings
 from git_annex_syncx.gateway.known_keys import OF_REMOTES, SPELLED
 from git_annex_syncx.gateway.settings import Settings, Value, parse
+from git_annex_syncx.model import Limit
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -30,7 +31,7 @@ def test_defaults() -> None:
     assert (found.connect_timeout, found.stall_timeout) == (10, 60)
     assert (found.settle_time, found.push_delay) == (10, 2)
     assert (found.retry_interval, found.patience) == (1800, 3600)
-    assert (found.relay, found.bwlimit) == (False, ())
+    assert (found.relay, found.bwlimit, found.max_delete) == (False, (), Limit(50, percent=True))
 
 
 @pytest.mark.parametrize(
@@ -48,6 +49,9 @@ def test_defaults() -> None:
         ("relay", "relay", "yes", True),
         ("relay", "relay", None, True),
         ("relay", "relay", "", False),
+        ("maxdelete", "max_delete", "100", Limit(100)),
+        ("maxdelete", "max_delete", " 5 %", Limit(5, percent=True)),
+        ("maxdelete", "max_delete", "Off", Limit(float("inf"))),
         ("bwlimit", "bwlimit", "off", ((0, None),)),
         ("bwlimit", "bwlimit", "10M", ((0, 10 * 1024**2),)),
         ("bwlimit", "bwlimit", "08:00,512k 19:00,1M 23:00,off", ((480, 524288), (1140, 1048576), (1380, None))),
@@ -69,6 +73,8 @@ BAD = [
     ("syncx.patience", "9" * 20 + "d"), ("syncx.retryInterval", "9" * 400), ("syncx.bwlimit", "9" * 400 + "k"),
     ("syncx.bwlimit", "8:00,99999999999t"), ("syncx.bwlimit", "８k"), ("syncx.jobs", "１６"), ("syncx.jobs", "1_0"),
     ("syncx.bwlimit", "8:00,1M 08:00,2M"),
+    ("syncx.maxDelete", "101%"), ("syncx.maxDelete", "half"), ("syncx.maxDelete", ""), ("syncx.maxDelete", "-1"),
+    ("syncx.maxDelete", "９"), ("syncx.maxDelete", "9" * 20), ("syncx.maxDelete", "%"),
     ("remote.nas.syncx-bwlimit", "fast"), ("remote.nas.syncx-removable", "maybe"),
     ("remote.nas.syncx-direct", "maybe"),
     ("remote.nas.annex-sync", "maybe"), ("remote.nas.annex-push", "maybe"), ("remote.nas.annex-readonly", "2 x"),
@@ -129,7 +135,7 @@ def test_every_duration_parses(whole: int, part: int, unit: str, space: str) -> 
 
 @given(st.text(max_size=12))
 def test_any_text_parses_or_is_a_usage_error(text: str) -> None:
-    for key in ("jobs", "connecttimeout", "settletime", "relay", "bwlimit", "retries"):
+    for key in ("jobs", "connecttimeout", "settletime", "relay", "maxdelete", "bwlimit", "retries"):
         try:
             settings(**{key: text})
         except UsageError as error:

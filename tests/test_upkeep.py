@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from network import Network, Node
+from test_killed import before_git_does
 
 
 def key_at(node: Node, path: str) -> str:
@@ -58,6 +59,26 @@ def test_adjusted_branches_show_what_has_come(net: Network) -> None:
     desktop.syncx("sync", "--no-content")
     assert not (desktop.path / "h").is_symlink(), "whoever has brought it"
     assert desktop.head("main") == laptop.head("main")
+
+
+def test_what_is_committed_where_missing_files_are_hidden_meets_a_push_into_the_basis(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "a\n"})
+    desktop = net.clone(laptop, "desktop")
+    desktop.annex("adjust", "--quiet", "--hide-missing")
+    net.connect((laptop, desktop))
+    laptop.commit({"b.txt": "b\n"})
+    laptop.syncx("push")
+    desktop.commit_annexed({"mine.bin": "mine\n"})
+    # And once more between the merge and the refresh.
+    mine = "echo >late.bin; $git annex add -q late.bin; $git commit -qm late"
+    pushed = "$git update-ref refs/heads/main $($git commit-tree -p main -m pushed main^{tree})"
+    before_git_does(desktop, "push --porcelain", f"cd {desktop.path}; {mine}; {pushed}")
+    desktop.syncx("sync", "--no-content")
+    assert desktop.files("main") == ["a.txt", "b.txt", "late.bin", "mine.bin"]
+    desktop.syncx("sync", "--no-content")
+    assert desktop.files("main") == laptop.files("synced/main") == ["a.txt", "b.txt", "late.bin", "mine.bin"]
+    assert "pushed" in desktop.git("log", "--format=%s", "main").out.split()
 
 
 def test_a_refresh_needs_neither_memory_nor_inventory(net: Network) -> None:

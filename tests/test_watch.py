@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -55,6 +56,11 @@ def tells(laptop: Node) -> Path:
 def pulled(drive: Node) -> Path:
     """The drive goes; where it is then."""
     return drive.path.rename(drive.net.root / f"{drive.name}-in-the-drawer")
+
+
+def has_open(process: subprocess.Popen[bytes], file: Path) -> bool:
+    """Whether a process has a file open."""
+    return any(os.path.samefile(fd, file) for fd in Path(f"/proc/{process.pid}/fd").iterdir() if fd.exists())
 
 
 def plugged(drive: Node) -> None:
@@ -333,6 +339,17 @@ def test_one_is_enough(laptop: Node, usb: Node) -> None:
         with Watching(laptop) as another:  # the dead one is in nobody's way
             made = laptop.commit({"b.txt": "b\n"})
             another.wait_until(lambda: usb.head("main") == made)
+    lock = laptop.path / ".git" / "annex" / "syncx" / "watch.lock"
+    with lock.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        both = [laptop.start("watch") for _ in range(2)]
+        eventually(lambda: all(has_open(process, lock) for process in both))
+    eventually(lambda: any(process.poll() is not None for process in both))
+    first, second = sorted(both, key=lambda process: process.returncode is None)
+    assert "at work here already" in first.communicate()[1].decode() and first.returncode == 2
+    assert second.poll() is None
+    second.terminate()
+    second.communicate()
 
 
 def test_it_ends_within_two_seconds_in_the_middle_of_a_transfer(laptop: Node, usb: Node, net: Network) -> None:

@@ -24,6 +24,7 @@ ADJUSTMENTS = {
     "hidemissing": "--hide-missing", "unlockpresent": "--unlock-present",
     "unlocked": "--unlock", "locked": "--lock", "fixed": "--fix",
 }  # fmt: skip
+LATER = 1_000_000_000  # files that come and go, before an adjusted branch is made anew
 IN_PROGRESS = re.compile(r"transfer already in progress|unable to take transfer lock")
 
 
@@ -97,8 +98,13 @@ def bring_branch_up(repo: Repository) -> None:
 
 
 def propagate_adjusted(repo: Repository) -> None:
-    """Carry the commits of an adjusted branch to its basis."""
-    annex(repo, "sync", "--quiet", "--no-commit", "--no-pull", "--no-push", "--no-content")
+    """Carry the commits of an adjusted branch to its basis.
+
+    A branch that shows what is here git-annex would make anew from its basis, at once and whatever that is: without
+    the commits where somebody else has pushed there meanwhile.
+    """
+    nothing = ("--no-commit", "--no-pull", "--no-push", "--no-content")
+    annex(repo, "sync", "--quiet", *nothing, config=(f"annex.adjustedbranchrefresh={LATER}",))
 
 
 def shows_presence(branch: str) -> bool:
@@ -107,7 +113,7 @@ def shows_presence(branch: str) -> bool:
 
 
 def refresh_adjusted(repo: Repository, branch: str) -> None:
-    """Make the adjusted branch in hand anew by what is here; the user's commits on it go to its basis."""
+    """Make the adjusted branch in hand anew by what is here, from its basis, which must have the user's commits."""
     annex(repo, "adjust", "--quiet", *(ADJUSTMENTS[word] for word in _adjustments(branch)))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 NAMES = (
     "jobs", "transferJobs", "connectTimeout", "stallTimeout", "retries", "settleTime", "pushDelay", "retryInterval",
-    "patience", "relay", "bwlimit", "signal", "onChange", "onFailure", "notify",
+    "patience", "relay", "maxDelete", "bwlimit", "signal", "onChange", "onFailure", "notify",
 )  # fmt: skip
 OF_REMOTES = ("syncx-bwlimit", "syncx-removable", "syncx-direct")
 SPELLED = {f"syncx.{name}".lower(): f"syncx.{name}" for name in NAMES}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from git_annex_syncx.errors import Refused
 from git_annex_syncx.gateway import objects, submodules
@@ -12,6 +13,15 @@ from git_annex_syncx.gateway.objects import Change
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 NAMED = 10  # how many paths an error names
+
+
+class Changes(NamedTuple):
+    """Tracked paths that differ from HEAD; submodules whose checkout lags; files gone, also from the index."""
+
+    changed: list[bytes]
+    lagging: list[bytes]
+    gone: list[bytes]
+    gone_from_index: list[bytes]
 
 
 def refuse(paths: Iterable[bytes]) -> None:
@@ -68,15 +78,17 @@ def local_changes(repo: Repository) -> list[bytes]:
 
     A submodule whose checkout only lags behind what others have recorded is no change of the user's.
     """
-    return changes(repo)[0]
+    return changes(repo).changed
 
 
-def changes(repo: Repository) -> tuple[list[bytes], list[bytes]]:
-    """The local changes, and the submodules whose checkout lags."""
+def changes(repo: Repository) -> Changes:
+    """The local changes, and which of them are submodules that lag, or files that are gone."""
     rows = _differing(repo)
     moved = {row[-1]: row[7].decode() for row in rows if row[1].endswith(b"M") and row[2].startswith(b"SC")}
     lagging = submodules.lagging(repo, moved)
-    return [row[-1] for row in rows if row[-1] not in lagging or not row[1].startswith(b".")], lagging
+    changed = [row[-1] for row in rows if row[-1] not in lagging or not row[1].startswith(b".")]
+    gone = [row for row in rows if row[0] == b"1" and int(row[3], 8) and not int(row[5], 8)]
+    return Changes(changed, lagging, [row[-1] for row in gone], [row[-1] for row in gone if not int(row[4], 8)])
 
 
 def sides(repo: Repository) -> list[tuple[bytes, int, str]]:
@@ -126,7 +138,7 @@ def in_the_way(repo: Repository, changed: Mapping[bytes, Change]) -> set[bytes]:
 
 def _occupied(top: bytes, path: bytes, changed: Container[bytes]) -> bool:
     """Whether something untracked lies where `path` comes, or where one of its directories comes."""
-    for parent in _parents(path):
+    for parent in parents(path):
         above = os.path.join(top, parent)
         if not os.path.lexists(above):
             return False
@@ -138,7 +150,7 @@ def _occupied(top: bytes, path: bytes, changed: Container[bytes]) -> bool:
     return not os.path.isdir(full) or os.path.islink(full) or _holds_untracked(full, path, changed)
 
 
-def _parents(path: bytes) -> list[bytes]:
+def parents(path: bytes) -> list[bytes]:
     """The directories above a path, the outermost first."""
     parts = path.split(b"/")
     return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
@@ -146,7 +158,7 @@ def _parents(path: bytes) -> list[bytes]:
 
 def below_symlink(repo: Repository, path: bytes) -> bool:
     """Whether a directory above the path is a symlink: what it leads to is the user's."""
-    return any(os.path.islink(full_path(repo, parent)) for parent in _parents(path))
+    return any(os.path.islink(full_path(repo, parent)) for parent in parents(path))
 
 
 def _holds_untracked(directory: bytes, path: bytes, changed: Container[bytes]) -> bool:

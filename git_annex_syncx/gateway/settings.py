@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import shlex
@@ -12,7 +13,7 @@ from typing import TypeVar
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.gateway import known_keys
 from git_annex_syncx.gateway.git import Repository, git
-from git_annex_syncx.model import Remote, Timetable
+from git_annex_syncx.model import Limit, Remote, Timetable
 
 T = TypeVar("T")
 
@@ -50,6 +51,7 @@ class Settings:
     retry_interval: float
     patience: float
     relay: bool
+    max_delete: Limit
     bwlimit: Timetable
     private: bool  # nothing of this repository is recorded where others see it
     autocommit: bool | None  # None: not configured here; `git annex config` may say it for all
@@ -108,6 +110,7 @@ def parse(values: list[Value]) -> Settings:
         retry_interval=get("syncx.retryinterval", 1800.0, duration, "30m"),
         patience=get("syncx.patience", 3600.0, _duration_or_zero, "1h"),
         relay=get("syncx.relay", False, _boolean, "false"),
+        max_delete=get("syncx.maxdelete", Limit(50, percent=True), _limit, "50%"),
         bwlimit=get("syncx.bwlimit", OFF, timetable, "08:00,512k 19:00,10M 23:00,off"),
         private=get("annex.private", False, _boolean, "false"),
         autocommit=get("annex.autocommit", None, _boolean, "true"),
@@ -294,6 +297,16 @@ def duration(text: str) -> float:
     return seconds
 
 
+def _limit(text: str) -> Limit:
+    """A number of files from `1000`, a part of them from `50%`, no limit from `off`."""
+    if text.lower() == "off":
+        return Limit(math.inf)
+    match = re.fullmatch(r"(\d{1,9})(\s*%)?", text, re.ASCII)
+    if not match or (match[2] and int(match[1]) > 100):
+        raise ValueError(text)
+    return Limit(int(match[1]), percent=bool(match[2]))
+
+
 def _rate(text: str) -> int | None:
     """Bytes a second from `512k` or `10M`; None for `off`."""
     if text.lower() in {"off", "0"}:
@@ -331,5 +344,6 @@ KINDS: Mapping[Callable[[str], object], str] = {
     _cost: "a number from 0 to 1000000000",
     duration: "a time",
     _duration_or_zero: "a time, or 0",
+    _limit: "a number of files, a percentage up to 100%, or off",
     timetable: "a rate, or a timetable in which no time stands twice",
 }

@@ -20,7 +20,8 @@ from git_annex_syncx.model import Remote
 
 SCHEMES = {"ssh", "git+ssh", "ssh+git"}
 # `user@host` or `user@[::1]`, and what follows a colon: the port of an ssh:// url, the path of host:path.
-ADDRESS = re.compile(r"((?:[^@/\[]*@)?(?:\[[^\]]*\]|[^:/\[]+))(?::(.*))?", re.DOTALL)
+ADDRESS = re.compile(r"((?:[^@/\[:]*@)?(?:\[[^\]]*\]|[^:/\[]+))(?::(.*))?", re.DOTALL)
+PASSWORD = re.compile(r":[^@/\[]*@")  # of a url, after the user; all can read what a program is started with
 DIGITS = 20  # of the hash that is a socket's name
 LONGEST = 65  # bytes of the sockets' directory: of 104 (macOS) the hash takes 20, the / 1, and ssh adds 18
 # git-annex would put its own way of sharing before ours, and warn of the lack of it.
@@ -64,10 +65,13 @@ def split(url: str) -> SplitResult | None:
 
 
 def address(url: str) -> tuple[str, str] | None:
-    """The host (with user) and the port (or empty) that a git url reaches by ssh, as it has them; else None."""
+    """The host (with user) and the port (or empty) that a git url reaches by ssh, as it has them; else None.
+
+    Without a password: ssh takes none.
+    """
     if "://" in url:
         parts = split(url)
-        found = ADDRESS.fullmatch(parts.netloc) if parts and parts.scheme in SCHEMES else None
+        found = ADDRESS.fullmatch(PASSWORD.sub("@", parts.netloc, 1)) if parts and parts.scheme in SCHEMES else None
         return (found[1], found[2] or "") if found else None
     found = ADDRESS.fullmatch(url)
     return (found[1], "") if found and found[2] is not None and not found[2].startswith(":") else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from git_annex_syncx.gateway import objects, reader
+from git_annex_syncx.gateway import configfile, objects, reader
 from git_annex_syncx.gateway.git import Repository, git
 from git_annex_syncx.model import GITLINK
 
@@ -40,6 +40,21 @@ def unpublished(repo: Repository, commit: str) -> dict[bytes, str]:
         return {}
     links = {path: entry.oid for path, entry in objects.entries(repo, commit).items() if entry.mode == GITLINK}
     return {p: oid for p, oid in links.items() if _inside(repo, p, "rev-list", "-1", oid, "--not", "--remotes")}
+
+
+def wanted_first(repo: Repository) -> str:
+    """Return what the user wants a push to do about commits of submodules: check, on-demand; else something else."""
+    found = configfile.find(repo, "push.recurseSubmodules", everywhere=False)
+    if found is None:
+        recurses = configfile.find(repo, "submodule.recurse", everywhere=False)
+        return "on-demand" if recurses and recurses.value.lower() in ("true", "yes", "on", "1") else "no"
+    return "on-demand" if found.value.lower() == "only" else found.value.lower()
+
+
+def push(repo: Repository, path: bytes, stall: float) -> None:
+    """Push a submodule as its own configuration says. Raises ProgramFailed."""
+    place = (repo.top or repo.home) / os.fsdecode(path)
+    git(Repository(place / ".git", place / ".git", place), "push", "--quiet", stall=stall, asks=True)
 
 
 def _inside(repo: Repository, path: bytes, *words: str) -> bytes:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Mapping
+from pathlib import Path
 
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused, SyncxError, UsageError
 from git_annex_syncx.gateway import atwork, files, history, objects, obstacles, torn
 from git_annex_syncx.gateway.git import Repository, git, head, text
+from git_annex_syncx.gateway.objects import Change
+from git_annex_syncx.gateway.obstacles import Changes
 from git_annex_syncx.gateway.turns import wait_for
 from git_annex_syncx.model import Entry, Head
 
@@ -98,13 +103,16 @@ def require_branch(repo: Repository, branch: str) -> None:
         raise Busy(f"HEAD was switched from {branch} meanwhile")
 
 
-def fast_forward(repo: Repository, branch: str, old: str | None, new: str) -> None:
+def fast_forward(
+    repo: Repository, branch: str, old: str | None, new: str, judge: Callable[[Mapping[bytes, Change]], None]
+) -> None:
     """Move the checked-out branch and the work tree to `new`, which contains `old`.
 
     Raises Refused with the names of local changes that would be overwritten, ProgramFailed where git cannot, Busy,
-    Moved. Nothing is changed then.
+    Moved, and what `judge` raises of what differs. Nothing is changed then.
     """
     changed = objects.diff(repo, old or objects.empty_tree(repo), new)
+    judge(changed)
     kept = obstacles.in_the_way(repo, changed)
     if found := obstacles.collisions(repo, changed) if kept else []:
         _explain(repo, branch, old)
@@ -156,36 +164,69 @@ def refuse_switched(repo: Repository, branch: str, new: str) -> None:
     require_branch(repo, branch)
 
 
-def commit(repo: Repository, message: str) -> tuple[bool, list[bytes]]:
-    """Commit what is changed in tracked files, as `git annex sync` does; whether anything was, and what was left.
+def commit(repo: Repository, message: str, local: Changes, held: Collection[bytes] = ()) -> bool:
+    """Commit what is changed in tracked files, as `git annex sync` does, but for `held`; return whether anything was.
 
     A submodule that only lags stays as it is recorded: else two clones would take each other's commits back for ever.
     """
-    before, (changed, lagging) = _at(repo), obstacles.changes(repo)
-    if not changed:
-        return False, lagging
-    _commit_all_but(repo, lagging, "--message", message)
-    return _at(repo) != before, lagging
+    before, left = _at(repo), _apart(local, held) if held else local.changed
+    if not left:
+        return False
+    if held:
+        words = ("--only", "--pathspec-from-file=-", "--pathspec-file-nul", "--quiet", "--message", message)
+        paths = b"".join(path + b"\0" for path in left)
+        git(repo, "commit", *words, stdin=paths, env={"GIT_LITERAL_PATHSPECS": "1"})
+    else:
+        _commit_all_but(repo, local.lagging, "--message", message)
+    return _at(repo) != before
+
+
+def _apart(local: Changes, held: Collection[bytes]) -> list[bytes]:
+    """The changes beside those that are held; nothing that would take the place of one."""
+    kept = {*held, *local.lagging}
+    above = {parent for path in held for parent in obstacles.parents(path)}
+    return [p for p in local.changed if p not in above and kept.isdisjoint((p, *obstacles.parents(p)))]
+
+
+def would_be(repo: Repository, lagging: Collection[bytes]) -> tuple[str, str]:
+    """Return the trees that commits of what is staged, and of all changes, would have. The index stays as it is."""
+    with files.writing(repo.state_path):
+        made = tempfile.TemporaryDirectory(dir=repo.state_dir)
+    with made as scratch:
+        index = Path(scratch) / "index"
+        with contextlib.suppress(FileNotFoundError):  # then nothing is staged
+            shutil.copyfile(repo.git_dir / "index", index)
+        env = {"GIT_INDEX_FILE": str(index)}
+        staged = git(repo, "write-tree", env=env).out
+        _stage_all_but(repo, lagging, env)
+        return staged.decode().strip(), git(repo, "write-tree", env=env).out.decode().strip()
 
 
 def _commit_all_but(repo: Repository, lagging: Collection[bytes], *words: str) -> None:
     """Commit all changes of tracked files; of submodules that lag only what is staged."""
     if lagging:
-        git(repo, "add", "--update", "--", ":/", *(b":(top,exclude,literal)" + path for path in lagging))
+        _stage_all_but(repo, lagging)
     git(repo, "commit", *([] if lagging else ["--all"]), "--quiet", *words)
 
 
-def finish_merge(repo: Repository, message: str | None) -> bool:
+def _stage_all_but(repo: Repository, paths: Collection[bytes], env: Mapping[str, str] | None = None) -> None:
+    left_out = (b":(top,exclude,literal)" + path for path in paths)
+    git(repo, "add", "--update", "--", ":/", *left_out, env=env)
+
+
+def finish_merge(repo: Repository, message: str | None, judge: Callable[[Changes], None]) -> bool:
     """Commit a merge of the user's own whose conflicts are all resolved, as `git annex sync` does; whether there was.
 
     Not on an adjusted branch, from which no merge can be carried to its basis. Without a message it keeps git's.
+    Raises what `judge` raises of the changes.
     """
     found = head(repo)
     resolved = (repo.git_dir / "MERGE_HEAD").exists() and not obstacles.unmerged(repo)
     if not (resolved and found and found.checked_out) or atwork.held_lock(repo) or atwork.commit_editor_open(repo):
         return False
     words = ("--message", message) if message is not None else ("--no-edit", "--cleanup=strip")
-    _commit_all_but(repo, obstacles.changes(repo)[1], *words)
+    judge(local := obstacles.changes(repo))
+    _commit_all_but(repo, local.lagging, *words)
     return True
 
 

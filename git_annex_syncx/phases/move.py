@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable, Mapping
 
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
 from git_annex_syncx.gateway import annex, atwork, configfile, git, history, objects, obstacles, worktree
 from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.objects import Change
 from git_annex_syncx.model import Head
 
 WHY = "git-annex-syncx"
+# Raises Refused where the work tree may not go from one commit to another, of which the differences are given.
+Judge = Callable[[str, str, Mapping[bytes, Change]], None]
+
+
+def consent(old: str, new: str, changed: Mapping[bytes, Change]) -> None:
+    """Let the work tree go wherever it is to go."""
 
 
 def position(repo: Repository, head: Head) -> str | None:
@@ -17,23 +25,23 @@ def position(repo: Repository, head: Head) -> str | None:
     return history.value(repo, f"refs/heads/{head.basis}")
 
 
-def move(repo: Repository, head: Head, ours: str | None, target: str) -> None:
+def move(repo: Repository, head: Head, ours: str | None, target: str, judge: Judge = consent) -> None:
     """Move the branch, and what stands on it, from `ours` to `target`. Raises Refused, Busy, Moved."""
     worktree.require_no_commit(repo)
     try:
         if head.adjusted:
-            _move_adjusted(repo, head, ours, target)
+            _move_adjusted(repo, head, ours, target, judge)
         elif head.checked_out and repo.top:
-            worktree.fast_forward(repo, head.basis, ours, target)
+            worktree.fast_forward(repo, head.basis, ours, target, lambda changed: judge(ours or "", target, changed))
         else:
-            _move_ref(repo, head, ours, target)
+            _move_ref(repo, head, ours, target, judge)
     except ProgramFailed as error:
         if atwork.collided(error):
             raise Busy("git was at work here at the same instant") from error
         raise
 
 
-def propagate(repo: Repository, head: Head) -> None:
+def propagate(repo: Repository, head: Head, judge: Judge = consent) -> None:
     """Bring an adjusted branch and its basis together: the user's commits to the basis, or a merge cut short back.
 
     Another node can push straight into the basis, which is not checked out. Where the user has commits too, what was
@@ -49,7 +57,7 @@ def propagate(repo: Repository, head: Head) -> None:
         _require_not_elsewhere(repo, head)
         annex.propagate_adjusted(repo)
     elif adjusting == adjusted and history.is_ancestor(repo, start, basis):
-        _hand_over(repo, head, start, basis)
+        _hand_over(repo, head, start, basis, judge)
     else:
         _propagate(repo, head, start, basis, adjusting != adjusted)
 
@@ -135,8 +143,10 @@ def _require_not_elsewhere(repo: Repository, head: Head) -> None:
         )
 
 
-def _move_ref(repo: Repository, head: Head, ours: str | None, target: str) -> None:
+def _move_ref(repo: Repository, head: Head, ours: str | None, target: str, judge: Judge) -> None:
     _require_not_elsewhere(repo, head)
+    if repo.top and ours:  # below a view
+        judge(ours, target, objects.diff(repo, ours, target))
     try:
         git.update_ref(repo, f"refs/heads/{head.basis}", target, ours or "", WHY)
     except ProgramFailed:
@@ -145,20 +155,22 @@ def _move_ref(repo: Repository, head: Head, ours: str | None, target: str) -> No
         raise
 
 
-def _move_adjusted(repo: Repository, head: Head, ours: str | None, target: str) -> None:
+def _move_adjusted(repo: Repository, head: Head, ours: str | None, target: str, judge: Judge) -> None:
     _require_not_elsewhere(repo, head)
-    _hand_over(repo, head, ours or objects.empty_tree(repo), target)
+    _hand_over(repo, head, ours or objects.empty_tree(repo), target, judge)
     if position(repo, head) != target:
         raise worktree.Moved(head.basis)
 
 
-def _hand_over(repo: Repository, head: Head, old: str, new: str) -> None:
+def _hand_over(repo: Repository, head: Head, old: str, new: str, judge: Judge) -> None:
     """Let git-annex bring `new` to the basis and the adjusted branch.
 
     It would stop half way at a local change, even at one that is the same: none may be in the way. It is told the
     commit: by itself it would take synced/BASIS and delete it, with what is being pushed there at that moment.
     """
-    obstacles.refuse(sorted(obstacles.in_the_way(repo, objects.diff(repo, old, new))))
+    changed = objects.diff(repo, old, new)
+    judge(old, new, changed)
+    obstacles.refuse(sorted(obstacles.in_the_way(repo, changed)))
     worktree.require_branch(repo, head.branch)
     atwork.intend(repo, new)
     try:

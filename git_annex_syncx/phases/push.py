@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import functools
-import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, git, history, submodules, transport, turns, worktree
+from git_annex_syncx.gateway import annex, git, history, transport, turns, worktree
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
-from git_annex_syncx.phases import membership, merge, push_refs, remote_facts
+from git_annex_syncx.phases import guard, membership, merge, push_refs, push_submodules, remote_facts
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote, own_failure
 from git_annex_syncx.phases.push_refs import Sides
-from git_annex_syncx.phases.taken_back import refusal, taken_back
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
 BROKEN = "look at its disk, or at the store behind it: git ls-remote shows what it has"
@@ -55,7 +53,11 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     except SyncxError as error:
         yield own_failure("push", error)
         return
-    todo, sent = remotes, False
+    branch = known.get(f"refs/heads/{pushing.head.basis}", "")
+    if not pushing.records and (why := push_submodules.publish(node, branch)):
+        yield own_failure("push", why)
+        pushing = replace(pushing, records=True)
+    todo, sent, before = remotes, False, known
     for _ in range(node.settings.retries + 1):
         arrived = set()
         work = functools.partial(_push_one, node, pushing, known)
@@ -72,16 +74,9 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
         if not todo:
             break
     if sent:
-        yield from _unpublished_submodules(node, known.get(f"refs/heads/{pushing.head.basis}", ""))
-
-
-def _unpublished_submodules(node: Node, commit: str) -> Iterator[Outcome]:
-    """Tell of commits of submodules that others are pointed to now and cannot fetch."""
-    for path, oid in submodules.unpublished(node.repo, commit).items() if commit else ():
-        name = os.fsdecode(path)
-        way_out = shlex.join(["git", "-C", name, "push"])
-        reason = f"{name} is recorded at {oid[:10]}, which none of its remotes has: {way_out}"
-        yield Outcome("push", Result.WAITS, reason=reason)
+        yield from push_submodules.unpublished(node, known.get(f"refs/heads/{pushing.head.basis}", ""))
+        if reason := guard.note(node, before, pushing.head.basis, remotes):
+            yield Outcome("push", Result.WAITS, reason=reason)
 
 
 def push_records(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
@@ -253,9 +248,8 @@ def _require_contained(node: Node, pushing: Pushing, sides: Sides, remote: Remot
     if not sides.branch or history.contained_in_any(node.repo, sides.branch, sides.theirs):
         return
     for theirs in filter(None, sides.theirs):
-        if gone := taken_back(node.repo, pushing.head, sides.branch, theirs):
-            everywhere = merge.would_bring_back(node, pushing.head, git.refs(node.repo), pushing.merging)
-            raise refusal(node.repo, pushing.head, sides.branch, gone, {*gone, *everywhere}, remote.name)
+        if merge.amended(node.repo, pushing.head, sides.branch, theirs):
+            raise merge.amended_error(node, pushing.head, sides.branch, theirs, remote.name)
         if not history.is_ancestor(node.repo, theirs, sides.branch):
             raise LostRace(f"{remote.name} has commits that are not here")
 

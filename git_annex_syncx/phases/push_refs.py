@@ -10,7 +10,7 @@ from git_annex_syncx.gateway import git, history, transport
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
-from git_annex_syncx.phases import remote_facts
+from git_annex_syncx.phases import guard, remote_facts
 from git_annex_syncx.phases.node import Node
 
 ARRIVED = (Fate.UPDATED, Fate.CURRENT)
@@ -31,20 +31,23 @@ class Sides:
     direct: bool = True  # whether B itself is to be sent, beside synced/B
     checked_out: bool = False  # whether a work tree there has B open
     proven: bool = True  # whether every push address has what `theirs` say
+    ours: str = ""  # the ref that has our branch, or what it is to become
 
 
 def sides(node: Node, known: Mapping[str, str], head: Head, remote: Remote, records: bool = False) -> Sides:
     """The sides of a push, from all refs that there are here; with `records` of the git-annex branch alone."""
     basis = head.basis
+    ours, branch = guard.outgoing(node.repo, known, basis)
     return Sides(
         basis=basis,
-        branch=None if records else known.get(f"refs/heads/{basis}"),
+        branch=None if records else branch,
         theirs=(known.get(remote.tracking(f"synced/{basis}")), known.get(remote.tracking(basis))),
         annex=known.get(ANNEX),
         annex_theirs=(known.get(remote.tracking("synced/git-annex")), known.get(remote.tracking("git-annex"))),
         direct=remote.direct,
         checked_out=remote_facts.checked_out(node, remote.name) == basis,
         proven=remote_facts.is_proven(node, remote),
+        ours=ours,
     )
 
 
@@ -53,7 +56,7 @@ def spec(repo: Repository, sides: Sides) -> PushSpec:
 
     A forge makes the first branch that a new repository gets its default.
     """
-    wanted = dict.fromkeys(_branches(repo, sides), (f"refs/heads/{sides.basis}", sides.branch or ""))
+    wanted = dict.fromkeys(_branches(repo, sides), (sides.ours, sides.branch or ""))
     leases = {}
     # Nodes that merge each other's git-annex branches at once would chase each other for ever: every merge is another
     # commit. Where the files are the same there is nothing to tell.

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import branch, obstacles, worktree
+from git_annex_syncx.gateway import branch, history, obstacles, worktree
+from git_annex_syncx.gateway.obstacles import Changes
 from git_annex_syncx.model import Event, Outcome, Remote, Result
-from git_annex_syncx.phases import move, planning, upkeep
+from git_annex_syncx.phases import guard, move, planning, upkeep
 from git_annex_syncx.phases.dispatch import Order
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
 from git_annex_syncx.phases.node import Node, decided
-from git_annex_syncx.phases.parallel import own_failure
+from git_annex_syncx.phases.parallel import failure, own_failure
 from git_annex_syncx.phases.push import push
 from git_annex_syncx.phases.transfer import transfer
 
@@ -33,26 +34,33 @@ class Wish:
     unrelated: bool = False
     pull: bool = True
     push: bool = True
+    deletes: bool = False
 
 
-def pull(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
+def pull(node: Node, remotes: Iterable[Remote], unrelated: bool = False, deletes: bool = False) -> Iterator[Outcome]:
     """Fetch from all at once, then merge; once more where a redundant merge was put off."""
     git_remotes = tuple(remote for remote in remotes if not remote.special)
     with contextlib.suppress(Busy):  # fetching is in nobody's way; the merge will say it
         worktree.require_head(node.repo)
     yield from fetch(node, git_remotes, unrelated)
-    yield from merge(node, Merging(git_remotes, unrelated))
+    yield from merge(node, Merging(git_remotes, unrelated, deletes=deletes))
 
 
-def merge_received(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
+def merge_received(
+    node: Node, remotes: Iterable[Remote], unrelated: bool = False, deletes: bool = False
+) -> Iterator[Outcome]:
     """Merge what is here already, without any connection."""
-    yield from merge(node, Merging(tuple(remote for remote in remotes if not remote.special), unrelated))
+    git_remotes = tuple(remote for remote in remotes if not remote.special)
+    yield from merge(node, Merging(git_remotes, unrelated, deletes=deletes))
 
 
-def forward(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
+def forward(
+    node: Node, remotes: Iterable[Remote], unrelated: bool = False, deletes: bool = False
+) -> Iterator[Outcome]:
     """Merge what is here already, then push the result onward."""
     git_remotes = tuple(remote for remote in remotes if not remote.special)
-    yield from merge(node, Merging(git_remotes, unrelated, annex=False))  # a push begins with theirs
+    # A push begins with their git-annex branches.
+    yield from merge(node, Merging(git_remotes, unrelated, annex=False, deletes=deletes))
     yield from push(node, git_remotes)
 
 
@@ -61,9 +69,9 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish, order: Order | None 
     remotes = tuple(replace(r, pull=r.pull and wish.pull, push=r.push and wish.push) for r in remotes)
     unreached = set()
     if node.repo.top and _wants_commit(node, wish):
-        yield _commit(node, wish.message)
-    received = pull(node, remotes, wish.unrelated) if wish.pull else merge_received(node, (), wish.unrelated)
-    for outcome in received:
+        yield _commit(node, wish)
+    bring, others = (pull, remotes) if wish.pull else (merge_received, ())
+    for outcome in bring(node, others, wish.unrelated, wish.deletes):
         if outcome.remote and outcome.result in UNREACHED and outcome.event == "fetch":
             unreached.add(outcome.remote)
         yield outcome
@@ -94,17 +102,29 @@ def wants_content(node: Node, wish: Wish | None = None) -> bool:
     return decided(node, "annex.synccontent", asked, default=True)
 
 
-def _commit(node: Node, message: str | None) -> Outcome:
+def _commit(node: Node, wish: Wish) -> Outcome:
     begun = time.monotonic()
+
+    def judge(local: Changes) -> None:
+        if not wish.deletes and (held := guard.vanished(node, local, merging=True)):
+            raise held
+
     try:
         with worktree.merge_lock(node.repo):
-            finished = worktree.finish_merge(node.repo, message)
+            finished = worktree.finish_merge(node.repo, wish.message, judge)
             move.take_back_push(node.repo, worktree.require_ready(node.repo))
-            made, lagging = worktree.commit(node.repo, _usual_message(node) if message is None else message)
+            local = obstacles.changes(node.repo)
+            held = guard.vanished(node, local)
+            message = _usual_message(node) if wish.message is None else wish.message
+            if held and wish.deletes:
+                message = guard.said(message, history.value(node.repo, "HEAD") or "")
+            made = worktree.commit(node.repo, message, local, local.gone if held and not wish.deletes else ())
             made = made or finished
     except SyncxError as error:
         return own_failure("commit", error)
-    told = ["local changes committed"] * made
+    if held and not wish.deletes:
+        return failure("commit", held)
+    told, lagging = ["local changes committed"] * made, local.lagging
     if lagging:
         told += [f"{obstacles.shown(lagging)} is behind: git submodule update, or sync there"]
     result = Result.DONE if made else Result.WAITS if lagging else Result.CURRENT

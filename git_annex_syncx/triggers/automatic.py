@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import drives, git, history, run
 from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.outbox import Failure
 from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import hold, settle, sync
@@ -280,12 +281,20 @@ def refs(node: Node, requests: Collection[Request]) -> Iterator[Event]:
     others = {request.remote for request in requests if request.kind == "fetch"}
     if "retry" in kinds:
         others |= {failure.remote for failure in failures if failure.phase in hold.REFS}
-    if others:
-        yield from sync.pull(node, [remote for remote in free if remote.name in others])
-    if kinds - {"commit"}:
+    if again := [remote for remote in free if remote.name in others]:
+        yield from sync.pull(node, again)
+    if kinds - {"commit"} and not (kinds <= {"commit", "retry"} and _merge_rests(failures)):
         yield from sync.forward(node, free)
     else:
         yield from push(node, (remote for remote in free if not remote.special))
+
+
+def _merge_rests(failures: Iterable[Failure]) -> bool:
+    """Whether the merge here has failed and is not due yet: what stands in its way would only be told again."""
+    now = time.time()
+    return any(
+        not failure.remote and failure.phase == "merge" and not hold.is_due(failure, now) for failure in failures
+    )
 
 
 def _received(node: Node) -> Iterator[Outcome]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from git_annex_syncx import view_log
 from git_annex_syncx.errors import Away, SyncxError, UsageError
-from git_annex_syncx.gateway import git, interrupts, run
+from git_annex_syncx.gateway import files, git, interrupts, run, turns
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.lasting import Talk
 from git_annex_syncx.gateway.outbox import Failure, Outbox
@@ -79,10 +79,12 @@ def _alone(repo: Repository) -> Iterator[None]:
     """
     requests = place(repo)
     path = repo.state_dir / f"{requests.name.replace('requests', 'watch', 1)}.pid"
-    if other := process_at(path):
-        raise UsageError(f"watch is at work here already, as process {other}", f"to end that one: kill {other}")
-    with contextlib.suppress(SyncxError):  # it works all the same
-        name_process(path)
+    with files.open_lock(path.with_suffix(".lock")) as handle:  # of two that start at once one sees the other
+        turns.wait_for(handle, "another watch is being started here")
+        if other := process_at(path):
+            raise UsageError(f"watch is at work here already, as process {other}", f"to end that one: kill {other}")
+        with contextlib.suppress(SyncxError):  # it works all the same
+            name_process(path)
     try:
         yield
     finally:

@@ -1,0 +1,217 @@
+"""Hold what would remove too many files at once (syncx.maxDelete), until somebody says that it is meant.
+
+Behind it stands a drive that is half mounted more often than a person. Counted are the files whose path is gone and
+whose version is nowhere any more: neither at another path, nor locked instead of unlocked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from git_annex_syncx.errors import Refused
+from git_annex_syncx.gateway import git, history, locations, objects, obstacles, run, worktree
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway.objects import Change
+from git_annex_syncx.gateway.obstacles import Changes
+from git_annex_syncx.model import Entry, Head, Limit, Remote
+from git_annex_syncx.phases import move
+from git_annex_syncx.phases.node import Node
+
+FEW = 20  # files that may always go
+TRAILER = "Syncx-Allow-Deletes: "  # of a commit: whatever it has removed is meant to go
+MESSAGE = "Let go of the files that were removed"
+ALLOW = "if they are to go: git annex-syncx sync --allow-deletes"
+OTHERS = "Where they still are they stay, until git annex-syncx sync --allow-deletes says so at one of these places"
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Files that would be removed for good: their paths, and how many files there were."""
+
+    paths: tuple[bytes, ...]
+    files: int
+
+    def __str__(self) -> str:
+        """Return how many of how many."""
+        return f"{len(self.paths)} of {self.files} files"
+
+
+class Held(Refused):
+    """More files would be removed than syncx.maxDelete allows."""
+
+    def __init__(self, what: str, advice: str, old: str = "", new: str = "") -> None:
+        """`old` is the commit that the work tree stands at, `new` the one that it was to go to."""
+        super().__init__(what, advice)
+        self.old, self.new = old, new
+
+
+# What is too much
+
+
+def too_many(limit: Limit, removed: int, files: int) -> bool:
+    """Whether so many of so many files are held."""
+    return removed > max(FEW, limit.number * files / 100 if limit.percent else limit.number)
+
+
+def removal(node: Node, old: str, new: str, changed: Mapping[bytes, Change] | None = None) -> Removal | None:
+    """Return what going from one commit to another would remove, None where that is not too much or is allowed.
+
+    Whole trees are read only where more than a few files go. `changed` is what differs, where it is known.
+    """
+    gone = _gone(node, objects.diff(node.repo, old, new) if changed is None else changed)
+    return _judged(node, gone, old, new, by=new) if gone else None
+
+
+def _gone(node: Node, changed: Mapping[bytes, Change]) -> dict[bytes, Entry]:
+    """Return the paths that are gone, with what was there; nothing where they are few."""
+    gone = {path: change.old for path, change in changed.items() if change.old and not change.new}
+    return gone if too_many(node.settings.max_delete, len(gone), len(gone)) else {}
+
+
+def _judged(node: Node, gone: Mapping[bytes, Entry], old: str, tree: str, by: str = "") -> Removal | None:
+    """Count what is gone for good between `old` and a tree; not what commits of `by` were allowed to remove."""
+    limit, files = node.settings.max_delete, len(objects.entries(node.repo, old))
+    if not too_many(limit, len(gone), files):
+        return None
+    allowed = _allowed(node.repo, old, by) if by else set()
+    left = {path: entry for path, entry in gone.items() if (path, entry) not in allowed}
+    files -= len(gone) - len(left)
+    lost = _nowhere(node.repo, left, tree)
+    return Removal(tuple(sorted(lost)), files) if too_many(limit, len(lost), files) else None
+
+
+def _allowed(repo: Repository, old: str, new: str) -> set[tuple[bytes, Entry]]:
+    """Return what commits with the trailer have removed, of those that only `new` has: path and what was there."""
+    found = set()
+    for commit in history.saying(repo, TRAILER, old, new):
+        for base in objects.merge_bases(repo, old, commit):
+            changed = objects.diff(repo, base, commit).values()
+            found |= {(change.path, change.old) for change in changed if change.old and not change.new}
+    return found
+
+
+def _nowhere(repo: Repository, gone: Mapping[bytes, Entry], tree: str) -> list[bytes]:
+    """Return the paths of those files whose version (a key, else a blob) is at no path of a tree."""
+    there = {entry.oid for entry in objects.entries(repo, tree).values()}
+    left = {path: entry for path, entry in gone.items() if entry.oid not in there}
+    named = locations.named(repo, ((path, entry.mode, entry.oid) for path, entry in left.items()))
+    keys = {path: name.key for path, name in named}
+    kept = {name.key for _, name in locations.names(repo, tree)} if keys else set()
+    return [path for path in left if keys.get(path) not in kept]
+
+
+# A commit of ours
+
+
+def vanished(node: Node, local: Changes, merging: bool = False) -> Held | None:
+    """Return what to say where a commit of all local changes would remove too much, else None.
+
+    Where it completes a merge of the user's, what that has removed is the user's.
+    """
+    if not too_many(node.settings.max_delete, len(local.gone), len(local.gone)):
+        return None
+    staged, tree = worktree.would_be(node.repo, local.lagging)
+    old = staged if merging else history.value(node.repo, "HEAD") or staged
+    gone = _gone(node, objects.diff(node.repo, old, tree))
+    found = _judged(node, gone, old, tree) if gone else None
+    if found is None:
+        return None
+    back = "git checkout HEAD -- ." if local.gone_from_index else "git checkout -- ."
+    return Held(
+        f"{found} are gone from the work tree, and their removal is not committed: {obstacles.shown(found.paths)}",
+        f"to have them back: {back}; if they were moved: git annex add .; {ALLOW}",
+    )
+
+
+def said(message: str, head: str) -> str:
+    """Return the message of a commit whose removals are meant; `head` is what it comes after."""
+    return f"{message}\n\n{TRAILER}{head}"
+
+
+# A branch on its way
+
+
+def propagate(node: Node, head: Head) -> Held | None:
+    """Bring an adjusted branch and its basis together; what is held there stays on the basis alone."""
+    try:
+        move.propagate(node.repo, head, _judge(node, head))
+    except Held as error:
+        return error
+    return None
+
+
+def advance(node: Node, head: Head, old: str | None, new: str, heads: Collection[str] | None) -> str:
+    """Move the branch, and what stands on it, from `old` to `new`; return where it is then.
+
+    With `heads`, where others are, whatever goes, and a commit on top says that it may. Raises Held, Refused, Busy,
+    Moved.
+    """
+    if heads is None:
+        move.move(node.repo, head, old, new, _judge(node, head))
+        return new
+    known = {old, *(commit for commit in heads if history.is_ancestor(node.repo, commit, new))} - {None, new}
+    if any(removal(node, commit, new) for commit in sorted(filter(None, known))):
+        new = _with_trailer(node.repo, new)
+    if new != old:
+        move.move(node.repo, head, old, new)
+    return new
+
+
+def _judge(node: Node, head: Head) -> move.Judge:
+    def judge(old: str, new: str, changed: Mapping[bytes, Change]) -> None:
+        if found := removal(node, old, new, changed):
+            raise Held(
+                f"what others have sent would remove {found} from {head.basis}, and waits: "
+                f"{obstacles.shown(found.paths)}",
+                f"{ALLOW}; if not: git revert where it was done, and sync there",
+                old,
+                new,
+            )
+
+    return judge
+
+
+def _with_trailer(repo: Repository, commit: str) -> str:
+    (date,), tree = objects.dates(repo, (commit,)), objects.tree_of(repo, commit)
+    return objects.commit_tree(repo, tree, (commit,), date, said(MESSAGE, commit) + "\n")
+
+
+# What is held goes on to others
+
+
+def keep(repo: Repository, head: Head, known: Mapping[str, str], commit: str) -> None:
+    """Keep the merge that is held, for those that it is pushed to; empty: nothing is. `known` are all refs."""
+    ref = _ref(head.basis)
+    before = known.get(ref, "")
+    if commit and commit not in (before, known.get(f"refs/heads/{head.basis}")):
+        git.update_ref(repo, ref, commit, before, move.WHY)
+    elif before and commit != before:
+        git.delete_ref(repo, ref, before)
+
+
+def outgoing(repo: Repository, known: Mapping[str, str], basis: str) -> tuple[str, str | None]:
+    """Return the ref that is pushed as the branch, and its commit: what is held, if it contains the branch."""
+    branch, ref = f"refs/heads/{basis}", _ref(basis)
+    ours, held = known.get(branch), known.get(ref)
+    return (ref, held) if ours and held and history.is_ancestor(repo, ours, held) else (branch, ours)
+
+
+def note(node: Node, known: Mapping[str, str], basis: str, remotes: Iterable[Remote]) -> str:
+    """Return what a person is told who has pushed a commit of their own that others will hold.
+
+    `known` are all refs as they were before the push.
+    """
+    ref, ours = outgoing(node.repo, known, basis)
+    if not ours or ref == _ref(basis) or not run.interactive():
+        return ""
+    names = (remote.tracking(name) for remote in remotes for name in (basis, f"synced/{basis}"))
+    for commit in sorted({known[name] for name in names if name in known}):
+        if history.is_ancestor(node.repo, commit, ours) and (found := removal(node, commit, ours)):
+            return f"{found} were removed. {OTHERS}"
+    return ""
+
+
+def _ref(basis: str) -> str:
+    """Here stands the merge that is held. No head to be merged: what was taken back since would come again."""
+    return f"refs/syncx/held/{basis}"
