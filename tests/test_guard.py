@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from network import Network, Node, Ran
+from test_messages import on_terminal
 
 from git_annex_syncx.model import Limit
 from git_annex_syncx.phases.guard import FEW, too_many
@@ -117,12 +118,13 @@ def test_a_deletion_is_held_where_there_is_a_work_tree_and_asked_once(three: tup
     b.git("gc", "--quiet", "--prune=now")
     again = b.syncx("sync", ok=1)
     assert is_held(again, "merge", "30 of 41 files")
+    c.commit({"new of c.txt": "c\n"})
     assert again.event("push", "hub")["result"] == "current"
     assert b.head(HELD) == merged, "nothing comes of looking again"
-    assert is_held(c.syncx("sync", ok=1), "merge", "30 of 40 files")
+    assert is_held(c.syncx("sync", ok=1), "merge", "30 of 41 files")
     b.syncx("sync", "--allow-deletes")
-    assert b.files() == a.files()
-    assert f"{TRAILER}{merged}" in b.git("log", "-1", "--format=%B").out
+    assert b.files() == [*names(40)[30:], "new of b.txt", "new of c.txt"]
+    assert f"{TRAILER}{c.head(HELD)}" in b.git("log", "-1", "--format=%B").out
     assert not b.head(HELD)
     assert failures(b) == []
     c.syncx("sync")
@@ -276,11 +278,38 @@ def test_what_the_user_has_staged_stays_as_it_is(three: tuple[Node, ...]) -> Non
     assert a.show("HEAD:sub/x.txt") == b"changed\n"
     b.syncx("sync")
     assert len(b.files()) == 42
+    (b.path / ".git" / "index").unlink()
+    event = is_held(b.syncx("sync", ok=1), "commit", "42 of 42 files are gone from the index")
+    assert event["advice"].startswith("to have them back: git reset;")
+    b.git("reset", "--quiet")
+    assert b.git("status", "--porcelain").out == ""
     a.syncx("sync", "--allow-deletes")
     assert a.files() == ["k/inside.txt", "sub/x.txt"]
     assert a.git("status", "--porcelain").out == ""
     b.syncx("sync")
     assert b.files() == a.files()
+
+
+def test_a_merge_of_the_users_own_is_not_finished_with_files_that_vanished(net: Network) -> None:
+    a = net.create("a")
+    a.commit(files(40))
+    a.git("switch", "--quiet", "--create", "side")
+    a.git("rm", "--quiet", *names(25))
+    a.commit()
+    a.git("switch", "--quiet", "main")
+    a.commit({"new.txt": "new\n"})
+    a.git("merge", "--quiet", "--no-commit", "side")
+    a.config("syncx.maxDelete", "10")
+    a.syncx("sync")
+    assert len(a.files()) == 16, "what the merge removes is the user's"
+    a.git("reset", "--quiet", "--hard", "HEAD~1")
+    a.git("merge", "--quiet", "--no-commit", "--strategy=ours", "side")
+    vanish(a, *names(40))
+    event = is_held(a.syncx("sync", ok=1), "commit", "40 of 41 files")
+    assert event["advice"].startswith("to have them back: git checkout -- .;")
+    a.git("checkout", "--", ".")
+    a.syncx("sync")
+    assert len(a.files()) == 41
 
 
 def test_retry_does_not_repeat_what_is_held_before_it_is_due(three: tuple[Node, ...]) -> None:
@@ -300,3 +329,37 @@ def test_retry_does_not_repeat_what_is_held_before_it_is_due(three: tuple[Node, 
     b.syncx("pull", ok=1)
     (failure,) = b.syncx("status").events[-1]["failures"]
     assert (failure["phase"], failure["tries"]) == ("merge", 2)
+
+
+def test_an_import_that_is_held_is_not_forgotten(net: Network) -> None:
+    a = net.create("a")
+    a.commit({"a.txt": "a\n"})
+    drive = net.root / "drive"
+    drive.mkdir()
+    for name, content in files(25).items():
+        (drive / name).write_bytes(str(content).encode())
+    a.annex(
+        "initremote", "--quiet", "drive", "type=directory", f"directory={drive}", "encryption=none", "importtree=yes"
+    )
+    a.config("remote.drive.annex-tracking-branch", "main")
+    a.syncx("sync")
+    assert len(a.files()) == 26
+    for path in drive.iterdir():
+        path.unlink()
+    is_held(a.syncx("sync", ok=1), "merge", "25 of 26 files")
+    is_held(a.syncx("sync", ok=1), "merge", "25 of 26 files")
+    a.syncx("sync", "--allow-deletes")
+    assert a.files() == ["a.txt"]
+    assert failures(a) == []
+
+
+def test_who_pushes_what_others_hold_is_told_so(three: tuple[Node, ...]) -> None:
+    a, _, _, _ = three
+    a.git("fetch", "--quiet", "hub")
+    a.git("rm", "--quiet", *names(30))
+    a.commit()
+    shown = " ".join(on_terminal(a, "push").split())
+    assert "here: push: 30 of 40 files were removed." in shown
+    assert "git annex-syncx sync --allow-deletes" in shown
+    a.commit({"new.txt": "new\n"})
+    assert "removed" not in on_terminal(a, "push")

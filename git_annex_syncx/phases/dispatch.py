@@ -33,6 +33,8 @@ THROUGH_SINCE = 20230214  # copy --from --to
 class Order:
     """What is asked of a transfer: below which paths, of all keys, with drops, under which limit (None: as set).
 
+    With `deletes` an import may remove any number of files.
+
     With `drop_here` false nothing is dropped from the own repository.
 
     With `alone` false somebody else pushes the git-annex branch where nothing has moved.
@@ -45,6 +47,7 @@ class Order:
     bwlimit: Timetable | None = None
     alone: bool = True
     outside: bool = True  # the web and its like are used too
+    deletes: bool = False
     unreached: frozenset[str] = frozenset()  # names of remotes that were found not to answer
 
 

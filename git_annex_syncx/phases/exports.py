@@ -18,16 +18,26 @@ AGAIN = "the next run tries again"
 EXPORTS = "export.log"
 
 
-def bring_in(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
-    """Import what changed in import remotes that follow a branch, and merge it."""
+def bring_in(node: Node, remotes: Iterable[Remote], deletes: bool = False) -> Iterator[Outcome]:
+    """Import what changed in import remotes that follow a branch, and merge it, or what an earlier run could not."""
     imported = []
     for remote in _of_kind(node, remotes, "importtree"):
         if remote.pull and remote.tracking_branch:
             outcome = one_remote("import", remote, lambda remote: _import(node, remote))
-            imported += [remote] if outcome.result is Result.DONE else []
+            imported += [remote] if outcome.result is Result.DONE or _is_left(node, remote) else []
             yield outcome
     if imported:
-        yield from merge(node, Merging(tuple(imported), unrelated=True))
+        yield from merge(node, Merging(tuple(imported), unrelated=True, deletes=deletes))
+
+
+def _is_left(node: Node, remote: Remote) -> bool:
+    """Whether the branch in hand lacks what was imported from a remote."""
+    if (head := git.head(node.repo)) is None:
+        return False
+    ours, theirs = (
+        history.value(node.repo, ref) for ref in (f"refs/heads/{head.basis}", remote.tracking(head.basis))
+    )
+    return theirs is not None and not (ours and history.is_ancestor(node.repo, theirs, ours))
 
 
 def send_out(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:

@@ -6,6 +6,7 @@ whose version is nowhere any more: neither at another path, nor locked instead o
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -117,11 +118,19 @@ def vanished(node: Node, local: Changes, merging: bool = False) -> Held | None:
     found = _judged(node, gone, old, tree) if gone else None
     if found is None:
         return None
-    back = "git checkout HEAD -- ." if local.gone_from_index else "git checkout -- ."
+    where, back = _gone_from(node.repo, () if merging else local.gone_from_index)
     return Held(
-        f"{found} are gone from the work tree, and their removal is not committed: {obstacles.shown(found.paths)}",
+        f"{found} are gone from the {where}, and their removal is not committed: {obstacles.shown(found.paths)}",
         f"to have them back: {back}; if they were moved: git annex add .; {ALLOW}",
     )
+
+
+def _gone_from(repo: Repository, unstaged: Iterable[bytes]) -> tuple[str, str]:
+    """Return from where files are gone, and the command that brings them back; `unstaged` are gone from the index."""
+    places = [obstacles.full_path(repo, path) for path in unstaged]
+    if any(os.path.islink(place) or os.path.isfile(place) for place in places):
+        return "index", "git reset"
+    return "work tree", "git checkout HEAD -- ." if places else "git checkout -- ."
 
 
 def said(message: str, head: str) -> str:

@@ -82,7 +82,7 @@ def sync(node: Node, remotes: Iterable[Remote], wish: Wish, order: Order | None 
         (pushed.add if outcome.result in ARRIVED else pushed.discard)(outcome.remote)
         yield outcome
     if wants_content(node, wish):
-        content = replace(order or Order(), drop_here=wish.pull, unreached=frozenset(unreached))
+        content = replace(order or Order(), drop_here=wish.pull, deletes=wish.deletes, unreached=frozenset(unreached))
         yield from transfer(node, reached, content)
     yield from planning.tell_links(node)  # git-annex has asked new remotes who they are, speeds were measured
     if wants_content(node, wish) or any(not remote.uuid for remote in reached):

@@ -67,7 +67,7 @@ def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) 
             merge_annex_branches(node, _git_only(run.remotes))
             changes += (migrated := list(upkeep.follow_migrations(node)))
             yield from migrated
-            yield from exports.bring_in(node, _free(run))
+            yield from exports.bring_in(node, _free(run), run.order.deletes)
             yield from _rounds(run)
             yield from _results(run, begun)
             for outcome in exports.send_out(node, _free(run)):
