@@ -125,13 +125,30 @@ def test_a_ref_with_a_name_to_be_taken_for_another(node: Node, forged: str) -> N
     assert history.value(repo, "refs/heads/x") == made
 
 
-def test_what_was_ours_is_in_the_reflog(node: Node) -> None:
-    first, second = node.commit(), node.commit()
+def test_what_was_taken_back_is_in_the_reflog(node: Node) -> None:
+    first, gone, side = node.commit(), node.commit(), node.commit()
+    pushed = node.git("commit-tree", "-p", side, "-m", "pushed", EMPTY).out.strip()
+    node.git("update-ref", "-m", "push", "refs/heads/main", pushed)
     node.git("reset", "--quiet", "--hard", first)
+    amended = node.commit(message="amended")
+    on_top = node.git("commit-tree", "-p", pushed, "-m", "others went on", EMPTY).out.strip()
+    forced = node.git("commit-tree", "-p", first, "-m", "forced", EMPTY).out.strip()
     repo = open_repository(node.path)
-    assert history.was_ours(repo, "main", second)
-    assert not history.was_ours(repo, "main", "1" * 40)
-    assert not history.was_ours(repo, "none", second)
+
+    def taken_back(theirs: str) -> list[str]:
+        return history.abandoned(repo, "main", node.head("main"), theirs)
+
+    assert [taken_back(theirs) for theirs in (gone, side, on_top)] == [[gone], [side], [side]]
+    assert taken_back(forced) == [], "it was never ours"
+    node.git("reset", "--quiet", "--hard", amended)
+    log = node.path / ".git/logs/refs/heads/main"
+    log.rename(node.path / "log")
+    assert taken_back(gone) == []
+    (node.path / "log").rename(log)
+    node.git("update-ref", "-m", "push", "refs/heads/main", forced)
+    assert taken_back(amended) == [], "somebody else has pushed it away"
+    assert taken_back(gone) == [gone]
+    assert history.abandoned(repo, "none", forced, gone) == []
 
 
 # The git that stays

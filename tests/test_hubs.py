@@ -194,29 +194,6 @@ def test_a_remote_that_is_not_pulled_from_has_commits_of_its_own(net: Network, b
     assert laptop.read("d.txt") == b"d"
 
 
-@pytest.mark.parametrize("merged", [False, True])
-def test_what_is_said_after_an_amend_helps_with_a_work_tree(pair: tuple[Node, Node], merged: bool) -> None:
-    laptop, desktop = pair
-    base = laptop.head()
-    laptop.commit({"b.txt": "secret\n"})
-    laptop.syncx("push")
-    if merged:
-        desktop.syncx("merge")
-    laptop.write("b.txt", "fine\n")
-    laptop.git("commit", "--quiet", "--all", "--amend", "--message", "amended")
-    advice = laptop.syncx("sync", "--no-content", ok=1).event("merge", "desktop")["advice"]
-    there, then, here = advice.rpartition("too: ")[2].rpartition(" in desktop, then here ")
-    assert bool(then) == merged
-    if merged:
-        assert there == f"git reset --keep {base[:10]}"
-        desktop.run(*shlex.split(there))
-    laptop.run(*shlex.split(here))
-    laptop.syncx("sync", "--no-content")
-    desktop.syncx("sync", "--no-content")
-    assert desktop.head() == laptop.head()
-    assert desktop.read("b.txt") == b"fine\n"
-
-
 def test_a_remote_of_another_history_takes_part_in_nothing(net: Network) -> None:
     photos, movies = net.create("photos"), net.create("movies")
     photos.commit_annexed({"photo.bin": BIG})

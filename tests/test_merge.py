@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import pytest
@@ -371,64 +370,7 @@ def test_sha256_repository(net: Network) -> None:
     assert hub.head("main") == laptop.head()
 
 
-# What the user took back
-
-
-def test_amended_commit_is_not_brought_back(net: Network, pair: tuple[Node, Node]) -> None:
-    laptop, _ = pair
-    hub = net.clone(laptop, "hub", bare=True)
-    net.connect((laptop, hub))
-    first = laptop.commit({"b.txt": "secret\n"})
-    laptop.syncx("push", "hub")
-    laptop.write("b.txt", "fine\n")
-    laptop.git("commit", "--quiet", "--all", "--amend", "--message", "amended")
-    ours = laptop.head()
-    said = laptop.syncx("sync", "--no-content", "hub", ok=1).event("merge", "hub")
-    assert laptop.head() == ours
-    assert hub.head("main") == first
-    assert f"git merge {first[:10]}" in said["advice"]
-    way_out = said["advice"].rpartition(": ")[2]
-    assert way_out.startswith(f"git push --force-with-lease=main:{first} ")
-    laptop.run(*shlex.split(way_out))
-    laptop.syncx("sync", "--no-content", "hub")
-    assert laptop.head() == hub.head("main") == ours
-
-
-def test_advice_is_safe_to_paste(net: Network, pair: tuple[Node, Node]) -> None:
-    laptop, _ = pair
-    evil = "a;touch${IFS}pwned;$(touch${IFS}pwned)`touch${IFS}pwned`"
-    laptop.git("switch", "--quiet", "--create", evil)
-    hub = net.clone(laptop, "hub", bare=True)
-    laptop.git("remote", "add", "hub", str(hub.path))
-    laptop.commit({"b.txt": "secret\n"})
-    laptop.syncx("push", "hub")
-    laptop.git("commit", "--quiet", "--amend", "--message", "amended")
-    ours = laptop.head()
-    way_out = laptop.syncx("pull", "hub", ok=1).event("merge", "hub")["advice"].rpartition("too: ")[2]
-    laptop.run("sh", "-c", way_out)
-    assert hub.head(f"refs/heads/{evil}") == ours
-    assert not (laptop.path / "pwned").exists()
-    trunk = net.create("trunk", bare=True)
-    trunk.git("symbolic-ref", "HEAD", "refs/heads/trunk")
-    laptop.git("push", "--quiet", str(trunk.path), evil)
-    trunk.run("sh", "-c", trunk.syncx("merge").event("merge")["reason"].rpartition(": ")[2])
-    assert trunk.head() == ours
-    assert not (trunk.path / "pwned").exists()
-
-
-def test_advice_overwrites_nothing_newer(net: Network, pair: tuple[Node, Node]) -> None:
-    laptop, desktop = pair
-    hub = net.clone(laptop, "hub", bare=True)
-    net.connect((laptop, hub), (desktop, hub))
-    laptop.commit({"b.txt": "secret\n"})
-    laptop.syncx("push", "hub")
-    laptop.git("commit", "--quiet", "--amend", "--message", "amended")
-    way_out = laptop.syncx("pull", "hub", ok=1).event("merge", "hub")["advice"].rpartition("too: ")[2]
-    desktop.git("pull", "--quiet", "hub", "main")
-    newer = desktop.commit({"c.txt": "newer\n"})
-    desktop.syncx("push", "hub")
-    assert laptop.run("sh", "-c", way_out, ok=None).code != 0
-    assert hub.head("main") == newer
+# Odd branches, settings and states
 
 
 @pytest.mark.parametrize("branch", ["git-annex", "synced/main"])

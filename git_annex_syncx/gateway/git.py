@@ -244,11 +244,14 @@ def _named_by_head(repo: Repository) -> str:
 
 
 def basis_of(branch: str) -> str:
-    """The branch that an adjusted or view branch stands on: `adjusted/main(unlocked)` -> `main`."""
-    for prefix in ("adjusted/", "views/"):
-        if branch.startswith(prefix) and branch.endswith(")") and "(" in branch:
-            return basis_of(branch.removeprefix(prefix)[: branch.removeprefix(prefix).index("(")])
-    return branch
+    """The branch that an adjusted or view branch stands on: `adjusted/views/main(year=_)(unlocked)` -> `main`."""
+    if branch.startswith("adjusted/") and branch.endswith(")"):
+        above, how, _ = branch.removeprefix("adjusted/").rpartition("(")
+    elif branch.startswith("views/") and branch.endswith(")"):
+        above, how, _ = branch.removeprefix("views/").partition("(")
+    else:
+        return branch
+    return basis_of(above) if how else branch
 
 
 def update_ref(repo: Repository, ref: str, new: str, old: str, why: str) -> None:

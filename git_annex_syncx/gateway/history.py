@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from git_annex_syncx.gateway import reader
 from git_annex_syncx.gateway.git import MERGE_EMAIL, Repository, git, refs, text
@@ -19,6 +20,8 @@ MISTAKEN = ("refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs
 
 # As git does without the user's configuration: grep.patternType, log.showSignature, i18n.logOutputEncoding.
 LOG = ("log", "--basic-regexp", "--no-show-signature", "--encoding=UTF-8")
+
+PUSHED = "push"  # as git notes in a reflog what others have pushed
 
 _asking = threading.Lock()
 
@@ -166,15 +169,42 @@ def adjusted_from(repo: Repository, adjusted: str) -> tuple[str, str]:
     return commit, parents.partition(" ")[0]
 
 
-def was_ours(repo: Repository, branch: str, commit: str) -> bool:
-    """Whether the branch's own reflog holds the commit."""
+def abandoned(repo: Repository, branch: str, ours: str, theirs: str) -> list[str]:
+    """Return the commits that the branch held, that `ours`, its tip, does not contain, and that `theirs` would bring.
+
+    In order of their ids; of those that contain each other the newest. What a push brought, or a forced push took
+    away, is somebody else's doing.
+    """
+    moves = list(_moves(repo, branch))
+    held = {new for _, new, why in moves if why != PUSHED}
+    brought = {theirs} & held or held.intersection(text(repo, "rev-list", theirs, f"^{ours}").split())
+    return [one for one in independent(repo, brought) if not _was_pushed_away(repo, moves, one)]
+
+
+def _was_pushed_away(repo: Repository, moves: Iterable[tuple[str, str, str]], commit: str) -> bool:
+    """Whether the move by which a branch lost a commit was a push."""
+    for old, new, why in reversed(list(moves)):
+        if new == commit:
+            return False
+        if why == PUSHED and contained_in_any(repo, commit, [old]) and not is_ancestor(repo, commit, new):
+            return True
+    return False
+
+
+def _moves(repo: Repository, branch: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the moves of a branch that its reflog holds, oldest first: from where (empty: unborn), to where, why."""
     try:
-        rows = (repo.common / "logs" / "refs" / "heads" / branch).read_bytes().split(b"\n")
-        return any(commit.encode() in row.split(b" ", 2)[1:2] for row in rows)
-    except OSError:
-        pass  # refs are not kept in files, or there is none
-    log = git(repo, *LOG, "--walk-reflogs", "--format=%H", f"refs/heads/{branch}", "--", ok=(0, 128)).out
-    return commit.encode() in log.split()
+        rows = (repo.common / "logs" / "refs" / "heads" / branch).read_bytes().split(b"\n")[:-1]
+    except OSError:  # refs are not kept in files, or there is none
+        words = (*LOG, "--walk-reflogs", "--format=%H %gs", f"refs/heads/{branch}", "--")
+        listed = os.fsdecode(git(repo, *words, ok=(0, 128)).out).splitlines()
+        news = [line.partition(" ")[::2] for line in reversed(listed)]
+        yield from ((old, new, why) for (old, _), (new, why) in zip([("", ""), *news], news, strict=False))
+        return
+    for row in rows:
+        where, _, why = os.fsdecode(row).partition("\t")
+        old, new, *_ = where.split(" ")
+        yield old.strip("0") and old, new, why
 
 
 def before_pushes(repo: Repository) -> str | None:

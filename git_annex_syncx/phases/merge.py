@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,15 +11,14 @@ from dataclasses import dataclass, replace
 from git_annex_syncx.conflicts.join import Joined, join_heads, unrelated_error
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
 from git_annex_syncx.gateway import annex, git, history, objects, obstacles, worktree
-from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Head, Outcome, Remote, Result
-from git_annex_syncx.phases import guard, move, other_branches, remote_facts, settle
+from git_annex_syncx.phases import guard, move, other_branches, settle
 from git_annex_syncx.phases.move import behind_adjusted, position
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure, own_failure
+from git_annex_syncx.phases.taken_back import HERE, refusal, taken_back
 
-HERE = "."  # the own repository, as git names it as a remote
 LOOKS = 5  # how often the branch may move under us before we call it busy
 
 
@@ -92,32 +90,11 @@ def merge_annex_branches(node: Node, remotes: Iterable[Remote], known: Mapping[s
     return lags
 
 
-def amended(repo: Repository, head: Head, ours: str | None, theirs: str) -> bool:
-    """Whether the branch held `theirs` once and the user has taken it back since."""
-    if ours is None or history.is_ancestor(repo, theirs, ours):
-        return False
-    return history.was_ours(repo, head.basis, theirs)
-
-
-def amended_error(node: Node, head: Head, ours: str, theirs: str, where: str, held: Collection[str] = ()) -> Refused:
-    """What to say of a head that the user has amended or rewound; `held` are the branches there that hold it.
-
-    Where a work tree has the branch open, no push moves it: it must go back there, before the push, or what a hook
-    there merges brings all back.
-    """
-    holder = f"synced/{head.basis} here" if where == HERE else where
-    branches = sorted(held) or [head.basis, f"synced/{head.basis}"]
-    before = ""
-    if head.basis in branches and where != HERE and remote_facts.checked_out(node, where) == head.basis:
-        base = objects.merge_bases(node.repo, ours, theirs)
-        before = f"git reset --keep {base[0][:10]} in {where}, then here " if base else ""
-        branches = [f"synced/{head.basis}"]
-    words = [f"--force-with-lease={branch}:{theirs}" for branch in branches]
-    words += [where, *(f"{head.basis}:{branch}" for branch in branches)]
-    return Refused(
-        f"{holder} still has {theirs[:10]}, which you amended or rewound here",
-        f"to have it back: git merge {theirs[:10]}; to drop it there too: {before}git push {shlex.join(words)}",
-    )
+def would_bring_back(node: Node, head: Head, known: Mapping[str, str], merging: Merging) -> list[str]:
+    """Return all commits that the user has taken back and that a merge of any head would bring back; of all refs."""
+    ours = known.get(f"refs/heads/{head.basis}")
+    heads = set(_heads(known, head, merging).values())
+    return [commit for theirs in heads for commit in taken_back(node.repo, head, ours, theirs)]
 
 
 def propagate(node: Node, head: Head) -> None:
@@ -274,24 +251,19 @@ def _heads(known: Mapping[str, str], head: Head, merging: Merging) -> dict[str, 
 
 
 def _set_aside(node: Node, head: Head, ours: str | None, heads: Mapping[str, str], merging: Merging) -> Aside:
-    """The heads that the user has amended away, and those of unrelated histories."""
+    """The heads that bring back what the user has taken back, and those of unrelated histories."""
     found: Aside = {}
-    # What was pushed straight into the basis, and what it is made from, is in its reflog: nobody has taken it back.
+    # What a push has left to be merged, or the user wants back.
     received = {commit for ref, commit in heads.items() if ref.startswith(move.received(head))}
+    gone = {theirs: taken_back(node.repo, head, ours, theirs, received) for theirs in set(heads.values())}
+    everywhere = {one for commits in gone.values() for one in commits}
     for ref, commit in heads.items():
         name = _remote_of(ref, merging.remotes)
-        if not history.contained_in_any(node.repo, commit, received) and amended(node.repo, head, ours, commit):
-            same = (other for other, value in heads.items() if value == commit)
-            held = [_branch_of(other, name) for other in same if _remote_of(other, merging.remotes) == name]
-            found[commit, name] = amended_error(node, head, ours or "", commit, name, held)
+        if gone[commit]:
+            found[commit, name] = refusal(node.repo, head, ours or "", gone[commit], everywhere, name)
         elif ours and not merging.unrelated and not objects.related(node.repo, ours, commit):
             found[commit, name] = unrelated_error(ours, commit, name)
     return found
-
-
-def _branch_of(ref: str, remote: str) -> str:
-    """The branch that a ref of ours stands for at a remote."""
-    return ref.removeprefix("refs/heads/" if remote == HERE else f"refs/remotes/{remote}/")
 
 
 def _remote_of(ref: str, remotes: Iterable[Remote]) -> str:

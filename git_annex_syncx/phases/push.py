@@ -15,6 +15,7 @@ from git_annex_syncx.phases import guard, membership, merge, push_refs, push_sub
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote, own_failure
 from git_annex_syncx.phases.push_refs import Sides
+from git_annex_syncx.phases.taken_back import refusal, taken_back
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
 BROKEN = "look at its disk, or at the store behind it: git ls-remote shows what it has"
@@ -248,8 +249,9 @@ def _require_contained(node: Node, pushing: Pushing, sides: Sides, remote: Remot
     if not sides.branch or history.contained_in_any(node.repo, sides.branch, sides.theirs):
         return
     for theirs in filter(None, sides.theirs):
-        if merge.amended(node.repo, pushing.head, sides.branch, theirs):
-            raise merge.amended_error(node, pushing.head, sides.branch, theirs, remote.name)
+        if gone := taken_back(node.repo, pushing.head, sides.branch, theirs):
+            everywhere = merge.would_bring_back(node, pushing.head, git.refs(node.repo), pushing.merging)
+            raise refusal(node.repo, pushing.head, sides.branch, gone, {*gone, *everywhere}, remote.name)
         if not history.is_ancestor(node.repo, theirs, sides.branch):
             raise LostRace(f"{remote.name} has commits that are not here")
 

@@ -1,0 +1,59 @@
+"""What the user took back by amending or rewinding, while others still have it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterable
+
+from git_annex_syncx.errors import Refused
+from git_annex_syncx.gateway import history
+from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.model import Head
+
+HERE = "."  # the own repository, as git names it as a remote
+
+
+def taken_back(
+    repo: Repository, head: Head, ours: str | None, theirs: str, wanted: Collection[str] = ()
+) -> list[str]:
+    """Return the commits of the user's that they have taken back and that a merge of `theirs` would bring back.
+
+    Others may have gone on from them: `theirs` then only contains one. What `wanted` contain is to come back.
+    """
+    if ours is None or history.is_ancestor(repo, theirs, ours):
+        return []
+    gone = history.abandoned(repo, head.basis, ours, theirs)
+    return [commit for commit in gone if not history.contained_in_any(repo, commit, wanted)]
+
+
+def refusal(
+    repo: Repository, head: Head, ours: str, gone: Iterable[str], everywhere: Collection[str], where: str
+) -> Refused:
+    """Return what to say of a head that would bring back `gone`; `everywhere` is what any head would bring back.
+
+    A merge that takes nothing from its other side reaches every remote by an ordinary push, whoever has it checked
+    out and whoever has gone on from there. One command then does for all remotes.
+    """
+    holder = f"synced/{head.basis} here" if where == HERE else where
+    told = ", ".join(commit[:10] for commit in gone)
+    back, out = _commands(repo, head, ours, history.independent(repo, everywhere))
+    return Refused(
+        f"{holder} still has {told}, which you amended or rewound here",
+        f"to have it back: {back}; to leave it out everywhere: {out}",
+    )
+
+
+def _commands(repo: Repository, head: Head, ours: str, gone: list[str]) -> tuple[str, str]:
+    """Return the command after which the next run merges the commits, and the one that merges nothing of them.
+
+    `git merge` for the first would leave the user alone with the conflicts.
+    """
+    short = [commit[:10] for commit in gone]
+    refs = [f"refs/syncx/received/{head.basis}/{one}" for one in short]
+    back = " && ".join(shlex.join(["git", "update-ref", *words]) for words in zip(refs, short, strict=True))
+    if head.checked_out and repo.top:
+        return back, shlex.join(["git", "merge", "--no-edit", "--strategy=ours", *short])
+    # A bare repository and the basis of an adjusted branch have no work tree for `git merge`.
+    tip, parents = ours[:10], " ".join(f"-p {one}" for one in short)
+    made = f'"$(git commit-tree -p {tip} {parents} -m "Leave out {" ".join(short)}" "{tip}^{{tree}}")"'
+    return back, f"git update-ref {shlex.quote(f'refs/heads/{head.basis}')} {made} {tip}"
