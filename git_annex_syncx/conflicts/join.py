@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.conflicts.by_path import merge_by_path
@@ -26,7 +26,7 @@ from git_annex_syncx.errors import LostVersion, Refused
 from git_annex_syncx.gateway import objects
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.history import independent
-from git_annex_syncx.model import SYMLINK, Entry
+from git_annex_syncx.model import GITLINK, SYMLINK, Entry
 
 log = logging.getLogger(__name__)
 
@@ -103,13 +103,14 @@ class _Merge:
     def verified(self, merged: objects.TreeMerge, one: str, two: str) -> tuple[str, tuple[Resolution, ...], bool]:
         """Return the tree of the merge, what was resolved, and whether git's own merge had to be mended."""
         stages = by_name(merged.stages, one, two)
-        by_path: set[bytes] = set()
+        by_path = submodules = self._submodules()
         result = self._result(merged, stages, by_path)
         while (verdict := self._verify(result)).paths - by_path:
-            by_path |= verdict.paths
-            log.info("a merge by renames would lose or spoil %s; merging path by path", _shown(sorted(by_path)))
+            by_path = by_path | verdict.paths
+            lost = sorted(by_path - submodules)
+            log.info("a merge by renames would lose or spoil %s; merging path by path", _shown(lost))
             result = self._result(merged, stages, by_path)
-        mended = bool(by_path or verdict.missing)
+        mended = bool(by_path - submodules or verdict.missing)
         if verdict.missing:
             added, told = put_back(verdict.missing, self.trees.entries(result.tree), self.trees)
             log.info("put back: %s", _shown(sorted(added)))
@@ -120,11 +121,22 @@ class _Merge:
             raise LostVersion(f"merging {one[:10]} and {two[:10]} would lose a version of {_shown(sorted(lost))}")
         return result.tree, result.resolutions, mended
 
+    def _submodules(self) -> frozenset[bytes]:
+        """Paths at which a submodule came, went or changed: git follows its renames, and puts others in its place."""
+        diffs = [self.versions.between, *self.versions.since_bases]
+        diffs += [self.trees.diff(base, self.two) for base in self.bases]
+        return frozenset(
+            path
+            for diff in diffs
+            for path, pair in diff.items()
+            if any(entry and entry.mode == GITLINK for entry in pair)
+        )
+
     def _verify(self, result: _Result) -> Verdict:
         return verify(self.trees, self.bases, self.sides, result.tree, self._apart)
 
     def _result(
-        self, merged: objects.TreeMerge, stages: Mapping[bytes, Mapping[int, Entry]], by_path: set[bytes]
+        self, merged: objects.TreeMerge, stages: Mapping[bytes, Mapping[int, Entry]], by_path: Set[bytes]
     ) -> _Result:
         """Git's merge, but for some paths, with all conflicts resolved."""
         alone = merge_by_path({path: self.versions.sides(path) for path in by_path}, self.versions.since_bases)
