@@ -503,6 +503,28 @@ def test_a_change_of_an_annexed_file_follows_to_another_depth(repo, unlocked):
     assert not found.resolutions
 
 
+def test_a_change_is_not_carried_to_a_variant(repo):
+    """The name of a variant tells its version; the user's new version stays at the user's name."""
+    base, merged = {b"f": R[0]}, {b"f.variant-1111": R[0], b"f.variant-2222": R[1]}
+    result, _ = three(repo, base, merged, {b"f": R[2]})
+    assert result == merged | {b"f": R[2]}
+    deep = {b"d/%s" % path: link(b"d/f", b"SHA256E-s%d--%064d.tar" % (n, n)) for n, path in enumerate(merged)}
+    result, _ = three(repo, base, deep, {b"f": R[2]})
+    assert result == deep | {b"f": R[2]}
+
+
+def test_what_one_side_only_unlocked_is_what_the_other_made_of_it(repo):
+    locked, unlocked, changed = link(b"f", KEYS[0]), pointer(KEYS[0], EXECUTABLE), link(b"f", KEYS[2])
+    assert three(repo, {b"f": locked}, {b"f": unlocked}, {b"f": changed})[0] == {b"f": pointer(KEYS[2], EXECUTABLE)}
+    assert three(repo, {b"f": unlocked}, {b"f": locked}, {b"f": pointer(KEYS[2])})[0] == {b"f": pointer(KEYS[2])}
+
+
+def test_a_plain_link_that_was_moved_leads_where_its_owner_wrote(repo):
+    old, new = Entry(0o120000, STORE.add(b"to/1")), Entry(0o120000, STORE.add(b"to/2"))
+    result, _ = three(repo, {b"latest": old}, {b"docs/latest": old}, {b"latest": new})
+    assert result == {b"docs/latest": new}
+
+
 @pytest.mark.parametrize("who", [0, 1, 2])
 @pytest.mark.parametrize("attribute", ["syncx=variants", "filter=lfs", "-merge"])
 def test_an_attribute_counts_where_either_side_has_it(repo, attribute, who):

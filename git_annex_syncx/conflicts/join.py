@@ -16,6 +16,7 @@ from git_annex_syncx.conflicts.by_path import merge_by_path
 from git_annex_syncx.conflicts.lines import Lines, lines_of_path
 from git_annex_syncx.conflicts.message import message
 from git_annex_syncx.conflicts.moved_keys import Followed, followed
+from git_annex_syncx.conflicts.names import family, is_variant
 from git_annex_syncx.conflicts.put_back import put_back
 from git_annex_syncx.conflicts.resolve import Resolution, moved_entry, resolve
 from git_annex_syncx.conflicts.stages import Versions, by_name
@@ -103,14 +104,14 @@ class _Merge:
     def verified(self, merged: objects.TreeMerge, one: str, two: str) -> tuple[str, tuple[Resolution, ...], bool]:
         """Return the tree of the merge, what was resolved, and whether git's own merge had to be mended."""
         stages = by_name(merged.stages, one, two)
-        by_path = submodules = self._submodules()
+        by_path = at_first = self._without_renames()
         result = self._result(merged, stages, by_path)
         while (verdict := self._verify(result)).paths - by_path:
             by_path = by_path | verdict.paths
-            lost = sorted(by_path - submodules)
+            lost = sorted(by_path - at_first)
             log.info("a merge by renames would lose or spoil %s; merging path by path", _shown(lost))
             result = self._result(merged, stages, by_path)
-        mended = bool(by_path - submodules or verdict.missing)
+        mended = bool(by_path - at_first or verdict.missing)
         if verdict.missing:
             added, told = put_back(verdict.missing, self.trees.entries(result.tree), self.trees)
             log.info("put back: %s", _shown(sorted(added)))
@@ -121,16 +122,16 @@ class _Merge:
             raise LostVersion(f"merging {one[:10]} and {two[:10]} would lose a version of {_shown(sorted(lost))}")
         return result.tree, result.resolutions, mended
 
-    def _submodules(self) -> frozenset[bytes]:
-        """Paths at which a submodule came, went or changed: git follows its renames, and puts others in its place."""
-        diffs = [self.versions.between, *self.versions.since_bases]
-        diffs += [self.trees.diff(base, self.two) for base in self.bases]
-        return frozenset(
-            path
-            for diff in diffs
-            for path, pair in diff.items()
-            if any(entry and entry.mode == GITLINK for entry in pair)
-        )
+    def _without_renames(self) -> frozenset[bytes]:
+        """Paths that git would carry elsewhere, or put others in their place, where neither may be.
+
+        A submodule's path stands in .gitmodules, and the name of a variant tells its version.
+        """
+        diffs = [*self.versions.since_bases, *(self.trees.diff(base, self.two) for base in self.bases)]
+        pairs = [(path, pair) for diff in diffs for path, pair in diff.items()]
+        submodules = {path for path, pair in pairs if any(entry and entry.mode == GITLINK for entry in pair)}
+        variants = {family(path) for path, (old, _) in pairs if old is None and is_variant(path)}
+        return frozenset(submodules | {path for path, _ in pairs if variants and family(path) in variants})
 
     def _verify(self, result: _Result) -> Verdict:
         return verify(self.trees, self.bases, self.sides, result.tree, self._apart)

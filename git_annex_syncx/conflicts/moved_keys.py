@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.by_path import Diff
+from git_annex_syncx.conflicts.names import is_variant
 from git_annex_syncx.conflicts.verify import Trees
 from git_annex_syncx.conflicts.version import is_blob
 from git_annex_syncx.model import Entry
@@ -40,7 +41,7 @@ def _followed(trees: Trees, mover: Diff, other: Diff) -> list[Followed]:
         Followed(path, to[key][0], entry)
         for path, entry in sorted(changed.items())
         if (key := keys[gone[path].oid]) and keys[entry.oid] and len(from_[key]) == len(to.get(key, ())) == 1
-        if to[key][0] not in other
+        if to[key][0] not in other and not is_variant(to[key][0])
     ]
 
 

@@ -10,7 +10,7 @@ from git_annex_syncx.conflicts.by_path import Conflict
 from git_annex_syncx.conflicts.lines import Lines
 from git_annex_syncx.conflicts.names import directory_variant, moved_link, variant_names
 from git_annex_syncx.conflicts.union import unite
-from git_annex_syncx.conflicts.version import Kind, Version, is_blob, is_file, version_of
+from git_annex_syncx.conflicts.version import Kind, Version, is_blob, is_file, key_in, pointer_to, version_of
 from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
 
 
@@ -96,7 +96,10 @@ def _settle_pair(conflict: Conflict, later: Version, earlier: Version, contents:
     if kinds == (Kind.SUBMODULE, Kind.SUBMODULE):
         return _Settled("submodule", one.entry)
     if one.key and two.key:
-        return _settle_annexed(one, two)
+        base = version_of(conflict.base, contents) if conflict.base else None
+        return (
+            _settle_annexed(one, two) or _settle_changed(one, two, base) or _Settled("annexed", variants=(one, two))
+        )
     kind = "/".join(dict.fromkeys(kinds))
     if Kind.SUBMODULE in kinds:  # .gitmodules names the path
         submodule, other = (one, two) if one.kind is Kind.SUBMODULE else (two, one)
@@ -119,10 +122,20 @@ def _merged(conflict: Conflict, one: Version, two: Version, contents: Mapping[st
     return united.content if united.clean or conflict.lines is Lines.UNION else None
 
 
-def _settle_annexed(one: Version, two: Version) -> _Settled:
+def _settle_changed(one: Version, two: Version, base: Version | None) -> _Settled | None:
+    """Where one side has changed the key and the other nothing but locked or unlocked it: the new key alone."""
+    if not base or base.key not in (one.key, two.key):
+        return None
+    changed, other = (one, two) if two.key == base.key else (two, one)
+    if other.kind is Kind.UNLOCKED is not base.kind:
+        return _Settled("clean", text=pointer_to(changed.key), mode=other.entry.mode)
+    return _Settled("clean", changed.entry)
+
+
+def _settle_annexed(one: Version, two: Version) -> _Settled | None:
     """Same key: one file, as git-annex decides: unlocked where one side has it unlocked."""
     if one.key != two.key:
-        return _Settled("annexed", variants=(one, two))
+        return None
     unlocked = [version.entry for version in (one, two) if version.kind is Kind.UNLOCKED]
     if not unlocked:
         return _Settled("locked/unlocked", one.entry)
@@ -212,7 +225,7 @@ class _Placing:
             if name in self.directories:
                 continue
             if name not in self.files:
-                self._put(name, self._moved(version, path, name))
+                self._put(name, moved_entry(version.entry, path, name, self.store))
                 return name
             if self._version(self.files[name]).identity == version.identity:
                 return name
@@ -221,16 +234,13 @@ class _Placing:
     def _version(self, entry: Entry) -> Version:
         return version_of(entry, self.store.read({entry.oid}) if is_blob(entry) else {})
 
-    def _moved(self, version: Version, old: bytes, new: bytes) -> Entry:
-        return moved_entry(version.entry, old, new, self.store) if version.kind is Kind.LOCKED else version.entry
-
 
 def moved_entry(entry: Entry, old: bytes, new: bytes, store: Store) -> Entry:
-    """An entry as it must be at another path: a relative symlink leads where it led."""
+    """Return an entry as it must be at another path: the link of an annexed file leads where it led."""
     if entry.mode != SYMLINK:
         return entry
     target = store.read({entry.oid})[entry.oid]
-    moved = moved_link(target, old, new)
+    moved = moved_link(target, old, new) if key_in(target) else target
     return entry if moved == target else Entry(SYMLINK, store.write([moved])[0])
 
 

@@ -36,26 +36,28 @@ class RepositoryTrees:
     def entries(self, tree: str) -> Mapping[bytes, Entry]:
         """All paths of a tree."""
         if tree not in self._entries:
-            known, changes = self._unwritten.get(tree, (tree, {}))
-            if known == tree:
-                self._entries[tree] = objects.entries(self.repo, tree)
-            else:
-                changed = {**self.entries(known), **changes}
-                self._entries[tree] = {path: entry for path, entry in changed.items() if entry}
+            known = self._changed_entries(tree)
+            self._entries[tree] = objects.entries(self.repo, tree) if known is None else known
         return self._entries[tree]
 
-    def entry(self, tree: str, path: bytes, near: str) -> Entry | None:
-        """One path of a tree, read from its difference to another tree where that tells it."""
-        between = self.diff(tree, near)
-        return between[path][0] if path in between else self.entries(tree).get(path)
+    def _changed_entries(self, tree: str) -> Mapping[bytes, Entry] | None:
+        """All paths of a tree whose difference to one that is known is known too: much cheaper than to read it."""
+        if tree in self._unwritten:
+            known, changes = self._unwritten[tree]
+            return _with(self.entries(known), changes)
+        for (old, new), diff in self._diffs.items():
+            if new == tree and old in self._entries:
+                return _with(self._entries[old], {path: after for path, (_, after) in diff.items()})
+        return None
 
     def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
         """Contents of blobs."""
         wanted = set(oids)
-        found = objects.read_blobs(self.repo, wanted - self._blobs.keys())
-        found |= {oid: self._blobs[oid] for oid in wanted - found.keys()}
-        self._blobs |= {oid: content for oid, content in found.items() if len(content) <= CACHED}
-        return found
+        if unknown := wanted - self._blobs.keys():
+            found = objects.read_blobs(self.repo, unknown)
+            self._blobs |= {oid: content for oid, content in found.items() if len(content) <= CACHED}
+            return found | {oid: self._blobs[oid] for oid in wanted - unknown}
+        return {oid: self._blobs[oid] for oid in wanted}
 
     def keys(self, oids: Iterable[str]) -> Mapping[str, bytes]:
         """The keys that blobs name, empty for those that name none."""
@@ -104,3 +106,7 @@ class RepositoryTrees:
             if before == entry:
                 del found[path]
         return found
+
+
+def _with(entries: Mapping[bytes, Entry], changes: Mapping[bytes, Entry | None]) -> dict[bytes, Entry]:
+    return {path: entry for path, entry in {**entries, **changes}.items() if entry}

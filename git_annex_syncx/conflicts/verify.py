@@ -242,7 +242,11 @@ class _Verification:
         diffs = [diff for side in self.sides for diff in side.since]
         known = {entry.oid for diff in diffs for pair in diff.values() for entry in pair if entry}
         known |= {old.oid for side in self.sides for old in side.replaced.values()}
-        merged = {path: entry for path, entry in both.items() if entry.oid not in known}
+        fresh = {path: entry for path, entry in both.items() if entry.oid not in known}
+        keys = self.trees.keys({entry.oid for entry in fresh.values()}) if fresh else {}
+        merged = {
+            path: entry for path, entry in fresh.items() if not keys[entry.oid]
+        }  # a key is a version of its own
         if not merged:
             return set()
         at = {path: [entry for entry in (one[path][0], two[path][0], new) if entry] for path, new in merged.items()}

@@ -75,6 +75,11 @@ def key_in(blob: bytes) -> bytes:
     return b"" if OBJECTS in blob.partition(b"\n")[2] else named_in(blob)
 
 
+def pointer_to(key: bytes) -> bytes:
+    """The pointer of an unlocked file."""
+    return OBJECTS + key + b"\n"
+
+
 def is_text(content: bytes) -> bool:
     """Whether lines of it can be merged: no control bytes, nothing encrypted or signed."""
     return len(content.translate(None, CONTROLS)) == len(content) and not content.startswith(SEALED)
