@@ -6,6 +6,7 @@ import logging
 import sys
 import time
 
+from git_annex_syncx import view_resolved
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.view import clean, talk_line
 
@@ -29,6 +30,8 @@ def show(event: Event) -> None:
             return
         where = f" {event.remote}" if event.remote else ""
         line(": ".join(filter(None, [f"{event.event}{where}", event.result.value, event.reason, event.advice])))
+        for resolved in view_resolved.told(event):
+            line(resolved)
     elif event.state == "failed":
         line(f"{event.operation} {event.remote}: {event.file}: failed: {event.reason}")
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from git_annex_syncx import view_resolved
 from git_annex_syncx.model import Outcome, Progress, Result
 from git_annex_syncx.phases.record import Tally
 from git_annex_syncx.view import Grid, clean, console_on, json_line, say
@@ -114,6 +115,8 @@ class PlainView(View):
         told = f"{outcome.event}{where}: {outcome.result.value}" + (f": {outcome.reason}" if outcome.reason else "")
         if outcome.result not in TROUBLE or not self._said[told]:  # a phase may meet the same trouble again
             say(told, outcome.advice)
+        for line in view_resolved.told(outcome) if self.all_of_it else ():
+            say(line)
         self._said[told] += 1
 
     def progress(self, progress: Progress) -> None:
@@ -144,6 +147,7 @@ class TableView(View):
         self._live: Live | None = None
         self._bars: Bars | None = None
         self._waits: dict[str, Outcome] = {}
+        self._resolved: list[str] = []
         self._failed: list[str] = []
 
     def __enter__(self) -> Self:
@@ -164,6 +168,7 @@ class TableView(View):
     def show(self, outcome: Outcome) -> None:
         """Fill the cell of this remote and phase."""
         self._last[outcome.remote, outcome.event] = outcome
+        self._resolved += view_resolved.told(outcome)
         if outcome.event == "waiting":  # there are several, of other repositories
             self._waits[outcome.reason] = outcome
         if outcome.event == "transfer":
@@ -197,8 +202,9 @@ class TableView(View):
         failed = [Text(clean(line), style=STYLES[Result.FAILED]) for line in self._failed[-MOST_FAILED:]]
         if len(self._failed) > MOST_FAILED:
             failed.insert(0, Text(f"{len(self._failed) - MOST_FAILED} more files failed; -v --json lists them all"))
+        resolved = [Text(clean(line)) for line in dict.fromkeys(self._resolved)]
         bars = [self._bars.shown()] if self._bars else []
-        return Group(Grid(("remote", *phases), rows), *notes, *failed, *bars)
+        return Group(Grid(("remote", *phases), rows), *notes, *resolved, *failed, *bars)
 
     def _notes(self, outcome: Outcome) -> Iterator[Text]:
         """What is to be said of an outcome, below the table."""

@@ -67,8 +67,6 @@ def join(repo: Repository, one: str, two: str, unrelated: bool) -> Joined:
     dates = objects.dates(repo, (one, two))
     merge = _Merge(repo, bases, (objects.tree_of(repo, one), objects.tree_of(repo, two)), dates[1] >= dates[0])
     tree, resolutions, mended = merge.verified(objects.merge_tree(repo, one, two), one, two)
-    for resolution in resolutions:
-        log.info("conflict in %s (%s): now %s", _shown([resolution.path]), resolution.kind, _shown(resolution.became))
     made = objects.commit_tree(repo, merge.trees.stored(tree), (one, two), max(dates), message(resolutions))
     return Joined(made, resolutions, int(mended))
 

@@ -1,0 +1,40 @@
+"""What merges resolved, for people: a line for each path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from git_annex_syncx.model import Outcome
+
+MOST = 20  # paths that are named
+# What became of a path whose versions are in one file there now, by the kind of conflict.
+ALONE = {
+    "text": "holds the lines of both sides",
+    "changed/deleted": "stays as one side changed it; the other had deleted it",
+    "locked/unlocked": "is unlocked, as one side has it",
+    "mode": "has the mode of one side, the content of the other",
+    "submodule": "both sides moved the submodule; one of the two commits was taken",
+    "put back": "put back, as a merge by git alone would have lost it",
+    "renamed": "both sides gave it another name; both names stay",
+}
+
+
+def told(outcome: Outcome) -> Iterator[str]:
+    """Yield a line for each path that a merge resolved, at most MOST, and one that tells how many more there are."""
+    resolved = outcome.details.get("resolved")
+    if not isinstance(resolved, Sequence):
+        return
+    for one in resolved[:MOST]:
+        yield f"resolved {one['path']}: {_became(one['path'], one['kind'], one['became'])}"
+    if len(resolved) > MOST:
+        yield f"resolved {len(resolved) - MOST} more; git log -1 --merges names all"
+
+
+def _became(path: str, kind: str, became: Sequence[str]) -> str:
+    if list(became) == [path] or not became:
+        return ALONE.get(kind, "both sides' changes are in it")
+    if kind == "put back":
+        return f"put back as {', '.join(became)}"
+    if len(became) == 1:
+        return f"is now {became[0]}"
+    return f"both versions stay: {', '.join(became)}"
