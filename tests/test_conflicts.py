@@ -210,6 +210,13 @@ def test_verbose_tells_path_by_path(pair: tuple[Node, Node]) -> None:
     desktop.commit({"a.txt": "desktop\n"})
     assert "resolved a.txt: holds the lines of both sides" in laptop.run("git-annex-syncx", "-v", "pull").err
     assert "variant" not in laptop.run("git-annex-syncx", "status").out
+    laptop.commit({"a.py": "laptop\n"})
+    desktop.commit({"a.py": "desktop\n"})
+    at_terminal = laptop.run("script", "-qec", "git-annex-syncx sync", "/dev/null", COLUMNS="120").out
+    assert "resolved a.py: both versions stay: a.py, a.variant-" in at_terminal
+    desktop.syncx("sync")
+    assert {laptop.read(path) for path in laptop.files() if path.endswith(".py")} == {b"laptop\n", b"desktop\n"}
+    assert "resolved" not in laptop.run("script", "-qec", "git-annex-syncx sync", "/dev/null").out
 
 
 def test_a_push_that_lost_a_race_resolves_and_tells(pair: tuple[Node, Node], net: Network) -> None:
