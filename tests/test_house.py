@@ -13,7 +13,7 @@ FLOORS = [
     "cli",
     "cli_sync",
     "triggers",
-    "view_log view_network view_status view_run view_transfer",
+    "view_log view_network view_resolved view_status view_run view_transfer",
     "view",
     "phases",
     "network conflicts",
