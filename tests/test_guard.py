@@ -75,7 +75,6 @@ def test_vanished_files_are_not_committed_before_somebody_says_so(net: Network) 
     b = net.clone(hub, "b")
     for node in (a, b):
         node.config("annex.synccontent", "false")
-    a.syncx("sync")
     before = a.head()
     everything = a.files()
     for path in everything[:-1]:
@@ -88,7 +87,6 @@ def test_vanished_files_are_not_committed_before_somebody_says_so(net: Network) 
     assert a.files() == sorted([*everything, "new.txt"])
     assert a.show(f"HEAD:{everything[-1]}") == b"changed\n", "all else is committed, and travels"
     assert hub.head("main") == a.head() != before
-    assert a.syncx("sync", ok=1).event("merge")["result"] == "current"
     b.syncx("sync")
     assert b.files() == a.files()
     assert failures(a) == ["commit"]
@@ -135,8 +133,9 @@ def test_a_deletion_is_held_where_there_is_a_work_tree_and_asked_once(three: tup
 def test_what_comes_after_a_deletion_that_was_allowed_is_judged_anew(three: tuple[Node, ...]) -> None:
     a, b, c, _ = three
     a.commit(files(60, "old/"))
-    for node in (a, b, c):
-        node.syncx("sync")
+    a.git("push", "--quiet", "hub", "main")
+    for node in (b, c):
+        node.git("pull", "--quiet", "hub", "main")
     for name in names(60, "old/"):
         (a.path / name).unlink()
     a.syncx("sync", "--allow-deletes")
@@ -147,11 +146,8 @@ def test_what_comes_after_a_deletion_that_was_allowed_is_judged_anew(three: tupl
     a.commit()
     a.syncx("sync")
     is_held(c.syncx("sync", ok=1), "merge", "22 of 40 files")
-    c.config("syncx.maxDelete", "22")
-    c.syncx("sync")
+    c.syncx("sync", "-c", "syncx.maxDelete=22")
     assert len(c.files()) == 18
-    b.syncx("sync", "-c", "syncx.maxDelete=off")
-    assert len(b.files()) == 18
 
 
 def test_a_deletion_that_was_taken_back_is_held_no_more(three: tuple[Node, ...]) -> None:
@@ -265,7 +261,6 @@ def test_removals_of_the_adjusted_branch_that_are_meant_are_asked_once(net: Netw
 def test_what_the_user_has_staged_stays_as_it_is(three: tuple[Node, ...]) -> None:
     a, b, _, _ = three
     a.commit({"sub/x.txt": "x\n", "k": "k\n"})
-    a.syncx("sync")
     a.git("rm", "--quiet", *names(30))
     vanish(a, *names(40)[30:], "k")
     a.write("k/inside.txt", "where a file was\n")
@@ -324,8 +319,6 @@ def test_retry_does_not_repeat_what_is_held_before_it_is_due(three: tuple[Node, 
     assert b.run("git-annex-syncx", "retry").err == "", "cron would mail it"
     (failure,) = b.syncx("status").events[-1]["failures"]
     assert failure["tries"] == 1
-    a.commit({"news.txt": "news\n"})
-    a.syncx("sync")
     b.syncx("pull", ok=1)
     (failure,) = b.syncx("status").events[-1]["failures"]
     assert (failure["phase"], failure["tries"]) == ("merge", 2)
@@ -338,18 +331,23 @@ def test_an_import_that_is_held_is_not_forgotten(net: Network) -> None:
     drive.mkdir()
     for name, content in files(25).items():
         (drive / name).write_bytes(str(content).encode())
-    a.annex(
-        "initremote", "--quiet", "drive", "type=directory", f"directory={drive}", "encryption=none", "importtree=yes"
-    )
+    options = ("type=directory", f"directory={drive}", "encryption=none", "importtree=yes", "exporttree=yes")
+    a.annex("initremote", "--quiet", "drive", *options)
     a.config("remote.drive.annex-tracking-branch", "main")
     a.syncx("sync")
-    assert len(a.files()) == 26
+    assert len(a.files()) == len(list(drive.iterdir())) == 26
+    ours = a.commit({"a.txt": "changed\n"})
+    a.syncx("sync")
+    a.syncx("sync")
+    assert a.head() == ours, "what was exported is no news"
     for path in drive.iterdir():
         path.unlink()
-    is_held(a.syncx("sync", ok=1), "merge", "25 of 26 files")
-    is_held(a.syncx("sync", ok=1), "merge", "25 of 26 files")
+    is_held(a.syncx("sync", ok=1), "merge", "26 of 26 files")
+    ran = a.syncx("sync", ok=1)
+    is_held(ran, "merge", "26 of 26 files")
+    assert ran.event("export", "drive")["result"] == "waits", "it would bring back what was removed"
     a.syncx("sync", "--allow-deletes")
-    assert a.files() == ["a.txt"]
+    assert (a.files(), list(drive.iterdir())) == ([], [])
     assert failures(a) == []
 
 

@@ -42,7 +42,7 @@ def is_ancestor(repo: Repository, old: str, new: str) -> bool:
 
 def _near(repo: Repository, old: str, new: str) -> bool | None:
     """The same where a few commits tell it, as they mostly do; None where git must be asked."""
-    _parents(repo, old)
+    parents(repo, old)
     for start, sought, answer in ((new, old, True), (old, new, False)):
         reached = _reaches(repo, start, sought)
         if reached:
@@ -58,11 +58,11 @@ def _reaches(repo: Repository, start: str, sought: str) -> bool | None:
     for _ in range(STEPS):
         if not left:
             return False
-        parents = _parents(repo, left.popleft())
-        if sought in parents:
+        above = parents(repo, left.popleft())
+        if sought in above:
             return True
-        left += [parent for parent in parents if parent not in seen]
-        seen.update(parents)
+        left += [parent for parent in above if parent not in seen]
+        seen.update(above)
     return None
 
 
@@ -76,8 +76,8 @@ def is_shallow(repo: Repository) -> bool:
     return (repo.common / "shallow").exists()
 
 
-def _parents(repo: Repository, commit: str) -> tuple[str, ...]:
-    """Its parents. Raises ProgramFailed where it is not here."""
+def parents(repo: Repository, commit: str) -> tuple[str, ...]:
+    """Return the parents of a commit. Raises ProgramFailed where it is not here."""
     return _commit(repo, commit)[1]
 
 
@@ -136,10 +136,10 @@ def _count_near(repo: Repository, new: str, old: str) -> int | None:
     for steps in range(STEPS):
         if new == old:
             return steps
-        parents = _parents(repo, new)
-        if len(parents) != 1:
+        above = parents(repo, new)
+        if len(above) != 1:
             return None
-        (new,) = parents
+        (new,) = above
     return None
 
 

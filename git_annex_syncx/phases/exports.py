@@ -31,19 +31,25 @@ def bring_in(node: Node, remotes: Iterable[Remote], deletes: bool = False) -> It
 
 
 def _is_left(node: Node, remote: Remote) -> bool:
-    """Whether the branch in hand lacks what was imported from a remote."""
+    """Whether the branch in hand lacks what was imported from a remote; an export is noted there, too, as a merge."""
     if (head := git.head(node.repo)) is None:
         return False
-    ours, theirs = (
-        history.value(node.repo, ref) for ref in (f"refs/heads/{head.basis}", remote.tracking(head.basis))
-    )
-    return theirs is not None and not (ours and history.is_ancestor(node.repo, theirs, ours))
+    names = (f"refs/heads/{head.basis}", remote.tracking(head.basis))
+    ours, theirs = (history.value(node.repo, name) for name in names)
+    if not ours or not theirs or history.is_ancestor(node.repo, theirs, ours):
+        return False
+    merged = [one for one in history.parents(node.repo, theirs) if history.is_ancestor(node.repo, one, ours)]
+    return not history.says_nothing_new(node.repo, theirs, [ours, *merged])
 
 
 def send_out(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Bring export remotes to what they are to hold: the branch that they follow, else what they were given once."""
+    imports = _of_kind(node, remotes, "importtree")
     for remote in _of_kind(node, remotes, "exporttree"):
-        if remote.push and not remote.readonly:
+        if remote in imports and remote.pull and _is_left(node, remote):  # the export would undo it
+            reason = "what was imported from it is to be merged first"
+            yield Outcome("export", Result.WAITS, remote.name, remote.uuid, reason=reason)
+        elif remote.push and not remote.readonly:
             yield one_remote("export", remote, lambda remote: _export(node, remote))
 
 
