@@ -33,6 +33,36 @@ def nobody_stays():
     reader.close()
 
 
+def test_refs_are_listed_anew_where_they_have_changed(node: Node) -> None:
+    def listed() -> dict[str, str]:
+        rows = node.git("for-each-ref", "--format=%(refname) %(objectname) %(symref)").out.splitlines()
+        return {name: oid for name, oid, symbolic in (row.split(" ") for row in rows) if not symbolic}
+
+    repo, first, second = open_repository(node.path), node.commit({"a": "1"}), node.commit({"a": "2"})
+    changes = [
+        ("update-ref", "refs/heads/x/y", first), ("update-ref", "refs/heads/x/y", second), ("pack-refs", "--all"),
+        ("update-ref", "refs/remotes/z", first), ("update-ref", "-d", "refs/remotes/z"), ("pack-refs", "--all"),
+        ("symbolic-ref", "refs/remotes/r/HEAD", "refs/heads/x/y"), ("tag", "t", first), ("tag", "-d", "t"),
+        ("update-ref", "-d", "refs/heads/x/y"),
+    ]  # fmt: skip
+    for change in changes:
+        node.git(*change)
+        assert refs(repo) == listed(), change
+        assert refs(repo, "refs/heads/x") == {ref: oid for ref, oid in listed().items() if "/x/" in ref}, change
+        assert refs(repo, "refs/heads/main", "refs/remotes/") == {
+            ref: oid for ref, oid in listed().items() if ref == "refs/heads/main" or "/remotes/" in ref
+        }
+    while not repo.listed:  # what changed this instant may change again unseen
+        refs(repo)
+    repo.listed[next(iter(repo.listed))]["refs/heads/remembered"] = first
+    assert "refs/heads/remembered" in refs(repo), "git is not asked again"
+    node.git("worktree", "add", "--quiet", "-b", "side", str(node.path / "side"))
+    node.git("-C", "side", "update-ref", "refs/worktree/own", second)
+    inside = open_repository(node.path / "side")
+    assert refs(inside)["refs/worktree/own"] == refs(repo)["refs/heads/main"] == second
+    assert "refs/worktree/own" not in refs(repo)
+
+
 def grown(node: Node, lucky: random.Random, count: int) -> list[str]:
     """Commits with up to three random parents each; some are roots, dates mean nothing."""
     commits: list[str] = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import files, run
+from git_annex_syncx.gateway import files, ref_files, run
 from git_annex_syncx.model import Head
 
 OLDEST = (2, 38)
@@ -38,6 +38,7 @@ class Repository:
     known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
     blobs: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     commits: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict, compare=False, repr=False)
+    listed: dict[object, dict[str, str]] = field(default_factory=dict, compare=False, repr=False)  # the last refs
 
     @property
     def home(self) -> Path:
@@ -212,7 +213,26 @@ def require_version() -> None:
 
 
 def refs(repo: Repository, *prefixes: str) -> dict[str, str]:
-    """Full ref name -> object id; of symbolic refs only those that stand for a branch."""
+    """Full ref name -> object id; of symbolic refs only those that stand for a branch.
+
+    `prefixes` are names, or directories of names.
+    """
+    state = ref_files.state(repo.common, repo.git_dir)
+    known = repo.listed.get(state) if state else None
+    if known is None:
+        if state is None:
+            return _listed(repo, prefixes)
+        known = _listed(repo, ())
+        repo.listed.clear()
+        repo.listed[state] = known
+    return {name: oid for name, oid in known.items() if not prefixes or _is_below(name, prefixes)}
+
+
+def _is_below(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(f"{name}/".startswith(f"{prefix.rstrip('/')}/") for prefix in prefixes)
+
+
+def _listed(repo: Repository, prefixes: tuple[str, ...]) -> dict[str, str]:
     listed = git(repo, "for-each-ref", "--format=%(objectname) %(symref)%00%(refname)", *prefixes).out
     found = {}
     for line in filter(None, os.fsdecode(listed).split("\n")):

@@ -1,0 +1,44 @@
+"""Whether a repository's refs are still what git listed: starting git to list them again takes much longer."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+RACY = 50_000_000  # nanoseconds in which two changes of a file can look alike
+
+Stamp = tuple[str, int, int, int, int]  # path, inode, size, times of the content and of the file, in nanoseconds
+
+
+def state(common: Path, git_dir: Path) -> frozenset[Stamp] | None:
+    """Return what distinguishes the files that hold the refs from later ones.
+
+    None where they changed this instant, or where refs are kept in another form.
+    """
+    if (common / "reftable").exists():
+        return None
+    try:
+        found = frozenset(stamp for root in {os.fspath(common), os.fspath(git_dir)} for stamp in _stamps(root))
+    except OSError:  # one of them goes while we look
+        return None
+    newest = max((max(stamp[3:]) for stamp in found), default=0)
+    return found if newest < time.time_ns() - RACY else None
+
+
+def _stamps(root: str) -> Iterator[Stamp]:
+    left = [os.path.join(root, "refs")]
+    while left:
+        with os.scandir(left.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    left.append(entry.path)
+                else:
+                    yield _stamp(entry.path, entry.stat())
+    if os.path.exists(packed := os.path.join(root, "packed-refs")):
+        yield _stamp(packed, os.stat(packed))
+
+
+def _stamp(path: str, found: os.stat_result) -> Stamp:
+    return path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
