@@ -186,8 +186,13 @@ class Head:
 
     @property
     def adjusted(self) -> bool:
-        """Whether HEAD is an adjusted branch of the basis."""
-        return self.branch.startswith("adjusted/")
+        """Whether HEAD is an adjusted branch of the basis; one of a view is none."""
+        return self.branch.startswith("adjusted/") and not self.view
+
+    @property
+    def view(self) -> bool:
+        """Whether HEAD shows a view, adjusted or not."""
+        return self.branch.startswith(("views/", "adjusted/views/"))
 
     @property
     def checked_out(self) -> bool:

@@ -25,6 +25,21 @@ def unlocked(net: Network) -> Pair:
     return laptop, desktop
 
 
+def only_forward(node: Node) -> bool:
+    """Whether the basis never went to a commit that does not contain where it was."""
+    moves = [row.split(" ")[:2] for row in (node.path / ".git/logs/refs/heads/main").read_text().splitlines()]
+    return all(node.contains(old, new) for old, new in moves if old.strip("0"))
+
+
+def commit_here(node: Node, files: dict[str, str], *words: str) -> str:
+    """Commit plain files on an adjusted branch, as its user does."""
+    for path, content in files.items():
+        node.write(path, content)
+    node.git("-c", "annex.largefiles=nothing", "add", "--", *files)
+    node.git("commit", "--quiet", *(words or ("--message", "here")))
+    return node.head()
+
+
 def on_adjusted(node: Node) -> bool:
     return node.git("symbolic-ref", "HEAD").out.strip() == "refs/heads/adjusted/main(unlocked)"
 
@@ -32,7 +47,7 @@ def on_adjusted(node: Node) -> bool:
 def test_local_commits_travel_to_the_basis(unlocked: Pair) -> None:
     laptop, desktop = unlocked
     desktop.config("grep.patternType", "fixed")
-    adjusting = history.adjusted_from(open_repository(desktop.path), desktop.head())
+    adjusting = history.adjusted_from(open_repository(desktop.path), desktop.head(), desktop.head("main"))
     assert adjusting == (desktop.head(), desktop.head("main")), "whatever the user likes to search by"
     desktop.write("new.txt", "new\n")
     desktop.git("-c", "annex.largefiles=nothing", "add", "new.txt")
@@ -159,6 +174,7 @@ def test_a_push_straight_into_the_basis_meets_local_work(unlocked: Pair, conflic
     assert set(held) == ({b"ONE", b"1", b"two", b"three"} if conflict else {b"ONE", b"two", b"THREE"})
     assert desktop.show("main:a.txt") == desktop.read("a.txt")
     assert not desktop.git("for-each-ref", "refs/syncx").out
+    assert only_forward(desktop)
     laptop.syncx("merge")
     assert laptop.head() == desktop.head("main")
 
@@ -177,8 +193,7 @@ def test_a_clone_of_an_adjusted_repository(net: Network) -> None:
     desktop.syncx("sync", "--no-content")
     assert on_adjusted(desktop)
     assert desktop.contains(before, "main")
-    backwards = desktop.git("log", "--walk-reflogs", "--format=%H", "main").out.split()
-    assert all(desktop.contains(before, commit) for commit in backwards[: backwards.index(before)])
+    assert only_forward(desktop)
     assert desktop.read("photo.jpg").startswith(b"/annex/objects/")
     assert desktop.git("status", "--porcelain").out == ""
     net.mesh(laptop, desktop)
@@ -203,3 +218,91 @@ def test_what_others_push_on_top_of_each_other_was_never_taken_back(net: Network
     assert ran.event("merge")["result"] == "done"
     assert desktop.contains(first, "main") and desktop.contains(second, "main")
     assert desktop.show("main:a.txt") == b"mine\n"
+
+
+def test_a_push_alone_takes_in_what_was_pushed_into_the_basis(unlocked: Pair) -> None:
+    laptop, desktop = unlocked
+    theirs = laptop.commit({"x.txt": "x\n"})
+    laptop.git("push", "--quiet", "desktop", "main")
+    commit_here(desktop, {"a.txt": "mine\n"})
+    desktop.write("x.txt", "in the way\n")
+    for command in ("push", "merge"):
+        said = desktop.syncx(command, ok=1)
+        assert "local changes would be overwritten: x.txt" in said.event(command)["error"]
+    assert desktop.head("main") == theirs and desktop.read("a.txt") == b"mine\n"
+    (desktop.path / "x.txt").unlink()
+    desktop.syncx("push")
+    assert laptop.show("synced/main:a.txt") == b"mine\n" and laptop.contains(theirs, "synced/main")
+    assert only_forward(desktop) and desktop.read("x.txt") == b"x\n"
+
+
+def test_a_push_at_the_instant_at_which_the_basis_moves_is_not_lost(unlocked: Pair) -> None:
+    """git-annex does not look at what it moves."""
+    laptop, desktop = unlocked
+    theirs = laptop.commit({"x.txt": "x\n"})
+    desktop.git("fetch", "--quiet", "laptop")
+    tree = desktop.head("main^{tree}")
+    pushed = desktop.git("commit-tree", "-p", "main", "-m", "meanwhile", tree).out.strip()
+    hook, marker = desktop.path / ".git/hooks/reference-transaction", desktop.net.root / "once"
+    hook.write_text(
+        f'#!/bin/sh\n[ "$1" = prepared ] && grep -q refs/basis && [ ! -e {marker} ] || exit 0\n'
+        f"touch {marker}\ngit update-ref -m push refs/heads/main {pushed}\n"
+    )
+    hook.chmod(0o755)
+    desktop.syncx("merge")
+    assert marker.exists() and desktop.contains(pushed, "main") and desktop.contains(theirs, "main")
+    assert not desktop.git("for-each-ref", "refs/syncx").out
+
+
+def test_killed_before_the_adjusted_branch_was_put_on_its_basis(unlocked: Pair) -> None:
+    """git-annex first makes a commit on the old adjusted branch, so that a fast-forward brings it."""
+    laptop, desktop = unlocked
+    laptop.commit({"x.txt": "x\n"})
+    old = desktop.head()
+    desktop.syncx("pull")
+    there = desktop.git("commit-tree", "-p", old, "-m", "git-annex adjusted branch", "HEAD^{tree}").out.strip()
+    desktop.git("update-ref", "HEAD", there)
+    for commit in (False, True):
+        if commit:
+            desktop.git("update-ref", "HEAD", there)
+            commit_here(desktop, {"mine.txt": "mine\n"})
+        desktop.syncx("sync", "--no-content")
+        assert desktop.git("log", "--format=%s", "main..").out == "git-annex adjusted branch\n"
+        assert "adjusted" not in desktop.git("log", "--format=%s", "main").out
+        assert only_forward(desktop) and desktop.git("status", "--porcelain").out == ""
+    assert "mine.txt" in laptop.files("synced/main")
+
+
+@pytest.mark.parametrize("words", [("--message", "better"), ("--no-edit",)])
+def test_what_is_amended_of_the_adjusting_commit_travels(unlocked: Pair, words: tuple[str, ...]) -> None:
+    """The user's last commit is on the basis by then, and git-annex takes the amended one for its own."""
+    laptop, desktop = unlocked
+    commit_here(desktop, {"b.txt": "bad\n"})
+    desktop.syncx("sync", "--no-content")
+    commit_here(desktop, {"b.txt": "good\n"}, "--amend", *words)
+    laptop.syncx("merge")
+    laptop.commit({"x.txt": "x\n"})
+    desktop.syncx("sync", "--no-content")
+    laptop.syncx("merge")
+    assert laptop.read("b.txt") == desktop.read("b.txt") == b"good\n"
+    assert {"better", "here"} >= set(laptop.git("log", "--max-count=1", "--format=%s", "--", "b.txt").out.split())
+    assert desktop.git("status", "--porcelain").out == "" and only_forward(desktop)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_a_reset_of_what_is_on_the_basis_is_told(unlocked: Pair, back: bool) -> None:
+    laptop, desktop = unlocked
+    commit_here(desktop, {"b.txt": "b\n"})
+    desktop.syncx("sync", "--no-content")
+    desktop.git("reset", "--quiet", "--hard", "HEAD~2")
+    laptop.syncx("merge")
+    laptop.commit({"x.txt": "x\n"})
+    advice = desktop.syncx("sync", "--no-content", ok=1).event("merge")["advice"]
+    assert not (desktop.path / "b.txt").exists()
+    there, _, then = advice.removeprefix("to have back what it was: ").partition("; to make what it is now ")
+    desktop.run("sh", "-c", there if back else then.removeprefix("the next commit: "))
+    desktop.syncx("sync", "--no-content")
+    laptop.syncx("merge")
+    assert ("b.txt" in laptop.files()) == ("b.txt" in desktop.files()) == back
+    assert desktop.git("ls-tree", "main", "photo.jpg").out.startswith("120000")
+    assert desktop.git("ls-tree", "HEAD", "photo.jpg").out.startswith("100644")

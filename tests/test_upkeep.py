@@ -74,8 +74,8 @@ def test_what_is_committed_where_missing_files_are_hidden_meets_a_push_into_the_
     mine = "echo >late.bin; $git annex add -q late.bin; $git commit -qm late"
     pushed = "$git update-ref refs/heads/main $($git commit-tree -p main -m pushed main^{tree})"
     before_git_does(desktop, "push --porcelain", f"cd {desktop.path}; {mine}; {pushed}")
-    desktop.syncx("sync", "--no-content")
-    assert desktop.files("main") == ["a.txt", "b.txt", "late.bin", "mine.bin"]
+    assert desktop.syncx("sync", "--no-content").event("refresh")["result"] == "waits"
+    assert desktop.files() == ["a.txt", "b.txt", "late.bin", "mine.bin"]
     desktop.syncx("sync", "--no-content")
     assert desktop.files("main") == laptop.files("synced/main") == ["a.txt", "b.txt", "late.bin", "mine.bin"]
     assert "pushed" in desktop.git("log", "--format=%s", "main").out.split()

@@ -21,6 +21,8 @@ MISTAKEN = ("refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs
 # As git does without the user's configuration: grep.patternType, log.showSignature, i18n.logOutputEncoding.
 LOG = ("log", "--basic-regexp", "--no-show-signature", "--encoding=UTF-8")
 
+ADJUSTING = "git-annex adjusted branch"  # the subject that git-annex finds its own commit by
+AMENDED = "commit (amend)"  # as git begins to note so in a reflog
 PUSHED = "push"  # as git notes in a reflog what others have pushed
 
 _asking = threading.Lock()
@@ -159,14 +161,45 @@ def saying(repo: Repository, begin: str, old: str, new: str) -> list[str]:
 def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
     """Whether an adjusted branch holds git-annex's adjusting commit on the basis and nothing of the user's."""
     parents, _, subject = text(repo, *LOG, "--max-count=1", "--format=%P%n%s", adjusted).partition("\n")
-    return parents == basis and subject == "git-annex adjusted branch"
+    return parents == basis and subject == ADJUSTING
 
 
-def adjusted_from(repo: Repository, adjusted: str) -> tuple[str, str]:
-    """Return the adjusting commit of git-annex that a branch holds, and its parent; empty where there is none."""
-    words = (*LOG, "--max-count=1", "--first-parent", "--format=%H %P", "--grep=^git-annex adjusted branch$")
-    commit, _, parents = text(repo, *words, adjusted).partition(" ")
+def is_amended(repo: Repository, ref: str, commit: str) -> bool:
+    """Whether a branch came to a commit by an amend."""
+    return any(new == commit and why.startswith(AMENDED) for _, new, why in moves(repo, ref))
+
+
+def subject(repo: Repository, commit: str) -> str:
+    """The first line of a commit's message."""
+    (raw,) = reader.read(repo, [f"{commit}^{{commit}}"])
+    return os.fsdecode(raw.partition(b"\n\n")[2].partition(b"\n")[0])
+
+
+def adjusted_from(repo: Repository, adjusted: str, basis: str) -> tuple[str, str]:
+    """Return the adjusting commit of git-annex that a branch holds, and its parent; empty where there is none.
+
+    What the basis contains too is not looked at.
+    """
+    words = (*LOG, "--max-count=1", "--first-parent", "--format=%H %P", f"--grep=^{ADJUSTING}$")
+    commit, _, parents = text(repo, *words, adjusted, f"^{basis}").partition(" ")
     return commit, parents.partition(" ")[0]
+
+
+def overwritten(repo: Repository, branch: str) -> str:
+    """Return the commit that somebody pushed into a branch at the instant at which git-annex moved it; else empty.
+
+    git-annex does not look at what it moves, and leaves no reason in the reflog.
+    """
+    moved = list(moves(repo, f"refs/heads/{branch}"))
+    for before, (old, new, why) in zip(reversed(moved[:-1]), reversed(moved), strict=False):
+        if not why:
+            lost = (
+                before[2] == PUSHED
+                and old
+                and not contained_in_any(repo, old, [new, value(repo, f"refs/heads/{branch}")])
+            )
+            return old if lost else ""
+    return ""
 
 
 def abandoned(repo: Repository, branch: str, ours: str, theirs: str) -> list[str]:
@@ -175,15 +208,15 @@ def abandoned(repo: Repository, branch: str, ours: str, theirs: str) -> list[str
     In order of their ids; of those that contain each other the newest. What a push brought, or a forced push took
     away, is somebody else's doing.
     """
-    moves = list(_moves(repo, branch))
-    held = {new for _, new, why in moves if why != PUSHED}
+    moved = list(moves(repo, f"refs/heads/{branch}"))
+    held = {new for _, new, why in moved if why != PUSHED}
     brought = {theirs} & held or held.intersection(text(repo, "rev-list", theirs, f"^{ours}").split())
-    return [one for one in independent(repo, brought) if not _was_pushed_away(repo, moves, one)]
+    return [one for one in independent(repo, brought) if not _was_pushed_away(repo, moved, one)]
 
 
-def _was_pushed_away(repo: Repository, moves: Iterable[tuple[str, str, str]], commit: str) -> bool:
+def _was_pushed_away(repo: Repository, moved: list[tuple[str, str, str]], commit: str) -> bool:
     """Whether the move by which a branch lost a commit was a push."""
-    for old, new, why in reversed(list(moves)):
+    for old, new, why in reversed(moved):
         if new == commit:
             return False
         if why == PUSHED and contained_in_any(repo, commit, [old]) and not is_ancestor(repo, commit, new):
@@ -191,12 +224,12 @@ def _was_pushed_away(repo: Repository, moves: Iterable[tuple[str, str, str]], co
     return False
 
 
-def _moves(repo: Repository, branch: str) -> Iterator[tuple[str, str, str]]:
+def moves(repo: Repository, ref: str) -> Iterator[tuple[str, str, str]]:
     """Yield the moves of a branch that its reflog holds, oldest first: from where (empty: unborn), to where, why."""
     try:
-        rows = (repo.common / "logs" / "refs" / "heads" / branch).read_bytes().split(b"\n")[:-1]
+        rows = (repo.common / "logs" / ref).read_bytes().split(b"\n")[:-1]
     except OSError:  # refs are not kept in files, or there is none
-        words = (*LOG, "--walk-reflogs", "--format=%H %gs", f"refs/heads/{branch}", "--")
+        words = (*LOG, "--walk-reflogs", "--format=%H %gs", ref, "--")
         listed = os.fsdecode(git(repo, *words, ok=(0, 128)).out).splitlines()
         news = [line.partition(" ")[::2] for line in reversed(listed)]
         yield from ((old, new, why) for (old, _), (new, why) in zip([("", ""), *news], news, strict=False))

@@ -97,12 +97,19 @@ def would_bring_back(node: Node, head: Head, known: Mapping[str, str], merging: 
     return [commit for theirs in heads for commit in taken_back(node.repo, head, ours, theirs)]
 
 
-def propagate(node: Node, head: Head) -> None:
-    """Carry the user's commits from the adjusted branch to its basis. Raises Busy, Refused."""
+def propagate(node: Node, head: Head, merging: Merging) -> None:
+    """Carry the user's commits from the adjusted branch to its basis, by a merge where it has moved on.
+
+    Raises Busy, Refused.
+    """
     with worktree.merge_lock(node.repo):
         if behind_adjusted(node.repo, head):
             worktree.require_idle(node.repo)
             guard.propagate(node, head)
+        waits = move.waits_beside(node.repo, head)
+    if waits:
+        with contextlib.suppress(guard.Held):  # it is pushed all the same
+            bring_together(node, merging, HERE)
 
 
 def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:

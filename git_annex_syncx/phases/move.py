@@ -10,6 +10,7 @@ from git_annex_syncx.gateway import annex, atwork, configfile, git, history, obj
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.objects import Change
 from git_annex_syncx.model import Head
+from git_annex_syncx.phases import rewritten
 
 WHY = "git-annex-syncx"
 # Raises Refused where the work tree may not go from one commit to another, of which the differences are given.
@@ -44,38 +45,61 @@ def move(repo: Repository, head: Head, ours: str | None, target: str, judge: Jud
 def propagate(repo: Repository, head: Head, judge: Judge = consent) -> None:
     """Bring an adjusted branch and its basis together: the user's commits to the basis, or a merge cut short back.
 
-    Another node can push straight into the basis, which is not checked out. Where the user has commits too, what was
-    received is kept in a ref of our own and merged like any other head. What the adjusted branch was made from is
-    not always where its basis is: in a clone of it the commits of the original are on both.
+    Another node can push straight into the basis, which is not checked out. Where the user has commits too, theirs
+    are kept in a ref of our own and merged like any other head. What the adjusted branch was made from is not always
+    where its basis is: in a clone of it the commits of the original are on both.
     """
-    if not head.adjusted or not behind_adjusted(repo, head):
+    if not head.adjusted:
+        return
+    if pushed := history.overwritten(repo, head.basis):
+        keep_received(repo, head, pushed)
+    if not behind_adjusted(repo, head):
         return
     worktree.require_no_commit(repo)
     basis, adjusted = position(repo, head) or "", history.value(repo, f"refs/heads/{head.branch}") or ""
-    adjusting, start = history.adjusted_from(repo, adjusted)
-    if not adjusting:  # a view
+    adjusted = rewritten.restore(repo, head, adjusted, basis)
+    adjusting, start = history.adjusted_from(repo, adjusted, basis)
+    noted = made_from(repo, head)
+    if (
+        start and history.adjusted_from(repo, start, basis)[0]
+    ):  # git-annex was killed before it had put it on its basis
+        start = noted or basis
+    if not adjusting:
         _require_not_elsewhere(repo, head)
         annex.propagate_adjusted(repo)
-    elif adjusting == adjusted and history.is_ancestor(repo, start, basis):
+        return
+    if start != noted:  # on git-annex's own note of the basis it puts the commits
+        git.update_ref(repo, _note(head), start, noted or "", WHY)
+    if adjusting == adjusted and history.is_ancestor(repo, start, basis):
         _hand_over(repo, head, start, basis, judge)
     else:
-        _propagate(repo, head, start, basis, adjusting != adjusted)
+        _carry(repo, head, adjusting != adjusted)
 
 
-def _propagate(repo: Repository, head: Head, start: str, basis: str, commits: bool) -> None:
-    """Carry the commits that follow `start` on the adjusted branch, if there are any, to its basis."""
+def _carry(repo: Repository, head: Head, commits: bool) -> None:
+    """Carry the commits that the user has made on the adjusted branch, if there are any, to its basis.
+
+    git-annex moves the basis where it is what it was. What has been pushed into it since stays there: it never goes
+    back, and the user's commits wait for the merge.
+    """
     _require_not_elsewhere(repo, head)
-    if not history.is_ancestor(repo, basis, start):
-        keep_received(repo, head, basis)
-    # git-annex's own note of the basis, on which it puts the commits; it moves the branch where that is the same.
-    note = f"refs/basis/{head.branch}"
-    if (noted := history.value(repo, note) or "") != start:
-        git.update_ref(repo, note, start, noted, WHY)
     if commits:
         annex.propagate_adjusted(repo)
-    carried, now = history.value(repo, note) or "", position(repo, head)
-    if now == basis != carried:
-        git.update_ref(repo, f"refs/heads/{head.basis}", carried, basis, WHY)
+    carried, basis = made_from(repo, head) or "", position(repo, head) or ""
+    if history.is_ancestor(repo, basis, carried):
+        if basis != carried:
+            git.update_ref(repo, f"refs/heads/{head.basis}", carried, basis, WHY)
+    elif not history.is_ancestor(repo, carried, basis):
+        keep_received(repo, head, carried)
+
+
+def made_from(repo: Repository, head: Head) -> str | None:
+    """The commit that the adjusted branch is made from, as git-annex has noted it."""
+    return history.value(repo, _note(head))
+
+
+def _note(head: Head) -> str:
+    return f"refs/basis/{head.branch}"
 
 
 def take_back_push(repo: Repository, head: Head) -> None:
@@ -109,13 +133,13 @@ def take_back_push(repo: Repository, head: Head) -> None:
 
 
 def keep_received(repo: Repository, head: Head, commit: str) -> None:
-    """Keep a commit that was pushed into the branch, to be merged."""
+    """Keep a commit beside the branch, to be merged: what was pushed into it, or was made on an adjusted one."""
     ref = f"{received(head)}{commit}"
     git.update_ref(repo, ref, commit, git.refs(repo, ref).get(ref, ""), WHY)
 
 
 def received(head: Head) -> str:
-    """Below this stand the commits that were pushed into a branch without its work tree, and wait for their merge."""
+    """Below this stand the commits that wait beside a branch for their merge."""
     return f"refs/syncx/received/{head.basis}/"
 
 
@@ -129,8 +153,17 @@ def forget_received(repo: Repository, head: Head) -> None:
 
 def behind_adjusted(repo: Repository, head: Head) -> bool:
     """Whether the adjusted branch is something else than its basis, adjusted."""
-    basis, adjusted = position(repo, head), history.value(repo, f"refs/heads/{head.branch}")
-    return bool(basis and adjusted) and not history.is_adjustment_of(repo, adjusted or "", basis or "")
+    ref = f"refs/heads/{head.branch}"
+    basis, adjusted = position(repo, head), history.value(repo, ref)
+    if not basis or not adjusted:
+        return False
+    return not history.is_adjustment_of(repo, adjusted, basis) or history.is_amended(repo, ref, adjusted)
+
+
+def waits_beside(repo: Repository, head: Head) -> bool:
+    """Whether the user's commits on an adjusted branch wait for their merge into the basis."""
+    basis, carried = position(repo, head), made_from(repo, head) if head.adjusted else None
+    return bool(basis and carried) and not history.is_ancestor(repo, carried or "", basis or "")
 
 
 def _require_not_elsewhere(repo: Repository, head: Head) -> None:
@@ -157,8 +190,8 @@ def _move_ref(repo: Repository, head: Head, ours: str | None, target: str, judge
 
 def _move_adjusted(repo: Repository, head: Head, ours: str | None, target: str, judge: Judge) -> None:
     _require_not_elsewhere(repo, head)
-    _hand_over(repo, head, ours or objects.empty_tree(repo), target, judge)
-    if position(repo, head) != target:
+    _hand_over(repo, head, made_from(repo, head) or ours or objects.empty_tree(repo), target, judge)
+    if position(repo, head) != target or history.overwritten(repo, head.basis):
         raise worktree.Moved(head.basis)
 
 

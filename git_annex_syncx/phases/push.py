@@ -98,7 +98,7 @@ def push_records(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
 def _prepare(node: Node, pushing: Pushing) -> Mapping[str, str]:
     """Bring what waits elsewhere onto the two branches that are pushed; all refs then."""
     if pushing.head.adjusted and not pushing.records:
-        merge.propagate(node, pushing.head)
+        merge.propagate(node, pushing.head, pushing.merging)
     if annex.journal_waits(node.repo):
         annex.bring_branch_up(node.repo)
     return _look(node, pushing)

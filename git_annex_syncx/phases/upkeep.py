@@ -13,7 +13,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, branch, git, history, locations, obstacles, worktree
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Outcome, Result
-from git_annex_syncx.phases import guard
+from git_annex_syncx.phases import guard, move
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import own_failure
 from git_annex_syncx.phases.remote_facts import fact
@@ -84,6 +84,9 @@ def _refresh(node: Node, _: str) -> Outcome | None:
         # What has been committed, and pushed into the basis, since the merge.
         if held := guard.propagate(node, head):
             return Outcome("refresh", Result.WAITS, reason=held.what)
+        if move.waits_beside(node.repo, head):  # it would be made anew without the user's commits
+            reason = f"{head.branch} is made anew when what others pushed into {head.basis} is merged"
+            return Outcome("refresh", Result.WAITS, reason=reason)
         annex.refresh_adjusted(node.repo, head.branch)
     if history.value(node.repo, "HEAD") == before:
         return None
