@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from git_annex_syncx.model import Outcome
 
@@ -13,7 +14,6 @@ ALONE = {
     "changed/deleted": "stays as one side changed it; the other had deleted it",
     "locked/unlocked": "is unlocked, as one side has it",
     "mode": "has the mode of one side, the content of the other",
-    "submodule": "both sides moved the submodule; one of the two commits was taken",
     "put back": "put back, as a merge by git alone would have lost it",
     "renamed": "both sides gave it another name; both names stay",
 }
@@ -25,12 +25,15 @@ def told(outcome: Outcome) -> Iterator[str]:
     if not isinstance(resolved, Sequence):
         return
     for one in resolved[:MOST]:
-        yield f"resolved {one['path']}: {_became(one['path'], one['kind'], one['became'])}"
+        yield f"resolved {one['path']}: {_became(one)}"
     if len(resolved) > MOST:
         yield f"resolved {len(resolved) - MOST} more; git log -1 --merges names all"
 
 
-def _became(path: str, kind: str, became: Sequence[str]) -> str:
+def _became(one: Mapping[str, Any]) -> str:
+    path, kind, became = one["path"], one["kind"], one["became"]
+    if commits := one.get("commits"):
+        return f"the submodule is at {commits[0][:10]} as on one side, not at {commits[1][:10]} as on the other"
     if list(became) == [path] or not became:
         return ALONE.get(kind, "both sides' changes are in it")
     if kind == "put back":

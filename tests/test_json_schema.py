@@ -188,8 +188,10 @@ def seen(net: Network) -> Seen:
     seen.run(laptop.syncx("merge"))
 
     # a conflict
-    laptop.commit({"both.txt": "laptop\n"})
-    desktop.commit({"both.txt": "desktop\n"})
+    for number, node in enumerate((laptop, desktop), start=1):
+        (node.path / "module").mkdir()
+        node.git("update-index", "--add", "--cacheinfo", f"160000,{str(number) * 40},module")
+        node.commit({"both.txt": f"{node.name}\n"})
     laptop.git("fetch", "--quiet", "desktop", "+refs/heads/main:refs/remotes/desktop/main")
     seen.run(laptop.syncx("merge"))
 

@@ -214,7 +214,8 @@ def test_of_two_submodules_the_canonical_one_is_taken_and_reported():
     one, two = (Entry(GITLINK, digit * 40) for digit in "ab")
     result, resolutions = merged({}, {b"s": one}, {b"s": two})
     assert result == {b"s": one}
-    assert resolutions == (Resolution(b"s", "submodule", (b"s",)),)
+    assert resolutions == (Resolution(b"s", "submodule", (b"s",), ("a" * 40, "b" * 40)),)
+    assert message(resolutions).endswith(f'submodule: "s" {"a" * 40} not {"b" * 40}\n')
 
 
 def test_a_name_that_holds_a_marker_does_not_grow():

@@ -21,7 +21,8 @@ def message(resolutions: Iterable[Resolution]) -> str:
 
 def _line(one: Resolution) -> str:
     became = "" if one.became == (one.path,) else " -> " + " ".join(map(quoted, one.became))
-    return f"{one.kind}: {quoted(one.path)}{became}\n"
+    commits = f" {one.commits[0]} not {one.commits[1]}" if one.commits else ""
+    return f"{one.kind}: {quoted(one.path)}{became}{commits}\n"
 
 
 def quoted(path: bytes) -> str:

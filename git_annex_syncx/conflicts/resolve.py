@@ -26,11 +26,15 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Resolution:
-    """What became of one path: the kind of the conflict, and the paths at which its versions are now."""
+    """What became of one path: the kind of the conflict, and the paths at which its versions are now.
+
+    Of a submodule's two commits `commits` has the one that was taken, then the other.
+    """
 
     path: bytes
     kind: str
     became: tuple[bytes, ...]
+    commits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class _Settled:
     variants: tuple[Version, ...] = ()
     text: bytes | None = None
     mode: int = REGULAR
+    commits: tuple[str, ...] = ()
 
 
 def resolve(
@@ -94,7 +99,7 @@ def _settle_pair(conflict: Conflict, later: Version, earlier: Version, contents:
         if conflict.base and is_file(conflict.base) and conflict.base.oid in oids:
             return _Settled("clean", Entry(_mode(conflict), (oids - {conflict.base.oid}).pop()))
     if kinds == (Kind.SUBMODULE, Kind.SUBMODULE):
-        return _Settled("submodule", one.entry)
+        return _Settled("submodule", one.entry, commits=(one.entry.oid, two.entry.oid))
     if one.key and two.key:
         base = version_of(conflict.base, contents) if conflict.base else None
         return (
@@ -197,7 +202,8 @@ class _Placing:
         for path, version in sorted(every, key=lambda item: (item[0], item[1].order)):
             became.setdefault(self.moved.get(path, path), []).append(self._put_variant(path, version))
         gone = {path: None for path in settled if path not in self.files}
-        told = (Resolution(path, kinds[path], tuple(became[path])) for path in sorted(kinds))
+        commits = {path: one.commits for path, one in settled.items()}
+        told = (Resolution(p, kinds[p], tuple(became[p]), commits.get(p, ())) for p in sorted(kinds))
         return Resolved({**gone, **self.changes}, tuple(one for one in told if one.kind not in UNTOLD))
 
     def _put(self, path: bytes, entry: Entry) -> None:

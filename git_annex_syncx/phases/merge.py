@@ -168,6 +168,7 @@ def resolved(joined: Joined | None) -> dict[str, object]:
         return {}
     told = [
         {"path": os.fsdecode(one.path), "kind": one.kind, "became": [os.fsdecode(path) for path in one.became]}
+        | ({"commits": list(one.commits)} if one.commits else {})
         for one in joined.resolutions
     ]
     return {"resolved": told, "fallbacks": joined.fallbacks}
