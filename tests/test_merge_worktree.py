@@ -171,6 +171,30 @@ def test_file_becomes_a_directory_and_back(pair: Pair) -> None:
     assert laptop.read("d") == b"again\n"
 
 
+def test_what_git_annex_fills_while_the_index_is_locked_is_not_in_the_way(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"f.bin": "f\n"})
+    laptop.annex("unlock", "--quiet", "f.bin")
+    laptop.git("commit", "--quiet", "--all", "--message", "unlocked")
+    desktop = net.clone(laptop, "desktop")
+    net.mesh(laptop, desktop)
+    lock = desktop.path / ".git/index.lock"
+    lock.touch()
+    laptop.annex("copy", "--quiet", "--to=desktop", "f.bin")
+    lock.unlink()
+    assert desktop.git("--no-optional-locks", "status", "--porcelain").out == " M f.bin\n"
+    before = desktop.head()
+    assert desktop.syncx("sync", "--no-content", "--no-push", "--no-pull").event("commit")["result"] == "current"
+    assert desktop.head() == before and desktop.git("--no-optional-locks", "status", "--porcelain").out == ""
+    lock.touch()
+    desktop.annex("drop", "--quiet", "--force", "f.bin")
+    lock.unlink()
+    laptop.commit_annexed({"f.bin": "new\n"})
+    laptop.git("push", "--quiet", "desktop", "main:synced/main")
+    desktop.syncx("merge")
+    assert desktop.head() == laptop.head() and desktop.git("status", "--porcelain").out == ""
+
+
 def test_dirty_files_that_are_not_in_the_way_stay(pair: Pair) -> None:
     laptop, _ = pair
     laptop.commit({"other.txt": "other\n"})

@@ -92,6 +92,16 @@ def journal_waits(repo: Repository) -> bool:
         return False
 
 
+def restage(repo: Repository) -> None:
+    """Let git know of unlocked files that git-annex has filled: until then it takes them for changed.
+
+    git-annex notes them where somebody else holds the index, such as another transfer.
+    """
+    notes = (repo.git_dir / "annex" / name for name in ("restage.log", "restage.old"))
+    if any(note.is_file() and note.stat().st_size for note in notes):
+        annex(repo, "restage", "--quiet", ok=range(256))
+
+
 def bring_branch_up(repo: Repository) -> None:
     """Let git-annex merge all git-annex branches that were fetched or received, and commit what it has recorded."""
     annex(repo, "info", "--fast", "--quiet", config=("annex.alwayscommit=true",))
