@@ -120,7 +120,8 @@ def test_a_deletion_is_held_where_there_is_a_work_tree_and_asked_once(three: tup
     assert again.event("push", "hub")["result"] == "current"
     assert b.head(HELD) == merged, "nothing comes of looking again"
     assert is_held(c.syncx("sync", ok=1), "merge", "30 of 41 files")
-    b.syncx("sync", "--allow-deletes")
+    b.syncx("pull", "--allow-deletes")
+    b.syncx("push")
     assert b.files() == [*names(40)[30:], "new of b.txt", "new of c.txt"]
     assert f"{TRAILER}{c.head(HELD)}" in b.git("log", "-1", "--format=%B").out
     assert not b.head(HELD)
@@ -234,7 +235,7 @@ def test_an_adjusted_branch_holds_what_is_pushed_into_its_basis(net: Network) ->
     assert b.head("main") == a.head(), "the basis is not in a work tree"
     is_held(b.syncx("sync", ok=1), "merge", "25 of 31 files")
     assert len(b.files()) == 31
-    b.syncx("sync", "--allow-deletes")
+    b.syncx("merge", "--allow-deletes")
     assert sorted(b.files()) == sorted(b.files("main")) == sorted(a.files())
     assert b.git("status", "--porcelain").out == ""
     assert TRAILER in b.git("log", "-1", "--format=%B", "main").out
@@ -308,10 +309,12 @@ def test_a_merge_of_the_users_own_is_not_finished_with_files_that_vanished(net: 
 
 
 def test_retry_does_not_repeat_what_is_held_before_it_is_due(three: tuple[Node, ...]) -> None:
-    a, b, _, _ = three
+    a, b, _, hub = three
     a.git("rm", "--quiet", *names(30))
-    a.commit()
-    a.syncx("sync")
+    deletion = a.commit()
+    a.git("push", "--quiet", "hub", "main:synced/main")
+    hub.syncx("merge")
+    assert hub.head("main") == deletion, "there is no work tree"
     b.git("fetch", "--quiet", "hub")
     said = b.run("git-annex-syncx", "merge", "--forward", ok=1).err
     assert "30 of 40 files" in said

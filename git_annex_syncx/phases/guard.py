@@ -214,8 +214,9 @@ def note(node: Node, known: Mapping[str, str], basis: str, remotes: Iterable[Rem
     ref, ours = outgoing(node.repo, known, basis)
     if not ours or ref == _ref(basis) or not run.interactive():
         return ""
-    names = (remote.tracking(name) for remote in remotes for name in (basis, f"synced/{basis}"))
-    for commit in sorted({known[name] for name in names if name in known}):
+    names = ((remote.tracking(basis), remote.tracking(f"synced/{basis}")) for remote in remotes)
+    heads = (history.independent(node.repo, [known[name] for name in pair if name in known]) for pair in names)
+    for commit in sorted({commit for newest in heads for commit in newest}):
         if history.is_ancestor(node.repo, commit, ours) and (found := removal(node, commit, ours)):
             return f"{found} were removed. {OTHERS}"
     return ""
