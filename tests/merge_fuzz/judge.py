@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import re
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -203,7 +204,8 @@ class Judge:
             right = link_target(path, key) if entry.mode == SYMLINK else pointer(key)
             return "" if self._knows(key) and content == right else f"{content!r} leads nowhere"
         if entry.mode == SYMLINK:
-            return "" if entry.oid in self.known else f"link to {content!r}, which nobody made"
+            known = entry.oid in self.known or self._leads_to(path, content)
+            return "" if known else f"link to {content!r}, which nobody made"
         if is_binary(content):
             return "a binary that nobody made"
         if b"/annex/objects/" in content:
@@ -218,6 +220,17 @@ class Judge:
         if self._may_unite(path) or self._is_clean(path, entry):
             return ""
         return f"lines of a structured text united: {content!r}"
+
+    def _leads_to(self, path: bytes, target: bytes) -> bool:
+        """Whether a link of a side leads to the same place."""
+        aim = posixpath.normpath(posixpath.join(b"/x/x/x/x", posixpath.dirname(path), target))
+        return any(
+            entry.mode == SYMLINK
+            and aim
+            == posixpath.normpath(posixpath.join(b"/x/x/x/x", posixpath.dirname(q), self.store.content(entry.oid)))
+            for side in self.sides
+            for q, entry in side.files.items()
+        )
 
     def _knows(self, key: str) -> bool:
         return any(("key", key) in side.versions for side in self.sides)
@@ -237,11 +250,8 @@ class Judge:
         )
 
     def _is_clean_by_renames(self, path: bytes, entry: Entry, one: str, two: str) -> bool:
-        words = ("-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", "-z", "--no-messages",
-                 "--allow-unrelated-histories")  # fmt: skip
-        tree, *stages = self.store.git(*words, one, two, ok=(0, 1)).split(b"\0")
-        conflicts = {stage.partition(b"\t")[2] for stage in stages}
-        found = self.store.entries(tree.decode()).get(path)
+        conflicts, tree = merged_by_git(self.store, one, two)
+        found = self.store.entries(tree).get(path)
         return found is not None and found.oid == entry.oid and path not in conflicts
 
     def _is_clean_at(self, path: bytes, entry: Entry) -> bool:
@@ -260,17 +270,17 @@ class Judge:
     # Names
 
     def _names(self) -> Iterator[Finding]:
+        """New names are those of variants; a directory has one too where a submodule took its name."""
         old = {path for side in self.sides for path in side.files}
-        for path, entry in self.result.items():
-            name = path.rpartition(b"/")[2]
-            if path in old:
-                continue
-            if name.count(MARKER) > 1:
+        for path in sorted(self.result.keys() - old):
+            tags = [part.partition(MARKER)[2] for part in path.split(b"/") if MARKER in part]
+            wanted = self._tags(self.result[path])
+            if any(MARKER in tag for tag in tags):
                 yield Finding("name grows", path, "two markers")
-            elif MARKER not in name:
+            elif not tags:
                 yield Finding("name new", path, "a name that no side has")
-            elif not any(name.partition(MARKER)[2].startswith(tag) for tag in self._tags(entry)):
-                yield Finding("name form", path, f"none of {self._tags(entry)}")
+            elif not any(tag.startswith(right) for tag in tags for right in wanted):
+                yield Finding("name form", path, f"none of {wanted}")
 
     def _tags(self, entry: Entry) -> list[bytes]:
         key = key_in(self.store, entry).encode()
@@ -278,3 +288,11 @@ class Judge:
         plain = re.sub(rb"&[asc]|%", lambda found: ESCAPED[found[0]], key) if key else whole
         short = hashlib.md5(plain, usedforsecurity=False).hexdigest()[:4].encode()
         return [short, hashlib.sha256(whole).hexdigest().encode() if len(whole) > LONG_KEY else whole]
+
+
+def merged_by_git(store: Store, one: str, two: str) -> tuple[set[bytes], str]:
+    """The paths in conflict and the tree that git's own merge makes."""
+    words = ("-c", "merge.directoryRenames=false", "-c", "merge.renameLimit=7000", "merge-tree", "--write-tree", "-z",
+             "--no-messages", "--allow-unrelated-histories")  # fmt: skip
+    tree, *stages = store.git(*words, one, two, ok=(0, 1)).rstrip(b"\0").split(b"\0")
+    return {stage.partition(b"\t")[2] for stage in stages}, tree.decode()

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .edits import Files, applied
-from .judge import Finding, Judge, places
+from .judge import Finding, Judge, merged_by_git, places
 from .peer import Merged, Refused, merged
 from .scenario import Scenario, Step
 from .shown import explained
-from .store import Store, Unsound
+from .store import Commit, Store, Unsound
 from .versions import MARKER, family, version
 
 START = 1_700_000_000
@@ -197,6 +197,8 @@ class Story:
         if not made.resolutions:
             if commit.raw != clean:
                 yield Finding("message", b"", f"nothing was resolved: {commit.raw!r}, not {clean!r}")
+            if alone and not made.mended and self.rng.random() < self.bench.often:
+                yield from self._as_git(commit)
         elif commit.raw.partition(b"\n\n")[0] != clean.partition(b"\n\n")[0] or not commit.message.isascii():
             yield Finding("message", b"", repr(commit.raw))
         elif commit.message.count(b"\n") > MOST_NAMED + 20:
@@ -209,6 +211,13 @@ class Story:
             for path, *_ in made.resolutions:
                 if len(made.resolutions) <= MOST_NAMED and path.isalnum() and path not in commit.message:
                     yield Finding("message", path, f"is not named: {commit.message!r}")
+
+    def _as_git(self, commit: Commit) -> Iterator[Finding]:
+        """Where nothing was resolved or mended, the merge is git's own."""
+        self.bench.counts["compared with git's"] += 1
+        conflicts, tree = merged_by_git(self.store, *commit.parents)
+        if conflicts or tree != commit.tree:
+            yield Finding("git", b"", f"git makes {tree} with conflicts in {conflicts}, it is {commit.tree}")
 
     def _written(self, tree: str, parents: Sequence[str]) -> bytes:
         """A clean merge as the last release writes it."""
