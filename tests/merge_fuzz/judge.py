@@ -274,13 +274,20 @@ class Judge:
         old = {path for side in self.sides for path in side.files}
         for path in sorted(self.result.keys() - old):
             tags = [part.partition(MARKER)[2] for part in path.split(b"/") if MARKER in part]
-            wanted = self._tags(self.result[path])
+            wanted = [*self._tags(self.result[path]), *self._tags_of_folders(path)]
             if any(MARKER in tag for tag in tags):
                 yield Finding("name grows", path, "two markers")
             elif not tags:
                 yield Finding("name new", path, "a name that no side has")
             elif not any(tag.startswith(right) for tag in tags for right in wanted):
                 yield Finding("name form", path, f"none of {wanted}")
+
+    def _tags_of_folders(self, path: bytes) -> Iterator[bytes]:
+        """Of directories whose name a submodule took: digits of the name."""
+        parts = path.split(b"/")
+        for n, part in enumerate(parts[:-1]):
+            name = b"/".join([*parts[:n], part.partition(MARKER)[0]])
+            yield hashlib.md5(name, usedforsecurity=False).hexdigest()[:4].encode()
 
     def _tags(self, entry: Entry) -> list[bytes]:
         key = key_in(self.store, entry).encode()

@@ -15,6 +15,7 @@ from .peer import Merged, Refused, merged
 from .scenario import Scenario, Step
 from .shown import explained
 from .store import Commit, Store, Unsound
+from .table import misplaced
 from .versions import MARKER, family, version
 
 START = 1_700_000_000
@@ -134,7 +135,7 @@ class Story:
                 if old:  # it waits until somebody else has merged
                     self.bench.counts["refused by the other version"] += 1
                     return heads[0]
-                raise Wrong(Finding("refused", b"", str(refused)), self._pair(heads)) from refused
+                raise Wrong(Finding("refused", b"", str(refused)), self._both(*heads)) from refused
         return self.made[key].commit
 
     def _made(self, heads: list[str], old: bool) -> Merged:
@@ -150,9 +151,9 @@ class Story:
             self._same_elsewhere(heads, made)
         return made
 
-    def _pair(self, heads: list[str]) -> str:
+    def _both(self, *heads: str) -> str:
         """What somebody would have had to merge, for people."""
-        return explained(self.store, self.store.commit({}, sorted(heads)[:2], START))
+        return explained(self.store, self.store.commit({}, sorted(set(heads))[:2], START))
 
     def _new_merges(self, commit: str) -> Iterator[str]:
         left = [commit]
@@ -172,6 +173,8 @@ class Story:
         )
         counts["merges with conflicts"] += bool(made.resolutions)
         counts["conflicts"] += len(made.resolutions)
+        if made.mended and not self.scenario.wild:
+            counts[f"mended in seed {self.scenario.seed}"] += 1
         for merge in merges:
             self._raise(merge, self._found(merge))
         self._raise(merges[0], itertools.chain(*(self._said(merge, made, len(merges) == 1) for merge in merges)))
@@ -184,6 +187,7 @@ class Story:
             return
         self.bench.counts["versions"] += judge.versions
         yield from judge.findings()
+        yield from misplaced(self.store, judge)
 
     def _raise(self, merge: str, findings: Iterable[Finding]) -> None:
         for finding in findings:
@@ -263,7 +267,10 @@ class Story:
                 self._cross(one, two)
         trees = {self.store.commit_of(head).tree for head in self.heads.values()}
         self.bench.counts["lock-step"] += 1
-        self.bench.counts["lock-step, not the same files"] += len(trees) > 1
+        if len(trees) > 1:
+            raise Wrong(
+                Finding("lock-step", b"", f"not the same files: {self.heads}"), self._both(*self.heads.values())
+            )
 
     def _stays(self, head: str) -> None:
         """Merging commits that change nothing changes nothing."""
