@@ -104,7 +104,7 @@ def failure(at: Bench, scenario: Scenario, wrong: Wrong, shorten: bool) -> Failu
     rule, counted = wrong.finding.rule, Counter(at.counts)
     _reduced[rule] += 1
     if shorten and _reduced[rule] <= MOST_REDUCED:
-        at.often = 1.0 if rule == "pure" else 0.0
+        at.often = 1.0 if rule in ("pure", "git") else 0.0
         scenario, wrong = reduced(at, scenario, rule)
         at.often, at.counts = Bench.often, counted
     return Failure(scenario, str(wrong), rule)
