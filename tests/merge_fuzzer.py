@@ -105,7 +105,7 @@ def failure(at: Bench, scenario: Scenario, wrong: Wrong, shorten: bool) -> Failu
     _reduced[rule] += 1
     if shorten and _reduced[rule] <= MOST_REDUCED:
         at.often = 1.0 if rule in ("pure", "git") else 0.0
-        scenario, wrong = reduced(at, scenario, rule)
+        scenario, wrong = reduced(at, scenario, wrong)
         at.often, at.counts = Bench.often, counted
     return Failure(scenario, str(wrong), rule)
 
@@ -181,7 +181,7 @@ def code(commit: str | None) -> Iterator[Path | None]:
         return
     with tempfile.TemporaryDirectory(prefix="merge-fuzz-code-") as folder:
         env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-        Store.unpack(PROGRAM, commit, Path(folder), env)
+        Store.unpack(Path(__file__).resolve().parent.parent, commit, Path(folder), env)
         yield Path(folder)
 
 

@@ -197,7 +197,7 @@ class Author:
 
     def touched(self, files: Files, old: str, new: str) -> list[Edit]:
         """A small change of a file that was just moved."""
-        if is_text(self.store, files[old.encode()]):
+        if is_text(self.store, files[old.encode()]) and not old.endswith(".psd"):
             return [("lines", new, ("insert", self.rng.randrange(30), self.line()))]
         return []
 

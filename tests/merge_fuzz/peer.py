@@ -1,6 +1,6 @@
 """The program's merges: in this process, or in another one that may run older code or have an odd configuration.
 
-As a script it answers lines of heads with lines of JSON: `peer.py GIT_DIR`.
+As a script it answers lines of heads with lines of JSON: `peer.py GIT_DIR CODE`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Peer:
 
     def __init__(self, git_dir: Path, code: Path, env: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
-            (sys.executable, __file__, os.fspath(git_dir)),
+            (sys.executable, __file__, os.fspath(git_dir), os.fspath(code)),
             env={"PATH": os.environ["PATH"], **env, "PYTHONPATH": os.fspath(code)},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         )  # fmt: skip
@@ -137,7 +137,8 @@ def old_peer(git_dir: Path, code: Path) -> Peer:
 
 def main() -> None:
     """Answer."""
-    git_dir = Path(sys.argv[1])
+    git_dir, code = map(Path, sys.argv[1:])
+    assert Path(run.__file__).is_relative_to(code), f"{run.__file__} is not in {code}"
     if "SYNCX_FUZZ_DIRECTLY" in os.environ:
         run.run = start_directly
     for line in sys.stdin:

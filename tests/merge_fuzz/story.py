@@ -23,6 +23,7 @@ MESSAGE = b"Merge two heads\n\nMade by git-annex-syncx from these two commits al
 MERGER = b"git-annex-syncx <git-annex-syncx@localhost>"
 MOST_NAMED = 1000
 MOST_TURNS = 60
+MOST_ROUNDS = 12
 
 
 class Joins(Protocol):
@@ -263,7 +264,7 @@ class Story:
     def _lock_step(self) -> None:
         """Old and new code that merge at once come to the same files, whoever does it."""
         nodes = self.scenario.nodes
-        for _ in range(6):
+        for _ in range(MOST_ROUNDS):
             for one, two in itertools.pairwise(nodes):
                 self._cross(one, two)
         trees = {self.store.commit_of(head).tree for head in self.heads.values()}
