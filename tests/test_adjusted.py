@@ -306,3 +306,31 @@ def test_a_reset_of_what_is_on_the_basis_is_told(unlocked: Pair, back: bool) -> 
     assert ("b.txt" in laptop.files()) == ("b.txt" in desktop.files()) == back
     assert desktop.git("ls-tree", "main", "photo.jpg").out.startswith("120000")
     assert desktop.git("ls-tree", "HEAD", "photo.jpg").out.startswith("100644")
+
+
+@pytest.mark.parametrize("pushed", [False, True])
+def test_a_submodule_in_a_directory_is_carried(net: Network, pushed: bool) -> None:
+    """Also where somebody has pushed into the basis; git-annex leaves it behind."""
+
+    def record(node: Node, commit: str) -> None:
+        (node.path / "plain/leaf").mkdir(parents=True, exist_ok=True)
+        node.git("update-index", "--add", "--cacheinfo", f"160000,{commit * 20},plain/leaf")
+        node.git("commit", "--quiet", "--message", commit)
+
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "a\n"})
+    record(laptop, "11")
+    desktop = net.clone(laptop, "desktop")
+    net.connect((desktop, laptop))
+    desktop.annex("adjust", "--unlock", "--quiet")
+    record(desktop, "22")
+    if pushed:
+        laptop.commit({"x.txt": "x\n"})
+        laptop.git("push", "--quiet", str(desktop.path), "main")
+    desktop.syncx("sync", "--no-content")
+    laptop.syncx("merge")
+    laptop.commit({"y.txt": "y\n"})
+    desktop.syncx("sync", "--no-content")
+    for node, rev in ((laptop, "synced/main"), (desktop, "main"), (desktop, "HEAD")):
+        assert node.head(f"{rev}:plain/leaf") == "22" * 20
+    assert only_forward(desktop) and desktop.git("status", "--porcelain").out == ""

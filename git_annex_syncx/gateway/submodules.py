@@ -7,8 +7,10 @@ from collections.abc import Mapping
 
 from git_annex_syncx.gateway import configfile, objects, reader
 from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.gateway.objects import Change
 from git_annex_syncx.model import GITLINK
 
+CARRIED = "Record submodules as they are on the adjusted branch\n"
 DEPTH = 100  # changes of a submodule in the history that are looked at
 
 
@@ -31,6 +33,24 @@ def _past(repo: Repository, path: bytes) -> set[str]:
     words = ("log", *shown, "--full-history", f"--max-count={DEPTH}", "--format=", "HEAD", "--")
     out = git(repo, *words, b":(top,literal)" + path, ok=range(256)).out
     return {oid for line in os.fsdecode(out).splitlines() if line.startswith(":") for oid in line.split(" ")[2:4]}
+
+
+def carry(repo: Repository, changed: Mapping[bytes, Change], carried: str) -> str:
+    """Return the commit that has what was changed of submodules on an adjusted branch, as `carried` may lack it.
+
+    git-annex does not carry those in directories to the basis, and takes them back with its next merge.
+    """
+    links = {path: change.new for path, change in changed.items() if GITLINK in _modes(change)}
+    there = objects.entries(repo, carried) if links else {}
+    lost = {path: entry for path, entry in links.items() if there.get(path) != entry}
+    if not lost:
+        return carried
+    (date,) = objects.dates(repo, [carried])
+    return objects.commit_tree(repo, objects.change_tree(repo, carried, lost), (carried,), date, CARRIED)
+
+
+def _modes(change: Change) -> set[int]:
+    return {entry.mode for entry in (change.old, change.new) if entry}
 
 
 def unpublished(repo: Repository, commit: str) -> dict[bytes, str]:

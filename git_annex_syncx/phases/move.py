@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Mapping
 
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
-from git_annex_syncx.gateway import annex, atwork, configfile, git, history, objects, obstacles, worktree
+from git_annex_syncx.gateway import annex, atwork, configfile, git, history, objects, obstacles, submodules, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.objects import Change
 from git_annex_syncx.model import Head
@@ -73,24 +73,27 @@ def propagate(repo: Repository, head: Head, judge: Judge = consent) -> None:
     if adjusting == adjusted and history.is_ancestor(repo, start, basis):
         _hand_over(repo, head, start, basis, judge)
     else:
-        _carry(repo, head, adjusting != adjusted)
+        _carry(repo, head, adjusting, adjusted)
 
 
-def _carry(repo: Repository, head: Head, commits: bool) -> None:
-    """Carry the commits that the user has made on the adjusted branch, if there are any, to its basis.
+def _carry(repo: Repository, head: Head, adjusting: str, tip: str) -> None:
+    """Carry the user's commits that follow the adjusting commit, if there are any, to the basis.
 
     git-annex moves the basis where it is what it was. What has been pushed into it since stays there: it never goes
     back, and the user's commits wait for the merge.
     """
     _require_not_elsewhere(repo, head)
-    if commits:
+    if tip != adjusting:
         annex.propagate_adjusted(repo)
     carried, basis = made_from(repo, head) or "", position(repo, head) or ""
-    if history.is_ancestor(repo, basis, carried):
-        if basis != carried:
-            git.update_ref(repo, f"refs/heads/{head.basis}", carried, basis, WHY)
-    elif not history.is_ancestor(repo, carried, basis):
-        keep_received(repo, head, carried)
+    whole = submodules.carry(repo, objects.diff(repo, adjusting, tip), carried)
+    if not history.is_ancestor(repo, basis, carried):
+        if not history.is_ancestor(repo, whole, basis):
+            keep_received(repo, head, whole)
+    elif whole != carried:
+        _hand_over(repo, head, carried, whole, consent)
+    elif basis != carried:
+        git.update_ref(repo, f"refs/heads/{head.basis}", carried, basis, WHY)
 
 
 def made_from(repo: Repository, head: Head) -> str | None:
