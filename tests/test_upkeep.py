@@ -101,3 +101,25 @@ def test_a_refresh_needs_neither_memory_nor_inventory(net: Network) -> None:
     outbox.mkdir()  # root may write everything but this
     ran = desktop.syncx("sync", "--no-content")
     assert "summary" in {event["event"] for event in ran.events} and "Traceback" not in ran.err
+
+
+def test_a_view_shows_what_has_come(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"f": "f\n"})
+    laptop.annex("metadata", "--quiet", "--set", "year=2020", "f")
+    desktop = net.clone(laptop, "desktop")
+    desktop.annex("view", "--quiet", "year=*")
+    assert desktop.files() == ["2020/f"]
+    laptop.commit_annexed({"g": "g\n"})
+    laptop.annex("metadata", "--quiet", "--set", "year=2021", "g")
+    for words in (["--quiet"], ["--quiet", "--unlock"]):
+        if "--unlock" in words:
+            desktop.annex("adjust", *words)
+            laptop.commit_annexed({"h": "h\n"})
+            laptop.annex("metadata", "--quiet", "--set", "year=2021", "h")
+        assert desktop.syncx("sync", "--no-content").event("refresh")["result"] == "done"
+        assert desktop.head("main") == laptop.head() and desktop.git("status", "--porcelain").out == ""
+        assert desktop.files() == ["2020/f", "2021/g", *["2021/h"] * ("--unlock" in words)]
+        before = desktop.head()
+        assert "refresh" not in {event["event"] for event in desktop.syncx("sync", "--no-content").events}
+        assert desktop.head() == before

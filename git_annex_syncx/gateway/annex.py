@@ -127,6 +127,11 @@ def refresh_adjusted(repo: Repository, branch: str) -> None:
     annex(repo, "adjust", "--quiet", *(ADJUSTMENTS[word] for word in _adjustments(branch)))
 
 
+def refresh_view(repo: Repository) -> None:
+    """Let the view in hand show what its branch and the metadata say by now."""
+    propagate_adjusted(repo)
+
+
 def _adjustments(branch: str) -> list[str]:
     """What is adjusted: `adjusted/main(hidemissing-unlocked)` -> ["hidemissing", "unlocked"]."""
     words = branch.rpartition("(")[2].removesuffix(")").split("-") if branch.startswith("adjusted/") else []

@@ -29,9 +29,9 @@ def follow_migrations(node: Node) -> Iterator[Outcome]:
 
 
 def refresh_adjusted(node: Node) -> Iterator[Outcome]:
-    """Let an adjusted branch that hides or unlocks files by what is here show what has come and what has gone."""
+    """Let a view, or an adjusted branch that hides or unlocks files by what is here, show what has come and gone."""
     head = git.head(node.repo)
-    if head and not node.only_annex and annex.shows_presence(head.branch):
+    if head and not node.only_annex and (head.view or annex.shows_presence(head.branch)):
         yield from _once(node, "refresh", (branch.BRANCH, f"refs/heads/{head.basis}"), _refresh)
 
 
@@ -87,7 +87,7 @@ def _refresh(node: Node, _: str) -> Outcome | None:
         if move.waits_beside(node.repo, head):  # it would be made anew without the user's commits
             reason = f"{head.branch} is made anew when what others pushed into {head.basis} is merged"
             return Outcome("refresh", Result.WAITS, reason=reason)
-        annex.refresh_adjusted(node.repo, head.branch)
+        annex.refresh_view(node.repo) if head.view else annex.refresh_adjusted(node.repo, head.branch)
     if history.value(node.repo, "HEAD") == before:
         return None
     reason = f"{head.branch} shows what is here now"
