@@ -339,8 +339,18 @@ def test_a_branch_that_one_side_has_renamed_is_told(net: Network) -> None:
     laptop.syncx("sync", "--no-content")
     said = desktop.syncx("sync", "--no-content").event("merge", "hub")
     assert said["reason"].startswith("hub has master, which has 1 commit that main lacks: ")
+    laptop.commit({"d.txt": "d"})
     laptop.run(*shlex.split(ways.partition(", or ")[2]))
     assert not [e for e in laptop.syncx("sync", "--no-content").events if e.get("event") == "merge" and e["remote"]]
+    assert laptop.head() == hub.head("main") and laptop.files() == ["a.txt", "b.txt", "c.txt", "d.txt"]
+    # A push into a work tree makes the branch there too: it is not the user's.
+    phone = cloned(hub, "phone", "--branch", "master")
+    net.connect((laptop, phone), (phone, hub))
+    laptop.syncx("push", "phone")
+    ways = phone.syncx("sync", "--no-content").event("merge", "hub")["reason"]
+    phone.run(*shlex.split(ways.partition(", or ")[2]))
+    phone.syncx("sync", "--no-content")
+    assert phone.head("main") == phone.head() == laptop.head()
 
 
 def test_a_branch_that_waits_for_ours_at_a_new_hub_is_no_renamed_one(net: Network) -> None:

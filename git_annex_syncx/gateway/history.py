@@ -164,6 +164,12 @@ def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
     return parents == basis and subject == ADJUSTING
 
 
+def is_only_pushed(repo: Repository, branch: str) -> bool:
+    """Whether a branch here is others' alone, as its reflog tells: all that it ever was they have pushed."""
+    moved = list(moves(repo, f"refs/heads/{branch}"))
+    return bool(moved) and all(why == PUSHED for _, _, why in moved)
+
+
 def is_amended(repo: Repository, ref: str, commit: str) -> bool:
     """Whether a branch came to a commit by an amend."""
     return any(new == commit and why.startswith(AMENDED) for _, new, why in moves(repo, ref))

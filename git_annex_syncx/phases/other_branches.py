@@ -30,7 +30,7 @@ def renamed(repo: Repository, head: Head, known: Mapping[str, str], remotes: Ite
     """Tell of each remote that goes on under another branch name; `known` are all refs.
 
     That is one which others sync (synced/X), which stands there in place of ours, or which is its default while ours
-    was never sent. It has commits that ours lacks, and is no branch of the user's here.
+    was never sent. It has commits that ours lacks, and is at most pushed here, no branch of the user's.
     """
     ours = known.get(f"refs/heads/{head.basis}")
     for remote in remotes if ours else ():
@@ -39,14 +39,15 @@ def renamed(repo: Repository, head: Head, known: Mapping[str, str], remotes: Ite
         if name := next(news, None):
             count = history.count(repo, [known[remote.tracking(name)]], [ours or ""])
             more = f"{count} commit{'s' * (count != 1)} that {head.basis} lacks"
-            way_out = f"git merge {shlex.quote(f'{remote.name}/{name}')}, or {_switch(known, remote, name)}"
+            follow = _rename(known, name) if head.checked_out else _switch(known, remote, name)
+            way_out = f"git merge {shlex.quote(f'{remote.name}/{name}')}, or {follow}"
             reason = f"{remote.name} has {name}, which has {more}: {way_out}"
             yield Outcome("merge", Result.WAITS, remote.name, remote.uuid, reason=reason)
 
 
 def _stands_in(repo: Repository, known: Mapping[str, str], head: Head, remote: Remote, name: str) -> bool:
     """Whether others may take a branch of a remote for what is ours here under another name."""
-    if name == head.basis or f"refs/heads/{name}" in known:
+    if name == head.basis or (f"refs/heads/{name}" in known and not history.is_only_pushed(repo, name)):
         return False
     if remote.tracking(f"synced/{name}") in known:
         return True
@@ -64,6 +65,11 @@ def _users(known: Mapping[str, str], prefix: str) -> list[str]:
     """The names of the user's branches among the refs below a prefix."""
     names = sorted(ref.removeprefix(prefix) for ref in known if ref.startswith(prefix))
     return [name for name in names if name != "git-annex" and not name.startswith(NOT_USERS)]
+
+
+def _rename(known: Mapping[str, str], name: str) -> str:
+    """The command that lets ours go by another name, with what only we have; what was pushed there others have."""
+    return shlex.join(["git", "branch", "-M" if f"refs/heads/{name}" in known else "-m", name])
 
 
 def _switch(known: Mapping[str, str], remote: Remote, name: str) -> str:
