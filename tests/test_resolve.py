@@ -18,8 +18,9 @@ from git_annex_syncx.conflicts.by_path import merge_by_path
 from git_annex_syncx.conflicts.join import Joined, join
 from git_annex_syncx.conflicts.message import MESSAGE, message
 from git_annex_syncx.conflicts.names import is_variant, moved_link, variant_names
+from git_annex_syncx.conflicts.put_back import put_back
 from git_annex_syncx.conflicts.resolve import Resolution, resolve
-from git_annex_syncx.conflicts.verify import lines_in
+from git_annex_syncx.conflicts.verify import lines_in, verify
 from git_annex_syncx.conflicts.version import key_in, serialized, version_of
 from git_annex_syncx.gateway import objects, reader
 from git_annex_syncx.gateway.git import Repository, open_repository
@@ -27,14 +28,17 @@ from git_annex_syncx.model import EXECUTABLE, GITLINK, Entry
 
 
 def merged(base: Tree, one: Tree, two: Tree, two_is_later: bool = True) -> tuple[Tree, tuple[Resolution, ...]]:
-    """The merge path by path."""
+    """The merge path by path, and what it lacks put back."""
     memory = MemoryTrees(STORE, base=base, one=one, two=two)
     found = merge_by_path(memory.diff("one", "two"), [memory.diff("base", "one")])
     others = {path: found.changes.get(path, one.get(path)) for path in one.keys() | found.changes.keys()}
     others = {path: entry for path, entry in others.items() if entry}
     resolved = resolve(found.conflicts, others, STORE, two_is_later)
     result = {p: e for p, e in {**others, **resolved.changes}.items() if e}
-    return result, resolved.resolutions
+    memory.trees["result"] = result
+    verdict = verify(memory, ["base"], ("one", "two"), "result", lambda paths: ())
+    added, told = put_back(verdict.missing, result, STORE)
+    return result | added, (*resolved.resolutions, *told)
 
 
 TRIPLE = trees().flatmap(lambda base: st.tuples(st.just(base), trees(base), trees(base)))
@@ -53,7 +57,7 @@ def test_symmetric_sound_and_nothing_lost(triple):
         assert identities(side) - identities(base) - texts(side) <= identities(result)
     for resolution in resolutions:
         assert resolution.became, resolution
-        assert all(path in result for path in resolution.became)
+        assert all(path in result or any(p.startswith(path + b"/") for p in result) for path in resolution.became)
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow], deadline=None)
@@ -157,7 +161,18 @@ def test_a_directory_makes_way_for_a_submodule():
     result, resolutions = merged({}, {b"s": submodule}, {b"s/x": plain, b"s/d/y": annexed})
     tag = hashlib.md5(b"s").hexdigest()[:4].encode()
     assert result == {b"s": submodule, b"s.variant-%s/x" % tag: plain, b"s.variant-%s/d/y" % tag: annexed}
-    assert [one.kind for one in resolutions] == ["submodule/directory"]
+    assert resolutions == (Resolution(b"s", "submodule/directory", (b"s", b"s.variant-%s" % tag)),)
+    inner = {b"s": submodule, b"s.variant-%s/d" % tag: submodule, b"s.variant-%s/d/y" % tag: plain}
+    deep, _ = merged({}, {b"s": submodule}, {b"s/d": submodule})
+    assert deep == {b"s": submodule, b"s.variant-%s/d" % tag: submodule}
+    result, _ = merged({}, deep, {b"s/d/y": plain})
+    assert result[b"s"] == result[b"s.variant-%s/d" % tag] == submodule
+    assert plain in result.values()
+    assert set(result) < {*inner, *(path for path in result if b"/d.variant-" in path)}
+    taken = {b"s.variant-%s" % tag: annexed}
+    result, _ = merged(taken, {b"s": submodule} | taken, {b"s/x": plain} | taken)
+    assert result == taken | {b"s": submodule, b"s.variant-%s-1/x" % tag: plain}
+    result, _ = merged({}, {b"s": submodule}, {b"s/x": plain, b"s/d/y": annexed})
     # What comes to the directory later goes to the same place, also what is in conflict there.
     again, _ = merged({b"s/x": plain}, result, {b"s/x": text(b"2\n"), b"s/z": plain})
     assert {path: again[path] for path in result} == result

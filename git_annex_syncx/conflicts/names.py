@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from git_annex_syncx.conflicts.version import Kind, Version, serialized
 
@@ -42,11 +43,16 @@ def family(path: bytes) -> tuple[bytes, bytes]:
     return directory, plain + (posixpath.splitext(rest)[1] if marker else b"")
 
 
-def directory_variant(path: bytes) -> bytes:
-    """Return a name for a directory that cannot stay at its path, the same whatever it holds, lest it multiply."""
+def directory_variant(path: bytes, files: Container[bytes]) -> bytes:
+    """Return a name for a directory that cannot stay at its path, the same whatever it holds, lest it multiply.
+
+    Where it is one of `files` another one is taken.
+    """
     tag = hashlib.md5(path, usedforsecurity=False).hexdigest()[:4].encode()
     directory, slash, name = path.rpartition(b"/")
-    return directory + slash + _fitted(name.partition(MARKER)[0], tag, b"")
+    tags = itertools.chain([tag], (b"%s-%d" % (tag, count) for count in itertools.count(1)))
+    names = (directory + slash + _fitted(name.partition(MARKER)[0], tag, b"") for tag in tags)
+    return next(name for name in names if name not in files)
 
 
 def moved_link(target: bytes, old: bytes, new: bytes) -> bytes:

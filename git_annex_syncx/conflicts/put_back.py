@@ -50,5 +50,5 @@ class _Room:
         """The path, or one in another directory where a file stands in its way."""
         for above in sorted(within(path.rpartition(b"/")[0])):
             if above in self.files:
-                return self.reachable(directory_variant(above) + path[len(above) :])
+                return self.reachable(directory_variant(above, self.files) + path[len(above) :])
         return path

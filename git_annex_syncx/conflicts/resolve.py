@@ -187,17 +187,20 @@ class _Placing:
             if one.stays:
                 self._put(path, one.stays)
         self.directories.update(*(within(path.rpartition(b"/")[0]) for path, going in moving.items() if going))
-        for path in sorted(self.files.keys() & self.directories):
+        made_way: dict[bytes, bytes] = {}
+        while path := min(self.files.keys() & self.directories, default=b""):
             known = kinds.get(path, "renamed")
             kinds[path] = "directory" if known in (*UNTOLD, "renamed") else f"{known}/directory"
             if self.files[path].mode == GITLINK:
                 kinds[path] = "submodule/directory"
-                self._move_directory(path, moving)
+                made_way[path] = self._move_directory(path, moving, kinds)
             else:  # the directory stays
                 moving.setdefault(path, []).append(self._version(self.files.pop(path)))
                 self.changes[path] = None
         now = {path: path for path in kinds} | {old: new for new, old in self.moved.items() if old in kinds}
         became = {path: [new] if new in self.files else [] for path, new in now.items()}
+        for path, directory in made_way.items():
+            became[path].append(directory)
         every = [(path, version) for path, versions in moving.items() for version in versions]
         for path, version in sorted(every, key=lambda item: (item[0], item[1].order)):
             became.setdefault(self.moved.get(path, path), []).append(self._put_variant(path, version))
@@ -210,9 +213,9 @@ class _Placing:
         self.files[path] = self.changes[path] = entry
         self.directories.update(within(path.rpartition(b"/")[0]))
 
-    def _move_directory(self, path: bytes, moving: dict[bytes, list[Version]]) -> None:
-        """Make way for a submodule: all that is or is to be below its path goes into another directory."""
-        inside, target = path + b"/", directory_variant(path)
+    def _move_directory(self, path: bytes, moving: dict[bytes, list[Version]], kinds: dict[bytes, str]) -> bytes:
+        """Make way for a submodule: all that is or is to be below its path goes into another directory; return it."""
+        inside, target = path + b"/", directory_variant(path, self.files)
         for old in sorted(name for name in {*self.files, *moving} if name.startswith(inside)):
             self.moved[new := target + old[len(path) :]] = old
             going = moving.pop(old, [])
@@ -220,11 +223,13 @@ class _Placing:
                 self.changes[old] = None
                 if new in self.files or new in self.directories:
                     going.append(self._version(entry))
+                    kinds.setdefault(old, "directory")
                 else:
                     self._put(new, entry)
             if going:
                 moving.setdefault(new, []).extend(going)
         self.directories = {name for name in self.directories if name != path and not name.startswith(inside)}
+        return target
 
     def _put_variant(self, path: bytes, version: Version) -> bytes:
         for name in variant_names(path, version):
