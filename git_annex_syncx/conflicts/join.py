@@ -125,10 +125,12 @@ class _Merge:
 
         A submodule's path stands in .gitmodules, and the name of a variant tells its version.
         """
-        diffs = [*self.versions.since_bases, *(self.trees.diff(base, self.two) for base in self.bases)]
-        pairs = [(path, pair) for diff in diffs for path, pair in diff.items()]
+        since = [[self.trees.diff(base, side) for base in self.bases] for side in self.sides]
+        pairs = [(path, pair) for diffs in since for diff in diffs for path, pair in diff.items()]
         submodules = {path for path, pair in pairs if any(entry and entry.mode == GITLINK for entry in pair)}
-        variants = {family(path) for path, (old, _) in pairs if old is None and is_variant(path)}
+        new = [{path for path, (old, _) in diff.items() if old is None} for diffs in since for diff in diffs]
+        brought = set.intersection(*new[: len(self.bases)]) | set.intersection(*new[len(self.bases) :])
+        variants = {family(path) for path in brought if is_variant(path)}
         return frozenset(submodules | {path for path, _ in pairs if variants and family(path) in variants})
 
     def _verify(self, result: _Result) -> Verdict:
