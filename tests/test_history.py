@@ -13,7 +13,7 @@ import pytest
 from network import Network, Node
 
 from git_annex_syncx.errors import ProgramFailed
-from git_annex_syncx.gateway import history, reader
+from git_annex_syncx.gateway import history, reader, ref_files
 from git_annex_syncx.gateway.git import Repository, open_repository, refs
 
 EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # the tree with nothing in it
@@ -33,7 +33,8 @@ def nobody_stays():
     reader.close()
 
 
-def test_refs_are_listed_anew_where_they_have_changed(node: Node) -> None:
+def test_refs_are_listed_anew_where_they_have_changed(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ref_files, "RACY", 50_000_000)
     def listed() -> dict[str, str]:
         rows = node.git("for-each-ref", "--format=%(refname) %(objectname) %(symref)").out.splitlines()
         return {name: oid for name, oid, symbolic in (row.split(" ") for row in rows) if not symbolic}

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-RACY = 50_000_000  # nanoseconds in which two changes of a file can look alike
+RACY = 3_000_000_000  # nanoseconds in which two changes of a file can look alike: FAT counts two seconds
 
 Stamp = tuple[str, int, int, int, int]  # path, inode, size, times of the content and of the file, in nanoseconds
 
