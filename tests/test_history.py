@@ -35,6 +35,7 @@ def nobody_stays():
 
 def test_refs_are_listed_anew_where_they_have_changed(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ref_files, "RACY", 50_000_000)
+
     def listed() -> dict[str, str]:
         rows = node.git("for-each-ref", "--format=%(refname) %(objectname) %(symref)").out.splitlines()
         return {name: oid for name, oid, symbolic in (row.split(" ") for row in rows) if not symbolic}
