@@ -216,6 +216,8 @@ def abandoned(repo: Repository, branch: str, ours: str, theirs: str) -> list[str
     """
     moved = list(moves(repo, f"refs/heads/{branch}"))
     held = {new for _, new, why in moved if why != PUSHED}
+    if not held:  # as in most bare repositories
+        return []
     brought = {theirs} & held or held.intersection(text(repo, "rev-list", theirs, f"^{ours}").split())
     return [one for one in independent(repo, brought) if not _was_pushed_away(repo, moved, one)]
 
