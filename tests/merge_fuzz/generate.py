@@ -174,5 +174,11 @@ CASES = {
     "a submodule against a file": short(
         [_file("f", "f\n")], [("put", "s", ("submodule", "1" * 40))], [_annexed("s", 2)]
     ),
+    "a directory against a submodule": short(
+        [_file("f", "f\n")], [("put", "d", ("submodule", "1" * 40))], [_annexed("d/e/x", 2), _file("d/y", "y\n")]
+    ),
+    "a directory's new name is taken": short(
+        [_file("d.variant-8277", "x\n")], [("put", "d", ("submodule", "1" * 40))], [_file("d/y", "y\n")]
+    ),
     "long names": short([_file("f", "f\n")], [_annexed("n" * 251 + ".dat", 1)], [_annexed("n" * 251 + ".dat", 2)]),
 }

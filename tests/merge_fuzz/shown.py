@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from git_annex_syncx.model import GITLINK, SYMLINK, Entry
 
-from .store import Store
+from .store import Store, Unsound
 from .versions import is_binary, key_in
 
 
@@ -39,7 +39,12 @@ def explained(store: Store, merge: str) -> str:
     ]
     parts.append((f"result {merge[:10]}", merge))
     return "\n".join(
-        line
-        for title, commit in parts
-        for line in (title, *(f"    {row}" for row in shown(store, store.files(commit))))
+        line for title, commit in parts for line in (title, *(f"    {row}" for row in _rows(store, commit)))
     )
+
+
+def _rows(store: Store, commit: str) -> list[str]:
+    try:
+        return shown(store, store.files(commit))
+    except Unsound as error:
+        return [f"no tree of git's: {error}"]
