@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from git_annex_syncx.model import GITLINK
+
 from .edits import Files, applied
 from .judge import Finding, Judge, merged_by_git, places
 from .peer import Merged, Refused, merged
@@ -219,10 +221,13 @@ class Story:
                     yield Finding("message", path, f"is not named: {commit.message!r}")
 
     def _as_git(self, commit: Commit) -> Iterator[Finding]:
-        """Where there was nothing to resolve or mend, the merge is git's own."""
+        """Where there was nothing to resolve or mend, the merge is git's own, but for submodules."""
         self.bench.counts["compared with git's"] += 1
         conflicts, tree = merged_by_git(self.store, *commit.parents)
-        if not conflicts and tree != commit.tree:
+        theirs, ours = (
+            {p: e for p, e in self.store.entries(t).items() if e.mode != GITLINK} for t in (tree, commit.tree)
+        )
+        if not conflicts and theirs != ours:
             yield Finding("git", b"", f"git makes {tree}, it is {commit.tree}")
 
     def _written(self, tree: str, parents: Sequence[str]) -> bytes:
