@@ -26,6 +26,7 @@ WILD = [
     "f", "g", "f.txt", "d", "d/f", "d/f.txt", "d/e/f.txt", "f.variant-1111", "f.variant-444f.txt", "a.py", "d/a.json",
     "x.dat", "y.dat", "d/x.dat", "d/e/x.dat", "old.tar", "new.tar", "older.tar", "b.gpg", "i.psd", "l.csv", "sub",
     "n" * 250 + ".txt", "\u00e4" * 120 + ".dat", ".dot", "d/.dot", "f.txt/x",
+    "d/.gitattributes",
 ]  # fmt: skip
 ATTRIBUTES = [
     "*.psd filter=lfs diff=lfs merge=lfs -text", "*.psd filter=lfs diff=lfs merge=lfs -text", "*.csv syncx=variants",
@@ -133,6 +134,9 @@ class Author:
 
     def _submodule(self) -> Spec:
         return "submodule", hashlib.sha1(b"%d" % self.number()).hexdigest()
+
+    def _attribute_file(self) -> Spec:
+        return "file", self._attributes(self.rng.randint(1, 2))
 
     def _attributes(self, count: int) -> str:
         return "".join(f"{line}\n" for line in self.rng.sample(ATTRIBUTES, count))
@@ -258,7 +262,7 @@ class Author:
 BY_SUFFIX: dict[str, Callable[[Author], Spec]] = {
     "csv": Author._rows, "py": Author._source, "json": Author._json, "gpg": Author._binary, "age": Author._binary,
     "dat": Author._annexed, "jpg": Author._annexed, "tar": Author._annexed, "psd": Author._lfs, "link": Author._link,
-    "sub": Author._submodule,
+    "sub": Author._submodule, "gitattributes": Author._attribute_file,
 }  # fmt: skip
 TIDY_HABITS = {
     Author.change_lines: 8, Author.change: 4, Author.add: 3, Author.remove: 1.5, Author.rename: 2, Author.mode: 0.3,

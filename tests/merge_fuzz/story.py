@@ -83,9 +83,8 @@ class Story:
             return
         if not self.files:
             self._begin()
-        {"edit": self._edit, "commit": self._commit, "merge": self._merge, "cross": self._cross, "rest": self._rest}[
-            what
-        ](*rest)
+        steps = {"commit": self._commit, "merge": self._merge, "cross": self._cross, "rest": self._rest}
+        {"edit": self._edit, **steps}[what](*rest)
 
     # Edits
 
