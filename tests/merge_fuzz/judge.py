@@ -217,7 +217,7 @@ class Judge:
         invented = lines(content) - self._all_lines(self._every_entry())
         if invented:
             return f"lines that nobody wrote: {sorted(invented)[:3]}"
-        if self._may_unite(path) or self._is_clean(path, entry):
+        if self._may_unite(path) or self.is_clean(path, entry):
             return ""
         return f"lines of a structured text united: {content!r}"
 
@@ -243,7 +243,7 @@ class Judge:
             return True
         return any(attributes(self.store, side.files, path).get("syncx") == "union" for side in self.sides)
 
-    def _is_clean(self, path: bytes, entry: Entry) -> bool:
+    def is_clean(self, path: bytes, entry: Entry) -> bool:
         """Whether git merges it so without a conflict, by renames or at the path."""
         return self._is_clean_at(path, entry) or any(
             self._is_clean_by_renames(path, entry, *pair) for pair in ((self.one, self.two), (self.two, self.one))

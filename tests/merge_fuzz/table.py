@@ -68,7 +68,7 @@ class _Path:
 
     def _plain(self) -> str:
         texts = all(is_text(self.store, side) for side in self.sides)
-        if texts and not self._is_apart() and (self._is_prose() or self._is_new()):
+        if texts and not self._is_apart() and (self._is_prose() or self._is_clean()):
             return "" if is_text(self.store, self.now) else "a text is there"
         later = version(self.store, self.later)
         return "" if self._is(later) else f"the later keeps the name: {later}, not {self.now}"
@@ -83,6 +83,5 @@ class _Path:
         said = [attributes(self.store, side.files, self.path).get("syncx") for side in self.judge.sides]
         return is_prose(self.path) or "union" in said or self.path.endswith(b".gitattributes")
 
-    def _is_new(self) -> bool:
-        """Whether it is git's clean merge of both, which the judge has looked at."""
-        return is_file(self.now) and self.now is not None and self.now.oid not in self.judge.known
+    def _is_clean(self) -> bool:
+        return self.now is not None and is_file(self.now) and self.judge.is_clean(self.path, self.now)
