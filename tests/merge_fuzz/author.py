@@ -26,7 +26,7 @@ WILD = [
     "f", "g", "f.txt", "d", "d/f", "d/f.txt", "d/e/f.txt", "f.variant-1111", "f.variant-444f.txt", "a.py", "d/a.json",
     "x.dat", "y.dat", "d/x.dat", "d/e/x.dat", "old.tar", "new.tar", "older.tar", "b.gpg", "i.psd", "l.csv", "sub",
     "n" * 250 + ".txt", "\u00e4" * 120 + ".dat", ".dot", "d/.dot", "f.txt/x",
-    "d/.gitattributes",
+    "d/.gitattributes", "odd\n\"name\\.txt",
 ]  # fmt: skip
 ATTRIBUTES = [
     "*.psd filter=lfs diff=lfs merge=lfs -text", "*.psd filter=lfs diff=lfs merge=lfs -text", "*.csv syncx=variants",
@@ -184,6 +184,10 @@ class Author:
         path = self.some(files)
         return [("remove", path)] if path else []
 
+    def clear(self, files: Files) -> list[Edit]:
+        """Remove all but perhaps one."""
+        return [("remove", *(path.decode() for path in sorted(files)[self.rng.randrange(2) :]))]
+
     def rename(self, files: Files) -> list[Edit]:
         path = self.some(files)
         if path is None:
@@ -271,4 +275,5 @@ TIDY_HABITS = {
 WILD_HABITS = {
     Author.change_lines: 4, Author.change: 3, Author.add: 4, Author.remove: 2, Author.rename: 4, Author.rotate: 4,
     Author.copy: 2, Author.dedupe: 1.5, Author.mode: 0.5, Author.lock: 1, Author.attribute: 1,
+    Author.clear: 0.3,
 }  # fmt: skip
