@@ -213,18 +213,20 @@ class Story:
         if alone:
             told = {path for _, _, became in made.resolutions for path in became}
             old = {path for parent in commit.parents for path in self.store.files(parent)}
-            for path in sorted(self.store.files(merge).keys() - old - told):
-                yield Finding("silent", path, f"was not told: {made.resolutions}")
+            for path in sorted(self.store.files(merge).keys() - old):
+                if not any((path + b"/").startswith(place + b"/") for place in told):
+                    yield Finding("silent", path, f"was not told: {made.resolutions}")
             for path, *_ in made.resolutions:
                 if len(made.resolutions) <= MOST_NAMED and path.isalnum() and path not in commit.message:
                     yield Finding("message", path, f"is not named: {commit.message!r}")
 
     def _as_git(self, commit: Commit) -> Iterator[Finding]:
-        """Where there was nothing to resolve or mend, the merge is git's own, but for submodules."""
+        """Where there was nothing to resolve or mend, the merge is git's own, but for submodules and variants."""
         self.bench.counts["compared with git's"] += 1
         conflicts, tree = merged_by_git(self.store, *commit.parents)
-        theirs, ours = (
-            {p: e for p, e in self.store.entries(t).items() if e.mode != GITLINK} for t in (tree, commit.tree)
+        ours, theirs = (
+            {p: e for p, e in self.store.entries(t).items() if e.mode != GITLINK and MARKER not in p}
+            for t in (commit.tree, tree)
         )
         if not conflicts and theirs != ours:
             yield Finding("git", b"", f"git makes {tree}, it is {commit.tree}")
