@@ -51,6 +51,7 @@ DENIED = re.compile(
 )
 UNVERIFIED = re.compile(r"due to an unverified special remote\..*?: (git-annex verifyremote [^\n;]+)")
 TRUST = re.compile(r"git config --global --add safe\.directory ([^\n;]+)")
+LOCK = re.compile(r"Unable to create '([^'\n]+\.lock)': File exists")  # as git says it
 DAV = "WebDAV"
 WEBDAV_LOGIN = ": WEBDAV_USERNAME=... WEBDAV_PASSWORD=..."
 S3_LOGIN = ", in S3: AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=..."
@@ -101,6 +102,8 @@ def mending(reason: str, remote: str) -> str:
         return found[1].replace("git-annex", "git annex", 1)
     if found := TRUST.search(reason):
         return f"if you trust it: git config --global --add safe.directory {found[1].strip()}"
+    if found := LOCK.search(reason):
+        return f"if no git is running there, remove {shlex.quote(found[1])}"
     if DENIED.search(reason):
         login = WEBDAV_LOGIN if DAV in reason else S3_LOGIN
         return f"set its credentials anew{login} git annex enableremote {name}"

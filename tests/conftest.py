@@ -37,11 +37,16 @@ def net(tmp_path: Path) -> Network:
     return Network(tmp_path / "net")
 
 
-@pytest.fixture
-def pair(net: Network) -> tuple[Node, Node]:
-    """A laptop and a desktop with one common commit (a.txt), each the other's remote."""
+def two_of_one(net: Network) -> tuple[Node, Node]:
     laptop = net.create("laptop")
     laptop.commit({"a.txt": "one\ntwo\nthree\n"})
     desktop = net.clone(laptop, "desktop")
     net.mesh(laptop, desktop)
+    return laptop, desktop
+
+
+@pytest.fixture
+def pair(net: Network) -> tuple[Node, Node]:
+    """A laptop and a desktop with one common commit (a.txt), each the other's remote."""
+    laptop, desktop = net.made_by(two_of_one)
     return laptop, desktop

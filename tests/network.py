@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +58,19 @@ def template(bare: bool) -> Path:
     return git_dir
 
 
+@functools.cache
+def made(build: Callable[[Network], Sequence[Node]]) -> tuple[Network, list[Node]]:
+    """A network with what `build` has made, to be copied, until the tests end."""
+    folder = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    net = Network(folder / "net")
+    nodes = list(build(net))
+    for outbox in net.root.glob("**/annex/syncx/outbox.sqlite"):  # a copy has another address
+        with contextlib.closing(sqlite3.connect(outbox, isolation_level=None)) as db:
+            db.execute("DELETE FROM facts WHERE key LIKE 'addresses %'")
+    return net, nodes
+
+
 def sample(cases: Sequence[T], ordinary: int) -> Sequence[T]:
     """The first cases in an ordinary run of the tests, all in a thorough one."""
     return cases[:ordinary] if THOROUGH == 1 else cases
@@ -96,12 +112,28 @@ class Network:
     def copy(self, root: Path) -> Network:
         """The same repositories, with the same uuids, in another place."""
         shutil.copytree(self.root, root, symlinks=True)
-        for config in (*root.glob("*/config"), *root.glob("*/.git/config")):
-            config.write_text(config.read_text().replace(str(self.root), str(root)))
+        self._name_again(root)
         copied = copy(self)
         copied.root, copied.home, copied.runtime = root, root / "home", root / "run"
         copied.programs = list(self.programs)
         return copied
+
+    def _name_again(self, root: Path) -> None:
+        """Let the repositories that were copied from here to `root` find each other there."""
+        for config in (*root.glob("*/config"), *root.glob("*/.git/config")):
+            config.write_text(config.read_text().replace(str(self.root), str(root)))
+            templates.renew_sentinel(config.parent)
+
+    def made_by(self, build: Callable[[Network], Sequence[Node]]) -> list[Node]:
+        """Have the repositories that `build` makes: it does so once, elsewhere, and every network gets a copy."""
+        if self._is_odd():
+            return list(build(self))
+        ready, nodes = made(build)
+        for folder in {node.path.relative_to(ready.root).parts[0] for node in nodes}:
+            shutil.copytree(ready.root / folder, self.root / folder, symlinks=True)
+        ready._name_again(self.root)
+        self.clock = max(self.clock, ready.clock)
+        return [Node(self, node.name, self.root / node.path.relative_to(ready.root)) for node in nodes]
 
     def env(self, **more: str) -> dict[str, str]:
         """An environment without anything of the user's; each call a minute later than the last."""
@@ -168,6 +200,15 @@ class Network:
     def mesh(self, *nodes: Node) -> None:
         """Connect everyone with everyone."""
         self.connect(*((one, two) for one in nodes for two in nodes if one is not two))
+
+
+def together(nodes: Iterable[Node], *args: str) -> list[Ran]:
+    """Run syncx in all these repositories at the same moment; none of them may crash."""
+    nodes = list(nodes)
+    with ThreadPoolExecutor(len(nodes)) as pool:
+        told = list(pool.map(lambda node: node.syncx(*args, ok=None), nodes))
+    assert all(ran.code in (0, 1) and "Traceback" not in ran.err for ran in told), told
+    return told
 
 
 class Node:

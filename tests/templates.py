@@ -34,9 +34,15 @@ def adopt(template: Path, git_dir: Path, uuid: str) -> None:
     settings = (template / "config").read_text()
     with (git_dir / "config").open("a") as config:
         config.write(settings[settings.index("[annex]") :].replace(uuid_of(template), uuid))
+    renew_sentinel(git_dir)
+
+
+def renew_sentinel(git_dir: Path) -> None:
+    """Let git-annex trust the inodes of a copied repository."""
     sentinel = git_dir / "annex" / "sentinal"
-    _, rest = sentinel.with_suffix(".cache").read_text().split(" ", 1)
-    sentinel.with_suffix(".cache").write_text(f"{sentinel.stat().st_ino} {rest}")
+    if sentinel.exists():
+        _, rest = sentinel.with_suffix(".cache").read_text().split(" ", 1)
+        sentinel.with_suffix(".cache").write_text(f"{sentinel.stat().st_ino} {rest}")
 
 
 def uuid_of(git_dir: Path) -> str:

@@ -12,9 +12,7 @@ from git_annex_syncx.gateway.git import open_repository
 Pair = tuple[Node, Node]
 
 
-@pytest.fixture
-def unlocked(net: Network) -> Pair:
-    """A laptop with an annexed file, and a desktop on an adjusted unlocked branch that has its content."""
+def with_adjusted(net: Network) -> Pair:
     laptop = net.create("laptop")
     laptop.commit({"a.txt": "one\ntwo\nthree\n"})
     laptop.commit_annexed({"photo.jpg": "photo"})
@@ -22,6 +20,13 @@ def unlocked(net: Network) -> Pair:
     net.mesh(laptop, desktop)
     desktop.annex("get", "--quiet", ".")
     desktop.annex("adjust", "--unlock", "--quiet")
+    return laptop, desktop
+
+
+@pytest.fixture
+def unlocked(net: Network) -> Pair:
+    """A laptop with an annexed file, and a desktop on an adjusted unlocked branch that has its content."""
+    laptop, desktop = net.made_by(with_adjusted)
     return laptop, desktop
 
 

@@ -69,9 +69,7 @@ def listening(node: Node, key: str = "syncx.onChange") -> Told:
     return Told(told)
 
 
-@pytest.fixture
-def hub(net: Network) -> tuple[Node, Node]:
-    """A laptop and a bare hub that has all."""
+def level_hub(net: Network) -> tuple[Node, Node]:
     laptop, hub = net.create("laptop"), net.create("hub", bare=True)
     laptop.commit({"a.txt": "one\ntwo\nthree\n"})
     net.connect((laptop, hub))
@@ -79,6 +77,13 @@ def hub(net: Network) -> tuple[Node, Node]:
         laptop.config(key, value)
     laptop.syncx("sync")
     return laptop, hub
+
+
+@pytest.fixture
+def hub(net: Network) -> tuple[Node, Node]:
+    """A laptop and a bare hub that has all."""
+    laptop, bare = net.made_by(level_hub)
+    return laptop, bare
 
 
 def uuid_of(node: Node) -> str:

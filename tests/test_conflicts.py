@@ -243,12 +243,17 @@ def sync_all(*nodes: Node) -> None:
     assert len({node.head() for node in nodes}) == 1
 
 
-@pytest.fixture
-def two(net: Network) -> tuple[Node, Node]:
+def one_and_other(net: Network) -> tuple[Node, Node]:
     one = net.create("one")
     one.commit({"start.txt": "start\n"})
     other = net.clone(one, "other")
     net.mesh(one, other)
+    return one, other
+
+
+@pytest.fixture
+def two(net: Network) -> tuple[Node, Node]:
+    one, other = net.made_by(one_and_other)
     return one, other
 
 

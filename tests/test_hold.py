@@ -34,9 +34,7 @@ def outbox(tmp_path: Path) -> Outbox:
     return Outbox(tmp_path / "outbox.sqlite")
 
 
-@pytest.fixture
-def hub(net: Network) -> tuple[Node, Node]:
-    """A laptop and a bare hub that has all."""
+def level_hub(net: Network) -> tuple[Node, Node]:
     laptop, hub = net.create("laptop"), net.create("hub", bare=True)
     laptop.commit({"a.txt": "a\n"})
     net.connect((laptop, hub))
@@ -44,6 +42,13 @@ def hub(net: Network) -> tuple[Node, Node]:
         laptop.config(key, value)
     laptop.syncx("sync")
     return laptop, hub
+
+
+@pytest.fixture
+def hub(net: Network) -> tuple[Node, Node]:
+    """A laptop and a bare hub that has all."""
+    laptop, bare = net.made_by(level_hub)
+    return laptop, bare
 
 
 def refuse(hub: Node) -> Path:

@@ -402,8 +402,12 @@ def test_a_push_under_a_work_tree_is_not_reverted(net: Network, deny: str) -> No
     nas.config("receive.denyCurrentBranch", deny)
     for number in range(2):
         laptop.git("rm", "--quiet", "gone.txt", ok=None)
-        made = laptop.commit({"a.txt": f"two {number}\n", f"n{number}/new.txt": "new"})
+        made, before = laptop.commit({"a.txt": f"two {number}\n", f"n{number}/new.txt": "new"}), nas.head()
         laptop.syncx("push")
+        if number:  # the power failed when we took it back
+            nas.git("update-ref", f"refs/syncx/received/main/{made}", made)
+            with (nas.path / ".git" / "logs" / "HEAD").open("a") as log:
+                log.write(f"{made} {before} Tester <tester@example.org> 1700000000 +0000\tgit-annex-syncx\n")
         assert nas.head("main") == made, "the work tree did not move"
         nas.write("mine.txt", "mine")
         nas.git("-c", "annex.largefiles=nothing", "add", "mine.txt")  # the user's own goes on

@@ -171,6 +171,29 @@ def test_git_that_started_us_holds_no_lock(pair: Pair) -> None:
     assert laptop.head() == theirs
 
 
+def test_a_lock_of_a_ref_that_was_left_behind_is_named(pair: Pair, net: Network) -> None:
+    laptop, desktop = pair
+    theirs = fetched(pair, {"b.txt": "b\n"})
+    nas = net.create("nas", bare=True)
+    net.connect((laptop, nas))
+    for lock, command, event in (
+        (laptop.path / ".git/refs/heads/main.lock", ("merge",), ("merge", None)),
+        (nas.path / "refs/heads/main.lock", ("push", "nas"), ("push", "nas")),
+        (laptop.path / ".git/refs/remotes/nas/main.lock", ("pull", "nas"), ("fetch", "nas")),
+    ):
+        if command[0] == "pull":
+            nas.git("fetch", "--quiet", str(desktop.path), f"+{desktop.commit({'c.txt': 'c'})}:refs/heads/main")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.touch()
+        said = laptop.syncx(*command, ok=None).event(*event)
+        assert said["result"] in ("busy", "failed") and said["advice"].startswith(
+            "if no git is running there, remove "
+        )
+        Path(said["advice"].rpartition(" ")[2]).unlink()
+        assert laptop.syncx(*command).event(*event)["result"] == "done"
+    assert laptop.contains(theirs)
+
+
 # At the worst moment
 
 

@@ -6,9 +6,7 @@ import pytest
 from network import Network, Node, sample
 
 
-@pytest.fixture
-def three(net: Network) -> tuple[Node, Node, Node]:
-    """A laptop and a desktop with syncx, and a server that only knows git-annex; all know each other."""
+def with_server(net: Network) -> tuple[Node, Node, Node]:
     laptop = net.create("laptop")
     laptop.commit({"a.txt": "1\n2\n3\n"})
     laptop.commit_annexed({"k.bin": "base", "gone.bin": "base of gone"})
@@ -16,6 +14,13 @@ def three(net: Network) -> tuple[Node, Node, Node]:
     net.mesh(laptop, desktop, server)
     for node in (laptop, desktop):
         node.config("syncx.settleTime", "0")
+    return laptop, desktop, server
+
+
+@pytest.fixture
+def three(net: Network) -> tuple[Node, Node, Node]:
+    """A laptop and a desktop with syncx, and a server that only knows git-annex; all know each other."""
+    laptop, desktop, server = net.made_by(with_server)
     return laptop, desktop, server
 
 

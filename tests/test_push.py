@@ -6,17 +6,22 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from network import PROGRAMS, Network, Node
+from network import PROGRAMS, Network, Node, together
 
 
-@pytest.fixture
-def hub(net: Network) -> tuple[Node, Node]:
-    """A laptop with one commit and an annexed file, and a bare hub that it has fetched from and never pushed to."""
+def behind_hub(net: Network) -> tuple[Node, Node]:
     laptop, hub = net.create("laptop"), net.create("hub", bare=True)
     laptop.commit_annexed({"big.bin": "annexed"})
     net.connect((laptop, hub))
     laptop.syncx("pull")
     return laptop, hub
+
+
+@pytest.fixture
+def hub(net: Network) -> tuple[Node, Node]:
+    """A laptop with one commit and an annexed file, and a bare hub that it has fetched from and never pushed to."""
+    laptop, bare = net.made_by(behind_hub)
+    return laptop, bare
 
 
 def fates(push: dict[str, object]) -> dict[str, str]:
@@ -279,10 +284,8 @@ def test_two_pushes_at_once_in_one_repository_do_no_harm(hub: tuple[Node, Node])
     laptop, bare = hub
     for turn in range(3):
         made = laptop.commit_annexed({f"{turn}.bin": f"content {turn}"})
-        running = [laptop.start("--json", "push") for _ in range(3)]
-        for process in running:
-            out, err = process.communicate(timeout=60)
-            assert process.returncode == 0, out + err
+        for ran in together([laptop] * 3, "push"):
+            assert ran.code == 0, ran.out + ran.err
         assert bare.head("main") == made
         assert bare.head("synced/git-annex") == laptop.head("git-annex")
     laptop.git("fsck", "--no-dangling")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from network import Network, Node, sample
+from network import Network, Node, sample, together
 from sshd import wait_until
 
 
@@ -26,16 +24,7 @@ def several(net: Network, number: int) -> tuple[Node, list[Node]]:
 
 def all_at_once(nodes: list[Node], *args: str) -> list[list[dict[str, object]]]:
     """Run syncx in all nodes at the same moment; their events."""
-    return ended([node.start("--json", *args) for node in nodes])
-
-
-def ended(running: Sequence[subprocess.Popen[bytes]]) -> list[list[dict[str, object]]]:
-    """Their events, when none of them has crashed."""
-    ended = [(process, *process.communicate(timeout=120)) for process in running]
-    for process, _, err in ended:
-        assert process.returncode in (0, 1), err.decode()
-        assert b"Traceback" not in err
-    return [[json.loads(line) for line in out.splitlines()] for _, out, _ in ended]
+    return [ran.events for ran in together(nodes, *args)]
 
 
 def hold_back(hub: Node, ref: str, commit: str) -> None:
@@ -182,11 +171,14 @@ def test_two_processes_in_one_repository_do_no_harm(net: Network, command: str) 
             "#!/bin/sh\ntouch received\nfor n in $(seq 800); do test -e go-on && exit; sleep 0.05; done\n"
         )
         hook.chmod(0o755)
-        running = [mine.start("--json", command, *["--no-content"][: command == "sync"]) for _ in range(3)]
-        wait_until(received.exists, 60)
-        assert [one.poll() for one in running] == [None] * 3, "all are at it while one of them pushes"
-        go_on.touch()
-        ended(running)
+        with ThreadPoolExecutor(3) as pool:
+            words = (command, *["--no-content"][: command == "sync"])
+            running = [pool.submit(together, [mine], *words) for _ in range(3)]
+            wait_until(received.exists, 60)
+            assert not any(one.done() for one in running), "all are at it while one of them pushes"
+            go_on.touch()
+            for one in running:
+                one.result()
         for path in (hook, received, go_on):
             path.unlink()
         mine.syncx("push")
@@ -214,6 +206,4 @@ def test_killed_in_the_middle_the_next_run_completes(net: Network) -> None:
     hook.unlink()
     assert mine.syncx("push").event("push", "hub")["result"] in ("done", "current")
     assert hub.contains(made, "main")
-    subprocess.run(
-        ("git", "-C", mine.path, "fsck", "--no-dangling", "--no-progress"), check=True, capture_output=True
-    )
+    mine.git("fsck", "--no-dangling", "--no-progress")

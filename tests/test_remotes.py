@@ -14,13 +14,18 @@ from network import Network, Node
 STORE = "type=directory&encryption=none&directory="
 
 
-@pytest.fixture
-def three(net: Network) -> tuple[Node, Node, Node]:
-    """A laptop and two bare repositories that it has nothing of."""
+def with_two_bare(net: Network) -> tuple[Node, Node, Node]:
     laptop = net.create("laptop")
     laptop.commit({"a.txt": "a"})
     one, two = net.create("one", bare=True), net.create("two", bare=True)
     net.connect((laptop, one), (laptop, two))
+    return laptop, one, two
+
+
+@pytest.fixture
+def three(net: Network) -> tuple[Node, Node, Node]:
+    """A laptop and two bare repositories that it has nothing of."""
+    laptop, one, two = net.made_by(with_two_bare)
     return laptop, one, two
 
 

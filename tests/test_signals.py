@@ -25,9 +25,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
         yield server
 
 
-@pytest.fixture
-def two(net: Network, broker: Mosquitto) -> tuple[Node, Node, Node]:
-    """A laptop and a desktop that share nothing but a bare hub and a broker."""
+def two_at_a_hub(net: Network) -> tuple[Node, Node, Node]:
     laptop = net.create("laptop")
     laptop.commit({"a.txt": "a\n"})
     hub = net.clone(laptop, "hub", bare=True)
@@ -36,6 +34,13 @@ def two(net: Network, broker: Mosquitto) -> tuple[Node, Node, Node]:
     net.connect((laptop, hub))
     for node in (laptop, desktop, laptop):
         node.syncx("sync", ok=None)
+    return laptop, desktop, hub
+
+
+@pytest.fixture
+def two(net: Network, broker: Mosquitto) -> tuple[Node, Node, Node]:
+    """A laptop and a desktop that share nothing but a bare hub and a broker."""
+    laptop, desktop, hub = net.made_by(two_at_a_hub)
     for node in (laptop, desktop):
         node.config("syncx.signal", f"mqtt://localhost:{broker.port}/family")
     return laptop, desktop, hub

@@ -10,14 +10,19 @@ import pytest
 from network import Network, Node
 
 
-@pytest.fixture
-def hub(net: Network) -> tuple[Node, Node]:
-    """A laptop and a bare hub that has all."""
+def level_hub(net: Network) -> tuple[Node, Node]:
     laptop, hub = net.create("laptop"), net.create("hub", bare=True)
     laptop.commit({"a.txt": "a"})
     net.connect((laptop, hub))
     laptop.syncx("sync", "--no-content")
     return laptop, hub
+
+
+@pytest.fixture
+def hub(net: Network) -> tuple[Node, Node]:
+    """A laptop and a bare hub that has all."""
+    laptop, bare = net.made_by(level_hub)
+    return laptop, bare
 
 
 def of(node: Node, remote: str) -> dict[str, Any]:

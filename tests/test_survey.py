@@ -34,9 +34,7 @@ def spread(*nodes: Node) -> None:
         node.annex("sync", "--quiet", "--no-content", ok=None)
 
 
-@pytest.fixture
-def chain(net: Network) -> list[Node]:
-    """laptop - desktop - nas: the ends do not know each other."""
+def in_a_row(net: Network) -> list[Node]:
     laptop = net.create("laptop")
     laptop.commit({"a.txt": "a\n"})
     desktop = net.clone(laptop, "desktop")
@@ -44,6 +42,12 @@ def chain(net: Network) -> list[Node]:
     net.connect((laptop, desktop), (desktop, nas))
     spread(laptop, desktop, nas)
     return [laptop, desktop, nas]
+
+
+@pytest.fixture
+def chain(net: Network) -> list[Node]:
+    """laptop - desktop - nas: the ends do not know each other."""
+    return net.made_by(in_a_row)
 
 
 def plan_of(node: Node, *args: str) -> dict:

@@ -26,23 +26,32 @@ def tidy(net: Network) -> Iterator[None]:
     nothing_is_left(net)
 
 
-@pytest.fixture
-def laptop(net: Network) -> Node:
-    """A laptop that wastes no time."""
+def alone(net: Network) -> list[Node]:
     laptop = net.create("laptop")
     laptop.commit({"a.txt": "one\n"})
     laptop.config("syncx.pushDelay", "0")
     laptop.config("syncx.settleTime", "0.2s")
-    return laptop
+    return [laptop]
+
+
+def with_drive(net: Network) -> list[Node]:
+    (laptop,) = alone(net)
+    usb = net.clone(laptop, "usb", bare=True)
+    net.connect((laptop, usb))
+    laptop.syncx("sync")
+    return [laptop, usb]
+
+
+@pytest.fixture
+def laptop(net: Network, request: pytest.FixtureRequest) -> Node:
+    """A laptop that wastes no time."""
+    return net.made_by(with_drive if "usb" in request.fixturenames else alone)[0]
 
 
 @pytest.fixture
 def usb(net: Network, laptop: Node) -> Node:
     """A drive with a repository that knows all."""
-    usb = net.clone(laptop, "usb", bare=True)
-    net.connect((laptop, usb))
-    laptop.syncx("sync")
-    return usb
+    return Node(net, "usb", net.root / "usb")
 
 
 def tells(laptop: Node) -> Path:

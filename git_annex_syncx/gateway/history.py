@@ -248,15 +248,17 @@ def moves(repo: Repository, ref: str) -> Iterator[tuple[str, str, str]]:
         yield old.strip("0") and old, new, why
 
 
-def before_pushes(repo: Repository) -> str | None:
-    """The commit that HEAD was at before the pushes that its reflog ends with, empty where its branch was unborn.
+def before_pushes(repo: Repository, now: str) -> str | None:
+    """The commit that HEAD, which is at `now`, was at before the pushes that its reflog ends with.
 
-    None where something else moved it last, and the work tree with it.
+    Empty where its branch was unborn, None where something else moved it last, and the work tree with it.
     """
     try:
         rows = (repo.git_dir / "logs" / "HEAD").read_bytes().splitlines()
     except OSError:
         return None
+    if rows and rows[-1].split(b" ", 2)[1] != now.encode():  # git tells the log first: the move was cut short
+        rows.pop()
     pushed = list(itertools.takewhile(lambda row: row.endswith(b"\tpush"), reversed(rows)))
     old = pushed[-1].partition(b" ")[0].decode() if pushed else None
     return "" if old and not old.strip("0") else old

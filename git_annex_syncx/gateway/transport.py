@@ -19,6 +19,7 @@ from git_annex_syncx.gateway import files, run, ssh
 from git_annex_syncx.gateway.git import Repository, delete_ref, git, refs, without_probing
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
+from git_annex_syncx.reasons import LOCK
 
 # git-annex notes in .git/config who a new remote is, in the hook of each push; git does not wait for the file.
 # Seconds of the longest pause before another try.
@@ -125,9 +126,8 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
     if not reports or (done.code != 0 and (not explained or reached < len(remote.push_urls))):
         raise ProgramFailed(f"git push {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
     words = _words_of_remote(os.fsdecode(done.err))
-    told = (
-        f"{report.reason}: {words}" if words and report.fate is Fate.REFUSED else report.reason for report in reports
-    )
+    failed = [Fate.REFUSED, *[Fate.LOST] * bool(LOCK.search(words))]  # a lock may be left behind
+    told = (f"{report.reason}: {words}" if words and report.fate in failed else report.reason for report in reports)
     return tuple(replace(report, reason=reason) for report, reason in zip(reports, told, strict=True))
 
 
@@ -135,6 +135,7 @@ def _words_of_remote(stderr: str) -> str:
     """The last lines that programs at the other end have said, without progress and what git says anyway."""
     lines = [line.removeprefix("remote:").strip() for line in stderr.split("\n") if line.startswith("remote:")]
     lines = [line for line in lines if line and not PROGRESS.search(line) and "hook declined" not in line]
+    lines = [line for line in lines if LOCK.search(line)] or lines
     return "; ".join(dict.fromkeys(lines[-3:]))
 
 

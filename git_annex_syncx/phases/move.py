@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Mapping
 
+from git_annex_syncx import reasons
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
 from git_annex_syncx.gateway import annex, atwork, configfile, git, history, objects, obstacles, submodules, worktree
 from git_annex_syncx.gateway.git import Repository
@@ -38,7 +39,7 @@ def move(repo: Repository, head: Head, ours: str | None, target: str, judge: Jud
             _move_ref(repo, head, ours, target, judge)
     except ProgramFailed as error:
         if atwork.collided(error):
-            raise Busy("git was at work here at the same instant") from error
+            raise Busy("git was at work here at the same instant", reasons.mending(error.stderr, "")) from error
         raise
 
 
@@ -112,8 +113,8 @@ def take_back_push(repo: Repository, head: Head) -> None:
     the next commit would revert what was pushed. With updateInstead they are the new one's: what looks like the one
     before is the user's. Raises Refused where the index is neither.
     """
-    before = history.before_pushes(repo) if head.checked_out and repo.top else None
     ours = position(repo, head)
+    before = history.before_pushes(repo, ours) if ours and head.checked_out and repo.top else None
     if before is None or not ours or ours == before:
         return
     allowed = configfile.find(repo, "receive.denyCurrentBranch", everywhere=False)

@@ -16,6 +16,7 @@ from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote, own_failure
 from git_annex_syncx.phases.push_refs import Sides
 from git_annex_syncx.phases.taken_back import refusal, taken_back
+from git_annex_syncx.reasons import mending
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
 BROKEN = "look at its disk, or at the store behind it: git ls-remote shows what it has"
@@ -197,7 +198,10 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
         if news or not lost.reports or len(remote.push_urls) > 1:
             raise
         why = "; ".join(sorted({r.reason for r in lost.reports if r.fate is Fate.LOST}))
-        raise SyncxError(f"{remote.name} does not take it, though nobody else has pushed: {why}", BROKEN) from lost
+        raise SyncxError(
+            f"{remote.name} does not take it, though nobody else has pushed: {why}",
+            mending(why, remote.name) or BROKEN,
+        ) from lost
 
 
 def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:
@@ -263,7 +267,9 @@ def _require_won(remote: Remote, reports: tuple[RefReport, ...]) -> None:
         what = f"one of its {len(remote.push_urls)} push addresses has commits in {', '.join(lost)} that are not here"
         raise LostRace(what, "only the first is fetched from: git remote add a name for each other one", reports)
     if lost:
-        raise LostRace(f"others keep pushing {', '.join(lost)} first", "the next run tries again", reports)
+        advice = next(filter(None, (mending(report.reason, remote.name) for report in reports)), "")
+        told = advice or "the next run tries again"
+        raise LostRace(f"others keep pushing {', '.join(lost)} first", told, reports)
 
 
 def _remember(node: Node, remote: Remote, spec: PushSpec, reports: Iterable[RefReport]) -> None:
