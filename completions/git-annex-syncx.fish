@@ -101,6 +101,7 @@ for program in git-annex-syncx git git-annex
     complete -c $program -n '__git_annex_syncx_using push pull transfer sync status' -l except -x -a '(__git_annex_syncx_remotes)' -d 'Leave out this remote or group; repeats'
     complete -c $program -n '__git_annex_syncx_using push pull merge transfer sync status merge-driver hooks retry pause resume watch service signal map plan help' -s h -l help -f -d 'Show this message and exit'
     complete -c $program -n '__git_annex_syncx_using pull merge sync' -l allow-unrelated-histories -l no-allow-unrelated-histories -f -d 'Join histories that share no commit'
+    complete -c $program -n '__git_annex_syncx_using pull merge sync' -l allow-deletes -f -d 'Let more files be removed than syncx.maxDelete allows'
     complete -c $program -n '__git_annex_syncx_using merge' -l forward -f -d 'Push the result onward'
     complete -c $program -n '__git_annex_syncx_using transfer sync' -s A -l all -f -d 'Also keys that no file of the tree uses'
     complete -c $program -n '__git_annex_syncx_using transfer sync' -l drop -l no-drop -f -d 'Whether to drop what is not wanted (default: yes)'
