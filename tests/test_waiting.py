@@ -100,6 +100,9 @@ def test_carrier_that_is_off_and_a_dearer_way(net: Network, operation: str) -> N
         for other in node.git("remote").out.split():
             node.annex("sync", "--quiet", "--no-content", other, ok=None)
     x = key_of(a, "x")
+    if operation == "push":
+        told = a.syncx("transfer", "c").event("transfer", "c")
+        assert told["result"] == "waits" and told["reason"].startswith("1 file, until b has it or "), "b is not asked"
     b.path.rename(net.root / "off")
     mover = a if operation == "push" else c
     mover.config("syncx.patience", NEVER)

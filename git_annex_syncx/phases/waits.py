@@ -27,7 +27,7 @@ def waits(run: Run, now: Round) -> list[Wait]:
     for group in now.groups:
         count = sum(key in now.keys for key in group.keys)
         for target, step in _first_steps(now.look.world, group.base).items() if count else ():
-            if step.executor != own or concerned & {step.source, step.target}:
+            if step.executor != own or concerned & {target, step.source, step.target}:
                 until = _until(run.clocks, run.node.settings.patience, step, own)
                 before = found.get((target, step.source, step.target))
                 files = count + (before.files if before else 0)
@@ -94,7 +94,9 @@ def _words(net: Network, own: str, wait: Wait, at_target: bool = False, failed: 
     if step.executor == own:
         other = step.target if step.source == own else step.source
         # It was there, and what is wrong with it has just been said.
-        what = "that works" if failed and other == wait.target else f"{net.name(other)} is there"
+        passes_on = step.source == own and other != wait.target  # perhaps it was not asked in this run
+        present = f"{net.name(other)} {f'has {it}' if passes_on else 'is there'}"
+        what = "that works" if failed and other == wait.target else present
     elif step.executor == step.target == wait.target:
         what = f"{net.name(step.executor)} fetches {it}"
     elif step.executor == step.target:
