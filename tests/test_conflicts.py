@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from network import Network, Node, sample
 
-from git_annex_syncx.conflicts.verify import lines_in
+from git_annex_syncx.conflicts.texts import lines_in
 from git_annex_syncx.conflicts.version import key_in
 
 KINDS = [

@@ -197,6 +197,18 @@ def readers(repo: Repository) -> list[int]:
     return [int(pid) for pid in listed.split() if os.path.realpath(f"/proc/{int(pid)}/cwd") == home]
 
 
+@pytest.mark.parametrize("torn", [b"\n", b"\0\0\0\n", b"0123456789abc", b"0123456789abc\n"])
+def test_a_reflog_that_a_power_cut_has_torn(node: Node, torn: bytes) -> None:
+    first, second, third = (node.commit({"a": str(number)}) for number in range(3))
+    log = node.path / ".git" / "logs" / "refs" / "heads" / "main"
+    *before, last = log.read_bytes().splitlines(keepends=True)
+    log.write_bytes(b"".join(before) + torn + last)
+    found = [(old, new) for old, new, _ in history.moves(open_repository(node.path), "refs/heads/main")]
+    assert found[-1] == ((second, third) if torn.endswith(b"\n") else (first, second))
+    (log.parent.parent.parent / "HEAD").write_bytes(torn)
+    assert history.before_pushes(open_repository(node.path), third) is None
+
+
 def test_contents_of_any_kind(node: Node) -> None:
     contents = [b"", b"\n", b"a\0b\nmissing\n", b"x" * 3_000_000, os.urandom(1000)]
     repo, oids = open_repository(node.path), stored(node, *contents)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import hashlib
 from collections.abc import Iterable, Mapping
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from trees import lost_paths
 
 from git_annex_syncx.conflicts.by_path import merge_by_path
-from git_annex_syncx.conflicts.verify import lines_in
+from git_annex_syncx.conflicts.texts import Holders, Texts, lines_in
+from git_annex_syncx.conflicts.verify import verify
 from git_annex_syncx.conflicts.version import key_in
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
@@ -168,3 +170,27 @@ def test_path_wise_merges_are_accepted(base: Files, one: Files, two: Files) -> N
 @given(files, files, files)
 def test_path_wise_merges_are_symmetric(base: Files, one: Files, two: Files) -> None:
     assert three_way(base, one, two) == three_way(base, two, one)
+
+
+@reproducible
+@given(st.lists(lines, max_size=6), lines)
+def test_files_that_hold_lines_are_found(files: list[bytes], wanted: bytes) -> None:
+    memory = Memory()
+    texts = Texts(memory.read)
+    holders = Holders(texts, [memory.entry(REGULAR, content) for content in files])
+    assert holders.hold(lines_in(wanted)) == any(lines_in(wanted) <= lines_in(content) for content in files)
+
+
+def test_a_folder_that_one_side_renamed_and_the_other_edited_takes_linear_work() -> None:
+    def calls(count: int) -> int:
+        before = {n: b"".join(b"line %d of %d\n" % (k, n) for k in range(5)) for n in range(count)}
+        base = {b"old/%d" % n: text(content) for n, content in before.items()}
+        one = {b"new/%d" % n: text(content) for n, content in before.items()}
+        two = {b"old/%d" % n: text(content + b"more of %d\n" % n) for n, content in before.items()}
+        memory = Memory(base=base, one=one, two=two, result={b"new/%d" % n: two[b"old/%d" % n] for n in before})
+        profile = cProfile.Profile()
+        verdict = profile.runcall(verify, memory, ["base"], ("one", "two"), "result", lambda paths: ())
+        assert not verdict.missing
+        return sum(entry.callcount for entry in profile.getstats())
+
+    assert calls(400) < 5 * calls(100)

@@ -14,13 +14,15 @@ What must hold for the result of a merge:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from git_annex_syncx.conflicts.by_path import Diff
 from git_annex_syncx.conflicts.names import family, is_variant
-from git_annex_syncx.conflicts.version import identity, is_blob, is_file, is_text
+from git_annex_syncx.conflicts.texts import Holders, Texts
+from git_annex_syncx.conflicts.version import identity, is_blob, is_file
 from git_annex_syncx.model import Entry
 
 Paths = Iterable[bytes]
@@ -75,9 +77,12 @@ def verify(
     return _Verification(trees, bases, sides, result).verdict(apart)
 
 
-def lines_in(content: bytes) -> set[bytes]:
-    """The lines of a text; line ends make no difference."""
-    return {line.removesuffix(b"\r") for line in content.removesuffix(b"\n").split(b"\n")} if content else set()
+@dataclass(frozen=True)
+class _Left:
+    """The lines of the paths that a side took away: in the bases, and where the other side still has them."""
+
+    before: set[bytes]
+    still: set[bytes]
 
 
 class _Side:
@@ -87,6 +92,10 @@ class _Side:
         self.tree, self.since, self.moved = tree, [trees.diff(base, tree) for base in bases], trees.diff(tree, result)
         # What stood at these paths is not there any more; all else is where it was.
         self.replaced = {path: old for path, (old, _) in self.moved.items() if old and is_blob(old)}
+        self.became: dict[str, list[Entry]] = {}  # what a blob of a base was edited to, at its path
+        for old, new in (pair for since in self.since for pair in since.values()):
+            if old and new:
+                self.became.setdefault(old.oid, []).append(new)
 
     def before(self, path: bytes) -> list[Entry]:
         """What the bases had at a path that differs from each of them."""
@@ -108,6 +117,8 @@ class _Verification:
         self.sides = [_Side(trees, bases, side, result) for side in sides]
         self.one, self.two = self.sides
         self.new = [new for side in self.sides for _, new in side.moved.values() if new]
+        self.texts = Texts(trees.read)
+        self._left: dict[int, _Left] = {}
 
     def verdict(self, apart: Callable[[Paths], Paths]) -> Verdict:
         one, two = self.one.moved, self.two.moved
@@ -144,7 +155,7 @@ class _Verification:
                 ),
                 key=_at,
             )
-            if self._held(self.bases, name, place[1]) and not self._may_go(place[1], name):
+            if self._held(self.bases, name, place[1]) and not self._may_go(place[1]):
                 lost[name] = place
         return {place: name for name, place in sorted(lost.items()) if not self._held([self.result], name, place[1])}
 
@@ -180,41 +191,41 @@ class _Verification:
     def _holds_lines(self, number: int, path: bytes, entry: Entry) -> bool:
         """Whether one file of the result holds what a side brought with a text at a path."""
         side, other = self.sides[number], self.sides[1 - number]
-        if not self._is_text(entry):
+        lines = self.texts.lines(entry)
+        if lines is None:
             return False
-        before = side.before(path)
-        moved = {} if before else side.taken_away()
-        lines = self._lines([entry])
-        brought = lines - self._lines(before or [old for olds in moved.values() for old in olds])
-        if moved:  # what is new at this path the other side may still have where it was
-            left = [new for since in other.since for path in moved if path in since and (new := since[path][1])]
-            left += [old for path, olds in moved.items() for old in olds if any(path not in s for s in other.since)]
-            brought |= lines & self._lines(left)
-        here = side.moved[path][1]
-        return any(brought <= self._lines([file]) for file in (here, *self.new) if file and self._is_text(file))
+        if before := side.before(path):
+            brought = lines - self.texts.all_lines(before)
+        else:  # what is new at this path the other side may still have where it was
+            left = self._left_by(number, side, other)
+            brought = lines - left.before | lines & left.still
+        here = self.texts.lines(side.moved[path][1])
+        return (here is not None and brought <= here) or self.holders.hold(brought)
 
-    def _may_go(self, entry: Entry, name: bytes) -> bool:
+    def _left_by(self, number: int, side: _Side, other: _Side) -> _Left:
+        if number not in self._left:
+            gone = side.taken_away()
+            still = [new for since in other.since for path in gone if path in since and (new := since[path][1])]
+            still += [old for path, olds in gone.items() for old in olds if any(path not in s for s in other.since)]
+            before = self.texts.all_lines(old for olds in gone.values() for old in olds)
+            self._left[number] = _Left(before, self.texts.all_lines(still))
+        return self._left[number]
+
+    def _may_go(self, entry: Entry) -> bool:
         """Whether a text that both sides have may be in no file of the result."""
-        if not self._is_text(entry):
+        lines = self.texts.lines(entry)
+        if lines is None:
             return False
-        lines = self._lines([entry])
-        if any(lines <= self._lines([file]) for file in self.new if self._is_text(file)):
-            return True
-        return all(self._edited(side, lines, name) for side in self.sides)
+        return self.holders.hold(lines) or all(self._edited(side, lines, entry) for side in self.sides)
 
-    def _edited(self, side: _Side, lines: set[bytes], name: bytes) -> bool:
+    def _edited(self, side: _Side, lines: frozenset[bytes], entry: Entry) -> bool:
         """Whether a side has edited a copy of a text: its file is still there and shares a line."""
-        pairs = [pair for since in side.since for pair in since.values()]
-        changed = [(old, new) for old, new in pairs if old and new and is_file(old) and self._is_text(new)]
-        return any(lines & self._lines([new]) for old, new in changed if identity(old, b"") == name)
+        return any(lines & (self.texts.lines(new) or frozenset()) for new in side.became.get(entry.oid, ()))
 
-    def _is_text(self, entry: Entry) -> bool:
-        return is_file(entry) and is_text(self.trees.read([entry.oid])[entry.oid])
-
-    def _lines(self, entries: Iterable[Entry]) -> set[bytes]:
-        """The lines of those that are texts."""
-        contents = self.trees.read({entry.oid for entry in entries if is_file(entry)})
-        return set().union(*(lines_in(content) for content in contents.values() if is_text(content)))
+    @functools.cached_property
+    def holders(self) -> Holders:
+        """The files of the result that differ from a side."""
+        return Holders(self.texts, self.new)
 
     # Names and their variants
 
@@ -250,7 +261,7 @@ class _Verification:
         if not merged:
             return set()
         at = {path: [entry for entry in (one[path][0], two[path][0], new) if entry] for path, new in merged.items()}
-        return {path for path, entries in at.items() if not all(map(self._is_text, entries))} | set(apart(merged))
+        return {path for path, entries in at.items() if None in map(self.texts.lines, entries)} | set(apart(merged))
 
 
 def _at(place: tuple[bytes, Entry]) -> tuple[bytes, int, str]:

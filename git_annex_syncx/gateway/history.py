@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 from git_annex_syncx.gateway import reader
 from git_annex_syncx.gateway.git import MERGE_EMAIL, Repository, git, refs, text
@@ -14,6 +16,8 @@ from git_annex_syncx.gateway.git import MERGE_EMAIL, Repository, git, refs, text
 STEPS = 40  # commits that are looked at on each side before git is asked
 MOST_KNOWN = 10_000  # commits
 MOST_COMPARED = 4  # commits that are compared two by two
+OID = rb"([0-9a-f]{40}|[0-9a-f]{64})"
+ENTRY = re.compile(OID + rb" " + OID + rb" [^\t]*\t?(.*)")  # of a reflog
 
 # What git would take the full name of a branch for where there is no such branch.
 MISTAKEN = ("refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
@@ -235,17 +239,20 @@ def _was_pushed_away(repo: Repository, moved: list[tuple[str, str, str]], commit
 def moves(repo: Repository, ref: str) -> Iterator[tuple[str, str, str]]:
     """Yield the moves of a branch that its reflog holds, oldest first: from where (empty: unborn), to where, why."""
     try:
-        rows = (repo.common / "logs" / ref).read_bytes().split(b"\n")[:-1]
+        rows = _reflog(repo.common / "logs" / ref)
     except OSError:  # refs are not kept in files, or there is none
         words = (*LOG, "--walk-reflogs", "--format=%H %gs", ref, "--")
         listed = os.fsdecode(git(repo, *words, ok=(0, 128)).out).splitlines()
         news = [line.partition(" ")[::2] for line in reversed(listed)]
         yield from ((old, new, why) for (old, _), (new, why) in zip([("", ""), *news], news, strict=False))
         return
-    for row in rows:
-        where, _, why = os.fsdecode(row).partition("\t")
-        old, new, *_ = where.split(" ")
-        yield old.strip("0") and old, new, why
+    yield from ((old.strip("0") and old, new, why) for old, new, why in rows)
+
+
+def _reflog(path: Path) -> list[tuple[str, str, str]]:
+    """Return the entries of a reflog: from where, to where, why. Lines that a power cut has torn are left out."""
+    rows = map(ENTRY.fullmatch, path.read_bytes().split(b"\n"))
+    return [(row[1].decode(), row[2].decode(), os.fsdecode(row[3])) for row in rows if row]
 
 
 def before_pushes(repo: Repository, now: str) -> str | None:
@@ -254,13 +261,13 @@ def before_pushes(repo: Repository, now: str) -> str | None:
     Empty where its branch was unborn, None where something else moved it last, and the work tree with it.
     """
     try:
-        rows = (repo.git_dir / "logs" / "HEAD").read_bytes().splitlines()
+        rows = _reflog(repo.git_dir / "logs" / "HEAD")
     except OSError:
         return None
-    if rows and rows[-1].split(b" ", 2)[1] != now.encode():  # git tells the log first: the move was cut short
+    if rows and rows[-1][1] != now:  # git tells the log first: the move was cut short
         rows.pop()
-    pushed = list(itertools.takewhile(lambda row: row.endswith(b"\tpush"), reversed(rows)))
-    old = pushed[-1].partition(b" ")[0].decode() if pushed else None
+    pushed = list(itertools.takewhile(lambda row: row[2] == PUSHED, reversed(rows)))
+    old = pushed[-1][0] if pushed else None
     return "" if old and not old.strip("0") else old
 
 

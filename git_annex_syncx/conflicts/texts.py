@@ -1,0 +1,56 @@
+"""The lines of texts, each text read once, and which of many texts hold some lines. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from git_annex_syncx.conflicts.version import is_file, is_text
+from git_annex_syncx.model import Entry
+
+Read = Callable[[Iterable[str]], Mapping[str, bytes]]
+
+
+def lines_in(content: bytes) -> frozenset[bytes]:
+    """Return the lines of a text; line ends make no difference."""
+    lines = content.removesuffix(b"\n").split(b"\n") if content else ()
+    return frozenset(line.removesuffix(b"\r") for line in lines)
+
+
+class Texts:
+    """The lines of the files that are texts; `read` gives contents of blobs."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._known: dict[str, frozenset[bytes] | None] = {}
+
+    def lines(self, entry: Entry | None) -> frozenset[bytes] | None:
+        """Return the lines of a text, None for all that is none."""
+        if entry is None or not is_file(entry):
+            return None
+        if entry.oid not in self._known:
+            content = self._read([entry.oid])[entry.oid]
+            self._known[entry.oid] = lines_in(content) if is_text(content) else None
+        return self._known[entry.oid]
+
+    def all_lines(self, entries: Iterable[Entry]) -> set[bytes]:
+        """Return the lines of all that are texts."""
+        return set().union(*(lines for entry in entries if (lines := self.lines(entry))))
+
+
+class Holders:
+    """Which of some files hold lines: found by their rarest line, not by looking into each file."""
+
+    def __init__(self, texts: Texts, files: Iterable[Entry]) -> None:
+        self._texts = [lines for file in dict.fromkeys(files) if (lines := texts.lines(file)) is not None]
+        self._having: dict[bytes, list[int]] = {}
+        for number, lines in enumerate(self._texts):
+            for line in lines:
+                self._having.setdefault(line, []).append(number)
+
+    def hold(self, lines: Iterable[bytes]) -> bool:
+        """Return whether one file holds all of the lines."""
+        wanted = frozenset(lines)
+        if not wanted:
+            return bool(self._texts)
+        likely = min((self._having.get(line, []) for line in wanted), key=len)
+        return any(wanted <= self._texts[number] for number in likely)
