@@ -21,13 +21,13 @@ ALONE = {
 
 def told(outcome: Outcome) -> Iterator[str]:
     """Yield a line for each path that a merge resolved, at most MOST, and one that tells how many more there are."""
-    resolved = outcome.details.get("resolved")
-    if not isinstance(resolved, Sequence):
-        return
-    for one in resolved[:MOST]:
-        yield f"resolved {one['path']}: {_became(one)}"
-    if len(resolved) > MOST:
-        yield f"resolved {len(resolved) - MOST} more; git log -1 --merges names all"
+    for key, verb in (("resolved", "resolved"), ("resolved_by_others", "resolved by others")):
+        resolved = outcome.details.get(key, ())
+        if isinstance(resolved, Sequence):
+            for one in resolved[:MOST]:
+                yield f"{verb} {one['path']}: {_became(one)}"
+            if len(resolved) > MOST:
+                yield f"{verb} {len(resolved) - MOST} more; git log --merges names all"
 
 
 def _became(one: Mapping[str, Any]) -> str:

@@ -199,7 +199,8 @@ def test_what_was_resolved_is_told(pair: tuple[Node, Node]) -> None:
     told = {one["path"]: (one["kind"], len(one["became"])) for one in event["resolved"]}
     assert told == {"a.txt": ("text", 1), "k.bin": ("annexed", 2)}
     verbose = desktop.run("git-annex-syncx", "-v", "pull")
-    assert "resolved " not in verbose.err  # it is given the merge that the laptop made
+    assert "resolved by others a.txt: holds the lines of both sides" in verbose.err
+    assert "resolved by others k.bin: both versions stay: k.variant-" in verbose.err
     summary = laptop.syncx("status").event("summary")
     assert sorted(summary["variants"]) == sorted(told_path for told_path in laptop.files() if "variant" in told_path)
 
@@ -214,7 +215,7 @@ def test_verbose_tells_path_by_path(pair: tuple[Node, Node]) -> None:
     desktop.commit({"a.py": "desktop\n"})
     at_terminal = laptop.run("script", "-qec", "git-annex-syncx sync", "/dev/null", COLUMNS="120").out
     assert "resolved a.py: both versions stay: a.py, a.variant-" in at_terminal
-    desktop.syncx("sync")
+    assert desktop.syncx("sync").event("merge")["resolved_by_others"][0]["path"] == "a.py"
     assert {laptop.read(path) for path in laptop.files() if path.endswith(".py")} == {b"laptop\n", b"desktop\n"}
     assert "resolved" not in laptop.run("script", "-qec", "git-annex-syncx sync", "/dev/null").out
 

@@ -16,7 +16,7 @@ from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, l
 
 from git_annex_syncx.conflicts.by_path import merge_by_path
 from git_annex_syncx.conflicts.join import Joined, join
-from git_annex_syncx.conflicts.message import MESSAGE, message
+from git_annex_syncx.conflicts.message import MESSAGE, message, resolved_in
 from git_annex_syncx.conflicts.names import is_variant, moved_link, variant_names
 from git_annex_syncx.conflicts.put_back import put_back
 from git_annex_syncx.conflicts.resolve import Resolution, resolve
@@ -563,9 +563,31 @@ def test_the_message_names_what_was_resolved(repo):
     assert objects_message(repo, found) == (
         MESSAGE + f'\nResolved:\nannexed: "k" -> {variants}\ntext: "\\303\\274\\012\\042\\134.txt"\n'
     )
+    assert resolved_in(objects_message(repo, found)) == list(found.resolutions)
     many = [Resolution(b"%04d" % n, "text", (b"%04d" % n,)) for n in range(1500)]
     assert message(many[::-1]).splitlines()[-2:] == ['text: "0999"', "and 500 more"]
     assert message([]) == "Merge two heads\n\nMade by git-annex-syncx from these two commits alone.\n"
+
+
+@given(
+    st.lists(
+        st.builds(
+            Resolution,
+            st.binary(min_size=1, max_size=9),
+            st.sampled_from(["text", "text/binary", "put back"]),
+            st.lists(st.binary(min_size=1, max_size=9), min_size=1, max_size=3).map(tuple),
+            st.sampled_from([(), ("a" * 40, "b" * 40)]),
+        ),
+        max_size=4,
+    )
+)
+def test_what_a_message_tells_can_be_read_back(resolutions):
+    assert sorted(resolved_in(message(resolutions)), key=repr) == sorted(resolutions, key=repr)
+
+
+def test_what_others_wrote_into_a_message_is_left_out():
+    assert resolved_in('x\n\nResolved:\ntext: "a\\777"\ntext: "b" -> c\nTEXT: "d"\ntext: "e\n\x1b[0m\n') == []
+    assert resolved_in('text: "a"\n') == []
 
 
 def test_nul_bytes_far_into_a_file_make_it_binary(repo):

@@ -162,6 +162,12 @@ def saying(repo: Repository, begin: str, old: str, new: str) -> list[str]:
     return text(repo, *LOG, "--format=%H", f"--grep=^{begin}", new, f"^{old}").split()
 
 
+def messages_of_merges(repo: Repository, begin: str, old: str, new: str) -> list[str]:
+    """Return the messages of merges made by syncx that `new` has and `old` lacks and that have a line so begun."""
+    words = ("--format=%B%x00", f"--grep=^{begin}", f"--committer=<{MERGE_EMAIL}>", "--all-match", "--min-parents=2")
+    return [message.strip("\n") for message in text(repo, *LOG, *words, new, f"^{old}").split("\0")[:-1]]
+
+
 def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
     """Whether an adjusted branch holds git-annex's adjusting commit on the basis and nothing of the user's."""
     parents, _, subject = text(repo, *LOG, "--max-count=1", "--format=%P%n%s", adjusted).partition("\n")

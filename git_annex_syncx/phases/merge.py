@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.conflicts.join import Joined, join_heads, unrelated_error
+from git_annex_syncx.conflicts.message import HEADING, resolved_in
+from git_annex_syncx.conflicts.resolve import Resolution
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
 from git_annex_syncx.gateway import annex, git, history, objects, obstacles, worktree
 from git_annex_syncx.gateway.outbox import OutboxError
@@ -157,7 +159,8 @@ def _advanced(node: Node, head: Head, old: str | None, joined: Joined | None, be
         "merge",
         Result.DONE if commits else Result.CURRENT,
         reason=told if new else f"{head.basis} has no commit yet: git annex add FILES, then git commit",
-        details={"branch": head.basis, "old": old, "new": new, "commits": commits} | resolved(joined),
+        details={"branch": head.basis, "old": old, "new": new, "commits": commits}
+        | (resolved(joined) or _resolved_by_others(node, old, new)),
         seconds=time.monotonic() - begun,
     )
 
@@ -166,12 +169,22 @@ def resolved(joined: Joined | None) -> dict[str, object]:
     """What a merge resolved, for the details of its outcome: path, kind of conflict, paths of the versions now."""
     if joined is None or not (joined.resolutions or joined.fallbacks):
         return {}
-    told = [
-        {"path": os.fsdecode(one.path), "kind": one.kind, "became": [os.fsdecode(path) for path in one.became]}
-        | ({"commits": list(one.commits)} if one.commits else {})
-        for one in joined.resolutions
-    ]
-    return {"resolved": told, "fallbacks": joined.fallbacks}
+    return {"resolved": [_details(one) for one in joined.resolutions], "fallbacks": joined.fallbacks}
+
+
+def _resolved_by_others(node: Node, old: str | None, new: str | None) -> dict[str, object]:
+    """What the merges resolved that others have made, for those whose versions it concerns."""
+    if not old or not new or old == new:
+        return {}
+    messages = history.messages_of_merges(node.repo, HEADING, old, new)
+    found = dict.fromkeys(one for message in messages for one in resolved_in(message))
+    return {"resolved_by_others": [_details(one) for one in found]} if found else {}
+
+
+def _details(one: Resolution) -> dict[str, object]:
+    became = [os.fsdecode(path) for path in one.became]
+    told: dict[str, object] = {"path": os.fsdecode(one.path), "kind": one.kind, "became": became}
+    return told | {"commits": list(one.commits)} if one.commits else told
 
 
 def told_of(joined: Joined | None) -> str:
