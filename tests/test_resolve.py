@@ -510,6 +510,14 @@ def test_two_who_keep_different_variants_keep_both(repo):
     base = {b"f.variant-1111.txt": R[0], b"f.variant-2222.txt": R[1], b"x": R[2]}
     one, two = ({path: entry for path, entry in base.items() if b"%d" % n not in path} for n in (1111, 2222))
     assert three(repo, base, one, two)[0] == base
+    kept, taken = text(b"1\n"), text(b"2\n")
+    base = {b"p.py": kept, b"p.variant-3333.py": taken}
+    result, found = three(repo, base, {b"p.py": kept}, {b"p.py": taken})
+    assert result == {b"p.py": taken, variant(b"p", b".py", kept): kept}
+    assert [one.kind for one in found.resolutions] == ["put back"]
+    assert three(repo, base, {b"p.py": kept}, {b"p.py": kept, b"x": kept})[0] == {b"p.py": kept, b"x": kept}
+    both = text(b"1\n2\n")
+    assert three(repo, base, {b"p.py": kept}, {b"p.py": both})[0] == {b"p.py": both}
 
 
 @pytest.mark.parametrize("unlocked", [False, True])

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from git_annex_syncx.conflicts.by_path import Diff
 from git_annex_syncx.conflicts.lines import ATTRIBUTES
-from git_annex_syncx.conflicts.version import key_in
+from git_annex_syncx.conflicts.version import is_file, key_in
 from git_annex_syncx.gateway import objects, reader
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.key import LARGEST_POINTER
@@ -76,7 +76,8 @@ class RepositoryTrees:
     def attributes(self, tree: str, paths: Iterable[bytes]) -> Mapping[bytes, Mapping[str, str]]:
         """What the attribute files of a tree say of paths about merging."""
         files = (b".gitattributes", b"/.gitattributes")
-        given = {p: e for p, e in self.entries(tree).items() if p == files[0] or p.endswith(files[1])}
+        found = {p: e for p, e in self.entries(tree).items() if p == files[0] or p.endswith(files[1])}
+        given = {path: entry for path, entry in found.items() if is_file(entry)}
         return objects.attributes(self.repo, given, paths, ATTRIBUTES)
 
     def changed(self, tree: str, changes: Mapping[bytes, Entry | None]) -> str:

@@ -8,14 +8,14 @@ What must hold for the result of a merge:
 2. A version that a side has and no merge base, or that both sides have, is there.
 3. Instead of a text that is new at its path, one file may hold what the side brought. A text that both sides have may
    go where each has edited another copy of it, or where one file holds all its lines.
-4. Of a name and its variants something is left where each side has something of them.
+4. Where both sides have settled a name and its variants, and have nothing of them in common, what each has is there.
 5. Where lines must not be merged no blob is new.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -216,7 +216,7 @@ class _Verification:
         lines = self.texts.lines(entry)
         if lines is None:
             return False
-        return self.holders.hold(lines) or all(self._edited(side, lines, entry) for side in self.sides)
+        return self._is_in_a_file(entry) or all(self._edited(side, lines, entry) for side in self.sides)
 
     def _edited(self, side: _Side, lines: frozenset[bytes], entry: Entry) -> bool:
         """Whether a side has edited a copy of a text: its file is still there and shares a line."""
@@ -230,19 +230,31 @@ class _Verification:
     # Names and their variants
 
     def _families(self) -> list[Missing]:
-        """What stands at a name and its variants on the sides, where nothing of them would be left."""
-        removed = {path for side in self.sides for path in side.replaced if side.moved[path][1] is None}
-        names = {family(path) for path in removed if is_variant(path)}
+        """Return what each side has of a name and its variants where both have settled it and nothing is common."""
+        old = [[path for since in side.since for path, (before, _) in since.items() if before] for side in self.sides]
+        names = {family(path) for paths in old for path in paths if is_variant(path)}
+        names = {name for name in names if all(name in map(family, paths) for paths in old)} if names else names
         if not names:
             return []
-        names -= {family(path) for path in self.trees.entries(self.result)}
-        members: list[dict[bytes, Entry]] = []
-        for side in self.sides:
-            entries = self.trees.entries(side.tree)
-            members.append({path: entry for path, entry in entries.items() if family(path) in names})
-        names &= {family(path) for path in members[0]} & {family(path) for path in members[1]}
-        found = sorted((members[0] | members[1]).items())
-        return [Missing(path, entry) for path, entry in found if family(path) in names]
+        members = [self._members(side, names) for side in self.sides]
+        found = []
+        for name in names:
+            one, two = ({ids: place for ids, place in had.items() if family(place[0]) == name} for had in members)
+            if one and two and not one.keys() & two.keys():
+                found += [(ids, place) for ids, place in (one | two).items()]
+        lacking = [place for ids, place in found if not self._held([self.result], ids, place[1])]
+        return [Missing(*place) for place in sorted(lacking, key=_at) if not self._is_in_a_file(place[1])]
+
+    def _members(self, side: _Side, names: Collection[tuple[bytes, bytes]]) -> dict[bytes, tuple[bytes, Entry]]:
+        """Return the versions that a side has at some names and their variants: identity -> smallest path, entry."""
+        entries = self.trees.entries(side.tree).items()
+        there = {path: entry for path, entry in entries if is_blob(entry) and family(path) in names}
+        ids = self._identified(there)
+        return {ids[path]: (path, there[path]) for path in sorted(there, reverse=True)}
+
+    def _is_in_a_file(self, entry: Entry) -> bool:
+        lines = self.texts.lines(entry)
+        return lines is not None and self.holders.hold(lines)
 
     # Lines that were merged where they must not be
 
