@@ -94,7 +94,7 @@ class _Merge:
     def __init__(self, repo: Repository, bases: list[str], sides: tuple[str, str], two_is_later: bool) -> None:
         self.repo, self.bases, self.sides, self.two_is_later = repo, bases, sides, two_is_later
         self.one, self.two = sides
-        self.trees = RepositoryTrees(repo)
+        self.trees = RepositoryTrees(repo, "sha1" if len(self.one) == 40 else "sha256")
         since = [self.trees.diff(base, self.one) for base in bases]
         self.versions = Versions(self.trees.diff(*sides), since, lambda path: self.trees.entries(self.one).get(path))
         self._lines: dict[bytes, Lines] = {}

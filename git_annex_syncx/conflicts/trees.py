@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from git_annex_syncx.conflicts.by_path import Diff
@@ -18,13 +19,14 @@ CACHED = 64 * 1024  # bytes of a blob that is kept in memory
 class RepositoryTrees:
     """The trees and blobs of a repository, each difference computed once and small blobs read once."""
 
-    def __init__(self, repo: Repository) -> None:
-        """Nothing is read before it is asked for."""
-        self.repo = repo
+    def __init__(self, repo: Repository, hashing: str) -> None:
+        """Nothing is read before it is asked for; `hashing` is how the repository names objects: sha1 or sha256."""
+        self.repo, self.hashing = repo, hashing
         self._diffs: dict[tuple[str, str], Diff] = {}
         self._entries: dict[str, Mapping[bytes, Entry]] = {}
         self._blobs: dict[str, bytes] = {}
         self._keys: dict[str, bytes] = {}
+        self._new_blobs: dict[str, bytes] = {}
         self._unwritten: dict[str, tuple[str, Mapping[bytes, Entry | None]]] = {}
 
     def diff(self, old: str, new: str) -> Diff:
@@ -53,6 +55,8 @@ class RepositoryTrees:
     def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
         """Contents of blobs."""
         wanted = set(oids)
+        if made := wanted & self._new_blobs.keys():
+            return {oid: self._new_blobs[oid] for oid in made} | dict(self.read(wanted - made))
         if unknown := wanted - self._blobs.keys():
             found = objects.read_blobs(self.repo, unknown)
             self._blobs |= {oid: content for oid, content in found.items() if len(content) <= CACHED}
@@ -62,6 +66,7 @@ class RepositoryTrees:
     def keys(self, oids: Iterable[str]) -> Mapping[str, bytes]:
         """The keys that blobs name, empty for those that name none."""
         wanted = set(oids)
+        self._keys |= {oid: key_in(content) for oid, content in self._new_blobs.items() if oid in wanted}
         unknown = sorted(wanted - self._keys.keys())
         sizes = dict(zip(unknown, reader.look_up(self.repo, unknown), strict=True))
         small = [oid for oid, found in sizes.items() if not found or found.size <= LARGEST_POINTER]
@@ -70,8 +75,14 @@ class RepositoryTrees:
         return {oid: self._keys[oid] for oid in wanted}
 
     def write(self, contents: Sequence[bytes]) -> Sequence[str]:
-        """Store blobs, their ids."""
-        return objects.write_blobs(self.repo, contents)
+        """Return the ids of blobs; they are written with the tree, all at once."""
+        made = {self._blob_id(content): content for content in contents}
+        self._new_blobs |= made
+        return list(map(self._blob_id, contents))
+
+    def _blob_id(self, content: bytes) -> str:
+        header = b"blob %d\0" % len(content)
+        return hashlib.new(self.hashing, header + content, usedforsecurity=False).hexdigest()
 
     def attributes(self, tree: str, paths: Iterable[bytes]) -> Mapping[bytes, Mapping[str, str]]:
         """What the attribute files of a tree say of paths about merging."""
@@ -90,7 +101,9 @@ class RepositoryTrees:
         return name
 
     def stored(self, tree: str) -> str:
-        """The id of a tree, written if it was not."""
+        """The id of a tree; it is written, and so are all blobs, if it was not."""
+        if self._new_blobs:
+            objects.write_blobs(self.repo, list(self._new_blobs.values()))
         known, changes = self._unwritten.get(tree, (tree, {}))
         return objects.change_tree(self.repo, known, changes) if changes else tree
 

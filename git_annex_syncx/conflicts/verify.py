@@ -15,7 +15,7 @@ What must hold for the result of a merge:
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -119,6 +119,8 @@ class _Verification:
         self.new = [new for side in self.sides for _, new in side.moved.values() if new]
         self.texts = Texts(trees.read)
         self._left: dict[int, _Left] = {}
+        self._all_objects: dict[str, Set[bytes]] = {}
+        self._all_keys: dict[str, Set[bytes]] = {}
 
     def verdict(self, apart: Callable[[Paths], Paths]) -> Verdict:
         one, two = self.one.moved, self.two.moved
@@ -145,37 +147,50 @@ class _Verification:
                         lost.get(name, (path, side.replaced[path])), (path, side.replaced[path]), key=_at
                     )
         lost = {name: place for name, place in lost.items() if not self._held(self.bases, name, place[1])}
-        for name in (set(has[0].values()) & set(has[1].values())) - kept:
-            place = min(
-                (
-                    (p, side.replaced[p])
-                    for side, ids in zip(self.sides, has, strict=True)
-                    for p in ids
-                    if ids[p] == name
-                ),
-                key=_at,
-            )
+        both = (set(has[0].values()) & set(has[1].values())) - kept
+        places: dict[bytes, tuple[bytes, Entry]] = {}
+        for side, names in zip(self.sides, has, strict=True):
+            for path in (path for path, name in names.items() if name in both):
+                here = path, side.replaced[path]
+                places[names[path]] = min(places.get(names[path], here), here, key=_at)
+        for name, place in places.items():
             if self._held(self.bases, name, place[1]) and not self._may_go(place[1]):
                 lost[name] = place
         return {place: name for name, place in sorted(lost.items()) if not self._held([self.result], name, place[1])}
 
     def _held(self, trees: Iterable[str], name: bytes, entry: Entry) -> bool:
         """Whether a tree has a version, wherever; `entry` is one that is it."""
-        for tree in trees:
-            entries = [other for other in self.trees.entries(tree).values() if is_blob(other)]
-            if any(other.oid == entry.oid and other.mode & 0o170000 == entry.mode & 0o170000 for other in entries):
-                return True
-            annexed = b"%o " % (entry.mode & 0o170000) + entry.oid.encode() != name
-            if annexed and name in self.trees.keys(other.oid for other in entries).values():
-                return True
-        return False
+        plain = identity(entry, b"")
+        return any(plain in self._objects(tree) or (name != plain and name in self._keys(tree)) for tree in trees)
+
+    def _objects(self, tree: str) -> Set[bytes]:
+        """All that a tree has, by object alone: which key a blob names is not read."""
+        if tree not in self._all_objects:
+            entries = self.trees.entries(tree).values()
+            self._all_objects[tree] = {identity(entry, b"") for entry in entries if is_blob(entry)}
+        return self._all_objects[tree]
+
+    def _keys(self, tree: str) -> Set[bytes]:
+        """All keys that a tree has."""
+        if tree not in self._all_keys:
+            entries = self.trees.entries(tree).values()
+            self._all_keys[tree] = {*self.trees.keys(entry.oid for entry in entries if is_blob(entry)).values()}
+        return self._all_keys[tree]
 
     def _missing_from(self, name: bytes) -> frozenset[bytes]:
         """All paths, of those that were changed, at which a base or a side has a version."""
+        return frozenset(self._places.get(name, ()))
+
+    @functools.cached_property
+    def _places(self) -> Mapping[bytes, set[bytes]]:
         diffs = [diff for side in self.sides for diff in (*side.since, side.moved)]
         at = [(path, entry) for diff in diffs for path, pair in diff.items() for entry in pair if is_blob(entry)]
         names = self._identities(entry for _, entry in at if entry)
-        return frozenset(path for path, entry in at if entry and names[entry] == name)
+        places: dict[bytes, set[bytes]] = {}
+        for path, entry in at:
+            if entry:
+                places.setdefault(names[entry], set()).add(path)
+        return places
 
     def _identified(self, entries: Mapping[bytes, Entry]) -> dict[bytes, bytes]:
         names = self._identities(entries.values())
