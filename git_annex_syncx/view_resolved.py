@@ -27,7 +27,7 @@ def told(outcome: Outcome) -> Iterator[str]:
             for one in resolved[:MOST]:
                 yield f"{verb} {one['path']}: {_became(one)}"
             if len(resolved) > MOST:
-                yield f"{verb} {len(resolved) - MOST} more; git log --merges names all"
+                yield f"{verb} {len(resolved) - MOST} more: git log --merges, or --json"
 
 
 def _became(one: Mapping[str, Any]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -259,6 +262,11 @@ def test_removals_of_the_adjusted_branch_that_are_meant_are_asked_once(net: Netw
     assert a.files() == []
 
 
+def bring_back(event: Mapping[str, Any]) -> str:
+    """The command by which files that have vanished are to come back."""
+    return str(event["advice"]).removeprefix("to have them back: ").partition(";")[0]
+
+
 def test_what_the_user_has_staged_stays_as_it_is(three: tuple[Node, ...]) -> None:
     a, b, _, _ = three
     a.commit({"sub/x.txt": "x\n", "k": "k\n"})
@@ -269,7 +277,7 @@ def test_what_the_user_has_staged_stays_as_it_is(three: tuple[Node, ...]) -> Non
     a.git("add", "k/inside.txt")
     status = a.git("status", "--porcelain").out.splitlines()
     event = is_held(a.syncx("sync", ok=1), "commit", "41 of 42 files")
-    assert "git checkout HEAD -- ." in event["advice"]
+    assert "reset --quiet && git -C " in bring_back(event)
     assert a.git("status", "--porcelain").out.splitlines() == [line for line in status if "sub/x.txt" not in line]
     assert a.show("HEAD:sub/x.txt") == b"changed\n"
     b.syncx("sync")
@@ -302,8 +310,10 @@ def test_a_merge_of_the_users_own_is_not_finished_with_files_that_vanished(net: 
     a.git("merge", "--quiet", "--no-commit", "--strategy=ours", "side")
     vanish(a, *names(40))
     event = is_held(a.syncx("sync", ok=1), "commit", "40 of 41 files")
-    assert event["advice"].startswith("to have them back: git checkout -- .;")
-    a.git("checkout", "--", ".")
+    a.write(names(1)[0], "edited since\n")
+    (a.path / "elsewhere").mkdir()
+    a.run("sh", "-c", f"cd elsewhere && {bring_back(event)}")
+    assert a.read(names(1)[0]) == b"edited since\n", "only what is gone comes back"
     a.syncx("sync")
     assert len(a.files()) == 41
 

@@ -7,9 +7,11 @@ whose version is nowhere any more: neither at another path, nor locked instead o
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from git_annex_syncx.conflicts.names import is_variant
 from git_annex_syncx.errors import Refused
 from git_annex_syncx.gateway import git, history, locations, objects, obstacles, run, worktree
 from git_annex_syncx.gateway.git import Repository
@@ -78,7 +80,7 @@ def _judged(node: Node, gone: Mapping[bytes, Entry], old: str, tree: str, by: st
     allowed = _allowed(node.repo, old, by) if by else set()
     left = {path: entry for path, entry in gone.items() if (path, entry) not in allowed}
     files -= len(gone) - len(left)
-    lost = _nowhere(node.repo, left, tree)
+    lost = [path for path in _nowhere(node.repo, left, tree) if not is_variant(path)]  # settling removes those
     return Removal(tuple(sorted(lost)), files) if too_many(limit, len(lost), files) else None
 
 
@@ -130,7 +132,15 @@ def _gone_from(repo: Repository, unstaged: Iterable[bytes]) -> tuple[str, str]:
     places = [obstacles.full_path(repo, path) for path in unstaged]
     if any(os.path.islink(place) or os.path.isfile(place) for place in places):
         return "index", "git reset"
-    return "work tree", "git checkout HEAD -- ." if places else "git checkout -- ."
+    return "work tree", _bring_back(repo, unstage=bool(places))
+
+
+def _bring_back(repo: Repository, unstage: bool) -> str:
+    """Return the command that makes gone files anew and touches no other: `git checkout -- .` would undo edits."""
+    top = f"-C {shlex.quote(os.fspath(repo.home))}"
+    restored = f"git --literal-pathspecs {top} checkout --pathspec-from-file=- --pathspec-file-nul"
+    command = f"git {top} ls-files -z --deleted | {restored}"
+    return f"git {top} reset --quiet && {command}" if unstage else command
 
 
 def said(message: str, head: str) -> str:
