@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from git_annex_syncx.conflicts.version import is_file, is_text
 from git_annex_syncx.model import Entry
 
+REMEMBERED = 16 * 1024  # bytes of a text whose lines are kept in memory
 Read = Callable[[Iterable[str]], Mapping[str, bytes]]
 
 
@@ -27,10 +28,13 @@ class Texts:
         """Return the lines of a text, None for all that is none."""
         if entry is None or not is_file(entry):
             return None
-        if entry.oid not in self._known:
-            content = self._read([entry.oid])[entry.oid]
-            self._known[entry.oid] = lines_in(content) if is_text(content) else None
-        return self._known[entry.oid]
+        if entry.oid in self._known:
+            return self._known[entry.oid]
+        content = self._read([entry.oid])[entry.oid]
+        lines = lines_in(content) if is_text(content) else None
+        if lines is None or len(content) <= REMEMBERED:
+            self._known[entry.oid] = lines
+        return lines
 
     def all_lines(self, entries: Iterable[Entry]) -> set[bytes]:
         """Return the lines of all that are texts."""
@@ -38,19 +42,23 @@ class Texts:
 
 
 class Holders:
-    """Which of some files hold lines: found by their rarest line, not by looking into each file."""
+    """Which of some files hold lines: found by their rarest line, not by looking into each file.
+
+    Of each line only its hash is kept, which tells where to look.
+    """
 
     def __init__(self, texts: Texts, files: Iterable[Entry]) -> None:
-        self._texts = [lines for file in dict.fromkeys(files) if (lines := texts.lines(file)) is not None]
-        self._having: dict[bytes, list[int]] = {}
-        for number, lines in enumerate(self._texts):
-            for line in lines:
-                self._having.setdefault(line, []).append(number)
+        self._texts = texts
+        self._files = [file for file in dict.fromkeys(files) if texts.lines(file) is not None]
+        self._having: dict[int, list[int]] = {}
+        for number, file in enumerate(self._files):
+            for line in texts.lines(file) or ():
+                self._having.setdefault(hash(line), []).append(number)
 
     def hold(self, lines: Iterable[bytes]) -> bool:
         """Return whether one file holds all of the lines."""
         wanted = frozenset(lines)
         if not wanted:
-            return bool(self._texts)
-        likely = min((self._having.get(line, []) for line in wanted), key=len)
-        return any(wanted <= self._texts[number] for number in likely)
+            return bool(self._files)
+        likely = min((self._having.get(hash(line), []) for line in wanted), key=len)
+        return any(wanted <= (self._texts.lines(self._files[number]) or frozenset()) for number in likely)

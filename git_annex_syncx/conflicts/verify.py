@@ -282,9 +282,8 @@ class _Verification:
         known |= {old.oid for side in self.sides for old in side.replaced.values()}
         fresh = {path: entry for path, entry in both.items() if entry.oid not in known}
         keys = self.trees.keys({entry.oid for entry in fresh.values()}) if fresh else {}
-        merged = {
-            path: entry for path, entry in fresh.items() if not keys[entry.oid]
-        }  # a key is a version of its own
+        # A key is a version of its own.
+        merged = {path: entry for path, entry in fresh.items() if not keys[entry.oid]}
         if not merged:
             return set()
         at = {path: [entry for entry in (one[path][0], two[path][0], new) if entry] for path, new in merged.items()}
