@@ -14,7 +14,7 @@ ALONE = {
     "changed/deleted": "stays as one side changed it; the other had deleted it",
     "locked/unlocked": "is unlocked, as one side has it",
     "mode": "has the mode of one side, the content of the other",
-    "put back": "put back, as a merge by git alone would have lost it",
+    "put back": "put back: each side removed another copy, or a merge by git alone would have lost it",
     "renamed": "both sides gave it another name; both names stay",
 }
 

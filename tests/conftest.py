@@ -27,8 +27,21 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long stories whose point shorter ones make too are for a thorough run."""
     left_out = [item for item in items if THOROUGH == 1 and item.get_closest_marker("thorough")]
-    items[:] = [item for item in items if item not in left_out]
+    items[:] = _long_first([item for item in items if item not in left_out])
     config.hook.pytest_deselected(items=left_out)
+
+
+def _long_first(items: list[pytest.Item]) -> list[pytest.Item]:
+    """At the head of what each worker begins with stands its share of the long tests: none of them comes last."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("long")]
+    short, size = [item for item in items if item not in long], -(-len(items) // workers)
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        ordered += long[worker::workers]
+        room = size * (worker + 1) - len(ordered)
+        ordered, short = ordered + short[:room], short[room:]
+    return ordered + short
 
 
 @pytest.fixture

@@ -86,6 +86,7 @@ def _answer(caller: socket.socket) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("mode", MODES)
 def test_git_annex_agrees(net: Network, tmp_path: Path, syncx: str, mode: str) -> None:
     shim = tmp_path / "bin" / "git-annex"
