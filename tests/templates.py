@@ -12,17 +12,12 @@ REMEMBERED = ("index", "index.lck", "mergedrefs")
 
 
 def strip(git_dir: Path) -> None:
-    """Make a template of a fresh repository: without a git-annex branch, and with hooks that try nothing first."""
+    """Make a template of a fresh repository: without a git-annex branch."""
     (git_dir / BRANCH).unlink()
     for folder in (git_dir / "logs", *(git_dir / "objects").glob("??")):
         shutil.rmtree(folder, ignore_errors=True)
     for sample in (git_dir / "hooks").glob("*.sample"):
         sample.unlink()
-    for name in ("pre-push", "post-receive"):
-        if (hook := git_dir / "hooks" / name).exists():
-            hook.write_text(
-                hook.read_text().replace(f"if git annex {name} --help >/dev/null 2>&1; then", "if true; then")
-            )
     for name in REMEMBERED:
         (git_dir / "annex" / name).unlink()
 
