@@ -359,7 +359,7 @@ def joined(repo: Repository, one: str, two: str) -> str:
 
 MARKER = re.compile(rb"^(<{7}|={7}|>{7}|\|{7})", re.MULTILINE)
 IN_GIT = settings(
-    max_examples=12 * THOROUGH, suppress_health_check=list(HealthCheck), deadline=None, derandomize=THOROUGH == 1
+    max_examples=4 * THOROUGH, suppress_health_check=list(HealthCheck), deadline=None, derandomize=THOROUGH == 1
 )
 
 
