@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from git_annex_syncx.conflicts.sections import unite_sections
 from git_annex_syncx.conflicts.texts import lines_in
 from git_annex_syncx.conflicts.union import United, _longest, unite
 
@@ -233,3 +234,24 @@ def test_unions_of_unions_stay_small(edits):
     for node in nodes:
         assert all(counts(node)[line] <= most[line] for line in most)
         assert counts(node)[b"0"] == 1
+
+
+def module(name: bytes, *more: bytes) -> bytes:
+    return b"\n\t".join((b'[submodule "%s"]' % name, b"path = " + name, b"url = ../" + name, *more)) + b"\n"
+
+
+def test_submodules_that_both_sides_add_do_not_mix():
+    base, x, y = module(b"s"), module(b"x", b"branch = main"), module(b"y", b"branch = main")
+    united = unite_sections(base + x, base + y, base)
+    assert united in (United(base + x + y, True), United(base + y + x, True))
+    assert united == unite_sections(base + y, base + x, base)
+    again = unite_sections(united.content, base + x, None)
+    assert again.content == united.content, "it does not grow"
+
+
+def test_a_section_that_one_side_removed_or_changed():
+    s, t, changed = module(b"s"), module(b"t"), module(b"s", b"branch = two")
+    assert unite_sections(t, s + t + module(b"n"), s + t).content == t + module(b"n")
+    assert unite_sections(t, changed + t, s + t).content in (t + changed, changed + t)
+    both = unite_sections(module(b"s", b"branch = one"), changed, s).content
+    assert {b"\tbranch = one", b"\tbranch = two"} <= lines_in(both)

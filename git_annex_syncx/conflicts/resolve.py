@@ -9,6 +9,7 @@ from typing import Protocol
 from git_annex_syncx.conflicts.by_path import Conflict
 from git_annex_syncx.conflicts.lines import Lines
 from git_annex_syncx.conflicts.names import directory_variant, moved_link, variant_names
+from git_annex_syncx.conflicts.sections import has_sections, unite_sections
 from git_annex_syncx.conflicts.union import unite
 from git_annex_syncx.conflicts.version import Kind, Version, is_blob, is_file, key_in, pointer_to, version_of
 from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
@@ -123,7 +124,8 @@ def _merged(conflict: Conflict, one: Version, two: Version, contents: Mapping[st
         return None
     base = version_of(conflict.base, contents) if conflict.base else None
     base_text = contents[base.entry.oid] if base and base.kind is Kind.TEXT else None
-    united = unite(contents[one.entry.oid], contents[two.entry.oid], base_text)
+    unite_texts = unite_sections if has_sections(conflict.path) else unite
+    united = unite_texts(contents[one.entry.oid], contents[two.entry.oid], base_text)
     return united.content if united.clean or conflict.lines is Lines.UNION else None
 
 
