@@ -318,6 +318,23 @@ def test_a_merge_of_the_users_own_is_not_finished_with_files_that_vanished(net: 
     assert len(a.files()) == 41
 
 
+def test_what_has_vanished_here_and_was_changed_by_others(pair: tuple[Node, Node]) -> None:
+    a, b = pair
+    a.commit(files(40))
+    a.syncx("push")
+    b.syncx("merge")
+    a.commit({names(1)[0]: "changed\n"})
+    a.syncx("push")
+    vanish(b, *names(40))
+    ran = b.syncx("sync", "--no-content", ok=1)
+    event = next(e for e in ran.events if "changed by others" in (e.get("error") or ""))
+    assert names(1)[0] in event["error"]
+    b.run("sh", "-c", event["advice"].partition(": ")[2].partition(";")[0])
+    b.syncx("sync")
+    assert b.read(names(1)[0]) == b"changed\n"
+    assert set(names(40)) <= set(b.files())
+
+
 def test_retry_does_not_repeat_what_is_held_before_it_is_due(three: tuple[Node, ...]) -> None:
     a, b, _, hub = three
     a.git("rm", "--quiet", *names(30))

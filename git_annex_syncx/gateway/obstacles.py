@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -24,13 +25,26 @@ class Changes(NamedTuple):
     gone_from_index: list[bytes]
 
 
-def refuse(paths: Iterable[bytes]) -> None:
+def refuse(repo: Repository, paths: Iterable[bytes]) -> None:
     """Raises Refused with the names of the paths, where there are any."""
     paths = list(paths)
-    if paths:
+    if not paths:
+        return
+    if not any(os.path.lexists(full_path(repo, path)) for path in paths) and set(paths) <= staged(repo).keys():
         raise Refused(
-            f"local changes would be overwritten: {shown(paths)}", "commit, stash or move them, then merge again"
+            f"gone from the work tree, and changed by others: {shown(paths)}",
+            f"to have them back, then merge: {bring_back(repo)}; or commit that they are to go",
         )
+    raise Refused(
+        f"local changes would be overwritten: {shown(paths)}", "commit, stash or move them, then merge again"
+    )
+
+
+def bring_back(repo: Repository) -> str:
+    """Return the command that makes gone files anew and touches no other: `git checkout -- .` would undo edits."""
+    top = f"-C {shlex.quote(os.fspath(repo.home))}"
+    restored = f"git --literal-pathspecs {top} checkout --pathspec-from-file=- --pathspec-file-nul"
+    return f"git {top} ls-files -z --deleted | {restored}"
 
 
 def shown(paths: Sequence[bytes]) -> str:

@@ -119,7 +119,7 @@ def fast_forward(
     kept = obstacles.in_the_way(repo, changed)
     if found := obstacles.collisions(repo, changed) if kept else []:
         _explain(repo, branch, old)
-        obstacles.refuse(found)
+        obstacles.refuse(repo, found)
     require_branch(repo, branch)
     atwork.intend(repo, new)
     try:
@@ -134,7 +134,7 @@ def fast_forward(
     undone = take_back(repo, new, kept, index)
     _explain(repo, branch, old)
     if undone:
-        obstacles.refuse(obstacles.collisions(repo, changed))
+        obstacles.refuse(repo, obstacles.collisions(repo, changed))
     raise failed or Moved(branch)
 
 

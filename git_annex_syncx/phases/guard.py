@@ -132,15 +132,8 @@ def _gone_from(repo: Repository, unstaged: Iterable[bytes]) -> tuple[str, str]:
     places = [obstacles.full_path(repo, path) for path in unstaged]
     if any(os.path.islink(place) or os.path.isfile(place) for place in places):
         return "index", "git reset"
-    return "work tree", _bring_back(repo, unstage=bool(places))
-
-
-def _bring_back(repo: Repository, unstage: bool) -> str:
-    """Return the command that makes gone files anew and touches no other: `git checkout -- .` would undo edits."""
-    top = f"-C {shlex.quote(os.fspath(repo.home))}"
-    restored = f"git --literal-pathspecs {top} checkout --pathspec-from-file=- --pathspec-file-nul"
-    command = f"git {top} ls-files -z --deleted | {restored}"
-    return f"git {top} reset --quiet && {command}" if unstage else command
+    unstaged_first = f"git -C {shlex.quote(os.fspath(repo.home))} reset --quiet && " if places else ""
+    return "work tree", unstaged_first + obstacles.bring_back(repo)
 
 
 def said(message: str, head: str) -> str:

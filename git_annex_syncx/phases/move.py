@@ -207,7 +207,7 @@ def _hand_over(repo: Repository, head: Head, old: str, new: str, judge: Judge) -
     """
     changed = objects.diff(repo, old, new)
     judge(old, new, changed)
-    obstacles.refuse(sorted(obstacles.in_the_way(repo, changed)))
+    obstacles.refuse(repo, sorted(obstacles.in_the_way(repo, changed)))
     worktree.require_branch(repo, head.branch)
     atwork.intend(repo, new)
     try:
