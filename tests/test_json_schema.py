@@ -194,6 +194,8 @@ def seen(net: Network) -> Seen:
         node.commit({"both.txt": f"{node.name}\n"})
     laptop.git("fetch", "--quiet", "desktop", "+refs/heads/main:refs/remotes/desktop/main")
     seen.run(laptop.syncx("merge"))
+    laptop.git("push", "--quiet", "desktop", "main:synced/main")
+    seen.run(desktop.syncx("merge"))
 
     # busy, and a failure of the own repository
     desktop.commit({"busy.txt": "1\n"})
