@@ -544,6 +544,22 @@ def test_what_one_side_only_unlocked_is_what_the_other_made_of_it(repo):
     assert three(repo, {b"f": unlocked}, {b"f": locked}, {b"f": pointer(KEYS[2])})[0] == {b"f": pointer(KEYS[2])}
 
 
+def test_a_settled_variant_does_not_come_back_in_a_criss_cross(repo):
+    """Nor is a name left empty because git has carried what was settled there to another one."""
+    kept, other = text(b"\0kept"), text(b"\0other")
+    left = commit(repo, {b"p.bin": kept, b"p.variant-1111.bin": other})
+    right = commit(repo, {b"p.bin": kept})
+    heads = (
+        commit(repo, {b"p.bin": kept, b"q": other}, left, right),
+        commit(repo, {b"p.bin": kept, b"x": kept}, right, left),
+    )
+    settled = join(repo, *sorted(heads), unrelated=True)
+    assert read_tree(repo, settled.commit) == {b"p.bin": kept, b"q": other, b"x": kept}
+    base = {b"f.txt": text(b"1\n2\n"), b"f.variant-444f.txt": kept}
+    result, _ = three(repo, base, {b"f.txt": kept}, {b"f.variant-444f.txt": kept, b"odd": base[b"f.txt"]})
+    assert kept in (result.get(b"f.txt"), result.get(b"f.variant-444f.txt"))
+
+
 def test_a_plain_link_that_was_moved_leads_where_its_owner_wrote(repo):
     old, new = Entry(0o120000, STORE.add(b"to/1")), Entry(0o120000, STORE.add(b"to/2"))
     result, _ = three(repo, {b"latest": old}, {b"docs/latest": old}, {b"latest": new})

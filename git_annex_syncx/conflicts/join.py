@@ -102,7 +102,7 @@ class _Merge:
     def verified(self, merged: objects.TreeMerge, one: str, two: str) -> tuple[str, tuple[Resolution, ...], bool]:
         """Return the tree of the merge, what was resolved, and whether git's own merge had to be mended."""
         stages = by_name(merged.stages, one, two)
-        by_path = at_first = self._without_renames()
+        by_path = at_first = self._without_renames(merged.tree)
         result = self._result(merged, stages, by_path)
         while (verdict := self._verify(result)).paths - by_path:
             by_path = by_path | verdict.paths
@@ -120,18 +120,24 @@ class _Merge:
             raise LostVersion(f"merging {one[:10]} and {two[:10]} would lose a version of {_shown(sorted(lost))}")
         return result.tree, result.resolutions, mended
 
-    def _without_renames(self) -> frozenset[bytes]:
-        """Paths that git would carry elsewhere, or put others in their place, where neither may be.
+    def _without_renames(self, tree: str) -> frozenset[bytes]:
+        """Return the paths to merge without renames where git's tree has put another version in their place.
 
-        A submodule's path stands in .gitmodules, and the name of a variant tells its version.
+        A submodule's path stands in .gitmodules, and the name of a new variant tells its version.
         """
         since = [[self.trees.diff(base, side) for base in self.bases] for side in self.sides]
         pairs = [(path, pair) for diffs in since for diff in diffs for path, pair in diff.items()]
         submodules = {path for path, pair in pairs if any(entry and entry.mode == GITLINK for entry in pair)}
-        new = [{path for path, (old, _) in diff.items() if old is None} for diffs in since for diff in diffs]
-        brought = set.intersection(*new[: len(self.bases)]) | set.intersection(*new[len(self.bases) :])
-        variants = {family(path) for path in brought if is_variant(path)}
-        return frozenset(submodules | {path for path, _ in pairs if variants and family(path) in variants})
+        variants = {path for path, (old, _) in pairs if old is None and is_variant(path)}
+        moved = self.trees.diff(self.one, tree)
+        displaced = {
+            path
+            for path in submodules | variants
+            if path in moved and moved[path][1] not in self.versions.sides(path)
+        }
+        families = {family(path) for path in displaced & variants}
+        kin = {path for path, _ in pairs if families and family(path) in families}
+        return frozenset(kin | (submodules if displaced & submodules else set()))
 
     def _verify(self, result: _Result) -> Verdict:
         return verify(self.trees, self.bases, self.sides, result.tree, self._apart)

@@ -8,7 +8,8 @@ What must hold for the result of a merge:
 2. A version that a side has and no merge base, or that both sides have, is there.
 3. Instead of a text that is new at its path, one file may hold what the side brought. A text that both sides have may
    go where each has edited another copy of it, or where one file holds all its lines.
-4. Where both sides have settled a name and its variants, and have nothing of them in common, what each has is there.
+4. Where both sides have settled a name and its variants, something of them is left, and what each has if they have
+   nothing of them in common.
 5. Where lines must not be merged no blob is new.
 """
 
@@ -245,20 +246,23 @@ class _Verification:
     # Names and their variants
 
     def _families(self) -> list[Missing]:
-        """Return what each side has of a name and its variants where both have settled it and nothing is common."""
+        """Return what each side has of a name and its variants that both have settled, if it must be there."""
         old = [[path for since in side.since for path, (before, _) in since.items() if before] for side in self.sides]
         names = {family(path) for paths in old for path in paths if is_variant(path)}
         names = {name for name in names if all(name in map(family, paths) for paths in old)} if names else names
         if not names:
             return []
         members = [self._members(side, names) for side in self.sides]
-        found = []
+        left = {family(path) for path in self.trees.entries(self.result)}
+        lacking: list[tuple[bytes, Entry]] = []
         for name in names:
             one, two = ({ids: place for ids, place in had.items() if family(place[0]) == name} for had in members)
-            if one and two and not one.keys() & two.keys():
-                found += [(ids, place) for ids, place in (one | two).items()]
-        lacking = [place for ids, place in found if not self._held([self.result], ids, place[1])]
-        return [Missing(*place) for place in sorted(lacking, key=_at) if not self._is_in_a_file(place[1])]
+            if one and two and name not in left:
+                lacking += (two | one).values()
+            elif one and two and not one.keys() & two.keys():
+                apart = [place for ids, place in (one | two).items() if not self._held([self.result], ids, place[1])]
+                lacking += [place for place in apart if not self._is_in_a_file(place[1])]
+        return [Missing(*place) for place in sorted(lacking, key=_at)]
 
     def _members(self, side: _Side, names: Collection[tuple[bytes, bytes]]) -> dict[bytes, tuple[bytes, Entry]]:
         """Return the versions that a side has at some names and their variants: identity -> smallest path, entry."""
