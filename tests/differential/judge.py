@@ -18,6 +18,11 @@ class Finding:
     kind: str
     text: str
 
+    @property
+    def about(self) -> str:
+        """The file and the place, without who else holds it."""
+        return self.text.partition(";")[0]
+
     def __str__(self) -> str:
         return f"{self.kind}: {self.text}"
 
