@@ -15,11 +15,12 @@ from network import THOROUGH, Network
 from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, lost_paths, pointer, sound, text, trees
 
 from git_annex_syncx.conflicts.by_path import merge_by_path
-from git_annex_syncx.conflicts.join import Joined, join
+from git_annex_syncx.conflicts.join import join
+from git_annex_syncx.conflicts.joined import Joined, Resolution
 from git_annex_syncx.conflicts.message import MESSAGE, message, resolved_in
 from git_annex_syncx.conflicts.names import is_variant, moved_link, variant_names
 from git_annex_syncx.conflicts.put_back import put_back
-from git_annex_syncx.conflicts.resolve import Resolution, resolve
+from git_annex_syncx.conflicts.resolve import resolve
 from git_annex_syncx.conflicts.texts import lines_in
 from git_annex_syncx.conflicts.verify import verify
 from git_annex_syncx.conflicts.version import key_in, serialized, version_of

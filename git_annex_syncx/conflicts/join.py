@@ -13,17 +13,18 @@ from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.conflicts.by_path import merge_by_path
+from git_annex_syncx.conflicts.joined import Joined, Resolution, unrelated_error
 from git_annex_syncx.conflicts.lines import Lines, lines_of_path
 from git_annex_syncx.conflicts.message import message
 from git_annex_syncx.conflicts.moved_keys import Followed, followed
 from git_annex_syncx.conflicts.names import family, is_variant
 from git_annex_syncx.conflicts.put_back import put_back
-from git_annex_syncx.conflicts.resolve import Resolution, moved_entry, resolve
+from git_annex_syncx.conflicts.resolve import moved_entry, resolve
 from git_annex_syncx.conflicts.stages import Versions, by_name
 from git_annex_syncx.conflicts.trees import RepositoryTrees
 from git_annex_syncx.conflicts.verify import Verdict, verify
 from git_annex_syncx.conflicts.version import Kind, is_file, version_of
-from git_annex_syncx.errors import LostVersion, Refused
+from git_annex_syncx.errors import LostVersion
 from git_annex_syncx.gateway import objects
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.history import independent
@@ -32,15 +33,6 @@ from git_annex_syncx.model import GITLINK, SYMLINK, Entry
 log = logging.getLogger(__name__)
 
 NAMED = 10
-
-
-@dataclass(frozen=True)
-class Joined:
-    """A merge commit, what became of the paths in conflict, and in how many merges git's own had to be mended."""
-
-    commit: str
-    resolutions: tuple[Resolution, ...] = ()
-    fallbacks: int = 0
 
 
 def join_heads(repo: Repository, heads: Iterable[str], unrelated: bool) -> Joined:
@@ -69,15 +61,6 @@ def join(repo: Repository, one: str, two: str, unrelated: bool) -> Joined:
     tree, resolutions, mended = merge.verified(objects.merge_tree(repo, one, two), one, two)
     made = objects.commit_tree(repo, merge.trees.stored(tree), (one, two), max(dates), message(resolutions))
     return Joined(made, resolutions, int(mended))
-
-
-def unrelated_error(one: str, two: str, holder: str) -> Refused:
-    """Return what to say of two histories without a common commit; the second is the holder's, if that is known."""
-    whose = f" of {holder}" if holder not in ("", ".") else ""
-    return Refused(
-        f"{one[:10]} and {two[:10]}{whose} share no history",
-        "if they belong together: git annex-syncx merge --allow-unrelated-histories",
-    )
 
 
 @dataclass(frozen=True)

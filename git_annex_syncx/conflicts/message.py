@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from git_annex_syncx.conflicts.resolve import Resolution
+from git_annex_syncx.conflicts.joined import Resolution
 
 # What is said where nothing was resolved must never change: old and new nodes would not meet in one commit.
 MESSAGE = "Merge two heads\n\nMade by git-annex-syncx from these two commits alone.\n"

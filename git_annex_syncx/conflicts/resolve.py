@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from git_annex_syncx.conflicts.by_path import Conflict
+from git_annex_syncx.conflicts.joined import Resolution
 from git_annex_syncx.conflicts.lines import Lines
 from git_annex_syncx.conflicts.names import directory_variant, moved_link, variant_names
 from git_annex_syncx.conflicts.sections import has_sections, unite_sections
@@ -23,19 +24,6 @@ class Store(Protocol):
 
     def write(self, contents: Sequence[bytes]) -> Sequence[str]:
         """Store blobs, their ids."""
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """What became of one path: the kind of the conflict, and the paths at which its versions are now.
-
-    Of a submodule's two commits `commits` has the one that was taken, then the other.
-    """
-
-    path: bytes
-    kind: str
-    became: tuple[bytes, ...]
-    commits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -112,26 +112,31 @@ class Outbox:
 
     def failures(self) -> list[Failure]:
         """All that waits, the longest waiting first."""
-        rows = self._do(
+        rows = self._read(
             lambda db: db.execute(f"SELECT {FAILURE} FROM failures ORDER BY first, remote, phase").fetchall()
         )
         return [Failure(os.fsdecode(remote), *rest) for remote, *rest in rows]
 
     def last_successes(self) -> dict[tuple[str, str], float]:
         """(remote, phase) -> time of the last success."""
-        rows = self._do(lambda db: db.execute(f"SELECT {SUCCESS} FROM successes").fetchall())
+        rows = self._read(lambda db: db.execute(f"SELECT {SUCCESS} FROM successes").fetchall())
         return {(os.fsdecode(remote), phase): when for remote, phase, when in rows}
 
     def fact(self, key: str) -> str | None:
         """A small thing remembered, None where it is not."""
-        row = self._do(lambda db: db.execute("SELECT value FROM facts WHERE key = ?", (_bound(key),)).fetchone())
-        return row[0] if row else None
+        return self.facts_of(key).get(key)
+
+    def facts_of(self, *keys: str) -> dict[str, str]:
+        """Those of some small things that are remembered."""
+        asked = f"SELECT key, value FROM facts WHERE key IN ({','.join('?' * len(keys))})"
+        rows = self._read(lambda db: db.execute(asked, [_bound(key) for key in keys]).fetchall())
+        return {os.fsdecode(key): value for key, value in rows}
 
     def facts(self, prefix: str) -> dict[str, str]:
         """All that is remembered under keys that begin so."""
         asked = "SELECT key, value FROM facts WHERE substr(CAST(key AS BLOB), 1, ?) = ?"  # a key may be either
         begin = os.fsencode(prefix)
-        rows = self._do(lambda db: db.execute(asked, (len(begin), begin)).fetchall())
+        rows = self._read(lambda db: db.execute(asked, (len(begin), begin)).fetchall())
         return {os.fsdecode(key): value for key, value in rows}
 
     def remember(self, key: str, value: str) -> None:
@@ -145,7 +150,7 @@ class Outbox:
 
     def clocks(self) -> dict[tuple[str, str, bool], Clock]:
         """Return the clocks of arcs: source, target, whether this repository executes it."""
-        rows = self._do(lambda db: db.execute(f"SELECT {CLOCK} FROM clocks").fetchall())
+        rows = self._read(lambda db: db.execute(f"SELECT {CLOCK} FROM clocks").fetchall())
         return {
             (source, target, bool(own)): Clock(since, _split(keys), level)
             for source, target, own, since, level, keys in rows
@@ -163,7 +168,7 @@ class Outbox:
 
     def absences(self) -> dict[tuple[str, str], tuple[str, float]]:
         """Return what sources said that they do not have: (key, source) -> its line in the location log, when."""
-        rows = self._do(lambda db: db.execute(f"SELECT {ABSENT} FROM absent").fetchall())
+        rows = self._read(lambda db: db.execute(f"SELECT {ABSENT} FROM absent").fetchall())
         return {(os.fsdecode(key), source): (line, at) for key, source, line, at in rows}
 
     def keep_absences(self, absences: Mapping[tuple[str, str], tuple[str, float]]) -> None:
@@ -176,13 +181,17 @@ class Outbox:
 
         self._do(write)
 
-    def _do(self, action: Callable[[sqlite3.Connection], T]) -> T:
+    def _do(self, action: Callable[[sqlite3.Connection], T], begin: str = "BEGIN IMMEDIATE") -> T:
         """Run `action` in a transaction; a damaged file is set aside and made anew, once. Raises OutboxError."""
-        return mending(self.path, lambda: self._in_transaction(action), self._set_aside, OutboxError)
+        return mending(self.path, lambda: self._in_transaction(action, begin), self._set_aside, OutboxError)
 
-    def _in_transaction(self, action: Callable[[sqlite3.Connection], T]) -> T:
+    def _read(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """The same of what only reads: readers do not wait for each other."""
+        return self._do(action, "BEGIN")
+
+    def _in_transaction(self, action: Callable[[sqlite3.Connection], T], begin: str = "BEGIN") -> T:
         with contextlib.closing(self._connect()) as db, db:
-            db.execute("BEGIN IMMEDIATE")
+            db.execute(begin)
             return action(db)
 
     def _connect(self) -> sqlite3.Connection:

@@ -30,7 +30,7 @@ def _fetch_one(node: Node, known: Mapping[str, str], unrelated: bool, remote: Re
     with turns.with_remote(node.repo, remote.name):
         membership.require_other(node, remote) if unrelated else membership.require_member(node, remote, known, True)
         transport.fetch(node.repo, node.settings, remote, node.branches)
-        remote_facts.note_first(node, remote)
+        remote_facts.note_first(node, remote, remote_facts.remembered(node, remote))
     after = git.refs(node.repo, prefix)
     if after == before:
         return Outcome("fetch", Result.CURRENT, remote.name, remote.uuid)

@@ -8,9 +8,8 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from git_annex_syncx.conflicts.join import Joined, join_heads, unrelated_error
+from git_annex_syncx.conflicts.joined import Joined, Resolution, unrelated_error
 from git_annex_syncx.conflicts.message import HEADING, resolved_in
-from git_annex_syncx.conflicts.resolve import Resolution
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
 from git_annex_syncx.gateway import annex, git, history, objects, obstacles, worktree
 from git_annex_syncx.gateway.outbox import OutboxError
@@ -239,6 +238,8 @@ def _target(
         if ahead == ours:
             raise _level(due)
         return Joined(ahead)
+    from git_annex_syncx.conflicts.join import join_heads  # loaded where there is a merge to make
+
     joined = join_heads(repo, alone, merging.unrelated)
     if joined.resolutions and not node.resolves:
         by_hand = repo.top is not None and head.checked_out

@@ -71,7 +71,9 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
         # A lost race makes a merge: whoever got the branch before it wants it too. What the user commits meanwhile is
         # for another run: it may still be amended. What git-annex records meanwhile goes at once.
         pushing = replace(pushing, records=not pushing.caught_up, caught_up=[])
-        known = _look(node, pushing)
+        last, known = known, _look(node, pushing)
+        if known == last:
+            break
         todo = tuple(r for r in todo if r.name in arrived and _lacking(node, pushing, known, r)[1].wanted)
         if not todo:
             break
@@ -220,7 +222,7 @@ def _attempt(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Rem
             _verify(node, remote)
             node.outbox.forget(_unverified(remote))
         transport.require_present(node.repo, remote)
-        remote_facts.note_first(node, remote)
+        remote_facts.note_first(node, remote, sides.remembered)
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
     if remote.path is not None and remote.url == remote.push_url and len(remote.push_urls) < 2:
         known = {**known, **push_refs.note_what_it_has(node, remote, spec)}

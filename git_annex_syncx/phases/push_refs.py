@@ -12,6 +12,7 @@ from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.phases import guard, remote_facts
 from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases.remote_facts import Remembered
 
 ARRIVED = (Fate.UPDATED, Fate.CURRENT)
 ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"
@@ -28,6 +29,7 @@ class Sides:
     theirs: tuple[str | None, str | None]  # synced/B, B
     annex: str | None
     annex_theirs: tuple[str | None, str | None]  # synced/git-annex, git-annex
+    remembered: Remembered
     direct: bool = True  # whether B itself is to be sent, beside synced/B
     checked_out: bool = False  # whether a work tree there has B open
     proven: bool = True  # whether every push address has what `theirs` say
@@ -38,6 +40,7 @@ def sides(node: Node, known: Mapping[str, str], head: Head, remote: Remote, reco
     """The sides of a push, from all refs that there are here; with `records` of the git-annex branch alone."""
     basis = head.basis
     ours, branch = guard.outgoing(node.repo, known, basis)
+    remembered = remote_facts.remembered(node, remote)
     return Sides(
         basis=basis,
         branch=None if records else branch,
@@ -45,8 +48,9 @@ def sides(node: Node, known: Mapping[str, str], head: Head, remote: Remote, reco
         annex=known.get(ANNEX),
         annex_theirs=(known.get(remote.tracking("synced/git-annex")), known.get(remote.tracking("git-annex"))),
         direct=remote.direct,
-        checked_out=remote_facts.checked_out(node, remote.name) == basis,
-        proven=remote_facts.is_proven(node, remote),
+        checked_out=remembered.checked_out == basis,
+        proven=remote_facts.is_proven(remote, remembered),
+        remembered=remembered,
         ours=ours,
     )
 

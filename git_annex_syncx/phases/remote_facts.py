@@ -5,50 +5,62 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Fate, RefReport, Remote
 from git_annex_syncx.phases.node import Node
 
 
-def checked_out(node: Node, remote: str) -> str:
-    """The branch that the remote refused at the last push of it because a work tree there has it open; else empty."""
-    return fact(node, f"checked out {remote}") or ""
+@dataclass(frozen=True)
+class Remembered:
+    """The branch that the remote refused at the last push of it, and a digest of the addresses that refs are of."""
+
+    checked_out: str = ""  # because a work tree there has it open
+    addresses: str | None = None
+
+
+def remembered(node: Node, remote: Remote) -> Remembered:
+    """Read both; nothing where the outbox cannot be used, which the end of the run says."""
+    refused, addresses = _checked_out(remote), _addresses(remote)
+    with contextlib.suppress(OutboxError):
+        known = node.outbox.facts_of(refused, addresses)
+        return Remembered(known.get(refused, ""), known.get(addresses))
+    return Remembered()
 
 
 def note_checked_out(node: Node, remote: Remote, branch: str, reports: Iterable[RefReport]) -> None:
     """Remember whether the branch is checked out there, where the reports tell."""
     fates = [report.fate for report in reports if report.ref == f"refs/heads/{branch}"]
-    before = checked_out(node, remote.name)
+    before = remembered(node, remote).checked_out
     with contextlib.suppress(OutboxError):
         if fates == [Fate.CHECKED_OUT] and before != branch:
-            node.outbox.remember(f"checked out {remote.name}", branch)
+            node.outbox.remember(_checked_out(remote), branch)
         elif fates and fates != [Fate.CHECKED_OUT] and before == branch:
-            node.outbox.forget(f"checked out {remote.name}")
+            node.outbox.forget(_checked_out(remote))
 
 
-def is_proven(node: Node, remote: Remote) -> bool:
+def is_proven(remote: Remote, known: Remembered) -> bool:
     """Whether tracking refs tell what the push addresses have.
 
     Git sets them when the first address has it, and they are those of another place when the address was changed.
     """
-    known = fact(node, f"addresses {remote.name}")
-    return known == _digest(remote) or (known is None and len(remote.push_urls) < 2)
+    return known.addresses == _digest(remote) or (known.addresses is None and len(remote.push_urls) < 2)
 
 
 def note_proven(node: Node, remote: Remote, proven: bool) -> None:
     """Remember whether all push addresses have the same; not before the last one has said so."""
     with contextlib.suppress(OutboxError):
-        if proven and fact(node, f"addresses {remote.name}") != _digest(remote):
-            node.outbox.remember(f"addresses {remote.name}", _digest(remote))
+        if proven and remembered(node, remote).addresses != _digest(remote):
+            node.outbox.remember(_addresses(remote), _digest(remote))
         elif not proven and len(remote.push_urls) > 1:
-            node.outbox.forget(f"addresses {remote.name}")
+            node.outbox.forget(_addresses(remote))
 
 
-def note_first(node: Node, remote: Remote) -> None:
+def note_first(node: Node, remote: Remote, known: Remembered) -> None:
     """Remember the address that tracking refs are of, where none is: it can change before the first push."""
     single = remote.url == remote.push_url and len(remote.push_urls) < 2
-    if single and fact(node, f"addresses {remote.name}") is None:
+    if single and known.addresses is None:
         note_proven(node, remote, True)
 
 
@@ -57,6 +69,14 @@ def fact(node: Node, key: str) -> str | None:
     with contextlib.suppress(OutboxError):
         return node.outbox.fact(key)
     return None
+
+
+def _checked_out(remote: Remote) -> str:
+    return f"checked out {remote.name}"
+
+
+def _addresses(remote: Remote) -> str:
+    return f"addresses {remote.name}"
 
 
 def _digest(remote: Remote) -> str:
