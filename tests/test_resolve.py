@@ -223,6 +223,8 @@ def test_a_directory_stays_and_the_file_becomes_a_variant():
 def test_an_executable_bit_alone_is_set():
     assert both(None, text(b"1\n"), text(b"1\n", EXECUTABLE)) == {b"f.txt": text(b"1\n", EXECUTABLE)}
     assert both(text(b"0\n"), text(b"1\n"), text(b"0\n", EXECUTABLE)) == {b"f.txt": text(b"1\n", EXECUTABLE)}
+    replaced = both(text(b"0\n"), link(b"f.txt", KEYS[0]), text(b"0\n", EXECUTABLE))
+    assert replaced == {b"f.txt": link(b"f.txt", KEYS[0])}
     binary = both(text(b"\0\n"), text(b"\0\0\n"), text(b"\0\n", EXECUTABLE))
     assert binary == {b"f.txt": text(b"\0\0\n", EXECUTABLE)}
 
@@ -519,6 +521,13 @@ def test_two_who_keep_different_variants_keep_both(repo):
     assert three(repo, base, {b"p.py": kept}, {b"p.py": kept, b"x": kept})[0] == {b"p.py": kept, b"x": kept}
     both = text(b"1\n2\n")
     assert three(repo, base, {b"p.py": kept}, {b"p.py": both})[0] == {b"p.py": both}
+
+
+def test_who_only_edits_a_variant_has_not_chosen(repo):
+    base = {b"f.py": text(b"1\n"), b"f.variant-1111.py": text(b"2\n")}
+    chosen, edited = {b"f.py": base[b"f.variant-1111.py"]}, {**base, b"f.variant-1111.py": text(b"2\n3\n")}
+    result, _ = three(repo, base, chosen, edited)
+    assert result == {b"f.py": text(b"2\n"), b"f.variant-1111.py": text(b"2\n3\n")}
 
 
 @pytest.mark.parametrize("unlocked", [False, True])

@@ -73,9 +73,19 @@ def _settle(conflict: Conflict, contents: Mapping[str, bytes], two_is_later: boo
         return _Settled("clean", conflict.two if conflict.one == conflict.base else conflict.one)
     if conflict.one is None or conflict.two is None:
         return _Settled("changed/deleted", conflict.one or conflict.two)
+    if replacement := _replacement(conflict.base, conflict.one, conflict.two):
+        return _Settled("clean", replacement)
     pair = [version_of(entry, contents) for entry in (conflict.one, conflict.two)]
     later, earlier = reversed(pair) if two_is_later else pair
     return _settle_pair(conflict, later, earlier, contents)
+
+
+def _replacement(base: Entry | None, one: Entry, two: Entry) -> Entry | None:
+    """What a side put in the place of a file of which the other side changed the executable bit alone."""
+    for same, other in ((one, two), (two, one)):
+        if base and is_file(base) and is_file(same) and same.oid == base.oid and not is_file(other):
+            return other
+    return None
 
 
 def _settle_pair(conflict: Conflict, later: Version, earlier: Version, contents: Mapping[str, bytes]) -> _Settled:

@@ -8,8 +8,8 @@ What must hold for the result of a merge:
 2. A version that a side has and no merge base, or that both sides have, is there.
 3. Instead of a text that is new at its path, one file may hold what the side brought. A text that both sides have may
    go where each has edited another copy of it, or where one file holds all its lines.
-4. Where both sides have settled a name and its variants, something of them is left, and what each has if they have
-   nothing of them in common.
+4. Where both sides have changed a name and its variants, something of them is left; what each has, if both have taken
+   some of them away and have nothing of them in common.
 5. Where lines must not be merged no blob is new.
 """
 
@@ -246,12 +246,16 @@ class _Verification:
     # Names and their variants
 
     def _families(self) -> list[Missing]:
-        """Return what each side has of a name and its variants that both have settled, if it must be there."""
-        old = [[path for since in side.since for path, (before, _) in since.items() if before] for side in self.sides]
-        names = {family(path) for paths in old for path in paths if is_variant(path)}
-        names = {name for name in names if all(name in map(family, paths) for paths in old)} if names else names
+        """Return what each side has of a name and its variants that both have changed, if it must be there."""
+        changed = [
+            [(p, new) for since in side.since for p, (old, new) in since.items() if old] for side in self.sides
+        ]
+        names = {family(path) for pairs in changed for path, _ in pairs if is_variant(path)}
+        names = names.intersection(*({family(path) for path, _ in pairs} for pairs in changed)) if names else names
         if not names:
             return []
+        # Who took one of them away has chosen; who only edited one has not.
+        chose = [{family(path) for path, new in pairs if new is None} for pairs in changed]
         members = [self._members(side, names) for side in self.sides]
         left = {family(path) for path in self.trees.entries(self.result)}
         lacking: list[tuple[bytes, Entry]] = []
@@ -259,7 +263,7 @@ class _Verification:
             one, two = ({ids: place for ids, place in had.items() if family(place[0]) == name} for had in members)
             if one and two and name not in left:
                 lacking += (two | one).values()
-            elif one and two and not one.keys() & two.keys():
+            elif one and two and name in chose[0] & chose[1] and not one.keys() & two.keys():
                 apart = [place for ids, place in (one | two).items() if not self._held([self.result], ids, place[1])]
                 lacking += [place for place in apart if not self._is_in_a_file(place[1])]
         return [Missing(*place) for place in sorted(lacking, key=_at)]
