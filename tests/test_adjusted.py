@@ -45,6 +45,12 @@ def commit_here(node: Node, files: dict[str, str], *words: str) -> str:
     return node.head()
 
 
+def record_submodule(node: Node, commit: str) -> None:
+    (node.path / "plain/leaf").mkdir(parents=True, exist_ok=True)
+    node.git("update-index", "--add", "--cacheinfo", f"160000,{commit * 20},plain/leaf")
+    node.git("commit", "--quiet", "--message", commit)
+
+
 def on_adjusted(node: Node) -> bool:
     return node.git("symbolic-ref", "HEAD").out.strip() == "refs/heads/adjusted/main(unlocked)"
 
@@ -317,18 +323,13 @@ def test_a_reset_of_what_is_on_the_basis_is_told(unlocked: Pair, back: bool) -> 
 def test_a_submodule_in_a_directory_is_carried(net: Network, pushed: bool) -> None:
     """Also where somebody has pushed into the basis; git-annex leaves it behind."""
 
-    def record(node: Node, commit: str) -> None:
-        (node.path / "plain/leaf").mkdir(parents=True, exist_ok=True)
-        node.git("update-index", "--add", "--cacheinfo", f"160000,{commit * 20},plain/leaf")
-        node.git("commit", "--quiet", "--message", commit)
-
     laptop = net.create("laptop")
     laptop.commit({"a.txt": "a\n"})
-    record(laptop, "11")
+    record_submodule(laptop, "11")
     desktop = net.clone(laptop, "desktop")
     net.connect((desktop, laptop))
     desktop.annex("adjust", "--unlock", "--quiet")
-    record(desktop, "22")
+    record_submodule(desktop, "22")
     if pushed:
         laptop.commit({"x.txt": "x\n"})
         laptop.git("push", "--quiet", str(desktop.path), "main")
@@ -337,5 +338,24 @@ def test_a_submodule_in_a_directory_is_carried(net: Network, pushed: bool) -> No
     laptop.commit({"y.txt": "y\n"})
     desktop.syncx("sync", "--no-content")
     for node, rev in ((laptop, "synced/main"), (desktop, "main"), (desktop, "HEAD")):
+        assert node.head(f"{rev}:plain/leaf") == "22" * 20
+    assert only_forward(desktop) and desktop.git("status", "--porcelain").out == ""
+
+
+def test_a_submodule_that_git_annex_left_behind_is_carried(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit({".gitmodules": '[submodule "leaf"]\n\tpath = plain/leaf\n\turl = ../leaf\n'})
+    record_submodule(laptop, "11")
+    desktop = net.clone(laptop, "desktop")
+    net.connect((desktop, laptop))
+    desktop.annex("adjust", "--unlock", "--quiet")
+    record_submodule(desktop, "22")
+    desktop.annex("sync", "--no-content", "--quiet")
+    assert desktop.head("main:plain/leaf") == "11" * 20
+    desktop.syncx("sync", "--no-content")
+    laptop.syncx("merge")
+    laptop.commit({"y.txt": "y\n"})
+    desktop.syncx("sync", "--no-content")
+    for node, rev in ((laptop, "main"), (desktop, "main"), (desktop, "HEAD")):
         assert node.head(f"{rev}:plain/leaf") == "22" * 20
     assert only_forward(desktop) and desktop.git("status", "--porcelain").out == ""

@@ -49,14 +49,18 @@ def carry(repo: Repository, changed: Mapping[bytes, Change], carried: str) -> st
     return objects.commit_tree(repo, objects.change_tree(repo, carried, lost), (carried,), date, CARRIED)
 
 
+def has_any(repo: Repository, commit: str) -> bool:
+    """Whether a commit names submodules in .gitmodules."""
+    return reader.look_up(repo, [f"{commit}:.gitmodules"])[0] is not None
+
+
 def _modes(change: Change) -> set[int]:
     return {entry.mode for entry in (change.old, change.new) if entry}
 
 
 def unpublished(repo: Repository, commit: str) -> dict[bytes, str]:
     """path -> commit of the submodules that a commit records and that no remote of theirs has, as is known here."""
-    (modules,) = reader.look_up(repo, [f"{commit}:.gitmodules"])
-    if repo.top is None or modules is None:
+    if repo.top is None or not has_any(repo, commit):
         return {}
     links = {path: entry.oid for path, entry in objects.entries(repo, commit).items() if entry.mode == GITLINK}
     return {p: oid for p, oid in links.items() if _inside(repo, p, "rev-list", "-1", oid, "--not", "--remotes")}

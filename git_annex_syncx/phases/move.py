@@ -55,6 +55,7 @@ def propagate(repo: Repository, head: Head, judge: Judge = consent) -> None:
     if pushed := history.overwritten(repo, head.basis):
         keep_received(repo, head, pushed)
     if not behind_adjusted(repo, head):
+        _carry_left(repo, head)
         return
     worktree.require_no_commit(repo)
     basis, adjusted = position(repo, head) or "", history.value(repo, f"refs/heads/{head.branch}") or ""
@@ -95,6 +96,17 @@ def _carry(repo: Repository, head: Head, adjusting: str, tip: str) -> None:
         _hand_over(repo, head, carried, whole, consent)
     elif basis != carried:
         git.update_ref(repo, f"refs/heads/{head.basis}", carried, basis, WHY)
+
+
+def _carry_left(repo: Repository, head: Head) -> None:
+    """Carry the submodules that git-annex has left on the adjusted branch when it propagated without us."""
+    basis, adjusted = position(repo, head), history.value(repo, f"refs/heads/{head.branch}")
+    if not basis or not adjusted or not submodules.has_any(repo, adjusted):
+        return
+    whole = submodules.carry(repo, objects.diff(repo, basis, adjusted), basis)
+    if whole != basis:
+        _require_not_elsewhere(repo, head)
+        _hand_over(repo, head, basis, whole, consent)
 
 
 def made_from(repo: Repository, head: Head) -> str | None:
