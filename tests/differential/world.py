@@ -55,8 +55,10 @@ class Place:
 
     @property
     def uuid(self) -> str:
-        """The uuid; empty where git-annex does not know the repository yet."""
-        return self.given_uuid or self.node.git("config", "annex.uuid", ok=None).out.strip()
+        """The uuid; empty where git-annex does not know the repository yet, or nobody can ask it."""
+        if self.given_uuid or not self.present:
+            return self.given_uuid
+        return self.node.git("config", "annex.uuid", ok=None).out.strip()
 
     def held(self) -> set[str]:
         """The objects that lie there: keys, or in an encrypted store its own names."""
