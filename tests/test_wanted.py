@@ -52,3 +52,19 @@ def test_copies_and_sizes_count_where_no_work_tree_shows_the_file(net: Network) 
     assert not (hiding.path / "docs/x.bin").is_symlink()
     said = hiding.syncx("plan").out
     assert "second" not in said, "nothing is to go there"
+
+
+def test_of_two_archives_that_hold_it_only_one_lets_go(net: Network) -> None:
+    """Each does not want it because the other has it."""
+    laptop = net.create("laptop")
+    drives = [net.clone(laptop, name) for name in ("first", "second")]
+    for drive in drives:
+        net.connect((laptop, drive))
+    laptop.commit_annexed({"x.bin": "x"})
+    laptop.syncx("sync")
+    for drive in drives:
+        wish(laptop, drive, "standard", "archive")
+    laptop.syncx("sync")
+    assert sorted(map(len, map(lies_at, drives))) == [0, 1]
+    assert laptop.syncx("sync").event("transfer", "first")["result"] == "current"
+    assert sorted(map(len, map(lies_at, drives))) == [0, 1]

@@ -45,8 +45,14 @@ def drop(
     own = look.world.own
     places: list[tuple[str, Remote | None]] = [(own, None)] if here and own in todo else []
     places += [(remote.uuid or "", remote) for remote in _one_each(remotes) if remote.uuid in todo]
+    gone: set[str] = set()
     for uuid, remote in places:
-        yield _drop_from(node, remote, todo[uuid], held)
+        # Where the wish depends on copies, what went elsewhere may be wanted here again: the next look tells.
+        keys = [k for k in todo[uuid] if k not in gone or not look.world.wishes.depends_on_copies(uuid)]
+        if keys:
+            outcome, dropped = _drop_from(node, remote, keys, held)
+            gone.update(dropped)
+            yield outcome
     if places:
         needs.look(node, look.world)  # is it wanted there again? Others may bring it before our next look
     all_of = ((need.key, uuid) for need in asked for uuid in need.targets | _unwanted(look, need))
@@ -81,7 +87,10 @@ def _one_each(remotes: Iterable[Remote]) -> Iterator[Remote]:
             yield remote
 
 
-def _drop_from(node: Node, remote: Remote | None, keys: list[str], held: Mapping[str, frozenset[str]]) -> Outcome:
+def _drop_from(
+    node: Node, remote: Remote | None, keys: list[str], held: Mapping[str, frozenset[str]]
+) -> tuple[Outcome, list[str]]:
+    """Drop keys from one place; what is said of it, and the keys that are gone."""
     begun = time.monotonic()
     name, uuid = (remote.name, remote.uuid) if remote else ("", node.settings.annex_uuid)
     try:
@@ -91,7 +100,7 @@ def _drop_from(node: Node, remote: Remote | None, keys: list[str], held: Mapping
         env = ssh.annex_connection(node.repo, node.settings, *node.settings.remotes.values())
         answers, last_words = _answers(node, remote, keys, env)
     except SyncxError as error:
-        return failure("drop", error, remote) if remote else own_failure("drop", error)
+        return (failure("drop", error, remote) if remote else own_failure("drop", error)), []
     kept = {a.key: a.reason for a in answers if a.state in (State.FAILED, State.CARRIED)}
     lost = [reason for reason in kept.values() if is_hopeless(reason)]
     if lost:
@@ -109,10 +118,11 @@ def _drop_from(node: Node, remote: Remote | None, keys: list[str], held: Mapping
         reason += (", " if reason else "") + f"{len(kept)} kept: {next(iter(kept.values()))}"
     if last_words and (lost or not answers):
         seconds, advice = time.monotonic() - begun, mending(last_words, name)
-        return Outcome("drop", Result.FAILED, name, uuid, reason=last_words, advice=advice, seconds=seconds)
+        return Outcome("drop", Result.FAILED, name, uuid, reason=last_words, advice=advice, seconds=seconds), gone
     result = Result.DONE if done else Result.SKIPPED if kept else Result.CURRENT
     details = {"dropped": done, "kept": len(kept)}
-    return Outcome("drop", result, name, uuid, reason=reason, details=details, seconds=time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    return Outcome("drop", result, name, uuid, reason=reason, details=details, seconds=seconds), gone
 
 
 def _answers(node: Node, remote: Remote | None, keys: list[str], env: Mapping[str, str]) -> tuple[list[Answer], str]:

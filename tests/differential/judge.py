@@ -112,7 +112,8 @@ def _exports(ga: Reading, ours: Reading, paths: set[str]) -> Iterator[Finding]:
 def is_silent(ran: Ran) -> bool:
     """Whether a run of ours says that nothing is left."""
     said = {event.get("result") for event in ran.events if event["event"] != "summary"}
-    return ran.code == 0 and said <= {"done", "current", None}
+    waiting = any(event.get("waiting") for event in ran.events)  # of a remote that has got something all the same
+    return ran.code == 0 and not waiting and said <= {"done", "current", None}
 
 
 def left_undone(world: World, name: str) -> list[str]:
