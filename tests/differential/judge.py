@@ -68,7 +68,8 @@ def _content(ga: Reading, ours: Reading, judge: Judge, key: str, name: str, sett
     theirs, own = ga.holders(key), ours.holders(key)
     if theirs and not own:
         yield Finding("lost", f"the content of {name} is nowhere; with git-annex at {theirs}")
-    if settled and len(own) < ours.copies and len(theirs) >= ga.copies:
+    counted = [place for place in theirs if not judge.only_passes_on(place)]
+    if settled and len(own) < ours.copies and len(counted) >= ga.copies:
         yield Finding("numcopies", f"{name} has {len(own)} copies ({own}), with git-annex {len(theirs)} ({theirs})")
     for place in sorted(set(theirs) - set(own)):
         if settled and place not in ours.dead and judge.wants(place, key):
