@@ -153,7 +153,7 @@ def propagate(node: Node, head: Head) -> Held | None:
     return None
 
 
-def advance(node: Node, head: Head, old: str | None, new: str, heads: Collection[str] | None) -> str:
+def advance_checked(node: Node, head: Head, old: str | None, new: str, heads: Collection[str] | None) -> str:
     """Move the branch, and what stands on it, from `old` to `new`; return where it is then.
 
     With `heads`, where others are, whatever goes, and a commit on top says that it may. Raises Held, Refused, Busy,

@@ -205,7 +205,7 @@ def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined |
             joined = _target(node, head, ours, heads, merging, aside) or (Joined(ours) if ours else None)
             if joined and (joined.commit != ours or stuck or merging.deletes):
                 others = heads.values() if merging.deletes else None
-                new = guard.advance(node, head, stuck.old if stuck else ours, joined.commit, others)
+                new = guard.advance_checked(node, head, stuck.old if stuck else ours, joined.commit, others)
                 joined = replace(joined, commit=new)
         except worktree.Moved:
             continue

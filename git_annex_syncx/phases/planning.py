@@ -104,9 +104,9 @@ def plan_here(node: Node, wanted: Wanted) -> Planned:
         return Planned(found, _answered(found.network, [_imagined(found.network, wanted)]), wanted.by_time)
     look = needs.look(node)
     world = look.world
-    missing = _named(node, look, wanted) if wanted.paths else look.needs
-    plans = tuple(_together(routing.groups(world, missing, wanted.by_time, wanted.relays)))
-    held = {need.key: need.holders for need in missing if not need.targets}
+    lacking = _named(node, look, wanted) if wanted.paths else look.needs
+    plans = tuple(_together(routing.groups(world, lacking, wanted.by_time, wanted.relays)))
+    held = {need.key: need.holders for need in lacking if not need.targets}
     plans += _answered(world.network, _of_content(held)) if wanted.paths else ()
     full = (text for _, text in room.told(world, look.left))
     return Planned(Survey(world.network, (*world.warnings, *full)), plans, wanted.by_time, of_files=True)
@@ -132,8 +132,8 @@ def _together(groups: Iterable[Group]) -> Iterator[Plan]:
     """One plan for all groups, of whatever size, that travel in the same way."""
     alike: dict[tuple[object, ...], list[Plan]] = {}
     for group in groups:
-        steps = tuple((step.source, step.target, step.operation) for step in group.plan.steps)
-        alike.setdefault((group.plan.question.holders, group.plan.question.targets, steps), []).append(group.plan)
+        carried = tuple((step.source, step.target, step.operation) for step in group.plan.carried)
+        alike.setdefault((group.plan.question.holders, group.plan.question.targets, carried), []).append(group.plan)
     for plans in alike.values():
         keys, size = sum(one.question.keys for one in plans), sum(one.question.bytes for one in plans)
         # In the time of small files there is little but latency, which bytes do not multiply.
