@@ -8,11 +8,11 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TextIO
 
 from git_annex_syncx.errors import Busy
 from git_annex_syncx.gateway import files, run
-from git_annex_syncx.gateway.git import Repository
 
 LONGEST = 600.0  # seconds that we wait for another
 LOOK_AGAIN = 0.02  # seconds
@@ -36,8 +36,8 @@ def wait_for(handle: TextIO, what: str) -> bool:
 
 
 @contextlib.contextmanager
-def with_remote(repo: Repository, name: str) -> Iterator[bool]:
+def with_remote(state_dir: Path, name: str) -> Iterator[bool]:
     """Exchange refs with a remote; whether another was at it, so that what is known may be old. Raises Busy."""
     digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
-    with files.open_lock(repo.state_dir / f"remote-{digest}.lock") as handle:
+    with files.open_lock(state_dir / f"remote-{digest}.lock") as handle:
         yield wait_for(handle, f"another git-annex-syncx exchanges refs with {name}")

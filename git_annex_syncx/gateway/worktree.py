@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused, SyncxError, UsageError
-from git_annex_syncx.gateway import annex, atwork, files, history, objects, obstacles, torn
+from git_annex_syncx.gateway import atwork, files, history, objects, obstacles, torn
 from git_annex_syncx.gateway.git import Repository, git, head, text
 from git_annex_syncx.gateway.objects import Change
 from git_annex_syncx.gateway.obstacles import Changes
@@ -85,7 +85,7 @@ def require_head(repo: Repository) -> Head:
 
 
 def require_ready(repo: Repository) -> Head:
-    """The branch in hand, nobody at work on it, what a killed run left undone, what git-annex filled no change.
+    """Return the branch in hand, with nobody at work on it and what a killed run left undone.
 
     The caller has the merge lock.
 
@@ -95,7 +95,6 @@ def require_ready(repo: Repository) -> Head:
     require_idle(repo)
     if repo.top:
         _undo_interrupted(repo)
-        annex.restage(repo)
     return found
 
 

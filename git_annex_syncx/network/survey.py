@@ -112,9 +112,11 @@ def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
 
 def _with_outside(net: Network, executors: Iterable[str]) -> Network:
     """Add the web and its like, from which each repository that executes anything can fetch by itself."""
-    links = [Link(uuid, web, OUTSIDE_COST, push=False, latency_ms=CLOUD_MS) for uuid in executors for web in OUTSIDE]
+    web = [
+        Link(uuid, place, OUTSIDE_COST, push=False, latency_ms=CLOUD_MS) for uuid in executors for place in OUTSIDE
+    ]
     places = [Place(uuid, name, special=True) for uuid, name in OUTSIDE.items()]
-    return network([*net.places, *places], [*net.links, *links], net.here)
+    return network([*net.places, *places], [*net.links, *web], net.here)
 
 
 def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:

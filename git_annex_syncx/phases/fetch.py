@@ -27,7 +27,7 @@ def _fetch_one(node: Node, known: Mapping[str, str], unrelated: bool, remote: Re
         return Outcome("fetch", Result.SKIPPED, remote.name, remote.uuid, reason="annex-pull is false")
     prefix = f"refs/remotes/{remote.name}/"
     before = {name: value for name, value in known.items() if name.startswith(prefix)}
-    with turns.with_remote(node.repo, remote.name):
+    with turns.with_remote(node.repo.state_dir, remote.name):
         membership.require_other(node, remote) if unrelated else membership.require_member(node, remote, known, True)
         transport.fetch(node.repo, node.settings, remote, node.branches)
         remote_facts.note_first(node, remote, remote_facts.remembered(node, remote))

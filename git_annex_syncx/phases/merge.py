@@ -45,7 +45,7 @@ def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
     begun = time.monotonic()
     try:
         with worktree.merge_lock(node.repo):
-            head = worktree.require_ready(node.repo)
+            head = move.require_ready(node.repo)
             if node.only_annex:
                 moved = merge_annex_branches(node, merging.remotes)
                 yield Outcome(
@@ -65,7 +65,7 @@ def bring_together(node: Node, merging: Merging, remote: str = "") -> Joined | N
     """
     aside: Aside = {}
     with worktree.merge_lock(node.repo):
-        head = worktree.require_ready(node.repo)
+        head = move.require_ready(node.repo)
         joined = _advance(node, head, merging, aside)
         merge_annex_branches(node, merging.remotes)
     for (_, holder), error in aside.items():

@@ -22,6 +22,17 @@ def consent(old: str, new: str, changed: Mapping[bytes, Change]) -> None:
     """Let the work tree go wherever it is to go."""
 
 
+def require_ready(repo: Repository) -> Head:
+    """Return the branch in hand, ready to be moved; what git-annex has filled counts as no change.
+
+    The caller has the merge lock. Raises UsageError, Busy, Refused.
+    """
+    head = worktree.require_ready(repo)
+    if repo.top:
+        annex.restage(repo)
+    return head
+
+
 def position(repo: Repository, head: Head) -> str | None:
     """The commit of the branch that travels, None where it is unborn."""
     return history.value(repo, f"refs/heads/{head.basis}")

@@ -132,7 +132,7 @@ def _together(groups: Iterable[Group]) -> Iterator[Plan]:
     """One plan for all groups, of whatever size, that travel in the same way."""
     alike: dict[tuple[object, ...], list[Plan]] = {}
     for group in groups:
-        carried = tuple((step.source, step.target, step.operation) for step in group.plan.carried)
+        carried = tuple((step.source, step.target, step.operation) for step in group.plan.steps)
         alike.setdefault((group.plan.question.holders, group.plan.question.targets, carried), []).append(group.plan)
     for plans in alike.values():
         keys, size = sum(one.question.keys for one in plans), sum(one.question.bytes for one in plans)

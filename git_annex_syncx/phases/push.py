@@ -128,7 +128,7 @@ def _push_one(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Re
         reason = "annex-readonly is true" if remote.readonly else "annex-push is false"
         return Outcome("push", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
     transport.require_name(remote)
-    with turns.with_remote(node.repo, remote.name) as waited:
+    with turns.with_remote(node.repo.state_dir, remote.name) as waited:
         membership.require_member(node, remote, known, first=True)
         return _exchange(node, pushing, _look(node, pushing) if waited else known, remote)
 

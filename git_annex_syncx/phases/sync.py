@@ -112,7 +112,7 @@ def _commit(node: Node, wish: Wish) -> Outcome:
     try:
         with worktree.merge_lock(node.repo):
             finished = worktree.finish_merge(node.repo, wish.message, judge)
-            move.take_back_push(node.repo, worktree.require_ready(node.repo))
+            move.take_back_push(node.repo, move.require_ready(node.repo))
             local = obstacles.changes(node.repo)
             held = guard.vanished(node, local)
             message = _usual_message(node) if wish.message is None else wish.message

@@ -76,7 +76,7 @@ def _migrate(node: Node, before: str) -> Outcome | None:
 def _refresh(node: Node, _: str) -> Outcome | None:
     begun = time.monotonic()
     with worktree.merge_lock(node.repo):
-        head = worktree.require_ready(node.repo)
+        head = move.require_ready(node.repo)
         if changed := _changed_here(node):
             reason = f"{head.branch} is made anew when this is committed: {obstacles.shown(changed)}"
             return Outcome("refresh", Result.WAITS, reason=reason)
