@@ -44,22 +44,22 @@ class Globals:
 
     def node(self) -> Node:
         """The repository that the command works on."""
-        from git_annex_syncx import view
         from git_annex_syncx.phases.node import open_node
+        from git_annex_syncx.views import base
 
-        view.talk(self.quiet, self.verbose)
+        base.talk(self.quiet, self.verbose)
         words = cli_sync.passed_on(click.get_current_context())
         node = open_node(Path(self.path) if self.path else None, words)
-        view.warn(node.settings.unknown)
+        base.warn(node.settings.unknown)
         return node
 
     def run(self, command: str, node: Node, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Event]]) -> None:
         """Show and record what a phase yields; the exit code says whether anything failed."""
-        from git_annex_syncx import view_run
         from git_annex_syncx.model import Outcome
         from git_annex_syncx.phases.announce import announced
         from git_annex_syncx.phases.record import Tally, recorded
         from git_annex_syncx.phases.settle import look_again
+        from git_annex_syncx.views import run as view_run
 
         tally, outcomes = Tally(), list[Outcome]()
         with view_run.for_run(self.as_json, self.quiet, self.verbose) as shown:
@@ -249,10 +249,10 @@ def transfer(
     options: Globals, words: tuple[str, ...], excepted: tuple[str, ...], dry_run: bool, **order: Any
 ) -> None:
     """Send and get content as the plan says, and drop what is not wanted."""
-    from git_annex_syncx import view_transfer
     from git_annex_syncx.phases.dispatch import Order
     from git_annex_syncx.phases.transfer import preview
     from git_annex_syncx.phases.transfer import transfer as phase
+    from git_annex_syncx.views import transfer as view_transfer
 
     node, chosen, skipped, paths = _paths_after(options, words, excepted)
     if paths and order["all_keys"]:
@@ -313,8 +313,8 @@ def sync(
 @except_option
 def status(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]) -> None:
     """Show who is ahead or behind, and what waits to be tried again."""
-    from git_annex_syncx import view_status
     from git_annex_syncx.phases.status import status as phase
+    from git_annex_syncx.views import status as view_status
 
     node, chosen, _ = _chosen(options, remotes, excepted)
     view_status.show_status(phase(node, chosen), options.as_json)
@@ -326,9 +326,9 @@ def status(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]
 @click.option("--force", is_flag=True, help="Take the place of another merge.default.")
 def merge_driver(options: Globals, action: str, everywhere: bool, force: bool) -> None:
     """Let git itself unite texts in its merges."""
-    from git_annex_syncx import view_status
     from git_annex_syncx.conflicts import driver
     from git_annex_syncx.gateway.git import open_repository
+    from git_annex_syncx.views import status as view_status
 
     if force and action != "install":
         raise click.UsageError("--force goes with install")
@@ -346,8 +346,8 @@ def merge_driver(options: Globals, action: str, everywhere: bool, force: bool) -
 @click.argument("action", metavar="install|uninstall|status", type=click.Choice(["install", "uninstall", "status"]))
 def hooks_command(options: Globals, action: str) -> None:
     """Let git's hooks start the phases: after a commit, and when something is received."""
-    from git_annex_syncx import view_status
     from git_annex_syncx.triggers import hooks
+    from git_annex_syncx.views import status as view_status
 
     node = options.node()
     before = {hook.name for hook in hooks.status(node.repo) if hook.state != "absent"}
@@ -391,8 +391,8 @@ def resume(options: Globals, remotes: tuple[str, ...]) -> None:
 
 
 def _show_pauses(options: Globals, node: Node, before: Iterable[str] = ()) -> None:
-    from git_annex_syncx import view_status
     from git_annex_syncx.phases import hold
+    from git_annex_syncx.views import status as view_status
 
     if not options.quiet:
         left = hold.pauses(node.outbox)
@@ -413,23 +413,23 @@ def watch(options: Globals) -> None:
 @click.option("--cron", is_flag=True, help="Show the lines for cron instead.")
 def service(options: Globals, action: str, timer: bool, cron: bool) -> None:
     """Start watch, or retry and sync, with the user's session."""
-    from git_annex_syncx import view
     from git_annex_syncx.triggers import service as units
+    from git_annex_syncx.views import base
 
     if cron and timer:
         raise click.UsageError("--cron and --timer exclude each other")
     if cron and action != "show":
         raise click.UsageError("--cron goes with show: the lines are yours to add, with crontab -e")
     for line in units.do(options.node().repo, action, "cron" if cron else "timer" if timer else "watch"):
-        view.data(f"{line}\n")
+        base.data(f"{line}\n")
 
 
 @command("signal")
 @click.argument("action", metavar="send|listen|test", type=click.Choice(["send", "listen", "test"]))
 def signal_command(options: Globals, action: str) -> None:
     """Tell others that there is news, hear them, or try the channels of syncx.signal."""
-    from git_annex_syncx import view_status
     from git_annex_syncx.triggers.signals import by_hand
+    from git_annex_syncx.views import status as view_status
 
     heard = {"send": by_hand.send, "listen": by_hand.listen, "test": by_hand.test}[action](options.node())
     failed = False
@@ -443,8 +443,8 @@ def signal_command(options: Globals, action: str) -> None:
 @click.argument("name")
 def trigger(options: Globals, name: str) -> None:
     """What hooks and watch call."""
-    from git_annex_syncx import view_log
     from git_annex_syncx.triggers import automatic, hook_block, hooks
+    from git_annex_syncx.views import log as view_log
 
     if name in hook_block.KINDS:
         hooks.called(name)
@@ -472,8 +472,8 @@ def picture_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @picture_options
 def map_command(options: Globals, refresh: bool, publish: bool, **pictures: Any) -> None:
     """Show the network: who has whom as a remote, and what that costs."""
-    from git_annex_syncx import view_network
     from git_annex_syncx.phases import planning
+    from git_annex_syncx.views import network as view_network
 
     _one_form(options, pictures["dot"])
     node = options.node()
@@ -499,9 +499,10 @@ def plan(
     png: str | None, **wish: Any,
 ) -> None:  # fmt: skip
     """Show the cheapest tree and who carries what to whom."""
-    from git_annex_syncx import view, view_network
     from git_annex_syncx.phases import planning
     from git_annex_syncx.phases.needs import tree_path
+    from git_annex_syncx.views import base
+    from git_annex_syncx.views import network as view_network
 
     _one_form(options, dot)
     by_time = objective == "time"
@@ -511,7 +512,7 @@ def plan(
         planned = planning.plan_here(node, planning.Wanted(below, by_time=by_time, **wish))
     else:
         wanted = planning.Wanted(tuple(map(os.fsencode, paths)), by_time=by_time, **wish)
-        view.talk(options.quiet, options.verbose)
+        base.talk(options.quiet, options.verbose)
         planned = planning.plan_map(planning.map_file(map_name), wanted)
     view_network.warn(planned.survey)
     if not _pictures(lambda: view_network.plan_dot(planned), dot, svg, png):
@@ -525,13 +526,13 @@ def _one_form(options: Globals, dot: bool) -> None:
 
 def _pictures(drawn: Callable[[], str], dot: bool, svg: str | None, png: str | None) -> bool:
     """Print or write a graph where one was asked for."""
-    from git_annex_syncx import view
     from git_annex_syncx.phases import planning
+    from git_annex_syncx.views import base
 
     if dot:
-        view.data(drawn())
+        base.data(drawn())
     for name in planning.draw(drawn(), svg, png) if svg or png else ():
-        view.say(f"{name} is written")
+        base.say(f"{name} is written")
     return bool(dot or svg or png)
 
 
@@ -539,7 +540,7 @@ def _pictures(drawn: Callable[[], str], dot: bool, svg: str | None, png: str | N
 @click.argument("topic", metavar="[COMMAND]", required=False)
 def help_command(options: Globals, topic: str | None) -> None:
     """Show the manual page of a command."""
-    from git_annex_syncx import manual
+    from git_annex_syncx.views import manual
 
     shown = [name for name, found in group.commands.items() if not found.hidden]
     if topic is not None and topic not in shown:
@@ -565,10 +566,10 @@ def _git_only(remotes: Iterable[Remote]) -> list[Remote]:
 
 def main() -> None:
     """Run the command line; the one place that turns errors into exit codes."""
-    from git_annex_syncx import view
     from git_annex_syncx.gateway import interrupts
+    from git_annex_syncx.views import base
 
-    view.open_streams()
+    base.open_streams()
     interrupts.obey(LAST_RESORT)
     code = _flushed(_main())
     _end_of_talk()
@@ -643,9 +644,9 @@ def _end_programs() -> None:
 
 
 def _say(what: str, advice: str = "") -> None:
-    from git_annex_syncx import view
+    from git_annex_syncx.views import base
 
-    view.say(what, advice)
+    base.say(what, advice)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def test_imports_run_downward(path: Path) -> None:
 
 DOORS = {
     "sh": {"gateway/run.py"},
-    "rich": {"view.py", "view_network.py", "view_status.py", "view_run.py", "view_transfer.py"},
+    "rich": {"views/base.py", "views/network.py", "views/status.py", "views/run.py", "views/transfer.py"},
     "click": {"cli.py", "cli_sync.py"},
     "sqlite3": {"gateway/database.py", "gateway/outbox.py", "gateway/inventory.py"},
     "subprocess": set(),

@@ -9,7 +9,6 @@ import stat
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from git_annex_syncx import view_log
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway import configfile, drives, files, git
 from git_annex_syncx.gateway.git import Repository
@@ -18,6 +17,7 @@ from git_annex_syncx.model import Hook
 from git_annex_syncx.triggers import automatic
 from git_annex_syncx.triggers.hook_block import ANY_BLOCK, BY_HAND, KINDS, LINE, block, name_of, pattern
 from git_annex_syncx.triggers.requests import Request
+from git_annex_syncx.views import log as view_log
 
 NAMES = ("post-commit", "post-merge", "post-rewrite", "post-receive")
 BARE = ("post-receive",)  # the others are about a work tree

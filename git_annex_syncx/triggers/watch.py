@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from git_annex_syncx import view_log
 from git_annex_syncx.errors import Away, SyncxError, UsageError
 from git_annex_syncx.gateway import files, git, interrupts, run, turns
 from git_annex_syncx.gateway.git import Repository
@@ -30,6 +29,7 @@ from git_annex_syncx.phases.node import open_node_of
 from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
 from git_annex_syncx.triggers.mounts import Drives
 from git_annex_syncx.triggers.requests import Desk, Request, name_process, place, process_at
+from git_annex_syncx.views import log as view_log
 
 if TYPE_CHECKING:
     from git_annex_syncx.triggers.signals.ear import Ear

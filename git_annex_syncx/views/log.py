@@ -6,9 +6,9 @@ import logging
 import sys
 import time
 
-from git_annex_syncx import view_resolved
 from git_annex_syncx.model import Event, Outcome, Result
-from git_annex_syncx.view import clean, talk_line
+from git_annex_syncx.views import resolved as view_resolved
+from git_annex_syncx.views.base import clean, talk_line
 
 QUIET = (Result.CURRENT, Result.WAITS, Result.SKIPPED, Result.AWAY)
 

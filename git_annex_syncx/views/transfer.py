@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from git_annex_syncx.model import Progress
-from git_annex_syncx.view import Grid, amount, clean, console_on, data, duration, json_line
+from git_annex_syncx.views.base import Grid, amount, clean, console_on, data, duration, json_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -11,7 +11,7 @@ from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step, as_json
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.phases.planning import Planned
-from git_annex_syncx.view import Grid, amount, clean, console_on, data, duration, say
+from git_annex_syncx.views.base import Grid, amount, clean, console_on, data, duration, say
 
 log = logging.getLogger(__name__)
 

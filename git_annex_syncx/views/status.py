@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.model import Heard, Hook
 from git_annex_syncx.phases.status import RemoteStatus, Status
-from git_annex_syncx.view import Grid, clean, console_on, json_line, say
+from git_annex_syncx.views.base import Grid, clean, console_on, json_line, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
