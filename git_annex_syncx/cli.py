@@ -566,7 +566,7 @@ def _git_only(remotes: Iterable[Remote]) -> list[Remote]:
 
 def main() -> None:
     """Run the command line; the one place that turns errors into exit codes."""
-    from git_annex_syncx.gateway import interrupts
+    from git_annex_syncx.system import interrupts
     from git_annex_syncx.views import base
 
     base.open_streams()
@@ -638,7 +638,7 @@ def _exit_code(error: SyncxError) -> int:
 
 
 def _end_programs() -> None:
-    from git_annex_syncx.gateway import run
+    from git_annex_syncx.system import run
 
     run.end_all()
 

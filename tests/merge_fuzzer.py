@@ -30,7 +30,7 @@ from merge_fuzz.store import Store
 from merge_fuzz.story import Bench, Wrong
 
 import git_annex_syncx
-from git_annex_syncx.gateway import run
+from git_annex_syncx.system import run
 
 MEMORY = Path("/dev/shm")
 PROGRAM = Path(git_annex_syncx.__file__).resolve().parent.parent

@@ -20,12 +20,12 @@ from network import Network, Node
 from sshd import free_port
 from watching import nothing_is_left, trigger
 
-from git_annex_syncx.gateway import notify
-from git_annex_syncx.gateway.outbox import Failure
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases import announce
 from git_annex_syncx.phases.announce import DAY, Teller, change, changes, to_tell
 from git_annex_syncx.phases.node import open_node
+from git_annex_syncx.system import notify
+from git_annex_syncx.system.state import Failure
 from git_annex_syncx.triggers import automatic
 
 NOW = 1_800_000_000.0

@@ -25,8 +25,9 @@ from servers import Authority, Certificate, Mosquitto, Prosody, Server, Silent
 from sshd import free_port, wait_until
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import credentials, run
+from git_annex_syncx.gateway import credentials
 from git_annex_syncx.gateway.git import Repository, open_repository
+from git_annex_syncx.system import run
 from git_annex_syncx.triggers.signals import connection
 from git_annex_syncx.triggers.signals.channel import Channel, open_channel
 from git_annex_syncx.triggers.signals.connection import LONGEST

@@ -13,10 +13,10 @@ from network import Network, Node
 from sshd import Proxy, Sshd
 from watching import Watching, eventually, has_content, key_of, nothing_is_left, trigger
 
-from git_annex_syncx.gateway.outbox import Failure, Outbox
 from git_annex_syncx.model import Remote
 from git_annex_syncx.phases import hold
 from git_annex_syncx.phases.hold import EVERYTHING, Pause
+from git_annex_syncx.system.state import Failure, Outbox
 
 NOW = 1_800_000_000.0
 

@@ -51,13 +51,13 @@ def test_imports_run_downward(path: Path) -> None:
 
 
 DOORS = {
-    "sh": {"gateway/run.py"},
+    "sh": {"system/run.py"},
     "rich": {"views/base.py", "views/network.py", "views/status.py", "views/run.py", "views/transfer.py"},
     "click": {"cli.py", "cli_sync.py"},
-    "sqlite3": {"gateway/database.py", "gateway/outbox.py", "gateway/inventory.py"},
+    "sqlite3": {"system/database.py", "system/state.py", "gateway/inventory.py"},
     "subprocess": set(),
     "watchfiles": {"triggers/follow.py"},
-    "apprise": {"gateway/notify.py"},
+    "apprise": {"system/notify.py"},
     "aiomqtt": {"triggers/signals/mqtt.py"},
     "slixmpp": {"triggers/signals/session.py", "triggers/signals/xmpp.py"},
 }

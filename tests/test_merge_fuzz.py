@@ -19,7 +19,7 @@ from merge_fuzz.story import Bench
 from merge_fuzzer import bench
 from network import THOROUGH
 
-from git_annex_syncx.gateway import run
+from git_annex_syncx.system import run
 
 MERGES = 300 * THOROUGH
 SEED = 7_000_000

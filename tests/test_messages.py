@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network import Network, Node
 
-from git_annex_syncx.gateway.redact import without_passwords
+from git_annex_syncx.system.redact import without_passwords
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SECRET = "s3cret-Wort"

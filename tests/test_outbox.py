@@ -17,8 +17,8 @@ import pytest
 from network import Network, Node
 from sshd import wait_until
 
-from git_annex_syncx.gateway.outbox import LONGEST_WAIT, Outbox
 from git_annex_syncx.model import Clock
+from git_annex_syncx.system.state import LONGEST_WAIT, Outbox
 
 DAY = 86400.0
 
@@ -153,7 +153,7 @@ def test_an_empty_file_is_as_good_as_none(outbox: Outbox) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.system.state import Outbox
 outbox = Outbox(Path(sys.argv[1]))
 print("ready", flush=True)
 for turn in range(int(sys.argv[2])):

@@ -17,7 +17,7 @@ from network import PROGRAMS, Network, Node
 from sshd import wait_until
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
-from git_annex_syncx.gateway import run
+from git_annex_syncx.system import run
 
 
 @pytest.fixture(autouse=True)

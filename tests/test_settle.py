@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from network import Network, Node
 from test_merge import parents
 
-from git_annex_syncx.gateway import run
-from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.gateway.settings import parse
 from git_annex_syncx.phases import node as nodes
 from git_annex_syncx.phases import settle
+from git_annex_syncx.system import run
+from git_annex_syncx.system.state import Outbox
 
 Pair = tuple[Node, Node]
 NEVER = "365d"  # the wait is random: so long that no run comes near its end

@@ -14,7 +14,7 @@ from network import Network, Node
 from sshd import wait_until
 from test_hooks import SECONDS, end_all
 
-from git_annex_syncx.gateway import files
+from git_annex_syncx.system import files
 
 GROUP, ANN, BOB = 54321, 54322, 54323
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from network import Network, Node
 
-from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.model import Remote
 from git_annex_syncx.network import links
 from git_annex_syncx.network.graph import Link
 from git_annex_syncx.network.links import Line
 from git_annex_syncx.network.own import _latency, remember_speed
+from git_annex_syncx.system.state import Outbox
 
 FAR, NEAR = 100.0, 10.0  # milliseconds
 LOG = "git-annex:syncx-links.log"

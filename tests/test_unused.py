@@ -8,7 +8,7 @@ import threading
 
 from network import Network
 
-from git_annex_syncx.gateway.outbox import Outbox
+from git_annex_syncx.system.state import Outbox
 
 LONG = 40  # seconds for which a remote is waited for
 

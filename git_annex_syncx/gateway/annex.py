@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from git_annex_syncx.errors import ProgramFailed, UsageError
-from git_annex_syncx.gateway import extras, run
 from git_annex_syncx.gateway.git import Repository, without_probing
 from git_annex_syncx.reasons import shortened
+from git_annex_syncx.system import extras, run
 
 OLDEST = 20230126
 KNOWN, OLD = "supported repository versions", "upgrade supported from repository versions"

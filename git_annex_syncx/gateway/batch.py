@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.annex import CHATTER, IN_PROGRESS
 from git_annex_syncx.gateway.git import Repository, without_probing
-from git_annex_syncx.gateway.lasting import Talk
 from git_annex_syncx.reasons import shortened
+from git_annex_syncx.system import run
+from git_annex_syncx.system.lasting import Talk
 
 NOTE = re.compile(r"^(?:(?:from|to) .*\.\.\.\n?)+|\(Use --force to override this check.*\)")
 RATE = "SYNCX_RATE"  # a variable of the program's environment, for `git --config-env`

@@ -6,8 +6,9 @@ import contextlib
 import fcntl
 from collections.abc import Iterable, Iterator
 
-from git_annex_syncx.gateway import annex, files, objects, reader
+from git_annex_syncx.gateway import annex, objects, reader
 from git_annex_syncx.gateway.git import Repository, git, text
+from git_annex_syncx.system import files
 
 BRANCH = "refs/heads/git-annex"
 OURS = "refs/remotes/syncx/git-annex"  # git-annex merges every refs/remotes/*/git-annex

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from git_annex_syncx.errors import ProgramFailed, UsageError
-from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.system import run
 
 # Neither git nor a helper may ask: nobody sits there. An empty GIT_ASKPASS overrides the configured ones too.
 SILENT = {"GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "", "SSH_ASKPASS": "", "GCM_INTERACTIVE": "never"}

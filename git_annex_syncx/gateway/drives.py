@@ -6,9 +6,9 @@ import os
 import sys
 from pathlib import Path
 
-from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.model import Remote
+from git_annex_syncx.system import run
 
 LONGEST_FLUSH = 600.0  # seconds
 MOUNTS = ("/media/", "/run/media/", "/Volumes/")  # where systems mount what can be unplugged

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import files, ref_files, run
+from git_annex_syncx.gateway import ref_files
 from git_annex_syncx.model import Head
+from git_annex_syncx.system import files, run
 
 OLDEST = (2, 38)
 TRUST = re.compile(rb"git config --global --add safe\.directory .+")  # as git words it

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import files
-from git_annex_syncx.gateway.database import connect, mending
 from git_annex_syncx.gateway.locations import Name
 from git_annex_syncx.model import Entry, Need
+from git_annex_syncx.system import files
+from git_annex_syncx.system.database import connect, mending
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)

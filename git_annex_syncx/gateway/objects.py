@@ -14,10 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.gateway import files, reader, run
+from git_annex_syncx.gateway import reader
 from git_annex_syncx.gateway.git import MERGE_EMAIL, MERGE_NAME, Repository, git
 from git_annex_syncx.gateway.history import is_ancestor
 from git_annex_syncx.model import TREE, Entry
+from git_annex_syncx.system import files, run
 
 FIXED = ("-c", "core.attributesFile=/dev/null", "-c", "core.commitGraph=false", "-c", "merge.directoryRenames=false",
          "-c", "merge.renames=true", "-c", "merge.renameLimit=7000", "-c", "core.quotePath=false",

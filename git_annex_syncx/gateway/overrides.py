@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable
 
-from git_annex_syncx.gateway import run
+from git_annex_syncx.system import run
 
 
 def override(pairs: Iterable[tuple[str, str]]) -> None:

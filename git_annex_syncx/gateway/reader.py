@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from git_annex_syncx.errors import ProgramFailed
-from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.git import Repository, git
-from git_annex_syncx.gateway.lasting import Dialogue
+from git_annex_syncx.system import run
+from git_annex_syncx.system.lasting import Dialogue
 
 MOST = 200  # questions; more are asked at once, of a git that is started for them
 MOST_KEPT = 2  # repositories

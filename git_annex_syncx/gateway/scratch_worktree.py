@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from git_annex_syncx.gateway import files
 from git_annex_syncx.gateway.git import Repository, git
 from git_annex_syncx.gateway.objects import index_line
 from git_annex_syncx.model import Entry
+from git_annex_syncx.system import files
 
 # Pointers stay pointers.
 UNFILTERED = ("-c", "filter.annex.process=", "-c", "filter.annex.smudge=", "-c", "filter.annex.clean=")

@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Remote
+from git_annex_syncx.system import run
 
 SCHEMES = {"ssh", "git+ssh", "ssh+git"}
 # `user@host` or `user@[::1]`, and what follows a colon: the port of an ssh:// url, the path of host:path.

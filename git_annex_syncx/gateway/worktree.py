@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused, SyncxError, UsageError
-from git_annex_syncx.gateway import atwork, files, history, objects, obstacles, torn
+from git_annex_syncx.gateway import atwork, history, objects, obstacles, torn
 from git_annex_syncx.gateway.git import Repository, git, head, text
 from git_annex_syncx.gateway.objects import Change
 from git_annex_syncx.gateway.obstacles import Changes
-from git_annex_syncx.gateway.turns import wait_for
 from git_annex_syncx.model import Entry, Head
+from git_annex_syncx.system import files
+from git_annex_syncx.system.locks import wait_for
 
 log = logging.getLogger(__name__)
 

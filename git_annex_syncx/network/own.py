@@ -9,14 +9,15 @@ import os
 from collections.abc import Collection, Mapping
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError
-from git_annex_syncx.gateway import annex, drives, run
+from git_annex_syncx.gateway import annex, drives
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Remote, local_path
 from git_annex_syncx.network import links
 from git_annex_syncx.network.graph import HIGHEST_COST, Link, Place, network
 from git_annex_syncx.network.read import LOCAL_COST, REMOTE_COST, host
+from git_annex_syncx.system import run
+from git_annex_syncx.system.state import Outbox
 
 LOCAL_MS, NEAR_MS, FAR_MS, CLOUD_MS = 1.0, 10.0, 100.0, 200.0
 COMMAND_PATIENCE = 10.0  # seconds

@@ -10,16 +10,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, SyncxError
-from git_annex_syncx.gateway import annex, branch, files, git, objects, ssh
+from git_annex_syncx.gateway import annex, branch, git, objects, ssh
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.outbox import Outbox
-from git_annex_syncx.gateway.redact import without_passwords
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Remote
 from git_annex_syncx.network import links
 from git_annex_syncx.network.graph import Link, Network, Place, network
 from git_annex_syncx.network.own import CLOUD_MS, own_line
 from git_annex_syncx.network.read import read_map
+from git_annex_syncx.system import files
+from git_annex_syncx.system.redact import without_passwords
+from git_annex_syncx.system.state import Outbox
 
 LINKS_LOG = "syncx-links.log"
 LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", LINKS_LOG)

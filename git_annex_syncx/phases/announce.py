@@ -13,11 +13,11 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError
-from git_annex_syncx.gateway import notify, run
-from git_annex_syncx.gateway.outbox import Failure, OutboxError
-from git_annex_syncx.gateway.redact import without_passwords
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.phases.node import Node
+from git_annex_syncx.system import notify, run
+from git_annex_syncx.system.redact import without_passwords
+from git_annex_syncx.system.state import Failure, OutboxError
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, transport
 from git_annex_syncx.gateway.batch import Way
-from git_annex_syncx.gateway.run import interactive
 from git_annex_syncx.model import Need, Outcome, Remote, Result, Timetable
 from git_annex_syncx.network.own import link_cost
 from git_annex_syncx.phases import absent, needs, patience
@@ -24,6 +23,7 @@ from git_annex_syncx.phases.patience import Group, Wait
 from git_annex_syncx.phases.routing import Leg, groups, own_legs, straight
 from git_annex_syncx.phases.traffic import Work
 from git_annex_syncx.phases.world import World
+from git_annex_syncx.system.run import interactive
 
 GLANCE = 1.0  # seconds for which a remote that was there is taken to be there still
 THROUGH_SINCE = 20230214  # copy --from --to

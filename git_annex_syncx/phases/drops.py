@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import clock, drives, ssh, transport
+from git_annex_syncx.gateway import drives, ssh, transport
 from git_annex_syncx.gateway.batch import Answer, Batch, State, dropping
 from git_annex_syncx.gateway.key import is_key
 from git_annex_syncx.model import Need, Outcome, Remote, Result
@@ -19,6 +19,7 @@ from git_annex_syncx.phases.needs import Look
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure, own_failure
 from git_annex_syncx.reasons import is_hopeless, mending
+from git_annex_syncx.system import clock
 
 log = logging.getLogger(__name__)
 

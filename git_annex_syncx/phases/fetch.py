@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 
-from git_annex_syncx.gateway import git, transport, turns
+from git_annex_syncx.gateway import git, transport
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.phases import membership, remote_facts
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote
+from git_annex_syncx.system import locks
 
 
 def fetch(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
@@ -27,7 +28,7 @@ def _fetch_one(node: Node, known: Mapping[str, str], unrelated: bool, remote: Re
         return Outcome("fetch", Result.SKIPPED, remote.name, remote.uuid, reason="annex-pull is false")
     prefix = f"refs/remotes/{remote.name}/"
     before = {name: value for name, value in known.items() if name.startswith(prefix)}
-    with turns.with_remote(node.repo.state_dir, remote.name):
+    with locks.with_remote(node.repo.state_dir, remote.name):
         membership.require_other(node, remote) if unrelated else membership.require_member(node, remote, known, True)
         transport.fetch(node.repo, node.settings, remote, node.branches)
         remote_facts.note_first(node, remote, remote_facts.remembered(node, remote))

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.names import is_variant
 from git_annex_syncx.errors import Refused
-from git_annex_syncx.gateway import git, history, locations, objects, obstacles, run, worktree
+from git_annex_syncx.gateway import git, history, locations, objects, obstacles, worktree
 from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.objects import Change
 from git_annex_syncx.gateway.obstacles import Changes
 from git_annex_syncx.model import Entry, Head, Limit, Remote
 from git_annex_syncx.phases import move
 from git_annex_syncx.phases.node import Node
+from git_annex_syncx.system import run
 
 FEW = 20  # files that may always go
 TRAILER = "Syncx-Allow-Deletes: "  # of a commit: whatever it has removed is meant to go

@@ -8,9 +8,9 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
-from git_annex_syncx.gateway.outbox import Failure, Outbox
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.phases.node import Node, choose_remotes, divided
+from git_annex_syncx.system.state import Failure, Outbox
 
 EVERYTHING = ""  # in place of a remote's name: all automatic work of this repository
 PREFIX = "pause "

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import branch, ssh, transport
 from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State, Way, copying
-from git_annex_syncx.gateway.clock import awake
 from git_annex_syncx.gateway.key import file_name, key_size
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.phases.node import Node
@@ -21,6 +20,7 @@ from git_annex_syncx.phases.parallel import failure
 from git_annex_syncx.phases.rates import Meter, differs
 from git_annex_syncx.phases.routing import Leg
 from git_annex_syncx.reasons import is_hopeless
+from git_annex_syncx.system.clock import awake
 
 VAGUE = re.compile(r"^failed to (?:send|retrieve) content[^;]*$|^Transfer failed$")
 MOST_HOPELESS = 2  # failures in a row that would be the same for all files

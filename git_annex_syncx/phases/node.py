@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import annex, branch, git, run
+from git_annex_syncx.gateway import annex, branch, git
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.outbox import Outbox, OutboxError
 from git_annex_syncx.gateway.settings import Settings, read_settings, truth
 from git_annex_syncx.model import OUTSIDE, Outcome, Remote, Result
+from git_annex_syncx.system import run
+from git_annex_syncx.system.state import Outbox, OutboxError
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
 from git_annex_syncx.errors import EXIT_FAILED, Away, Busy, Level, ProgramFailed, SyncxError
-from git_annex_syncx.gateway import run
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.reasons import mending
+from git_annex_syncx.system import run
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import graphviz
 from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.gateway.settings import Settings, read_settings
 from git_annex_syncx.model import OUTSIDE, Need, Outcome, Result
@@ -24,6 +23,7 @@ from git_annex_syncx.phases.needs import Look
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import own_failure
 from git_annex_syncx.phases.patience import Group
+from git_annex_syncx.system import graphviz
 
 SECONDS = 60.0  # the longest that a plan may take
 

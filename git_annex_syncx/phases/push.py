@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, git, history, transport, turns, worktree
+from git_annex_syncx.gateway import annex, git, history, transport, worktree
 from git_annex_syncx.gateway.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.phases import guard, membership, merge, push_refs, push_submodules, remote_facts
@@ -17,6 +17,7 @@ from git_annex_syncx.phases.parallel import each_remote, own_failure
 from git_annex_syncx.phases.push_refs import Sides
 from git_annex_syncx.phases.taken_back import refusal, taken_back
 from git_annex_syncx.reasons import mending
+from git_annex_syncx.system import locks
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
 BROKEN = "look at its disk, or at the store behind it: git ls-remote shows what it has"
@@ -128,7 +129,7 @@ def _push_one(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Re
         reason = "annex-readonly is true" if remote.readonly else "annex-push is false"
         return Outcome("push", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
     transport.require_name(remote)
-    with turns.with_remote(node.repo.state_dir, remote.name) as waited:
+    with locks.with_remote(node.repo.state_dir, remote.name) as waited:
         membership.require_member(node, remote, known, first=True)
         return _exchange(node, pushing, _look(node, pushing) if waited else known, remote)
 

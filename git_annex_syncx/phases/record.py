@@ -8,9 +8,9 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.phases.node import Node
+from git_annex_syncx.system.state import OutboxError
 
 log = logging.getLogger(__name__)
 

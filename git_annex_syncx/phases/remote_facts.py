@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Fate, RefReport, Remote
 from git_annex_syncx.phases.node import Node
+from git_annex_syncx.system.state import OutboxError
 
 
 @dataclass(frozen=True)

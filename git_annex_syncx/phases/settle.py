@@ -9,11 +9,12 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from git_annex_syncx.gateway import git, run
-from git_annex_syncx.gateway.outbox import OutboxError
+from git_annex_syncx.gateway import git
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.remote_facts import fact
+from git_annex_syncx.system import run
+from git_annex_syncx.system.state import OutboxError
 
 MOST_DOUBLINGS = 6
 SHORTEST_WAIT = 0.05  # seconds

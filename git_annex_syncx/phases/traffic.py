@@ -10,7 +10,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import run
 from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State
 from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.model import Event, Outcome, Progress, Timetable
@@ -19,6 +18,7 @@ from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import BUG, failure
 from git_annex_syncx.phases.rates import rate_at
 from git_annex_syncx.phases.routing import Leg
+from git_annex_syncx.system import run
 
 TICK = 0.2  # seconds
 PROGRESS_EVERY = 0.5  # seconds, for a link

@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import annex, branch, files, git, ssh, transport, worktree
+from git_annex_syncx.gateway import annex, branch, git, ssh, transport, worktree
 from git_annex_syncx.gateway.key import key_size
-from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Event, Outcome, Remote, Result
 from git_annex_syncx.network.own import remember_speed
 from git_annex_syncx.phases import drops, exports, membership, planning, unused, upkeep
@@ -31,6 +30,8 @@ from git_annex_syncx.phases.routing import Leg
 from git_annex_syncx.phases.traffic import Traffic, Work
 from git_annex_syncx.phases.waits import many, no_room, tell, with_rest
 from git_annex_syncx.reasons import kinds, mending
+from git_annex_syncx.system import files
+from git_annex_syncx.system.state import OutboxError
 
 log = logging.getLogger(__name__)
 

@@ -7,13 +7,14 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator
 
-from git_annex_syncx.gateway import annex, run, ssh
-from git_annex_syncx.gateway.outbox import OutboxError
+from git_annex_syncx.gateway import annex, ssh
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network.survey import without_annex
 from git_annex_syncx.phases.node import Node, reread
 from git_annex_syncx.phases.parallel import each_remote
 from git_annex_syncx.phases.remote_facts import fact
+from git_annex_syncx.system import run
+from git_annex_syncx.system.state import OutboxError
 
 
 def told(remotes: Iterable[Remote]) -> Iterator[Outcome]:

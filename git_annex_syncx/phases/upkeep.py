@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterable, Iterator
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import annex, branch, git, history, locations, obstacles, worktree
-from git_annex_syncx.gateway.outbox import OutboxError
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases import guard, move
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import own_failure
 from git_annex_syncx.phases.remote_facts import fact
+from git_annex_syncx.system.state import OutboxError
 
 MIGRATES_SINCE = 20240129  # migrate --update
 MIGRATIONS = "migrate.tree"  # by a commit that adds it and one that removes it migrations are recorded

@@ -10,9 +10,8 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import drives, git, history, run
+from git_annex_syncx.gateway import drives, git, history
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.outbox import Failure
 from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import hold, settle, sync
@@ -22,6 +21,8 @@ from git_annex_syncx.phases.node import Node, choose_remotes, open_node_of
 from git_annex_syncx.phases.push import push
 from git_annex_syncx.phases.record import recorded
 from git_annex_syncx.phases.transfer import transfer
+from git_annex_syncx.system import run
+from git_annex_syncx.system.state import Failure
 from git_annex_syncx.triggers.requests import CONTENT, REFS, Desk, Request
 from git_annex_syncx.triggers.signals.tell import kind_of_news, tell_of
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.run import own_program
+from git_annex_syncx.system.run import own_program
 from git_annex_syncx.triggers.requests import place
 
 KINDS = {"post-commit": "commit", "post-merge": "commit", "post-rewrite": "commit", "post-receive": "received"}

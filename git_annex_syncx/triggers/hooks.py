@@ -10,10 +10,11 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import configfile, drives, files, git
+from git_annex_syncx.gateway import configfile, drives, git
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.run import WITHIN
 from git_annex_syncx.model import Hook
+from git_annex_syncx.system import files
+from git_annex_syncx.system.run import WITHIN
 from git_annex_syncx.triggers import automatic
 from git_annex_syncx.triggers.hook_block import ANY_BLOCK, BY_HAND, KINDS, LINE, block, name_of, pattern
 from git_annex_syncx.triggers.requests import Request

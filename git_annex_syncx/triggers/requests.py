@@ -18,8 +18,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import files
 from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.system import files
 
 REFS, CONTENT = "refs", "content"
 LONGEST = 900.0  # seconds; what is due later was dated by another clock

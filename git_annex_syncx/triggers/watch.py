@@ -19,13 +19,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_annex_syncx.errors import Away, SyncxError, UsageError
-from git_annex_syncx.gateway import files, git, interrupts, run, turns
+from git_annex_syncx.gateway import git
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.lasting import Talk
-from git_annex_syncx.gateway.outbox import Failure, Outbox
 from git_annex_syncx.gateway.settings import read_settings
 from git_annex_syncx.phases import hold
 from git_annex_syncx.phases.node import open_node_of
+from git_annex_syncx.system import files, interrupts, locks, run
+from git_annex_syncx.system.lasting import Talk
+from git_annex_syncx.system.state import Failure, Outbox
 from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
 from git_annex_syncx.triggers.mounts import Drives
 from git_annex_syncx.triggers.requests import Desk, Request, name_process, place, process_at
@@ -80,7 +81,7 @@ def _alone(repo: Repository) -> Iterator[None]:
     requests = place(repo)
     path = repo.state_dir / f"{requests.name.replace('requests', 'watch', 1)}.pid"
     with files.open_lock(path.with_suffix(".lock")) as handle:  # of two that start at once one sees the other
-        turns.wait_for(handle, "another watch is being started here")
+        locks.wait_for(handle, "another watch is being started here")
         if other := process_at(path):
             raise UsageError(f"watch is at work here already, as process {other}", f"to end that one: kill {other}")
         with contextlib.suppress(SyncxError):  # it works all the same

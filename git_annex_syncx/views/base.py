@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway.redact import without_passwords
+from git_annex_syncx.system.redact import without_passwords
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

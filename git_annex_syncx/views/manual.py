@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from git_annex_syncx.errors import ProgramFailed, UsageError
-from git_annex_syncx.gateway import run
+from git_annex_syncx.system import run
 
 # What is left of bold and underlined text where nobody filters it: `c BACKSPACE c`, `_ BACKSPACE c`, escapes.
 OVERSTRIKE = re.compile(r".\x08|\x1b\[[0-9;]*[A-Za-z]|\x1b\][^\x07\x1b]*(\x07|\x1b\\)")

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import run
+from git_annex_syncx.system import run
 from git_annex_syncx.triggers.signals.channel import FIRST_WAIT, LONGEST_WAIT, Connected
 
 log = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ from collections.abc import Callable, Collection, Iterable
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.gateway import branch, git, reader
 from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.outbox import Outbox
 from git_annex_syncx.gateway.settings import Settings
 from git_annex_syncx.model import Remote
 from git_annex_syncx.network import survey
 from git_annex_syncx.phases.status import SIGNALS
+from git_annex_syncx.system.state import Outbox
 from git_annex_syncx.triggers.requests import Request
 from git_annex_syncx.triggers.signals.channel import Channel, open_channel, shown
 from git_annex_syncx.triggers.signals.judge import ACCEPTED, Judge, Verdict

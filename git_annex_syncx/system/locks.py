@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from git_annex_syncx.errors import Busy
-from git_annex_syncx.gateway import files, run
+from git_annex_syncx.system import files, run
 
 LONGEST = 600.0  # seconds that we wait for another
 LOOK_AGAIN = 0.02  # seconds

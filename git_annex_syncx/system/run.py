@@ -21,8 +21,8 @@ from typing import Any
 import sh
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
-from git_annex_syncx.gateway.clock import STEP, awake
-from git_annex_syncx.gateway.interrupts import shielded
+from git_annex_syncx.system.clock import STEP, awake
+from git_annex_syncx.system.interrupts import shielded
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import files, run
+from git_annex_syncx.system import files, run
 
 PATIENCE = 120.0  # seconds
 

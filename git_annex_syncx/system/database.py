@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import files
+from git_annex_syncx.system import files
 
 T = TypeVar("T")
 

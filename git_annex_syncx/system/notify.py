@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import extras, run
+from git_annex_syncx.system import extras, run
 
 NAME = "syncx.notify"
 
@@ -20,7 +20,7 @@ def send(addresses: Iterable[str], title: str, text: str, limit: float) -> None:
     """Tell all addresses, in at most `limit` seconds. Raises SyncxError where one could not be told."""
     extras.require("apprise", "notify", "syncx.notify is set, but Apprise is not installed")
     order = json.dumps({"addresses": list(addresses), "title": title, "text": text}).encode()
-    words = ("-P", "-m", "git_annex_syncx.gateway.notify")  # no module comes from a directory that others write to
+    words = ("-P", "-m", "git_annex_syncx.system.notify")  # no module comes from a directory that others write to
     done = run.run(sys.executable, *words, cwd=Path("/"), env=run.environment(), stdin=order, ok=(0, 1), limit=limit)
     if done.code:
         advice = "look at them: git config --get-all syncx.notify"

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from git_annex_syncx.gateway.run import ENCODING, LAST_CHUNKS, LAST_WAIT, dying_with_us, end, forget, start, wait_for
+from git_annex_syncx.system.run import ENCODING, LAST_CHUNKS, LAST_WAIT, dying_with_us, end, forget, start, wait_for
 
 
 class Talk:

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import files
-from git_annex_syncx.gateway.database import connect, mending, tells_of_damage
-from git_annex_syncx.gateway.redact import without_passwords
 from git_annex_syncx.model import Clock
+from git_annex_syncx.system import files
+from git_annex_syncx.system.database import connect, mending, tells_of_damage
+from git_annex_syncx.system.redact import without_passwords
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
