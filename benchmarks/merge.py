@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from git_annex_syncx.conflicts.join import join
-from git_annex_syncx.gateway.git import open_repository
+from git_annex_syncx.git.git import open_repository
 
 FILES, CONFLICTS, CHANGES, ROUNDS = 50_000, 1_000, 200, 3
 MOST_SECONDS, MOST_TIMES = 5.0, 1.5

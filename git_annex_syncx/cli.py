@@ -19,7 +19,7 @@ from git_annex_syncx.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT
 
 if TYPE_CHECKING:
     from git_annex_syncx.conflicts.driver import State
-    from git_annex_syncx.gateway.git import Repository
+    from git_annex_syncx.git.git import Repository
     from git_annex_syncx.model import Event, Outcome, Remote
     from git_annex_syncx.phases.node import Node
 
@@ -38,7 +38,7 @@ class Globals:
 
     def repository(self) -> Repository:
         """The repository alone, not looked into."""
-        from git_annex_syncx.gateway.git import open_repository
+        from git_annex_syncx.git.git import open_repository
 
         return open_repository(Path(self.path) if self.path else None)
 
@@ -210,7 +210,7 @@ def _paths_after(
 
 
 def _seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float:
-    from git_annex_syncx.gateway.settings import duration
+    from git_annex_syncx.git.settings import duration
 
     try:
         return math.inf if value is None else duration(value)
@@ -219,7 +219,7 @@ def _seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 
 
 def _rates(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    from git_annex_syncx.gateway.settings import timetable
+    from git_annex_syncx.git.settings import timetable
 
     try:
         return None if value is None else timetable(value)
@@ -327,7 +327,7 @@ def status(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]
 def merge_driver(options: Globals, action: str, everywhere: bool, force: bool) -> None:
     """Let git itself unite texts in its merges."""
     from git_annex_syncx.conflicts import driver
-    from git_annex_syncx.gateway.git import open_repository
+    from git_annex_syncx.git.git import open_repository
     from git_annex_syncx.views import status as view_status
 
     if force and action != "install":

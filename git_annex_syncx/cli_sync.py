@@ -105,7 +105,7 @@ def _given(value: Any) -> bool:
 
 
 def _override(*pairs: tuple[str, str]) -> None:
-    from git_annex_syncx.gateway.overrides import override
+    from git_annex_syncx.git.overrides import override
 
     override(pairs)
 
@@ -119,7 +119,7 @@ def _sets(key: str) -> Callback:
 
 
 def _jobs(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    from git_annex_syncx.gateway.settings import job_count
+    from git_annex_syncx.git.settings import job_count
 
     if value is None:
         return
@@ -131,7 +131,7 @@ def _jobs(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 
 
 def _configures(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
-    from git_annex_syncx.gateway.overrides import is_key
+    from git_annex_syncx.git.overrides import is_key
 
     pairs = [(name, value if equals else "true") for name, equals, value in (one.partition("=") for one in values)]
     for name, _ in pairs:

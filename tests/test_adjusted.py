@@ -6,8 +6,8 @@ import pytest
 from network import Network, Node
 from test_merge import parents, snapshot
 
-from git_annex_syncx.gateway import history
-from git_annex_syncx.gateway.git import open_repository
+from git_annex_syncx.git import history
+from git_annex_syncx.git.git import open_repository
 
 Pair = tuple[Node, Node]
 

@@ -9,7 +9,7 @@ import pytest
 from network import Node, Ran
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway.settings import Value, parse
+from git_annex_syncx.git.settings import Value, parse
 
 Pair = tuple[Node, Node]
 Probe = Callable[[Node, Node], bool]

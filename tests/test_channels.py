@@ -25,8 +25,8 @@ from servers import Authority, Certificate, Mosquitto, Prosody, Server, Silent
 from sshd import free_port, wait_until
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import credentials
-from git_annex_syncx.gateway.git import Repository, open_repository
+from git_annex_syncx.git import credentials
+from git_annex_syncx.git.git import Repository, open_repository
 from git_annex_syncx.system import run
 from git_annex_syncx.triggers.signals import connection
 from git_annex_syncx.triggers.signals.channel import Channel, open_channel
@@ -381,7 +381,7 @@ def raw_client(port: int, topic: str = "") -> Iterator[tuple[Any, list[tuple[str
 
 LISTEN = """\
 import pathlib, sys, threading
-from git_annex_syncx.gateway.git import open_repository
+from git_annex_syncx.git.git import open_repository
 from git_annex_syncx.triggers.signals.channel import open_channel
 channel = open_channel(open_repository(pathlib.Path(sys.argv[1])), sys.argv[2], sys.argv[3])
 channel.listen(lambda _: None, lambda: None, threading.Event())

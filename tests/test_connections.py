@@ -11,7 +11,7 @@ import pytest
 from network import PROGRAMS, Network, Node
 from sshd import Sshd
 
-from git_annex_syncx.gateway import ssh
+from git_annex_syncx.git import ssh
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from network import Network, Node
 
 from git_annex_syncx.errors import ProgramFailed
-from git_annex_syncx.gateway import history, reader, ref_files
-from git_annex_syncx.gateway.git import Repository, open_repository, refs
+from git_annex_syncx.git import cat_file, history, ref_files
+from git_annex_syncx.git.git import Repository, open_repository, refs
 
 EMPTY = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # the tree with nothing in it
 
@@ -30,7 +30,7 @@ def node(net: Network) -> Node:
 @pytest.fixture(autouse=True)
 def nobody_stays():
     yield
-    reader.close()
+    cat_file.close()
 
 
 def test_refs_are_listed_anew_where_they_have_changed(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,76 +212,76 @@ def test_a_reflog_that_a_power_cut_has_torn(node: Node, torn: bytes) -> None:
 def test_contents_of_any_kind(node: Node) -> None:
     contents = [b"", b"\n", b"a\0b\nmissing\n", b"x" * 3_000_000, os.urandom(1000)]
     repo, oids = open_repository(node.path), stored(node, *contents)
-    assert reader.read(repo, oids) == contents
-    assert reader.look_up(repo, [*oids, "1" * 40]) == [
-        *(reader.Found(oid, "blob", len(content)) for oid, content in zip(oids, contents, strict=True)),
+    assert cat_file.read(repo, oids) == contents
+    assert cat_file.look_up(repo, [*oids, "1" * 40]) == [
+        *(cat_file.Found(oid, "blob", len(content)) for oid, content in zip(oids, contents, strict=True)),
         None,
     ]
     with pytest.raises(ProgramFailed, match="1111 is not here"):
-        reader.read(repo, [oids[0], "1" * 40])
-    assert reader.read(repo, oids[:1]) == [b""], "the stream is still in step"
+        cat_file.read(repo, [oids[0], "1" * 40])
+    assert cat_file.read(repo, oids[:1]) == [b""], "the stream is still in step"
 
 
 def test_more_than_it_is_asked_one_by_one(node: Node) -> None:
     repo, oids = open_repository(node.path), stored(node, b"one", b"two")
-    assert reader.read(repo, oids * reader.MOST) == [b"one", b"two"] * reader.MOST
-    assert reader.look_up(repo, oids * reader.MOST)[-1] == reader.Found(oids[1], "blob", 3)
+    assert cat_file.read(repo, oids * cat_file.MOST) == [b"one", b"two"] * cat_file.MOST
+    assert cat_file.look_up(repo, oids * cat_file.MOST)[-1] == cat_file.Found(oids[1], "blob", 3)
     with pytest.raises(ProgramFailed, match="1111 is not here"):
-        reader.read(repo, [*oids * reader.MOST, "1" * 40])
+        cat_file.read(repo, [*oids * cat_file.MOST, "1" * 40])
 
 
 def test_paths_of_any_kind(node: Node) -> None:
     odd = ["a b missing", "-x", "tab\t", os.fsdecode(b"latin-\xe4"), "c:d", "ambiguous"]
     commit = node.commit({name: name.encode("utf-8", "surrogateescape") for name in odd})
     repo = open_repository(node.path)
-    assert reader.read(repo, [f"{commit}:{name}" for name in odd]) == [os.fsencode(name) for name in odd]
-    assert reader.look_up(repo, [f"{commit}:{name}?" for name in odd]) == [None] * len(odd)
+    assert cat_file.read(repo, [f"{commit}:{name}" for name in odd]) == [os.fsencode(name) for name in odd]
+    assert cat_file.look_up(repo, [f"{commit}:{name}?" for name in odd]) == [None] * len(odd)
     for name in (f"{commit}:x\ncontents {commit}", f"{commit}:Icon\r"):  # git would take it for something else
         with pytest.raises(ValueError, match="cannot be asked"):
-            reader.read(repo, [name])
+            cat_file.read(repo, [name])
 
 
 def test_one_process_for_many_questions_and_none_afterwards(node: Node) -> None:
     repo, oids = open_repository(node.path), stored(node, b"one")
     for _ in range(5):
-        reader.read(repo, oids)
+        cat_file.read(repo, oids)
     assert len(readers(repo)) == 1
-    reader.close()
+    cat_file.close()
     assert not readers(repo)
 
 
 def test_killed_in_between(node: Node) -> None:
     repo, oids = open_repository(node.path), stored(node, b"one")
     for _ in range(3):
-        assert reader.read(repo, oids) == [b"one"]
+        assert cat_file.read(repo, oids) == [b"one"]
         for pid in readers(repo):
             os.kill(pid, signal.SIGKILL)
-    assert reader.read(repo, oids) == [b"one"]
+    assert cat_file.read(repo, oids) == [b"one"]
 
 
 def test_what_is_written_and_packed_meanwhile(node: Node) -> None:
     repo, commits = open_repository(node.path), [node.commit({"a": "1"})]
-    assert reader.read(repo, [f"{commits[0]}:a"]) == [b"1"]
+    assert cat_file.read(repo, [f"{commits[0]}:a"]) == [b"1"]
     for number in range(2, 5):
         commits.append(node.commit({"a": f"{number}"}))
         node.git("gc", "--quiet", "--prune=now")
         expected = [f"{n + 1}".encode() for n in range(len(commits))]
-        assert reader.read(repo, [f"{commit}:a" for commit in commits]) == expected
+        assert cat_file.read(repo, [f"{commit}:a" for commit in commits]) == expected
 
 
 def test_another_repository_at_the_same_place(node: Node, net: Network) -> None:
     repo, (one,) = open_repository(node.path), stored(node, b"one")
-    assert reader.read(repo, [one]) == [b"one"]
+    assert cat_file.read(repo, [one]) == [b"one"]
     node.path.rename(net.root / "elsewhere")
     node.path.mkdir()
     node.git("init", "--quiet")
     (two,) = stored(node, b"two")
-    assert reader.read(repo, [two]) == [b"two"]
-    assert reader.look_up(repo, [one]) == [None]
+    assert cat_file.read(repo, [two]) == [b"two"]
+    assert cat_file.look_up(repo, [one]) == [None]
 
 
 def test_a_repository_that_has_gone(node: Node) -> None:
     repo, (one,) = open_repository(node.path), stored(node, b"one")
     gone = replace(repo, git_dir=Path("/nonexistent"), common=Path("/nonexistent"), top=None)
     with pytest.raises(ProgramFailed):
-        reader.read(gone, [one])
+        cat_file.read(gone, [one])

@@ -20,7 +20,7 @@ from sshd import Sshd, wait_until
 from watching import nothing_is_left
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import git
+from git_annex_syncx.git import git
 from git_annex_syncx.triggers import hooks
 
 SECONDS = 40.0  # for what must happen soon, on a machine that is busy

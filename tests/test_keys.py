@@ -11,8 +11,8 @@ from network import Network, Node
 
 from git_annex_syncx.conflicts.version import key_in
 from git_annex_syncx.gateway import locations
-from git_annex_syncx.gateway.git import open_repository
 from git_annex_syncx.gateway.key import LARGEST_POINTER, file_name, is_key, key_of, key_size
+from git_annex_syncx.git.git import open_repository
 
 OBJECTS, K = b"/annex/objects/", b"SHA256-s5--abc"
 P = OBJECTS + K

@@ -24,8 +24,8 @@ from git_annex_syncx.conflicts.resolve import resolve
 from git_annex_syncx.conflicts.texts import lines_in
 from git_annex_syncx.conflicts.verify import verify
 from git_annex_syncx.conflicts.version import key_in, serialized, version_of
-from git_annex_syncx.gateway import objects, reader
-from git_annex_syncx.gateway.git import Repository, open_repository
+from git_annex_syncx.git import cat_file, objects
+from git_annex_syncx.git.git import Repository, open_repository
 from git_annex_syncx.model import EXECUTABLE, GITLINK, Entry
 
 
@@ -505,7 +505,7 @@ def test_of_two_copies_that_each_side_removed_one_of_one_stays(repo):
 
 
 def objects_message(repo: Repository, found: Joined) -> str:
-    (raw,) = reader.read(repo, [found.commit])
+    (raw,) = cat_file.read(repo, [found.commit])
     return raw.partition(b"\n\n")[2].decode("ascii")
 
 

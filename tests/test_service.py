@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from network import Network, Node, Ran
 
-from git_annex_syncx.gateway.git import open_repository
+from git_annex_syncx.git.git import open_repository
 from git_annex_syncx.triggers import service
 
 WATCH = "git-annex-syncx-watch@.service"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from network import Node
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import settings as gateway_settings
-from git_annex_syncx.gateway.known_keys import OF_REMOTES, SPELLED
-from git_annex_syncx.gateway.settings import Settings, Value, parse
+from git_annex_syncx.git import settings as gateway_settings
+from git_annex_syncx.git.known_keys import OF_REMOTES, SPELLED
+from git_annex_syncx.git.settings import Settings, Value, parse
 from git_annex_syncx.model import Limit
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from network import Network, Node
 from test_merge import parents
 
-from git_annex_syncx.gateway.settings import parse
+from git_annex_syncx.git.settings import parse
 from git_annex_syncx.phases import node as nodes
 from git_annex_syncx.phases import settle
 from git_annex_syncx.system import run
@@ -136,8 +136,8 @@ def test_nothing_is_pushed_to_a_level_remote(net: Network, level: tuple[Node, st
 
 def settling(path: Path, seconds: str = "10s") -> nodes.Node:
     """A node of which only what settle reads is there."""
-    from git_annex_syncx.gateway.git import Repository
-    from git_annex_syncx.gateway.settings import Value
+    from git_annex_syncx.git.git import Repository
+    from git_annex_syncx.git.settings import Value
 
     options = parse([Value("syncx.settletime", seconds, "test")])
     return nodes.Node(Repository(path, path, path), options, Outbox(path / "outbox.sqlite"), "10.20261026")

@@ -15,9 +15,9 @@ from network import THOROUGH, Network, Node, sample
 from sshd import Sshd
 from watching import seconds_to_start
 
-from git_annex_syncx.gateway import drives
-from git_annex_syncx.gateway.git import open_repository
-from git_annex_syncx.gateway.settings import read_settings
+from git_annex_syncx.git import drives
+from git_annex_syncx.git.git import open_repository
+from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.triggers.mounts import Drives
 
 SIZE = 4 if THOROUGH == 1 else 6  # repositories that commit at once

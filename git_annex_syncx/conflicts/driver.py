@@ -19,7 +19,7 @@ from git_annex_syncx.conflicts.union import unite
 from git_annex_syncx.conflicts.version import is_text, key_in
 
 if TYPE_CHECKING:
-    from git_annex_syncx.gateway.git import Repository
+    from git_annex_syncx.git.git import Repository
 
 NAME = "syncx"
 UNITED, NOT_OURS = 0, 3
@@ -96,7 +96,7 @@ def settings() -> list[tuple[str, str]]:
 def install(repo: Repository | None, everywhere: bool, force: bool) -> State:
     """Add the driver to the repository's or the user's configuration. Raises UsageError where another is chosen."""
     from git_annex_syncx.errors import UsageError
-    from git_annex_syncx.gateway import configfile
+    from git_annex_syncx.git import configfile
 
     other = configfile.find(repo, "merge.default", everywhere)
     if other and other.value != NAME and not force:
@@ -116,7 +116,7 @@ def uninstall(repo: Repository | None, everywhere: bool) -> State:
     Raises UsageError where the block has been changed so that it is not known any more.
     """
     from git_annex_syncx.errors import UsageError
-    from git_annex_syncx.gateway import configfile
+    from git_annex_syncx.git import configfile
 
     file = configfile.place(repo, everywhere)
     configfile.remove_block(file, settings())
@@ -135,7 +135,7 @@ def _option(everywhere: bool) -> str:
 
 def status(repo: Repository | None, everywhere: bool) -> State:
     """Whether the driver is installed, and whether git would use it."""
-    from git_annex_syncx.gateway import configfile
+    from git_annex_syncx.git import configfile
 
     driver = configfile.find(repo, f"merge.{NAME}.driver", everywhere)
     selected = configfile.find(repo, "merge.default", everywhere)

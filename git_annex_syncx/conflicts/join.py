@@ -25,9 +25,9 @@ from git_annex_syncx.conflicts.trees import RepositoryTrees
 from git_annex_syncx.conflicts.verify import Verdict, verify
 from git_annex_syncx.conflicts.version import Kind, is_file, version_of
 from git_annex_syncx.errors import LostVersion
-from git_annex_syncx.gateway import objects
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.history import independent
+from git_annex_syncx.git import objects
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.history import independent
 from git_annex_syncx.model import GITLINK, SYMLINK, Entry
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from git_annex_syncx.conflicts.by_path import Diff
 from git_annex_syncx.conflicts.lines import ATTRIBUTES
 from git_annex_syncx.conflicts.version import is_file, key_in
-from git_annex_syncx.gateway import objects, reader
-from git_annex_syncx.gateway.git import Repository
 from git_annex_syncx.gateway.key import LARGEST_POINTER
+from git_annex_syncx.git import cat_file, objects
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Entry
 
 CACHED = 64 * 1024  # bytes of a blob that is kept in memory
@@ -68,7 +68,7 @@ class RepositoryTrees:
         wanted = set(oids)
         self._keys |= {oid: key_in(content) for oid, content in self._new_blobs.items() if oid in wanted}
         unknown = sorted(wanted - self._keys.keys())
-        sizes = dict(zip(unknown, reader.look_up(self.repo, unknown), strict=True))
+        sizes = dict(zip(unknown, cat_file.look_up(self.repo, unknown), strict=True))
         small = [oid for oid, found in sizes.items() if not found or found.size <= LARGEST_POINTER]
         self._keys |= dict.fromkeys(unknown, b"")
         self._keys |= {oid: key_in(content) for oid, content in objects.read_blobs(self.repo, small).items()}

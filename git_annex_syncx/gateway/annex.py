@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from git_annex_syncx.errors import ProgramFailed, UsageError
-from git_annex_syncx.gateway.git import Repository, without_probing
+from git_annex_syncx.git.git import Repository, without_probing
 from git_annex_syncx.reasons import shortened
 from git_annex_syncx.system import extras, run
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from git_annex_syncx.gateway.annex import CHATTER, IN_PROGRESS
-from git_annex_syncx.gateway.git import Repository, without_probing
+from git_annex_syncx.git.git import Repository, without_probing
 from git_annex_syncx.reasons import shortened
 from git_annex_syncx.system import run
 from git_annex_syncx.system.lasting import Talk

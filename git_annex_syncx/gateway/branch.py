@@ -6,8 +6,9 @@ import contextlib
 import fcntl
 from collections.abc import Iterable, Iterator
 
-from git_annex_syncx.gateway import annex, objects, reader
-from git_annex_syncx.gateway.git import Repository, git, text
+from git_annex_syncx.gateway import annex
+from git_annex_syncx.git import cat_file, objects
+from git_annex_syncx.git.git import Repository, git, text
 from git_annex_syncx.system import files
 
 BRANCH = "refs/heads/git-annex"
@@ -20,7 +21,7 @@ LARGEST = 64 * 1024 * 1024
 def logs(repo: Repository, names: Iterable[str]) -> dict[str, bytes]:
     """The named files of the branch; one that is missing or absurdly large is empty."""
     wanted = list(names)
-    found = zip(wanted, reader.look_up(repo, [f"{BRANCH}:{name}" for name in wanted]), strict=True)
+    found = zip(wanted, cat_file.look_up(repo, [f"{BRANCH}:{name}" for name in wanted]), strict=True)
     oids = {name: one.oid for name, one in found if one and one.kind == "blob" and one.size <= LARGEST}
     contents = {oid: repo.blobs[oid] for oid in oids.values() if oid in repo.blobs}
     contents |= objects.read_blobs(repo, set(oids.values()) - contents.keys())

@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from git_annex_syncx.gateway import reader
-from git_annex_syncx.gateway.git import Repository, git
 from git_annex_syncx.gateway.key import LARGEST_POINTER, file_name, is_key, key_named, key_of, named_in
+from git_annex_syncx.git import cat_file
+from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.model import GITLINK, Entry
 
 T = TypeVar("T")
@@ -138,7 +138,9 @@ def _short_path(key: str) -> bytes:
 
 def _oids(repo: Repository, commit: str, paths: list[bytes]) -> list[str]:
     """The object id of each path, empty where it is missing."""
-    return [found.oid if found else "" for found in reader.look_up(repo, (commit.encode() + b":" + p for p in paths))]
+    return [
+        found.oid if found else "" for found in cat_file.look_up(repo, (commit.encode() + b":" + p for p in paths))
+    ]
 
 
 def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, str]]:
@@ -153,7 +155,7 @@ def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, s
 
 def _only_short(repo: Repository, rows: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, Entry]]:
     rows = [row for row in rows if row[2] and row[1] != GITLINK]
-    found = reader.look_up(repo, (oid for _, _, oid in rows))
+    found = cat_file.look_up(repo, (oid for _, _, oid in rows))
     short = (row for row, one in zip(rows, found, strict=True) if one and one.size <= LARGEST_POINTER)
     return ((path, Entry(mode, oid)) for path, mode, oid in short)
 
@@ -174,7 +176,7 @@ def _read(
     """What stands in blobs, many read in one call but not all at once."""
     rest = iter(named)
     while pairs := list(islice(rest, AT_ONCE)):
-        blobs = reader.read(repo, (oid for _, oid in pairs))
+        blobs = cat_file.read(repo, (oid for _, oid in pairs))
         yield from ((name, parse(blob)) for (name, _), blob in zip(pairs, blobs, strict=True))
 
 

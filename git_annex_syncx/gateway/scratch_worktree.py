@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from git_annex_syncx.gateway.git import Repository, git
-from git_annex_syncx.gateway.objects import index_line
+from git_annex_syncx.git.git import Repository, git
+from git_annex_syncx.git.objects import index_line
 from git_annex_syncx.model import Entry
 from git_annex_syncx.system import files
 

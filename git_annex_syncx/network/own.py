@@ -9,9 +9,10 @@ import os
 from collections.abc import Collection, Mapping
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError
-from git_annex_syncx.gateway import annex, drives
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.gateway import annex
+from git_annex_syncx.git import drives
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Remote, local_path
 from git_annex_syncx.network import links
 from git_annex_syncx.network.graph import HIGHEST_COST, Link, Place, network

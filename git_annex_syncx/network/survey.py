@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, SyncxError
-from git_annex_syncx.gateway import annex, branch, git, objects, ssh
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.gateway import annex, branch
+from git_annex_syncx.git import git, objects, ssh
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Remote
 from git_annex_syncx.network import links
 from git_annex_syncx.network.graph import Link, Network, Place, network

@@ -7,7 +7,8 @@ import re
 import time
 from collections.abc import Iterable
 
-from git_annex_syncx.gateway import branch, drives, history, locations
+from git_annex_syncx.gateway import branch, locations
+from git_annex_syncx.git import drives, history
 from git_annex_syncx.model import Need
 from git_annex_syncx.phases.lane import GONE, Lane
 from git_annex_syncx.phases.node import Node

@@ -6,8 +6,8 @@ import functools
 from collections.abc import Iterable, Iterator
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import git, history, transport, worktree
-from git_annex_syncx.gateway.transport import PushSpec
+from git_annex_syncx.git import git, history, transport, worktree
+from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Outcome, Remote, Result
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import each_remote

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, transport
+from git_annex_syncx.gateway import annex
 from git_annex_syncx.gateway.batch import Way
+from git_annex_syncx.git import transport
 from git_annex_syncx.model import Need, Outcome, Remote, Result, Timetable
 from git_annex_syncx.network.own import link_cost
 from git_annex_syncx.phases import absent, needs, patience

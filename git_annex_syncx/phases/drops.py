@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import drives, ssh, transport
 from git_annex_syncx.gateway.batch import Answer, Batch, State, dropping
 from git_annex_syncx.gateway.key import is_key
+from git_annex_syncx.git import drives, ssh, transport
 from git_annex_syncx.model import Need, Outcome, Remote, Result
 from git_annex_syncx.phases import needs
 from git_annex_syncx.phases.lane import MOST_HOPELESS, SILENT

@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, branch, git, history, locations, transport
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway import annex, branch, locations
+from git_annex_syncx.git import git, history, transport
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.phases.merge import Merging, merge
 from git_annex_syncx.phases.node import Node

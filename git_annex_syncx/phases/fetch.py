@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 
-from git_annex_syncx.gateway import git, transport
+from git_annex_syncx.git import git, transport
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.phases import membership, remote_facts
 from git_annex_syncx.phases.node import Node

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.names import is_variant
 from git_annex_syncx.errors import Refused
-from git_annex_syncx.gateway import git, history, locations, objects, obstacles, worktree
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.objects import Change
-from git_annex_syncx.gateway.obstacles import Changes
+from git_annex_syncx.gateway import locations
+from git_annex_syncx.git import git, history, local_changes, objects, worktree
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.local_changes import Changes
+from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import Entry, Head, Limit, Remote
 from git_annex_syncx.phases import move
 from git_annex_syncx.phases.node import Node
@@ -123,18 +124,18 @@ def vanished(node: Node, local: Changes, merging: bool = False) -> Held | None:
         return None
     where, back = _gone_from(node.repo, () if merging else local.gone_from_index)
     return Held(
-        f"{found} are gone from the {where}, and their removal is not committed: {obstacles.shown(found.paths)}",
+        f"{found} are gone from the {where}, and their removal is not committed: {local_changes.shown(found.paths)}",
         f"to have them back: {back}; if they were moved: git annex add .; {ALLOW}",
     )
 
 
 def _gone_from(repo: Repository, unstaged: Iterable[bytes]) -> tuple[str, str]:
     """Return from where files are gone, and the command that brings them back; `unstaged` are gone from the index."""
-    places = [obstacles.full_path(repo, path) for path in unstaged]
+    places = [local_changes.full_path(repo, path) for path in unstaged]
     if any(os.path.islink(place) or os.path.isfile(place) for place in places):
         return "index", "git reset"
     unstaged_first = f"git -C {shlex.quote(os.fspath(repo.home))} reset --quiet && " if places else ""
-    return "work tree", unstaged_first + obstacles.bring_back(repo)
+    return "work tree", unstaged_first + local_changes.bring_back(repo)
 
 
 def said(message: str, head: str) -> str:
@@ -176,7 +177,7 @@ def _judge(node: Node, head: Head) -> move.Judge:
         if found := removal(node, old, new, changed):
             raise Held(
                 f"what others have sent would remove {found} from {head.basis}, and waits: "
-                f"{obstacles.shown(found.paths)}",
+                f"{local_changes.shown(found.paths)}",
                 f"{ALLOW}; if not: git revert where it was done, and sync there",
                 old,
                 new,

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import branch, ssh, transport
+from git_annex_syncx.gateway import branch
 from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State, Way, copying
 from git_annex_syncx.gateway.key import file_name, key_size
+from git_annex_syncx.git import ssh, transport
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import git, history, objects, transport
+from git_annex_syncx.git import git, history, objects, transport
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.parallel import failure

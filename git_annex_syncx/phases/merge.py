@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from git_annex_syncx.conflicts.joined import Joined, Resolution, unrelated_error
 from git_annex_syncx.conflicts.message import HEADING, resolved_in
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
-from git_annex_syncx.gateway import annex, git, history, objects, obstacles, worktree
+from git_annex_syncx.gateway import annex
+from git_annex_syncx.git import git, history, local_changes, objects, worktree
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 from git_annex_syncx.phases import guard, move, other_branches, settle
 from git_annex_syncx.phases.move import behind_adjusted, position
@@ -252,7 +253,7 @@ def _unresolved(joined: Joined, theirs: str) -> Refused:
     paths = sorted({one.path for one in joined.resolutions})
     by_hand = f"git merge {theirs[:10]}, or " if theirs else ""
     return Refused(
-        f"{obstacles.shown(paths)}: changed here and by others, and annex.resolvemerge is false",
+        f"{local_changes.shown(paths)}: changed here and by others, and annex.resolvemerge is false",
         f"{by_hand}git annex-syncx sync --resolvemerge",
     )
 

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 
 from git_annex_syncx import reasons
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
-from git_annex_syncx.gateway import annex, atwork, configfile, git, history, objects, obstacles, submodules, worktree
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.objects import Change
+from git_annex_syncx.gateway import annex
+from git_annex_syncx.git import busy, configfile, git, history, local_changes, objects, submodules, worktree
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import Head
 from git_annex_syncx.phases import rewritten
 
@@ -49,7 +50,7 @@ def move(repo: Repository, head: Head, ours: str | None, target: str, judge: Jud
         else:
             _move_ref(repo, head, ours, target, judge)
     except ProgramFailed as error:
-        if atwork.collided(error):
+        if busy.collided(error):
             raise Busy("git was at work here at the same instant", reasons.mending(error.stderr, "")) from error
         raise
 
@@ -143,12 +144,12 @@ def take_back_push(repo: Repository, head: Head) -> None:
     allowed = configfile.find(repo, "receive.denyCurrentBranch", everywhere=False)
     if allowed and allowed.value.lower() == "updateinstead":
         return
-    changed, index = objects.diff(repo, before or objects.empty_tree(repo), ours), obstacles.staged(repo)
+    changed, index = objects.diff(repo, before or objects.empty_tree(repo), ours), local_changes.staged(repo)
     stale = [path for path, change in changed.items() if index.get(path) == change.old]
     if stale and len(stale) < len(changed):
         raise Refused(
             f"{head.basis} was pushed into while it is checked out here, and the index reverts a part of that: "
-            f"{obstacles.shown(stale)}",
+            f"{local_changes.shown(stale)}",
             f"git restore --staged --source={ours[:10]} PATH for each that should not; git commit what you mean",
         )
     if stale:
@@ -230,9 +231,9 @@ def _hand_over(repo: Repository, head: Head, old: str, new: str, judge: Judge) -
     """
     changed = objects.diff(repo, old, new)
     judge(old, new, changed)
-    obstacles.refuse(repo, sorted(obstacles.in_the_way(repo, changed)))
+    local_changes.refuse(repo, sorted(local_changes.in_the_way(repo, changed)))
     worktree.require_branch(repo, head.branch)
-    atwork.intend(repo, new)
+    busy.intend(repo, new)
     try:
         annex.merge_commit(repo, new)
     except ProgramFailed:
@@ -240,4 +241,4 @@ def _hand_over(repo: Repository, head: Head, old: str, new: str, judge: Judge) -
         worktree.take_back(repo, new)
         raise
     worktree.refuse_switched(repo, head.branch, new)
-    atwork.forget_interrupted(repo)
+    busy.forget_interrupted(repo)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.errors import ProgramFailed, UsageError
-from git_annex_syncx.gateway import annex, branch, git, history, locations, objects, scratch_worktree
+from git_annex_syncx.gateway import annex, branch, locations, scratch_worktree
 from git_annex_syncx.gateway.inventory import Cursor, Inventory
 from git_annex_syncx.gateway.locations import Name
 from git_annex_syncx.gateway.scratch_worktree import Scratch
+from git_annex_syncx.git import git, history, objects
 from git_annex_syncx.model import Entry, Need
 from git_annex_syncx.phases import room
 from git_annex_syncx.phases.node import Node

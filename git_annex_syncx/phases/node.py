@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import annex, branch, git
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.settings import Settings, read_settings, truth
+from git_annex_syncx.gateway import annex, branch
+from git_annex_syncx.git import git
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.settings import Settings, read_settings, truth
 from git_annex_syncx.model import OUTSIDE, Outcome, Remote, Result
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import Outbox, OutboxError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
-from git_annex_syncx.gateway import git, history, objects
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git import git, history, objects
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 
 NOT_USERS = ("synced/", "adjusted/", "views/")  # branches that git-annex keeps for itself

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.gateway.key import key_size
-from git_annex_syncx.gateway.settings import Settings, read_settings
+from git_annex_syncx.git.settings import Settings, read_settings
 from git_annex_syncx.model import OUTSIDE, Need, Outcome, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, git, history, transport, worktree
-from git_annex_syncx.gateway.transport import PushSpec
+from git_annex_syncx.gateway import annex
+from git_annex_syncx.git import git, history, transport, worktree
+from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.phases import guard, membership, merge, push_refs, push_submodules, remote_facts
 from git_annex_syncx.phases.node import Node

@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from git_annex_syncx.gateway import git, history, transport
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.transport import PushSpec
+from git_annex_syncx.git import git, history, transport
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.phases import guard, remote_facts
 from git_annex_syncx.phases.node import Node

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError
-from git_annex_syncx.gateway import submodules
+from git_annex_syncx.git import submodules
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases.node import Node
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 
 from git_annex_syncx.errors import Refused
-from git_annex_syncx.gateway import git, history, transplant
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git import git, history, transplant
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Head
 
 WHY = "git-annex-syncx: what was amended, after the adjusting commit"

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
-from git_annex_syncx.gateway import git
+from git_annex_syncx.git import git
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.remote_facts import fact

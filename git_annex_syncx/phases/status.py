@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.names import is_variant
 from git_annex_syncx.errors import Away, SyncxError
-from git_annex_syncx.gateway import git, history, transport, worktree
+from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.model import Remote
 from git_annex_syncx.phases import hold, settle, unused
 from git_annex_syncx.phases.hold import Pause

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import branch, history, obstacles, worktree
-from git_annex_syncx.gateway.obstacles import Changes
+from git_annex_syncx.gateway import branch
+from git_annex_syncx.git import history, local_changes, worktree
+from git_annex_syncx.git.local_changes import Changes
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import guard, move, planning, upkeep
 from git_annex_syncx.phases.dispatch import Order
@@ -113,7 +114,7 @@ def _commit(node: Node, wish: Wish) -> Outcome:
         with worktree.merge_lock(node.repo):
             finished = worktree.finish_merge(node.repo, wish.message, judge)
             move.take_back_push(node.repo, move.require_ready(node.repo))
-            local = obstacles.changes(node.repo)
+            local = local_changes.changes(node.repo)
             held = guard.vanished(node, local)
             message = _usual_message(node) if wish.message is None else wish.message
             if held and wish.deletes:
@@ -126,7 +127,7 @@ def _commit(node: Node, wish: Wish) -> Outcome:
         return failure("commit", held)
     told, lagging = ["local changes committed"] * made, local.lagging
     if lagging:
-        told += [f"{obstacles.shown(lagging)} is behind: git submodule update, or sync there"]
+        told += [f"{local_changes.shown(lagging)} is behind: git submodule update, or sync there"]
     result = Result.DONE if made else Result.WAITS if lagging else Result.CURRENT
     return Outcome("commit", result, reason=", ".join(told), seconds=time.monotonic() - begun)
 

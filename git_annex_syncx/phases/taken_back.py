@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Collection, Iterable
 
 from git_annex_syncx.errors import Refused
-from git_annex_syncx.gateway import history
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git import history
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Head
 
 HERE = "."  # the own repository, as git names it as a remote

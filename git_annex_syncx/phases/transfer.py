@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import annex, branch, git, ssh, transport, worktree
+from git_annex_syncx.gateway import annex, branch
 from git_annex_syncx.gateway.key import key_size
+from git_annex_syncx.git import git, ssh, transport, worktree
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Event, Outcome, Remote, Result
 from git_annex_syncx.network.own import remember_speed
 from git_annex_syncx.phases import drops, exports, membership, planning, unused, upkeep

@@ -7,7 +7,8 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator
 
-from git_annex_syncx.gateway import annex, ssh
+from git_annex_syncx.gateway import annex
+from git_annex_syncx.git import ssh
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network.survey import without_annex
 from git_annex_syncx.phases.node import Node, reread

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, branch, git, history, locations, obstacles, worktree
+from git_annex_syncx.gateway import annex, branch, locations
+from git_annex_syncx.git import git, history, local_changes, worktree
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases import guard, move
 from git_annex_syncx.phases.node import Node
@@ -78,7 +79,7 @@ def _refresh(node: Node, _: str) -> Outcome | None:
     with worktree.merge_lock(node.repo):
         head = move.require_ready(node.repo)
         if changed := _changed_here(node):
-            reason = f"{head.branch} is made anew when this is committed: {obstacles.shown(changed)}"
+            reason = f"{head.branch} is made anew when this is committed: {local_changes.shown(changed)}"
             return Outcome("refresh", Result.WAITS, reason=reason)
         before = history.value(node.repo, "HEAD")
         # What has been committed, and pushed into the basis, since the merge.
@@ -96,6 +97,6 @@ def _refresh(node: Node, _: str) -> Outcome | None:
 
 def _changed_here(node: Node) -> list[bytes]:
     """Annexed files with changes of the user's: git-annex would move the branch and stop half way at them."""
-    sides = obstacles.sides(node.repo)
+    sides = local_changes.sides(node.repo)
     added = {path for path, mode, _ in sides if not mode}  # perhaps where the branch hides a file
     return sorted(added | {path for path, _ in locations.named(node.repo, sides)})

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import drives, git, history
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.settings import read_settings
+from git_annex_syncx.git import drives, git, history
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import hold, settle, sync
 from git_annex_syncx.phases.announce import Teller, announced

@@ -10,8 +10,8 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import configfile, drives, git
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git import configfile, drives, git
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Hook
 from git_annex_syncx.system import files
 from git_annex_syncx.system.run import WITHIN

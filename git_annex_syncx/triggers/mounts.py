@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import drives, transport
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git import drives, transport
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Remote
 
 Identity = tuple[Path, int, int, int, str]  # directory, device, inode, file system, annex.uuid

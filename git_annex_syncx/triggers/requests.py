@@ -18,7 +18,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import files
 
 REFS, CONTENT = "refs", "content"

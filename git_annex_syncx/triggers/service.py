@@ -11,7 +11,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError, UsageError
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import files, run
 from git_annex_syncx.triggers.follow import require_watcher
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_annex_syncx.errors import Away, SyncxError, UsageError
-from git_annex_syncx.gateway import git
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.settings import read_settings
+from git_annex_syncx.git import git
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.phases import hold
 from git_annex_syncx.phases.node import open_node_of
 from git_annex_syncx.system import files, interrupts, locks, run

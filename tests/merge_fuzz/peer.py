@@ -17,7 +17,7 @@ from typing import Any
 
 from git_annex_syncx.conflicts.join import join_heads
 from git_annex_syncx.errors import ProgramFailed
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import run
 
 ODD_SETTINGS = """

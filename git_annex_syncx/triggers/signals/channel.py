@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git.git import Repository
 
 SEND_LIMIT = 20.0  # seconds for sending one signal, connecting included
 FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0  # seconds before connecting again, doubled each time, with jitter

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway import credentials
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git import credentials
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import extras
 from git_annex_syncx.triggers.signals.again import Lost
 from git_annex_syncx.triggers.signals.channel import SEND_LIMIT, shown

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Collection, Iterable
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import branch, git, reader
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.gateway import branch
+from git_annex_syncx.git import cat_file, git
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Remote
 from git_annex_syncx.network import survey
 from git_annex_syncx.phases.status import SIGNALS
@@ -96,7 +97,7 @@ class Ear:
         except (SyncxError, OSError) as error:
             log.warning("a signal could not be looked into: %s", error)
         finally:
-            reader.close()  # we stay for years; nothing is to stay with us
+            cat_file.close()  # we stay for years; nothing is to stay with us
 
     def _connected(self, address: str) -> None:
         """Something may have been missed: look once at everything."""

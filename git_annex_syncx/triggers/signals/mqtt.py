@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway.credentials import Credential
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git.credentials import Credential
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.triggers.signals import connection, signal
 from git_annex_syncx.triggers.signals.again import Lost, again
 from git_annex_syncx.triggers.signals.channel import Connected, Heard

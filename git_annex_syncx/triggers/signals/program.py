@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import run
 from git_annex_syncx.system.lasting import Stream
 from git_annex_syncx.triggers.signals.again import Lost, again

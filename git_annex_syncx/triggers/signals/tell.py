@@ -7,8 +7,9 @@ import time
 from collections.abc import Iterable
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import branch, git
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.gateway import branch
+from git_annex_syncx.git import git
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.triggers.signals.channel import open_channel, shown

@@ -7,8 +7,8 @@ import secrets
 import threading
 from typing import TYPE_CHECKING
 
-from git_annex_syncx.gateway.credentials import Credential
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git.credentials import Credential
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.triggers.signals import connection
 from git_annex_syncx.triggers.signals.again import again
 from git_annex_syncx.triggers.signals.channel import Connected, Heard

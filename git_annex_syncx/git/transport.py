@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import PROGRESS, Away, ProgramFailed, SyncxError, UsageError
-from git_annex_syncx.gateway import ssh
-from git_annex_syncx.gateway.git import Repository, delete_ref, git, refs, without_probing
-from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.git import ssh
+from git_annex_syncx.git.git import Repository, delete_ref, git, refs, without_probing
+from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
 from git_annex_syncx.reasons import LOCK
 from git_annex_syncx.system import files, run

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from git_annex_syncx.errors import ProgramFailed
-from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.system import run
 from git_annex_syncx.system.lasting import Dialogue
 

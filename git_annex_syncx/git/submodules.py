@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from git_annex_syncx.gateway import configfile, objects, reader
-from git_annex_syncx.gateway.git import Repository, git
-from git_annex_syncx.gateway.objects import Change
+from git_annex_syncx.git import cat_file, configfile, objects
+from git_annex_syncx.git.git import Repository, git
+from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import GITLINK
 
 CARRIED = "Record submodules as they are on the adjusted branch\n"
@@ -51,7 +51,7 @@ def carry(repo: Repository, changed: Mapping[bytes, Change], carried: str) -> st
 
 def has_any(repo: Repository, commit: str) -> bool:
     """Whether a commit names submodules in .gitmodules."""
-    return reader.look_up(repo, [f"{commit}:.gitmodules"])[0] is not None
+    return cat_file.look_up(repo, [f"{commit}:.gitmodules"])[0] is not None
 
 
 def _modes(change: Change) -> set[int]:

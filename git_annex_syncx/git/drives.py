@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Remote
 from git_annex_syncx.system import run
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import files, run
 
 BEGIN = b"# git-annex-syncx: begin (git annex-syncx merge-driver uninstall takes this out)"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from git_annex_syncx.gateway import history, reader
-from git_annex_syncx.gateway.git import Repository, git, text
+from git_annex_syncx.git import cat_file, history
+from git_annex_syncx.git.git import Repository, git, text
 
 
 def onto(repo: Repository, new: str, tip: str) -> str:
@@ -16,9 +16,9 @@ def onto(repo: Repository, new: str, tip: str) -> str:
     """
     below = f"{new}^"
     commits = text(repo, "rev-list", "--reverse", "--topo-order", tip, f"^{below}").split()
-    message, made = reader.read(repo, [f"{below}^{{commit}}"])[0].partition(b"\n\n")[2], new
+    message, made = cat_file.read(repo, [f"{below}^{{commit}}"])[0].partition(b"\n\n")[2], new
     for commit in commits:
-        header, _, said = reader.read(repo, [commit])[0].partition(b"\n\n")
+        header, _, said = cat_file.read(repo, [commit])[0].partition(b"\n\n")
         lines = header.split(b"\n")
         parents = [n for n, line in enumerate(lines) if line.startswith(b"parent ")]
         if len(parents) != 1:

@@ -8,9 +8,9 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from git_annex_syncx.errors import Refused
-from git_annex_syncx.gateway import objects, submodules
-from git_annex_syncx.gateway.git import Repository, git
-from git_annex_syncx.gateway.objects import Change
+from git_annex_syncx.git import objects, submodules
+from git_annex_syncx.git.git import Repository, git
+from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 NAMED = 10  # how many paths an error names

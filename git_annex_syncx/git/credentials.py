@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from git_annex_syncx.errors import ProgramFailed, UsageError
-from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.system import run
 
 # Neither git nor a helper may ask: nobody sits there. An empty GIT_ASKPASS overrides the configured ones too.

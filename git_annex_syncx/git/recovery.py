@@ -7,8 +7,8 @@ import os
 import stat
 from collections.abc import Collection, Iterable
 
-from git_annex_syncx.gateway import objects, obstacles
-from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.git import local_changes, objects
+from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 
@@ -20,10 +20,10 @@ def undo(repo: Repository, old: str | None, new: str, kept: Collection[bytes] = 
     """
     bases = objects.merge_bases(repo, old, new) if old else []
     changed = objects.diff(repo, bases[0] if bases else objects.empty_tree(repo), new)
-    before, staged = (objects.entries(repo, old) if old else {}), obstacles.staged(repo)
+    before, staged = (objects.entries(repo, old) if old else {}), local_changes.staged(repo)
     torn = {
         path
-        for path in obstacles.in_the_way(repo, changed).difference(kept)
+        for path in local_changes.in_the_way(repo, changed).difference(kept)
         if staged.get(path) in (before.get(path), changed[path].new) and _is_torn(repo, path, changed[path].new)
     }
     _remove(repo, sorted(torn - before.keys()), staged)
@@ -31,17 +31,17 @@ def undo(repo: Repository, old: str | None, new: str, kept: Collection[bytes] = 
 
 
 def _remove(repo: Repository, paths: Iterable[bytes], staged: dict[bytes, Entry]) -> None:
-    obstacles.stage(repo, {path: Entry(0, staged[path].oid) for path in paths if path in staged})
+    local_changes.stage(repo, {path: Entry(0, staged[path].oid) for path in paths if path in staged})
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(obstacles.full_path(repo, path))
+            os.unlink(local_changes.full_path(repo, path))
         with contextlib.suppress(OSError):  # a directory that holds something else
-            os.removedirs(os.path.dirname(obstacles.full_path(repo, path)))
+            os.removedirs(os.path.dirname(local_changes.full_path(repo, path)))
 
 
 def _restore(repo: Repository, paths: Iterable[bytes]) -> None:
     """From HEAD, except where a directory has taken the place."""
-    free = [path for path in paths if not _is_directory(obstacles.full_path(repo, path))]
+    free = [path for path in paths if not _is_directory(local_changes.full_path(repo, path))]
     if free:
         options = ("--quiet", "--pathspec-from-file=-", "--pathspec-file-nul")
         listed = b"".join(path + b"\0" for path in free)
@@ -49,8 +49,8 @@ def _restore(repo: Repository, paths: Iterable[bytes]) -> None:
 
 
 def _is_torn(repo: Repository, path: bytes, new: Entry | None) -> bool:
-    full = obstacles.full_path(repo, path)
-    if obstacles.below_symlink(repo, path):
+    full = local_changes.full_path(repo, path)
+    if local_changes.below_symlink(repo, path):
         return False
     if not os.path.lexists(full):
         return True

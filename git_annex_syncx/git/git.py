@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import ref_files
+from git_annex_syncx.git import ref_files
 from git_annex_syncx.model import Head
 from git_annex_syncx.system import files, run
 

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from git_annex_syncx.gateway import reader
-from git_annex_syncx.gateway.git import MERGE_EMAIL, Repository, git, refs, text
+from git_annex_syncx.git import cat_file
+from git_annex_syncx.git.git import MERGE_EMAIL, Repository, git, refs, text
 
 STEPS = 40  # commits that are looked at on each side before git is asked
 MOST_KNOWN = 10_000  # commits
@@ -90,7 +90,7 @@ def parents(repo: Repository, commit: str) -> tuple[str, ...]:
 def _commit(repo: Repository, commit: str) -> tuple[str, tuple[str, ...]]:
     """The tree and the parents of a commit. Raises ProgramFailed where it is not here."""
     if commit not in repo.commits:
-        (raw,) = reader.read(repo, [f"{commit}^{{commit}}"])
+        (raw,) = cat_file.read(repo, [f"{commit}^{{commit}}"])
         rows = [line.split(b" ", 1) for line in raw.partition(b"\n\n")[0].split(b"\n")]
         if len(repo.commits) > MOST_KNOWN:
             repo.commits.clear()
@@ -187,7 +187,7 @@ def is_amended(repo: Repository, ref: str, commit: str) -> bool:
 
 def subject(repo: Repository, commit: str) -> str:
     """The first line of a commit's message."""
-    (raw,) = reader.read(repo, [f"{commit}^{{commit}}"])
+    (raw,) = cat_file.read(repo, [f"{commit}^{{commit}}"])
     return os.fsdecode(raw.partition(b"\n\n")[2].partition(b"\n")[0])
 
 
@@ -279,7 +279,7 @@ def before_pushes(repo: Repository, now: str) -> str | None:
 
 def value(repo: Repository, ref: str) -> str | None:
     """The commit of a branch by its full name, None where it is unborn."""
-    found, *others = reader.look_up(repo, [ref, *(rule.format(ref) for rule in MISTAKEN)])
+    found, *others = cat_file.look_up(repo, [ref, *(rule.format(ref) for rule in MISTAKEN)])
     if any(others):
         return refs(repo, ref).get(ref)
     return found.oid if found else None

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused, SyncxError, UsageError
-from git_annex_syncx.gateway import atwork, history, objects, obstacles, torn
-from git_annex_syncx.gateway.git import Repository, git, head, text
-from git_annex_syncx.gateway.objects import Change
-from git_annex_syncx.gateway.obstacles import Changes
+from git_annex_syncx.git import busy, history, local_changes, objects, recovery
+from git_annex_syncx.git.git import Repository, git, head, text
+from git_annex_syncx.git.local_changes import Changes
+from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import Entry, Head
 from git_annex_syncx.system import files
 from git_annex_syncx.system.locks import wait_for
@@ -49,25 +49,25 @@ def merge_lock(repo: Repository) -> Iterator[None]:
 
 def require_idle(repo: Repository) -> None:
     """Raises Busy where somebody is at work here, Refused where the user left a merge unfinished."""
-    if lock := atwork.held_lock(repo):
-        raise atwork.busy(lock)
+    if lock := busy.held_lock(repo):
+        raise busy.busy(lock)
     for name in ("rebase-merge", "rebase-apply"):
         if (repo.git_dir / name).exists():
             raise Busy("a rebase is in progress", "git rebase --continue, or --abort")
     for name, (what, advice) in UNFINISHED.items():
         if (repo.git_dir / name).exists():
             raise Refused(f"{what} of yours is in progress", advice)
-    if repo.top and (unmerged := obstacles.unmerged(repo)):
+    if repo.top and (unmerged := local_changes.unmerged(repo)):
         raise Refused(
-            f"unresolved conflicts of yours in {obstacles.shown(unmerged)}", "edit the files, then git add them"
+            f"unresolved conflicts of yours in {local_changes.shown(unmerged)}", "edit the files, then git add them"
         )
-    if repo.top and atwork.commit_editor_open(repo):
+    if repo.top and busy.commit_editor_open(repo):
         raise Busy("a commit message is being written")
 
 
 def require_no_commit(repo: Repository) -> None:
     """Raises Busy while a `git commit` is at work: it would fail if the branch moved under it."""
-    if repo.top and atwork.commit_runs(repo):
+    if repo.top and busy.commit_runs(repo):
         raise Busy("a commit is being made")
 
 
@@ -116,25 +116,25 @@ def fast_forward(
     """
     changed = objects.diff(repo, old or objects.empty_tree(repo), new)
     judge(changed)
-    kept = obstacles.in_the_way(repo, changed)
-    if found := obstacles.collisions(repo, changed) if kept else []:
+    kept = local_changes.in_the_way(repo, changed)
+    if found := local_changes.collisions(repo, changed) if kept else []:
         _explain(repo, branch, old)
-        obstacles.refuse(repo, found)
+        local_changes.refuse(repo, found)
     require_branch(repo, branch)
-    atwork.intend(repo, new)
+    busy.intend(repo, new)
     try:
-        index = obstacles.take_identical(repo, changed) if kept else {}
+        index = local_changes.take_identical(repo, changed) if kept else {}
         failed = _try(repo, new)
     except ProgramFailed as error:  # nothing was staged
         index, failed = {}, error
     if _value(repo, branch) == new:
-        atwork.forget_interrupted(repo)
+        busy.forget_interrupted(repo)
         return
     refuse_switched(repo, branch, new)
     undone = take_back(repo, new, kept, index)
     _explain(repo, branch, old)
     if undone:
-        obstacles.refuse(repo, obstacles.collisions(repo, changed))
+        local_changes.refuse(repo, local_changes.collisions(repo, changed))
     raise failed or Moved(branch)
 
 
@@ -146,9 +146,9 @@ def take_back(
     `index` is what was staged before. Where that fails the note stays, and the next run tries again.
     """
     try:
-        torn.undo(repo, _at(repo) or None, new, kept)
-        obstacles.stage(repo, index or {})
-        atwork.forget_interrupted(repo)
+        recovery.undo(repo, _at(repo) or None, new, kept)
+        local_changes.stage(repo, index or {})
+        busy.forget_interrupted(repo)
     except (SyncxError, OSError) as error:
         log.info("what was half done could not be undone: %s", error)
         return False
@@ -159,7 +159,7 @@ def refuse_switched(repo: Repository, branch: str, new: str) -> None:
     """Raises Refused where another branch was moved to `new`, which HEAD was switched to meanwhile; else Busy."""
     found = head(repo)
     if found and found.branch != branch and _at(repo) == new:
-        atwork.forget_interrupted(repo)
+        busy.forget_interrupted(repo)
         raise Refused(
             f"HEAD was switched from {branch} to {found.branch} meanwhile, which now has {new[:10]}",
             f"to take that back: git reset --keep {shlex.quote(found.branch + '@{1}')}",
@@ -187,8 +187,8 @@ def commit(repo: Repository, message: str, local: Changes, held: Collection[byte
 def _apart(local: Changes, held: Collection[bytes]) -> list[bytes]:
     """The changes beside those that are held; nothing that would take the place of one."""
     kept = {*held, *local.lagging}
-    above = {parent for path in held for parent in obstacles.parents(path)}
-    return [p for p in local.changed if p not in above and kept.isdisjoint((p, *obstacles.parents(p)))]
+    above = {parent for path in held for parent in local_changes.parents(path)}
+    return [p for p in local.changed if p not in above and kept.isdisjoint((p, *local_changes.parents(p)))]
 
 
 def would_be(repo: Repository, lagging: Collection[bytes]) -> tuple[str, str]:
@@ -224,21 +224,21 @@ def finish_merge(repo: Repository, message: str | None, judge: Callable[[Changes
     Raises what `judge` raises of the changes.
     """
     found = head(repo)
-    resolved = (repo.git_dir / "MERGE_HEAD").exists() and not obstacles.unmerged(repo)
-    if not (resolved and found and found.checked_out) or atwork.held_lock(repo) or atwork.commit_editor_open(repo):
+    resolved = (repo.git_dir / "MERGE_HEAD").exists() and not local_changes.unmerged(repo)
+    if not (resolved and found and found.checked_out) or busy.held_lock(repo) or busy.commit_editor_open(repo):
         return False
     words = ("--message", message) if message is not None else ("--no-edit", "--cleanup=strip")
-    judge(local := obstacles.changes(repo))
+    judge(local := local_changes.changes(repo))
     _commit_all_but(repo, local.lagging, *words)
     return True
 
 
 def _undo_interrupted(repo: Repository) -> None:
-    new = atwork.interrupted(repo)
+    new = busy.interrupted(repo)
     old = _at(repo) if new else ""
     if new and new != old and git(repo, "cat-file", "-e", f"{new}^{{commit}}", ok=range(256)).code == 0:
-        torn.undo(repo, old or None, new)
-    atwork.forget_interrupted(repo)
+        recovery.undo(repo, old or None, new)
+    busy.forget_interrupted(repo)
 
 
 def _try(repo: Repository, new: str) -> ProgramFailed | None:
@@ -252,8 +252,8 @@ def _try(repo: Repository, new: str) -> ProgramFailed | None:
 
 def _explain(repo: Repository, branch: str, old: str | None) -> None:
     """Raises Busy or Moved where that is why git did not move."""
-    if lock := atwork.held_lock(repo):
-        raise atwork.busy(lock)
+    if lock := busy.held_lock(repo):
+        raise busy.busy(lock)
     if _value(repo, branch) != (old or ""):
         raise Moved(branch)
 

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.gateway import reader
-from git_annex_syncx.gateway.git import MERGE_EMAIL, MERGE_NAME, Repository, git
-from git_annex_syncx.gateway.history import is_ancestor
+from git_annex_syncx.git import cat_file
+from git_annex_syncx.git.git import MERGE_EMAIL, MERGE_NAME, Repository, git
+from git_annex_syncx.git.history import is_ancestor
 from git_annex_syncx.model import TREE, Entry
 from git_annex_syncx.system import files, run
 
@@ -121,7 +121,7 @@ def entries(repo: Repository, tree: str) -> dict[bytes, Entry]:
 def read_blobs(repo: Repository, oids: Iterable[str]) -> dict[str, bytes]:
     """The contents of blobs. Raises ProgramFailed where one is not here."""
     wanted = sorted(set(oids))
-    return dict(zip(wanted, reader.read(repo, wanted), strict=True))
+    return dict(zip(wanted, cat_file.read(repo, wanted), strict=True))
 
 
 def write_blob(repo: Repository, content: bytes) -> str:

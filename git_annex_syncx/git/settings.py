@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import known_keys
-from git_annex_syncx.gateway.git import Repository, git
+from git_annex_syncx.git import known_keys
+from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.model import Limit, Remote, Timetable
 
 T = TypeVar("T")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from git_annex_syncx.errors import Busy, ProgramFailed
-from git_annex_syncx.gateway.git import Repository
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import files
 
 PROCESSES = Path("/proc/self/fd")  # Linux; elsewhere nothing is known of processes

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from git_annex_syncx.gateway.git import Repository
-from git_annex_syncx.gateway.settings import Settings
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Remote
 from git_annex_syncx.system import run
 
