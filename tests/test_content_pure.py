@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from git_annex_syncx import reasons
-from git_annex_syncx.gateway import locations
-from git_annex_syncx.gateway.batch import State, read_answer
-from git_annex_syncx.gateway.inventory import Cursor, Inventory
-from git_annex_syncx.gateway.key import key_size
-from git_annex_syncx.gateway.locations import Name
+from git_annex_syncx.annex import locations
+from git_annex_syncx.annex.batch import State, read_answer
+from git_annex_syncx.annex.inventory import Cursor, Inventory
+from git_annex_syncx.annex.key import key_size
+from git_annex_syncx.annex.locations import Name
 from git_annex_syncx.model import SYMLINK, Entry, Need
 from git_annex_syncx.network.wanting import Wishes
 from git_annex_syncx.phases.rates import Meter, averaged, differs, rate_at

@@ -54,7 +54,7 @@ DOORS = {
     "sh": {"system/run.py"},
     "rich": {"views/base.py", "views/network.py", "views/status.py", "views/run.py", "views/transfer.py"},
     "click": {"cli.py", "cli_sync.py"},
-    "sqlite3": {"system/database.py", "system/state.py", "gateway/inventory.py"},
+    "sqlite3": {"system/database.py", "system/state.py", "annex/inventory.py"},
     "subprocess": set(),
     "watchfiles": {"triggers/follow.py"},
     "apprise": {"system/notify.py"},

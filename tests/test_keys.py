@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network import Network, Node
 
+from git_annex_syncx.annex import locations
+from git_annex_syncx.annex.key import LARGEST_POINTER, file_name, is_key, key_of, key_size
 from git_annex_syncx.conflicts.version import key_in
-from git_annex_syncx.gateway import locations
-from git_annex_syncx.gateway.key import LARGEST_POINTER, file_name, is_key, key_of, key_size
 from git_annex_syncx.git.git import open_repository
 
 OBJECTS, K = b"/annex/objects/", b"SHA256-s5--abc"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from git_annex_syncx.gateway.key import OBJECTS, key_of, named_in
+from git_annex_syncx.annex.key import OBJECTS, key_of, named_in
 from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
 
 CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r")) + b"\x7f"  # no text holds them

@@ -8,8 +8,8 @@ import math
 import os
 from collections.abc import Collection, Mapping
 
+from git_annex_syncx.annex import annex
 from git_annex_syncx.errors import ProgramFailed, SyncxError
-from git_annex_syncx.gateway import annex
 from git_annex_syncx.git import drives
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from git_annex_syncx.annex import annex, annex_branch
 from git_annex_syncx.errors import ProgramFailed, Stalled, SyncxError
-from git_annex_syncx.gateway import annex, branch
 from git_annex_syncx.git import git, objects, ssh
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings
@@ -53,11 +53,11 @@ class Survey:
 
 def shared(repo: Repository, remotes: Iterable[Remote] = ()) -> Shared:
     """Read the git-annex branch; of `remotes` those that it does not name yet are added where it is theirs too."""
-    raw = branch.logs(repo, LOGS)
-    named, options = branch.newest_lines(raw["uuid.log"]), branch.special_remotes(raw["remote.log"])
+    raw = annex_branch.logs(repo, LOGS)
+    named, options = annex_branch.newest_lines(raw["uuid.log"]), annex_branch.special_remotes(raw["remote.log"])
     named |= _just_met(repo, [r for r in remotes if r.uuid and r.uuid not in named.keys() | options.keys()])
-    trust, groups = branch.newest_lines(raw["trust.log"]), branch.newest_lines(raw["group.log"])
-    clusters = set(branch.newest_lines(raw["cluster.log"]))
+    trust, groups = annex_branch.newest_lines(raw["trust.log"]), annex_branch.newest_lines(raw["group.log"])
+    clusters = set(annex_branch.newest_lines(raw["cluster.log"]))
     dead = {uuid for uuid, value in trust.items() if value == "X"}
     no_copies = {
         uuid for uuid, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree"))
@@ -87,8 +87,8 @@ def _just_met(repo: Repository, remotes: Iterable[Remote]) -> dict[str, str]:
     A hub that git-annex has just made one of its repositories keeps its own name to itself until content arrives.
     """
     remotes = [remote for remote in remotes if not remote.special]
-    known = git.refs(repo, branch.BRANCH, "refs/remotes") if remotes else {}
-    ours = known.get(branch.BRANCH)
+    known = git.refs(repo, annex_branch.BRANCH, "refs/remotes") if remotes else {}
+    ours = known.get(annex_branch.BRANCH)
     theirs = ((r, known.get(r.tracking(name))) for r in remotes for name in ("git-annex", "synced/git-annex"))
     return {r.uuid or "": r.name for r, tip in theirs if ours and tip and objects.related(repo, ours, tip)}
 
@@ -189,7 +189,7 @@ def publish(repo: Repository, settings: Settings, outbox: Outbox) -> bool:
         return False
     if not links.worth_telling(told.log.lines.get(settings.annex_uuid), ours):
         return False
-    branch.write_log(repo, LINKS_LOG, links.compacted(told.log, ours, time.time()))
+    annex_branch.write_log(repo, LINKS_LOG, links.compacted(told.log, ours, time.time()))
     return True
 
 

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterable
 
-from git_annex_syncx.gateway import branch, locations
+from git_annex_syncx.annex import annex_branch, locations
 from git_annex_syncx.git import drives, history
 from git_annex_syncx.model import Need
 from git_annex_syncx.phases.lane import GONE, Lane
@@ -57,6 +57,6 @@ def without(need: Need, left_out: Missed) -> Need:
 def _lines(node: Node, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return each source's newest line in the location log of the key, empty where there is none."""
     pairs = list(pairs)
-    commit = history.tips(node.repo, branch.BRANCH)[branch.BRANCH][0]
+    commit = history.tips(node.repo, annex_branch.BRANCH)[annex_branch.BRANCH][0]
     logs = dict(locations.logs(node.repo, commit, {key for key, _ in pairs}))
     return {(key, uuid): locations.newest_line(logs[key], uuid) for key, uuid in pairs}

@@ -8,9 +8,9 @@ import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from git_annex_syncx.annex import annex
+from git_annex_syncx.annex.batch import Way
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex
-from git_annex_syncx.gateway.batch import Way
 from git_annex_syncx.git import transport
 from git_annex_syncx.model import Need, Outcome, Remote, Result, Timetable
 from git_annex_syncx.network.own import link_cost

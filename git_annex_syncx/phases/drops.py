@@ -8,9 +8,9 @@ import queue
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+from git_annex_syncx.annex.batch import Answer, Batch, State, dropping
+from git_annex_syncx.annex.key import is_key
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway.batch import Answer, Batch, State, dropping
-from git_annex_syncx.gateway.key import is_key
 from git_annex_syncx.git import drives, ssh, transport
 from git_annex_syncx.model import Need, Outcome, Remote, Result
 from git_annex_syncx.phases import needs

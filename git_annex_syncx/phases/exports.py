@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
+from git_annex_syncx.annex import annex, annex_branch, locations
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, branch, locations
 from git_annex_syncx.git import git, history, transport
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Remote, Result
@@ -56,7 +56,9 @@ def send_out(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
 
 def _of_kind(node: Node, remotes: Iterable[Remote], kind: str) -> list[Remote]:
     candidates = [remote for remote in remotes if remote.special or remote.through_special]
-    options = branch.special_remotes(branch.logs(node.repo, ["remote.log"])["remote.log"]) if candidates else {}
+    options = (
+        annex_branch.special_remotes(annex_branch.logs(node.repo, ["remote.log"])["remote.log"]) if candidates else {}
+    )
     return [remote for remote in candidates if options.get(remote.uuid or "", {}).get(kind) == "yes"]
 
 
@@ -96,7 +98,7 @@ def _export(node: Node, remote: Remote) -> Outcome:
 
 def _trees(node: Node, remote: Remote) -> set[str]:
     """The trees that a remote holds, as the git-annex branch says."""
-    return branch.exported_trees(branch.logs(node.repo, [EXPORTS])[EXPORTS]).get(remote.uuid or "", set())
+    return annex_branch.exported_trees(annex_branch.logs(node.repo, [EXPORTS])[EXPORTS]).get(remote.uuid or "", set())
 
 
 def _exported(remote: Remote, changed: bool, failed: Mapping[str, str]) -> Outcome:
@@ -122,10 +124,10 @@ def _complete(node: Node, remote: Remote, tree: str) -> bool:
 
     It must be where it chooses among the files, and after a failure: of plain files its branch knows nothing.
     """
-    if branch.choosy(node.repo, remote.uuid or ""):
+    if annex_branch.choosy(node.repo, remote.uuid or ""):
         return False
     if any(failure.phase == "export" and failure.remote == remote.name for failure in node.outbox.failures()):
         return False
     keys = {name.key for _, name in locations.names(node.repo, tree)}
-    held = locations.of_keys(node.repo, branch.BRANCH, keys)
+    held = locations.of_keys(node.repo, annex_branch.BRANCH, keys)
     return all(remote.uuid in holders for _, holders in held)

@@ -11,9 +11,9 @@ import shlex
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from git_annex_syncx.annex import locations
 from git_annex_syncx.conflicts.names import is_variant
 from git_annex_syncx.errors import Refused
-from git_annex_syncx.gateway import locations
 from git_annex_syncx.git import git, history, local_changes, objects, worktree
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.local_changes import Changes

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from git_annex_syncx.annex import annex_branch
+from git_annex_syncx.annex.batch import Answer, Batch, Pace, State, Way, copying
+from git_annex_syncx.annex.key import file_name, key_size
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import branch
-from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State, Way, copying
-from git_annex_syncx.gateway.key import file_name, key_size
 from git_annex_syncx.git import ssh, transport
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.phases.node import Node
@@ -285,7 +285,7 @@ class Lane:
         """Find out, beside git-annex, which waits long for it, whether a store takes connections."""
         repo = self.node.repo
         try:
-            transport.require_answering(self.node.settings, branch.store_url(repo, store.uuid or ""))
+            transport.require_answering(self.node.settings, annex_branch.store_url(repo, store.uuid or ""))
         except SyncxError as error:
             self._unanswered = error.what
 

@@ -8,10 +8,10 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from git_annex_syncx.annex import annex
 from git_annex_syncx.conflicts.joined import Joined, Resolution, unrelated_error
 from git_annex_syncx.conflicts.message import HEADING, resolved_in
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
-from git_annex_syncx.gateway import annex
 from git_annex_syncx.git import git, history, local_changes, objects, worktree
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 from git_annex_syncx.phases import guard, move, other_branches, settle

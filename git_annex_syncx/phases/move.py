@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Callable, Mapping
 
 from git_annex_syncx import reasons
+from git_annex_syncx.annex import annex
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
-from git_annex_syncx.gateway import annex
 from git_annex_syncx.git import busy, configfile, git, history, local_changes, objects, submodules, worktree
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.objects import Change

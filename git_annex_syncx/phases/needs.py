@@ -8,11 +8,11 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from git_annex_syncx.annex import annex, annex_branch, locations, scratch_worktree
+from git_annex_syncx.annex.inventory import Cursor, Inventory
+from git_annex_syncx.annex.locations import Name
+from git_annex_syncx.annex.scratch_worktree import Scratch
 from git_annex_syncx.errors import ProgramFailed, UsageError
-from git_annex_syncx.gateway import annex, branch, locations, scratch_worktree
-from git_annex_syncx.gateway.inventory import Cursor, Inventory
-from git_annex_syncx.gateway.locations import Name
-from git_annex_syncx.gateway.scratch_worktree import Scratch
 from git_annex_syncx.git import git, history, objects
 from git_annex_syncx.model import Entry, Need
 from git_annex_syncx.phases import room
@@ -107,7 +107,7 @@ def holders_of(node: Node, world: World, keys: Iterable[str]) -> dict[str, froze
 def _cursor(node: Node, world: World, rooms: str = "") -> Cursor:
     head = git.head(node.repo)
     name = f"refs/heads/{head.basis}" if head else "HEAD"  # of an adjusted branch the basis
-    tips = history.tips(node.repo, branch.BRANCH, name)
+    tips = history.tips(node.repo, annex_branch.BRANCH, name)
     if not head:
         tree = history.tree_id(node.repo, "HEAD") or objects.empty_tree(node.repo)
     else:
@@ -116,13 +116,13 @@ def _cursor(node: Node, world: World, rooms: str = "") -> Cursor:
 
 
 def _commit(tips: Mapping[str, tuple[str, str]]) -> str:
-    if branch.BRANCH not in tips:
+    if annex_branch.BRANCH not in tips:
         raise UsageError("there is no git-annex branch in this repository", "git annex init")
-    return tips[branch.BRANCH][0]
+    return tips[annex_branch.BRANCH][0]
 
 
 def _annex_commit(node: Node) -> str:
-    return _commit(history.tips(node.repo, branch.BRANCH))
+    return _commit(history.tips(node.repo, annex_branch.BRANCH))
 
 
 def _begin(node: Node, world: World, known: Inventory, now: Cursor) -> None:

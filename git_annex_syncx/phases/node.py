@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from git_annex_syncx.annex import annex, annex_branch
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.gateway import annex, branch
 from git_annex_syncx.git import git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings, read_settings, truth
@@ -51,7 +51,7 @@ def decided(node: Node, key: str, said: Iterable[bool | None], *, default: bool)
     for answer in said:
         if answer is not None:
             return answer
-    shared = branch.shared_config(node.repo).get(key, "")  # what was unset there is empty
+    shared = annex_branch.shared_config(node.repo).get(key, "")  # what was unset there is empty
     return truth(shared, default) if shared else default
 
 
@@ -115,7 +115,7 @@ def divided(remotes: Iterable[Remote], reason_of: Callable[[Remote], str]) -> tu
 def is_named(node: Node, name: str) -> bool:
     """Whether it is a remote's or a group's name."""
     settings = node.settings
-    return name in settings.remotes or name in settings.groups or name in branch.groups(node.repo)
+    return name in settings.remotes or name in settings.groups or name in annex_branch.groups(node.repo)
 
 
 def _some(node: Node, name: str) -> list[Remote]:
@@ -136,7 +136,7 @@ def _named(node: Node, name: str) -> list[Remote]:
         return [remotes[name]]
     if name in node.settings.groups:
         found = [remotes[member] for member in node.settings.groups[name] if member in remotes]
-    elif (members := branch.groups(node.repo).get(name)) is not None:
+    elif (members := annex_branch.groups(node.repo).get(name)) is not None:
         found = [remote for remote in remotes.values() if remote.uuid in members]
     else:
         raise UsageError(f"there is no remote or group {name!r}", _known(node))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
-from git_annex_syncx.gateway.key import key_size
+from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.model import Clock
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.plan import Plan, Question, Step, reachable

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.git.settings import Settings, read_settings
 from git_annex_syncx.model import OUTSIDE, Need, Outcome, Result
 from git_annex_syncx.network import survey

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from git_annex_syncx.annex import annex
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex
 from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from git_annex_syncx.gateway import annex
-from git_annex_syncx.gateway.key import key_size
+from git_annex_syncx.annex import annex
+from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.model import Need
 from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.world import World

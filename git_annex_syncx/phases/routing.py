@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from git_annex_syncx.gateway.key import key_size
+from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.model import Need
 from git_annex_syncx.network.plan import Question, Step, plan, reachable
 from git_annex_syncx.network.roads import Roads, roads

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import branch
 from git_annex_syncx.git import history, local_changes, worktree
 from git_annex_syncx.git.local_changes import Changes
 from git_annex_syncx.model import Event, Outcome, Remote, Result
@@ -133,5 +133,5 @@ def _commit(node: Node, wish: Wish) -> Outcome:
 
 
 def _usual_message(node: Node) -> str:
-    described = branch.descriptions(node.repo).get(node.settings.annex_uuid) or node.repo.home.name
+    described = annex_branch.descriptions(node.repo).get(node.settings.annex_uuid) or node.repo.home.name
     return f"git-annex in {described}"

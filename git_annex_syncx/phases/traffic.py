@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
+from git_annex_syncx.annex.batch import Answer, Batch, Pace, State
+from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway.batch import Answer, Batch, Pace, State
-from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.model import Event, Outcome, Progress, Timetable
 from git_annex_syncx.phases.lane import Lane, Told
 from git_annex_syncx.phases.node import Node

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
+from git_annex_syncx.annex import annex, annex_branch
+from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.errors import Busy, SyncxError
-from git_annex_syncx.gateway import annex, branch
-from git_annex_syncx.gateway.key import key_size
 from git_annex_syncx.git import git, ssh, transport, worktree
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Event, Outcome, Remote, Result
 from git_annex_syncx.network.own import remember_speed
@@ -215,7 +215,11 @@ def _rounds(run: Run) -> Iterator[Event]:
 
 def _warn_of_unlimited(run: Run, work: Work) -> None:
     limited = {r.name: r for lane in work.lanes.values() for r in lane.remotes if run.total or r.bwlimit}
-    options = branch.special_remotes(branch.logs(run.node.repo, ["remote.log"])["remote.log"]) if limited else {}
+    options = (
+        annex_branch.special_remotes(annex_branch.logs(run.node.repo, ["remote.log"])["remote.log"])
+        if limited
+        else {}
+    )
     for remote in limited.values():
         if options.get(remote.uuid or "", {}).get("type") in UNLIMITED:
             log.warning("%s: git-annex cannot limit the rate of the program that does its transfers", remote.name)

@@ -7,7 +7,7 @@ import shlex
 import time
 from collections.abc import Iterable, Iterator
 
-from git_annex_syncx.gateway import annex
+from git_annex_syncx.annex import annex
 from git_annex_syncx.git import ssh
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network.survey import without_annex

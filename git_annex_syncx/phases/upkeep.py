@@ -9,8 +9,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 
+from git_annex_syncx.annex import annex, annex_branch, locations
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import annex, branch, locations
 from git_annex_syncx.git import git, history, local_changes, worktree
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases import guard, move
@@ -26,14 +26,14 @@ MIGRATIONS = "migrate.tree"  # by a commit that adds it and one that removes it 
 def follow_migrations(node: Node) -> Iterator[Outcome]:
     """Give content that is here the keys that others have migrated it to: else it would be fetched again."""
     if annex.release_date(node.annex_version) >= MIGRATES_SINCE and node.settings.sync_migrations:
-        yield from _once(node, "migrate", (branch.BRANCH,), _migrate)
+        yield from _once(node, "migrate", (annex_branch.BRANCH,), _migrate)
 
 
 def refresh_adjusted(node: Node) -> Iterator[Outcome]:
     """Let a view, or an adjusted branch that hides or unlocks files by what is here, show what has come and gone."""
     head = git.head(node.repo)
     if head and not node.only_annex and (head.view or annex.shows_presence(head.branch)):
-        yield from _once(node, "refresh", (branch.BRANCH, f"refs/heads/{head.basis}"), _refresh)
+        yield from _once(node, "refresh", (annex_branch.BRANCH, f"refs/heads/{head.basis}"), _refresh)
 
 
 def _once(
@@ -60,7 +60,7 @@ def _once(
 
 def _migrate(node: Node, before: str) -> Outcome | None:
     begun = time.monotonic()
-    if before and not history.touches(node.repo, MIGRATIONS, before, branch.BRANCH):
+    if before and not history.touches(node.repo, MIGRATIONS, before, annex_branch.BRANCH):
         return None
     moved, failed = annex.follow_migrations(node.repo)
     if not (moved or failed):

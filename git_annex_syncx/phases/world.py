@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from git_annex_syncx.gateway import branch
+from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.roads import Roads, roads
@@ -119,11 +119,14 @@ class World:
 def read_world(node: Node) -> World:
     """From the git-annex branch and the own configuration."""
     found = survey.planned(node.repo, node.settings, node.outbox)
-    texts = branch.logs(node.repo, (*LOGS, GROUP_LOG, *ALSO))
-    raw = {name: branch.newest_lines(texts[name]) for name in LOGS}
+    texts = annex_branch.logs(node.repo, (*LOGS, GROUP_LOG, *ALSO))
+    raw = {name: annex_branch.newest_lines(texts[name]) for name in LOGS}
     groups = {uuid: tuple(sorted(names.split())) for uuid, names in raw["group.log"].items()}
     wishes = Wishes(
-        raw["preferred-content.log"], raw["required-content.log"], groups, branch.newest_values(texts[GROUP_LOG])
+        raw["preferred-content.log"],
+        raw["required-content.log"],
+        groups,
+        annex_branch.newest_values(texts[GROUP_LOG]),
     )
     own = node.settings.annex_uuid
     links = (link for link in found.network.links if link.owner == own and link.push)

@@ -9,8 +9,8 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 
+from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import branch
 from git_annex_syncx.git import cat_file, git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings
@@ -111,7 +111,7 @@ class Ear:
     def _is_known(self, uuid: str) -> bool:
         when, known = self._known
         if time.monotonic() - when >= KNOWN_FOR:
-            known = frozenset(branch.descriptions(self._repo))
+            known = frozenset(annex_branch.descriptions(self._repo))
             self._known = time.monotonic(), known
         return uuid in known
 

@@ -6,8 +6,8 @@ import logging
 import time
 from collections.abc import Iterable
 
+from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway import branch
 from git_annex_syncx.git import git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Result
@@ -58,5 +58,5 @@ def news(repo: Repository, uuid: str, kind: str) -> Signal:
 def own_branches(repo: Repository) -> dict[str, str | None]:
     """The branches that travel."""
     head, known = git.head(repo), git.refs(repo, "refs/heads")
-    names = [*([f"refs/heads/{head.basis}"] if head else []), branch.BRANCH]
+    names = [*([f"refs/heads/{head.basis}"] if head else []), annex_branch.BRANCH]
     return {name: known.get(name) for name in names}

@@ -6,7 +6,7 @@ import contextlib
 import fcntl
 from collections.abc import Iterable, Iterator
 
-from git_annex_syncx.gateway import annex
+from git_annex_syncx.annex import annex
 from git_annex_syncx.git import cat_file, objects
 from git_annex_syncx.git.git import Repository, git, text
 from git_annex_syncx.system import files

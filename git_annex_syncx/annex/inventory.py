@@ -17,8 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from git_annex_syncx.annex.locations import Name
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.gateway.locations import Name
 from git_annex_syncx.model import Entry, Need
 from git_annex_syncx.system import files
 from git_annex_syncx.system.database import connect, mending

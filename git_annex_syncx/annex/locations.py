@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from git_annex_syncx.gateway.key import LARGEST_POINTER, file_name, is_key, key_named, key_of, named_in
+from git_annex_syncx.annex.key import LARGEST_POINTER, file_name, is_key, key_named, key_of, named_in
 from git_annex_syncx.git import cat_file
 from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.model import GITLINK, Entry

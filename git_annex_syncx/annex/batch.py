@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from git_annex_syncx.gateway.annex import CHATTER, IN_PROGRESS
+from git_annex_syncx.annex.annex import CHATTER, IN_PROGRESS
 from git_annex_syncx.git.git import Repository, without_probing
 from git_annex_syncx.reasons import shortened
 from git_annex_syncx.system import run

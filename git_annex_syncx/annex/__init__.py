@@ -1,0 +1,1 @@
+"""The verbs and files of git-annex."""
