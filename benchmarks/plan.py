@@ -29,7 +29,7 @@ from pathlib import Path
 import networkx
 
 from git_annex_syncx.network.plan import Plan, Question, plan
-from git_annex_syncx.network.roads import roads_of_graph
+from git_annex_syncx.network.weights import roads_of_graph
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 import demo

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from network import Network as Repositories
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.network.draw import network_dot, plan_dot
+from git_annex_syncx.network.drawing import network_dot, plan_dot
 from git_annex_syncx.network.graph import Link, Network, Place, as_json, dumps, from_networkx, network, to_networkx
+from git_annex_syncx.network.map_reader import read_map
 from git_annex_syncx.network.plan import Question, plan
-from git_annex_syncx.network.read import read_map
-from git_annex_syncx.network.roads import roads
+from git_annex_syncx.network.weights import roads
 
 MAPS = Path(__file__).parent / "maps"
 

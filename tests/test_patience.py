@@ -13,8 +13,8 @@ from network import THOROUGH
 
 from git_annex_syncx.model import Clock, Need
 from git_annex_syncx.network.graph import Link, Network, Place, network
-from git_annex_syncx.network.roads import roads
 from git_annex_syncx.network.wanting import Wishes
+from git_annex_syncx.network.weights import roads
 from git_annex_syncx.phases import patience
 from git_annex_syncx.phases.patience import HEAVIER, HEAVY, LIGHT, Answers
 from git_annex_syncx.phases.routing import groups, in_this_round, own_legs

@@ -10,10 +10,10 @@ import pytest
 from network import Network, Node
 
 from git_annex_syncx.model import Remote
-from git_annex_syncx.network import links
+from git_annex_syncx.network import links_log
 from git_annex_syncx.network.graph import Link
-from git_annex_syncx.network.links import Line
-from git_annex_syncx.network.own import _latency, remember_speed
+from git_annex_syncx.network.links_log import Line
+from git_annex_syncx.network.own_links import _latency, remember_speed
 from git_annex_syncx.system.state import Outbox
 
 FAR, NEAR = 100.0, 10.0  # milliseconds
@@ -188,20 +188,20 @@ def known_line(uuid: str, value: object, when: object = 5) -> bytes:
 )  # fmt: skip
 def test_one_bad_link_costs_only_itself(item: object) -> None:
     good = {"to": "B", "cost": 3.0}
-    log = links.parse(known_line("A", {"v": 1, "links": [item, good]}), {"A", "B"})
+    log = links_log.parse(known_line("A", {"v": 1, "links": [item, good]}), {"A", "B"})
     assert log.lines["A"].links == (Link("A", "B", 3.0, source="links-log"),)
     assert len(log.complaints) == 1
 
 
 def test_links_to_the_dead_and_forgotten_are_no_complaint() -> None:
     line = {"v": 1, "links": [{"to": "Z", "cost": 1}, {"to": "B", "cost": 3.0}]}
-    log = links.parse(known_line("A", line) + known_line("Z", line), {"A", "B"})
+    log = links_log.parse(known_line("A", line) + known_line("Z", line), {"A", "B"})
     assert (list(log.lines), [link.remote for link in log.lines["A"].links], log.complaints) == (["A"], ["B"], [])
 
 
 @pytest.mark.parametrize("value", [[], 7, {"v": 2, "links": []}, {"v": 1}, {"v": 1, "links": {}}, {"links": []}])
 def test_a_line_in_another_form_is_ignored(value: object) -> None:
-    log = links.parse(known_line("A", value), {"A"})
+    log = links_log.parse(known_line("A", value), {"A"})
     assert not log.lines
     assert len(log.complaints) == 1
 
@@ -209,14 +209,14 @@ def test_a_line_in_another_form_is_ignored(value: object) -> None:
 def test_the_newest_line_holds_whatever_the_order() -> None:
     old, new = ({"v": 1, "links": [{"to": "B", "cost": cost}]} for cost in (1, 2))
     for raw in (known_line("A", old, 5) + known_line("A", new, 6), known_line("A", new, 6) + known_line("A", old, 5)):
-        assert links.parse(raw, {"A", "B"}).lines["A"].links[0].cost == 2
+        assert links_log.parse(raw, {"A", "B"}).lines["A"].links[0].cost == 2
 
 
 def test_a_line_of_ours_outranks_one_from_the_future() -> None:
-    log = links.parse(known_line("A", {"v": 1, "links": []}, 10**11), {"A", "B"})
+    log = links_log.parse(known_line("A", {"v": 1, "links": []}, 10**11), {"A", "B"})
     line = Line("A", (Link("A", "B", 7.0),))
-    again = links.parse(
-        links.compacted(log, line, time.time()) + known_line("A", {"v": 1, "links": []}, 10**11), {"A", "B"}
+    again = links_log.parse(
+        links_log.compacted(log, line, time.time()) + known_line("A", {"v": 1, "links": []}, 10**11), {"A", "B"}
     )
     assert again.lines["A"].links[0].cost == 7.0
 
@@ -224,7 +224,7 @@ def test_a_line_of_ours_outranks_one_from_the_future() -> None:
 def test_a_million_lines_are_read_in_bounds() -> None:
     raw = b"".join(b"u%d {} timestamp=1s\n" % n for n in range(10**6)) + known_line("A", {"v": 1, "links": []})
     begun = time.process_time()
-    log = links.parse(raw, {"A"})
+    log = links_log.parse(raw, {"A"})
     assert time.process_time() - begun < 15
     assert list(log.lines) == ["A"]
     assert len(log.complaints) < 50

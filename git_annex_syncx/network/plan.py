@@ -8,16 +8,8 @@ from heapq import heappop, heappush
 from typing import Any
 
 from git_annex_syncx.network.arborescence import minimum_arborescence
-from git_annex_syncx.network.roads import (
-    PRIME,
-    RELAY_PENALTY,
-    REMOVABLE_PENALTY,
-    Road,
-    Roads,
-    Scale,
-    hashes,
-)
 from git_annex_syncx.network.steiner import Tree, cheapest_tree, useful
+from git_annex_syncx.network.weights import PRIME, RELAY_PENALTY, REMOVABLE_PENALTY, Road, Roads, Scale, hashes
 
 VERSION = 1
 ROOT = 0

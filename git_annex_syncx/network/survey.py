@@ -15,10 +15,10 @@ from git_annex_syncx.git import git, objects, ssh
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Remote
-from git_annex_syncx.network import links
+from git_annex_syncx.network import links_log
 from git_annex_syncx.network.graph import Link, Network, Place, network
-from git_annex_syncx.network.own import CLOUD_MS, own_line
-from git_annex_syncx.network.read import read_map
+from git_annex_syncx.network.map_reader import read_map
+from git_annex_syncx.network.own_links import CLOUD_MS, own_line
 from git_annex_syncx.system import files
 from git_annex_syncx.system.redact import without_passwords
 from git_annex_syncx.system.state import Outbox
@@ -34,7 +34,7 @@ class Shared:
     """What the git-annex branch tells everyone: places by uuid, the links log, and who takes no copies."""
 
     places: Mapping[str, Place]
-    log: links.LinksLog
+    log: links_log.LinksLog
     no_copies: frozenset[str]  # export and import remotes, clusters
 
     @property
@@ -63,7 +63,7 @@ def shared(repo: Repository, remotes: Iterable[Remote] = ()) -> Shared:
         uuid for uuid, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree"))
     } | clusters
     everyone = named.keys() | options.keys()
-    log = links.parse(raw[LINKS_LOG], everyone - dead)
+    log = links_log.parse(raw[LINKS_LOG], everyone - dead)
     relays = {uuid for uuid, value in groups.items() if "transfer" in value.split()}
     relays |= {uuid for uuid, line in log.lines.items() if line.relay}
     removable = {uuid for line in log.lines.values() for uuid in line.removable}
@@ -102,7 +102,7 @@ def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
     ours = own_line(repo, settings, outbox, told.takers)
     published = told.log.lines.get(settings.annex_uuid)
     warnings = list(_complaints(told, settings))
-    if not settings.private and links.worth_telling(published, ours):
+    if not settings.private and links_log.worth_telling(published, ours):
         warnings.append(
             "the others do not know the links of this repository as they are now: git annex-syncx map --publish"
         )
@@ -187,16 +187,16 @@ def publish(repo: Repository, settings: Settings, outbox: Outbox) -> bool:
     ours = own_line(repo, settings, outbox, told.takers)
     if settings.annex_uuid not in told.places or told.places[settings.annex_uuid].dead:
         return False
-    if not links.worth_telling(told.log.lines.get(settings.annex_uuid), ours):
+    if not links_log.worth_telling(told.log.lines.get(settings.annex_uuid), ours):
         return False
-    annex_branch.write_log(repo, LINKS_LOG, links.compacted(told.log, ours, time.time()))
+    annex_branch.write_log(repo, LINKS_LOG, links_log.compacted(told.log, ours, time.time()))
     return True
 
 
 # Networks
 
 
-def _network(told: Shared, lines: Iterable[links.Line], settings: Settings) -> Network:
+def _network(told: Shared, lines: Iterable[links_log.Line], settings: Settings) -> Network:
     places, found = dict(told.places), []
     lines = list(lines)
     for line in lines:

@@ -13,7 +13,7 @@ from git_annex_syncx.annex.batch import Way
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import transport
 from git_annex_syncx.model import Need, Outcome, Remote, Result, Timetable
-from git_annex_syncx.network.own import link_cost
+from git_annex_syncx.network.own_links import link_cost
 from git_annex_syncx.phases import absent, needs, patience
 from git_annex_syncx.phases.absent import Missed
 from git_annex_syncx.phases.lane import Lane

@@ -95,7 +95,9 @@ def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) ->
 
 def cheapest(node: Node, remotes: Iterable[Remote]) -> list[Remote]:
     """Of the remotes those with the lowest cost."""
-    from git_annex_syncx.network.own import link_cost  # with all of the planner's modules
+    from git_annex_syncx.network.own_links import (
+        link_cost,
+    )  # with all of the planner's modules  # with all of the planner's modules
 
     costs = {remote: link_cost(node.repo, node.outbox, remote) for remote in remotes}
     return [remote for remote, cost in costs.items() if cost == min(costs.values())]

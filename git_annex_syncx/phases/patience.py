@@ -10,7 +10,7 @@ from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.model import Clock
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.plan import Plan, Question, Step, reachable
-from git_annex_syncx.network.roads import Arc, Roads
+from git_annex_syncx.network.weights import Arc, Roads
 
 HEAVIER = 12  # times as long is waited before a step is made that is heavier than the one that it replaces
 SAMPLE = 20  # keys that are watched for each arc, the smallest, since they come first

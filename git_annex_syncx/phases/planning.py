@@ -14,10 +14,10 @@ from git_annex_syncx.git.settings import Settings, read_settings
 from git_annex_syncx.model import OUTSIDE, Need, Outcome, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
+from git_annex_syncx.network.map_reader import LARGEST, read_map
 from git_annex_syncx.network.plan import Plan, Question, plan, timed
-from git_annex_syncx.network.read import LARGEST, read_map
-from git_annex_syncx.network.roads import roads
 from git_annex_syncx.network.survey import Survey
+from git_annex_syncx.network.weights import roads
 from git_annex_syncx.phases import needs, room, routing
 from git_annex_syncx.phases.needs import Look
 from git_annex_syncx.phases.node import Node

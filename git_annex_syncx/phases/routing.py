@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.model import Need
 from git_annex_syncx.network.plan import Question, Step, plan, reachable
-from git_annex_syncx.network.roads import Roads, roads
+from git_annex_syncx.network.weights import Roads, roads
 from git_annex_syncx.phases.patience import Group, Shut
 from git_annex_syncx.phases.world import World
 

@@ -18,7 +18,7 @@ from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.git import git, ssh, transport, worktree
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Event, Outcome, Remote, Result
-from git_annex_syncx.network.own import remember_speed
+from git_annex_syncx.network.own_links import remember_speed
 from git_annex_syncx.phases import drops, exports, membership, planning, unused, upkeep
 from git_annex_syncx.phases.dispatch import Order, Run, end, learn, look_afresh, next_round
 from git_annex_syncx.phases.lane import Lane

@@ -10,7 +10,7 @@ from dataclasses import replace
 from git_annex_syncx.model import Clock, Outcome, Result
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.plan import Plan, Step, plan, reachable
-from git_annex_syncx.network.roads import Arc
+from git_annex_syncx.network.weights import Arc
 from git_annex_syncx.phases import absent, room
 from git_annex_syncx.phases.dispatch import Round, Run, keep_clocks
 from git_annex_syncx.phases.patience import Wait, due

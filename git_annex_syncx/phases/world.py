@@ -13,8 +13,8 @@ from pathlib import Path
 from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
-from git_annex_syncx.network.roads import Roads, roads
 from git_annex_syncx.network.wanting import Wishes
+from git_annex_syncx.network.weights import Roads, roads
 from git_annex_syncx.phases.node import Node
 
 FORMAT = 2

@@ -6,7 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 
-from git_annex_syncx.network import draw, graph
+from git_annex_syncx.network import drawing, graph
 from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step, as_json
 from git_annex_syncx.network.survey import Survey
@@ -42,12 +42,12 @@ def warn(found: Survey) -> None:
 
 def map_dot(found: Survey) -> str:
     """The map in Graphviz's language."""
-    return draw.network_dot(found.network)
+    return drawing.network_dot(found.network)
 
 
 def plan_dot(planned: Planned) -> str:
     """The plan drawn into the map, in Graphviz's language."""
-    return draw.plan_dot(planned.survey.network, planned.plans)
+    return drawing.plan_dot(planned.survey.network, planned.plans)
 
 
 def show_map(found: Survey, as_json_line: bool) -> None:
@@ -115,7 +115,7 @@ def _show_plan(net: Network, found: Plan, of_files: bool) -> None:
     data((_amount(found) if of_files else "") + _headline(found) + "\n")
     roots = {uuid: Tree(Text(f"{_called(net, uuid)} has it")) for uuid in sorted(asked.holders & net.by_uuid.keys())}
     above = dict(roots)
-    for _, step in draw.tree(found):
+    for _, step in drawing.tree(found):
         above[step.target] = above[step.source].add(Text(_told(net, step, bool(asked.bytes))))
     sources = {step.source for step in found.steps}
     for uuid, tree in roots.items():

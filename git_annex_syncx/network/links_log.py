@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from git_annex_syncx.network.graph import HIGHEST_LATENCY, HIGHEST_SPEED, Link
-from git_annex_syncx.network.read import BadMap, link_of
+from git_annex_syncx.network.map_reader import BadMap, link_of
 
 FORMAT = 1
 LONGEST_LINE = 256 * 1024

@@ -14,9 +14,9 @@ from git_annex_syncx.git import drives
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Remote, local_path
-from git_annex_syncx.network import links
+from git_annex_syncx.network import links_log
 from git_annex_syncx.network.graph import HIGHEST_COST, Link, Place, network
-from git_annex_syncx.network.read import LOCAL_COST, REMOTE_COST, host
+from git_annex_syncx.network.map_reader import LOCAL_COST, REMOTE_COST, host
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import Outbox
 
@@ -30,7 +30,7 @@ def remember_speed(outbox: Outbox, uuid: str, bytes_per_second: float | None, la
     outbox.remember(f"speed {uuid}", json.dumps({"bytes_per_second": bytes_per_second, "latency_ms": latency_ms}))
 
 
-def own_line(repo: Repository, settings: Settings, outbox: Outbox, takers: Collection[str]) -> links.Line:
+def own_line(repo: Repository, settings: Settings, outbox: Outbox, takers: Collection[str]) -> links_log.Line:
     """The links of this repository to `takers`: places that are known, not dead, and take copies."""
     usable = [remote for remote in settings.remotes.values() if _usable(remote, settings, takers)]
     found = network(
@@ -38,7 +38,7 @@ def own_line(repo: Repository, settings: Settings, outbox: Outbox, takers: Colle
         [_own_link(repo, settings, outbox, remote) for remote in usable],
     ).links
     drives = frozenset(remote.uuid or "" for remote in usable if _removable(repo, remote))
-    return links.Line(settings.annex_uuid, found, settings.relay, drives)
+    return links_log.Line(settings.annex_uuid, found, settings.relay, drives)
 
 
 def _usable(remote: Remote, settings: Settings, takers: Collection[str]) -> bool:
@@ -53,7 +53,7 @@ def _usable(remote: Remote, settings: Settings, takers: Collection[str]) -> bool
 
 
 def _own_link(repo: Repository, settings: Settings, outbox: Outbox, remote: Remote) -> Link:
-    speed, latency = links.bounded(_measured(outbox, remote.uuid or ""))
+    speed, latency = links_log.bounded(_measured(outbox, remote.uuid or ""))
     read_only = remote.readonly or remote.url.startswith(("http://", "https://", "git://"))
     return Link(
         owner=settings.annex_uuid,
