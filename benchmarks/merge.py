@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from git_annex_syncx.conflicts.join import join
+from git_annex_syncx.conflicts.merge_commits import join
 from git_annex_syncx.git.git import open_repository
 
 FILES, CONFLICTS, CHANGES, ROUNDS = 50_000, 1_000, 200, 3

@@ -12,7 +12,7 @@ import pytest
 from network import Network, Node, sample
 
 from git_annex_syncx.conflicts.texts import lines_in
-from git_annex_syncx.conflicts.version import key_in
+from git_annex_syncx.conflicts.versions import key_in
 
 KINDS = [
     "text",

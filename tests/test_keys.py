@@ -11,7 +11,7 @@ from network import Network, Node
 
 from git_annex_syncx.annex import locations
 from git_annex_syncx.annex.key import LARGEST_POINTER, file_name, is_key, key_of, key_size
-from git_annex_syncx.conflicts.version import key_in
+from git_annex_syncx.conflicts.versions import key_in
 from git_annex_syncx.git.git import open_repository
 
 OBJECTS, K = b"/annex/objects/", b"SHA256-s5--abc"

@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from network import THOROUGH, Network
 from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, lost_paths, pointer, sound, text, trees
 
-from git_annex_syncx.conflicts.by_path import merge_by_path
-from git_annex_syncx.conflicts.join import join
 from git_annex_syncx.conflicts.joined import Joined, Resolution
+from git_annex_syncx.conflicts.merge_commits import join
 from git_annex_syncx.conflicts.message import MESSAGE, message, resolved_in
-from git_annex_syncx.conflicts.names import is_variant, moved_link, variant_names
 from git_annex_syncx.conflicts.put_back import put_back
 from git_annex_syncx.conflicts.resolve import resolve
 from git_annex_syncx.conflicts.texts import lines_in
+from git_annex_syncx.conflicts.variant_names import is_variant, moved_link, variant_names
 from git_annex_syncx.conflicts.verify import verify
-from git_annex_syncx.conflicts.version import key_in, serialized, version_of
+from git_annex_syncx.conflicts.versions import key_in, serialized, version_of
+from git_annex_syncx.conflicts.without_renames import merge_by_path
 from git_annex_syncx.git import cat_file, objects
 from git_annex_syncx.git.git import Repository, open_repository
 from git_annex_syncx.model import EXECUTABLE, GITLINK, Entry

@@ -10,10 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from trees import lost_paths
 
-from git_annex_syncx.conflicts.by_path import merge_by_path
 from git_annex_syncx.conflicts.texts import Holders, Texts, lines_in
 from git_annex_syncx.conflicts.verify import verify
-from git_annex_syncx.conflicts.version import key_in
+from git_annex_syncx.conflicts.versions import key_in
+from git_annex_syncx.conflicts.without_renames import merge_by_path
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 Content = tuple[int, bytes]  # mode, content

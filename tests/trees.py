@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from hypothesis import strategies as st
 
 from git_annex_syncx.conflicts.verify import Trees, verify
-from git_annex_syncx.conflicts.version import key_in, version_of
+from git_annex_syncx.conflicts.versions import key_in, version_of
 from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
 
 Tree = dict[bytes, Entry]

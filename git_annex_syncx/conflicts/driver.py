@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from git_annex_syncx.conflicts.lines import Lines, lines_of_path
 from git_annex_syncx.conflicts.union import unite
-from git_annex_syncx.conflicts.version import is_text, key_in
+from git_annex_syncx.conflicts.versions import is_text, key_in
 
 if TYPE_CHECKING:
     from git_annex_syncx.git.git import Repository

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from git_annex_syncx.conflicts.by_path import Diff
-from git_annex_syncx.conflicts.names import is_variant
+from git_annex_syncx.conflicts.variant_names import is_variant
 from git_annex_syncx.conflicts.verify import Trees
-from git_annex_syncx.conflicts.version import is_blob
+from git_annex_syncx.conflicts.versions import is_blob
+from git_annex_syncx.conflicts.without_renames import Diff
 from git_annex_syncx.model import Entry
 
 

@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterable, Mapping
 
 from git_annex_syncx.conflicts.joined import Resolution
-from git_annex_syncx.conflicts.names import directory_variant, variant_names
 from git_annex_syncx.conflicts.resolve import Store, moved_entry, within
+from git_annex_syncx.conflicts.variant_names import directory_variant, variant_names
 from git_annex_syncx.conflicts.verify import Missing
-from git_annex_syncx.conflicts.version import version_of
+from git_annex_syncx.conflicts.versions import version_of
 from git_annex_syncx.model import Entry
 
 KIND = "put back"

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from git_annex_syncx.conflicts.by_path import Conflict
 from git_annex_syncx.conflicts.joined import Resolution
 from git_annex_syncx.conflicts.lines import Lines
-from git_annex_syncx.conflicts.names import directory_variant, moved_link, variant_names
 from git_annex_syncx.conflicts.sections import has_sections, unite_sections
 from git_annex_syncx.conflicts.union import unite
-from git_annex_syncx.conflicts.version import Kind, Version, is_blob, is_file, key_in, pointer_to, version_of
+from git_annex_syncx.conflicts.variant_names import directory_variant, moved_link, variant_names
+from git_annex_syncx.conflicts.versions import Kind, Version, is_blob, is_file, key_in, pointer_to, version_of
+from git_annex_syncx.conflicts.without_renames import Conflict
 from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
 
 

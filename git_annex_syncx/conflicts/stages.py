@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from git_annex_syncx.conflicts.by_path import Conflict, Diff, common_base
 from git_annex_syncx.conflicts.lines import Lines
+from git_annex_syncx.conflicts.without_renames import Conflict, Diff, common_base
 from git_annex_syncx.model import Entry
 
 Stages = Mapping[bytes, Mapping[int, Entry]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from git_annex_syncx.conflicts.version import is_file, is_text
+from git_annex_syncx.conflicts.versions import is_file, is_text
 from git_annex_syncx.model import Entry
 
 REMEMBERED = 16 * 1024  # bytes of a text whose lines are kept in memory

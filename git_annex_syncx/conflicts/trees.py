@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
 from git_annex_syncx.annex.key import LARGEST_POINTER
-from git_annex_syncx.conflicts.by_path import Diff
 from git_annex_syncx.conflicts.lines import ATTRIBUTES
-from git_annex_syncx.conflicts.version import is_file, key_in
+from git_annex_syncx.conflicts.versions import is_file, key_in
+from git_annex_syncx.conflicts.without_renames import Diff
 from git_annex_syncx.git import cat_file, objects
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Entry

@@ -20,10 +20,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, S
 from dataclasses import dataclass
 from typing import Protocol
 
-from git_annex_syncx.conflicts.by_path import Diff
-from git_annex_syncx.conflicts.names import family, is_variant
 from git_annex_syncx.conflicts.texts import Holders, Texts
-from git_annex_syncx.conflicts.version import identity, is_blob, is_file
+from git_annex_syncx.conflicts.variant_names import family, is_variant
+from git_annex_syncx.conflicts.versions import identity, is_blob, is_file
+from git_annex_syncx.conflicts.without_renames import Diff
 from git_annex_syncx.model import Entry
 
 Paths = Iterable[bytes]

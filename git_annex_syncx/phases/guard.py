@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.annex import locations
-from git_annex_syncx.conflicts.names import is_variant
+from git_annex_syncx.conflicts.variant_names import is_variant
 from git_annex_syncx.errors import Refused
 from git_annex_syncx.git import git, history, local_changes, objects, worktree
 from git_annex_syncx.git.git import Repository

@@ -239,7 +239,9 @@ def _target(
         if ahead == ours:
             raise _level(due)
         return Joined(ahead)
-    from git_annex_syncx.conflicts.join import join_heads  # loaded where there is a merge to make
+    from git_annex_syncx.conflicts.merge_commits import (
+        join_heads,
+    )  # loaded where there is a merge to make  # loaded where there is a merge to make
 
     joined = join_heads(repo, alone, merging.unrelated)
     if joined.resolutions and not node.resolves:

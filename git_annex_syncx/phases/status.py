@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from git_annex_syncx.conflicts.names import is_variant
+from git_annex_syncx.conflicts.variant_names import is_variant
 from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.model import Remote

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from git_annex_syncx.conflicts.join import join_heads
+from git_annex_syncx.conflicts.merge_commits import join_heads
 from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import run

@@ -7,7 +7,7 @@ import itertools
 import posixpath
 from collections.abc import Container, Iterator
 
-from git_annex_syncx.conflicts.version import Kind, Version, serialized
+from git_annex_syncx.conflicts.versions import Kind, Version, serialized
 
 MARKER = b".variant-"
 LONGEST = 255  # bytes in a component of a path

@@ -12,18 +12,18 @@ import os
 from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from git_annex_syncx.conflicts.by_path import merge_by_path
 from git_annex_syncx.conflicts.joined import Joined, Resolution, unrelated_error
 from git_annex_syncx.conflicts.lines import Lines, lines_of_path
 from git_annex_syncx.conflicts.message import message
 from git_annex_syncx.conflicts.moved_keys import Followed, followed
-from git_annex_syncx.conflicts.names import family, is_variant
 from git_annex_syncx.conflicts.put_back import put_back
 from git_annex_syncx.conflicts.resolve import moved_entry, resolve
 from git_annex_syncx.conflicts.stages import Versions, by_name
 from git_annex_syncx.conflicts.trees import RepositoryTrees
+from git_annex_syncx.conflicts.variant_names import family, is_variant
 from git_annex_syncx.conflicts.verify import Verdict, verify
-from git_annex_syncx.conflicts.version import Kind, is_file, version_of
+from git_annex_syncx.conflicts.versions import Kind, is_file, version_of
+from git_annex_syncx.conflicts.without_renames import merge_by_path
 from git_annex_syncx.errors import LostVersion
 from git_annex_syncx.git import objects
 from git_annex_syncx.git.git import Repository
