@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from git_annex_syncx.conflicts.driver import State
     from git_annex_syncx.git.git import Repository
     from git_annex_syncx.model import Event, Outcome, Remote
-    from git_annex_syncx.phases.node import Node
+    from git_annex_syncx.runs.context import Node
 
 LAST_RESORT = 5.0  # seconds that we have to end by ourselves when we are told to
 REPORT = "this is a bug in git-annex-syncx; please report it with what is printed above"
@@ -44,7 +44,7 @@ class Globals:
 
     def node(self) -> Node:
         """The repository that the command works on."""
-        from git_annex_syncx.phases.node import open_node
+        from git_annex_syncx.runs.context import open_node
         from git_annex_syncx.views import base
 
         base.talk(self.quiet, self.verbose)
@@ -56,9 +56,9 @@ class Globals:
     def run(self, command: str, node: Node, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Event]]) -> None:
         """Show and record what a phase yields; the exit code says whether anything failed."""
         from git_annex_syncx.model import Outcome
-        from git_annex_syncx.phases.announce import announced
-        from git_annex_syncx.phases.record import Tally, recorded
         from git_annex_syncx.phases.settle import look_again
+        from git_annex_syncx.runs.notifications import announced
+        from git_annex_syncx.runs.outcome_log import Tally, recorded
         from git_annex_syncx.views import run as view_run
 
         tally, outcomes = Tally(), list[Outcome]()
@@ -199,7 +199,7 @@ def _paths_after(
 ) -> tuple[Node, list[Remote], list[Outcome], tuple[bytes, ...]]:
     """Remotes and groups among the words, and the others as paths from the top of the tree."""
     from git_annex_syncx.phases.needs import tree_path
-    from git_annex_syncx.phases.node import choose_remotes, is_named
+    from git_annex_syncx.runs.context import choose_remotes, is_named
 
     node, words = options.node(), list(words)
     if "" in words:
@@ -295,9 +295,9 @@ def sync(
     from git_annex_syncx.phases.cleanup import cleanup as clean
     from git_annex_syncx.phases.dispatch import Order
     from git_annex_syncx.phases.needs import tree_path
-    from git_annex_syncx.phases.node import cheapest
     from git_annex_syncx.phases.sync import Wish
     from git_annex_syncx.phases.sync import sync as phase
+    from git_annex_syncx.runs.context import cheapest
 
     node, chosen, skipped = _chosen(options, remotes, excepted)
     chosen = cheapest(node, chosen) if fast else chosen
@@ -370,10 +370,10 @@ def retry(options: Globals) -> None:
 @click.option("--for", "seconds", metavar="TIME", callback=_seconds, help="End by itself after 90s, 30m, 2h or 1d.")
 def pause(options: Globals, remotes: tuple[str, ...], seconds: float) -> None:
     """Hold all automatic work, or that with some remotes."""
-    from git_annex_syncx.phases import hold
+    from git_annex_syncx.runs import pauses
 
     node = options.node()
-    hold.pause(node.outbox, hold.names(node, remotes), seconds)
+    pauses.pause(node.outbox, pauses.names(node, remotes), seconds)
     _show_pauses(options, node)
 
 
@@ -381,21 +381,21 @@ def pause(options: Globals, remotes: tuple[str, ...], seconds: float) -> None:
 @click.argument("remotes", metavar="[REMOTE...]", nargs=-1)
 def resume(options: Globals, remotes: tuple[str, ...]) -> None:
     """End pauses, and do what has waited."""
-    from git_annex_syncx.phases import hold
+    from git_annex_syncx.runs import pauses
     from git_annex_syncx.triggers import automatic
 
     node = options.node()
-    before = hold.pauses(node.outbox)
-    automatic.resume(node, hold.names(node, remotes) if remotes else ())
+    before = pauses.pauses(node.outbox)
+    automatic.resume(node, pauses.names(node, remotes) if remotes else ())
     _show_pauses(options, node, before)
 
 
 def _show_pauses(options: Globals, node: Node, before: Iterable[str] = ()) -> None:
-    from git_annex_syncx.phases import hold
+    from git_annex_syncx.runs import pauses
     from git_annex_syncx.views import status as view_status
 
     if not options.quiet:
-        left = hold.pauses(node.outbox)
+        left = pauses.pauses(node.outbox)
         view_status.show_pauses(left, options.as_json, set(before) - left.keys())
 
 
@@ -554,7 +554,7 @@ def help_command(options: Globals, topic: str | None) -> None:
 def _chosen(
     options: Globals, names: Iterable[str], excepted: Iterable[str]
 ) -> tuple[Node, list[Remote], list[Outcome]]:
-    from git_annex_syncx.phases.node import choose_remotes
+    from git_annex_syncx.runs.context import choose_remotes
 
     node = options.node()
     return node, *choose_remotes(node, names, excepted)

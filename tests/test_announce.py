@@ -21,9 +21,9 @@ from sshd import free_port
 from watching import nothing_is_left, trigger
 
 from git_annex_syncx.model import Outcome, Result
-from git_annex_syncx.phases import announce
-from git_annex_syncx.phases.announce import DAY, Teller, change, changes, to_tell
-from git_annex_syncx.phases.node import open_node
+from git_annex_syncx.runs import notifications
+from git_annex_syncx.runs.context import open_node
+from git_annex_syncx.runs.notifications import DAY, Teller, change, changes, to_tell
 from git_annex_syncx.system import notify
 from git_annex_syncx.system.state import Failure
 from git_annex_syncx.triggers import automatic
@@ -143,7 +143,7 @@ def test_a_drive_that_is_ready(hub: tuple[Node, Node]) -> None:
     laptop, bare = hub
     told = listening(laptop)
     node = open_node(laptop.path)
-    for event in announce.announced(node, automatic.drive(node, node.settings.remotes["hub"])):
+    for event in notifications.announced(node, automatic.drive(node, node.settings.remotes["hub"])):
         assert isinstance(event, Outcome)
     ready = told.last("drive-ready")
     assert (ready["SYNCX_REMOTE"], ready["SYNCX_UUID"]) == ("hub", uuid_of(bare))

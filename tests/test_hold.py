@@ -14,8 +14,8 @@ from sshd import Proxy, Sshd
 from watching import Watching, eventually, has_content, key_of, nothing_is_left, trigger
 
 from git_annex_syncx.model import Remote
-from git_annex_syncx.phases import hold
-from git_annex_syncx.phases.hold import EVERYTHING, Pause
+from git_annex_syncx.runs import pauses
+from git_annex_syncx.runs.pauses import EVERYTHING, Pause
 from git_annex_syncx.system.state import Failure, Outbox
 
 NOW = 1_800_000_000.0
@@ -216,21 +216,21 @@ def failure(last: float, following: float) -> Failure:
 
 
 def test_what_is_due() -> None:
-    assert not hold.is_due(failure(NOW, NOW + 10), NOW)
-    assert hold.is_due(failure(NOW, NOW + 10), NOW + 10)
-    assert hold.is_due(failure(NOW + 1000, NOW + 2000), NOW), "the clock was set back"
+    assert not pauses.is_due(failure(NOW, NOW + 10), NOW)
+    assert pauses.is_due(failure(NOW, NOW + 10), NOW + 10)
+    assert pauses.is_due(failure(NOW + 1000, NOW + 2000), NOW), "the clock was set back"
 
 
 def test_who_is_free() -> None:
     hub, nas, usb = (Remote(name, f"/{name}", f"/{name}") for name in ("hub", "nas", "usb"))
     waits = failure(time.time(), time.time() + 100)
-    free, held = hold.free([hub, nas, usb], {"nas": Pause(NOW)}, [waits], hold.REFS)
+    free, held = pauses.free([hub, nas, usb], {"nas": Pause(NOW)}, [waits], pauses.REFS)
     assert free == [usb]
     assert [(one.remote, one.reason.partition(",")[0]) for one in held] == [
         ("hub", "failed before"),
         ("nas", "paused"),
     ]
-    free, held = hold.free([hub], {}, [waits], hold.CONTENT)
+    free, held = pauses.free([hub], {}, [waits], pauses.CONTENT)
     assert free == [hub], "another phase failed"
 
 
@@ -238,34 +238,34 @@ def test_who_is_free() -> None:
 
 
 def test_a_pause_ends_by_itself(outbox: Outbox) -> None:
-    hold.pause(outbox, ["nas"], 0.3)
-    hold.pause(outbox, ["usb", EVERYTHING])
-    assert set(hold.pauses(outbox)) == {"nas", "usb", EVERYTHING}
-    eventually(lambda: set(hold.pauses(outbox)) == {"usb", EVERYTHING})
-    assert outbox.fact(hold.PREFIX + "nas") is None
-    hold.resume(outbox, ["usb"])
-    assert set(hold.pauses(outbox)) == {EVERYTHING}
-    hold.resume(outbox)
-    assert hold.pauses(outbox) == {}
+    pauses.pause(outbox, ["nas"], 0.3)
+    pauses.pause(outbox, ["usb", EVERYTHING])
+    assert set(pauses.pauses(outbox)) == {"nas", "usb", EVERYTHING}
+    eventually(lambda: set(pauses.pauses(outbox)) == {"usb", EVERYTHING})
+    assert outbox.fact(pauses.PREFIX + "nas") is None
+    pauses.resume(outbox, ["usb"])
+    assert set(pauses.pauses(outbox)) == {EVERYTHING}
+    pauses.resume(outbox)
+    assert pauses.pauses(outbox) == {}
 
 
 def test_a_pause_does_not_grow_when_the_clock_is_set_back(outbox: Outbox) -> None:
-    outbox.remember(hold.PREFIX + "nas", f'{{"begun": {time.time() + 86400 * 400}, "seconds": 60}}')
-    (held,) = hold.pauses(outbox).values()
+    outbox.remember(pauses.PREFIX + "nas", f'{{"begun": {time.time() + 86400 * 400}, "seconds": 60}}')
+    (held,) = pauses.pauses(outbox).values()
     assert held.until <= time.time() + 60
-    assert hold.pauses(outbox)["nas"].until <= time.time() + 60, "and it is remembered so"
+    assert pauses.pauses(outbox)["nas"].until <= time.time() + 60, "and it is remembered so"
 
 
 def test_odd_names_and_rubbish(outbox: Outbox) -> None:
     for name in ("a b", "n\udcffs", "pause x", "ä'\"\n"):
-        hold.pause(outbox, [name])
-        assert list(hold.pauses(outbox)) == [name]
-        hold.resume(outbox)
-        assert hold.pauses(outbox) == {}
+        pauses.pause(outbox, [name])
+        assert list(pauses.pauses(outbox)) == [name]
+        pauses.resume(outbox)
+        assert pauses.pauses(outbox) == {}
     for rubbish in ("", "null", "[]", '{"begun": "x"}', '{"begun": 1}'):
-        outbox.remember(hold.PREFIX + "x", rubbish)
-        assert hold.pauses(outbox) == {}
-        assert outbox.facts(hold.PREFIX) == {}
+        outbox.remember(pauses.PREFIX + "x", rubbish)
+        assert pauses.pauses(outbox) == {}
+        assert outbox.facts(pauses.PREFIX) == {}
 
 
 def test_all_is_paused_and_resumed(hub: tuple[Node, Node]) -> None:

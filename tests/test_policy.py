@@ -9,7 +9,7 @@ import pytest
 from network import Network, Node
 
 from git_annex_syncx.phases import needs
-from git_annex_syncx.phases.node import open_node
+from git_annex_syncx.runs.context import open_node
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from network import Network, Node
 from test_merge import parents
 
 from git_annex_syncx.git.settings import parse
-from git_annex_syncx.phases import node as nodes
 from git_annex_syncx.phases import settle
+from git_annex_syncx.runs import context as nodes
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import Outbox
 

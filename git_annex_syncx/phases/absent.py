@@ -11,7 +11,7 @@ from git_annex_syncx.annex import annex_branch, locations
 from git_annex_syncx.git import drives, history
 from git_annex_syncx.model import Need
 from git_annex_syncx.phases.lane import GONE, Lane
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.runs.context import Node
 
 LEFT_OUT = 86400.0  # seconds, or until its line in the location log changes
 # Of a remote that answers, of a directory, of the web. Only said of a source: of what is fetched.

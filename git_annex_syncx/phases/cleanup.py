@@ -9,8 +9,8 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Outcome, Remote, Result
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import each_remote
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import each_remote
 
 
 def cleanup(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:

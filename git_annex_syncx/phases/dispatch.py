@@ -18,12 +18,12 @@ from git_annex_syncx.phases import absent, needs, patience
 from git_annex_syncx.phases.absent import Missed
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.needs import Look
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import failure
 from git_annex_syncx.phases.patience import Group, Wait
 from git_annex_syncx.phases.routing import Leg, groups, own_legs, straight
 from git_annex_syncx.phases.traffic import Work
 from git_annex_syncx.phases.world import World
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import failure
 from git_annex_syncx.system.run import interactive
 
 GLANCE = 1.0  # seconds for which a remote that was there is taken to be there still

@@ -16,9 +16,9 @@ from git_annex_syncx.model import Need, Outcome, Remote, Result
 from git_annex_syncx.phases import needs
 from git_annex_syncx.phases.lane import MOST_HOPELESS, SILENT
 from git_annex_syncx.phases.needs import Look
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import failure, own_failure
 from git_annex_syncx.reasons import is_hopeless, mending
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import failure, own_failure
 from git_annex_syncx.system import clock
 
 log = logging.getLogger(__name__)

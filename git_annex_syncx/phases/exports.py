@@ -11,8 +11,8 @@ from git_annex_syncx.git import git, history, transport
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.phases.merge import Merging, merge
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import one_remote
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import one_remote
 
 NOT_HERE = "not available"  # what git-annex notes of a file whose content it has not got
 AGAIN = "the next run tries again"

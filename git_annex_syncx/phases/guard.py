@@ -20,7 +20,7 @@ from git_annex_syncx.git.local_changes import Changes
 from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import Entry, Head, Limit, Remote
 from git_annex_syncx.phases import move
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.runs.context import Node
 from git_annex_syncx.system import run
 
 FEW = 20  # files that may always go

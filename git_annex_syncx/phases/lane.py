@@ -16,11 +16,11 @@ from git_annex_syncx.annex.key import file_name, key_size
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import ssh, transport
 from git_annex_syncx.model import Outcome, Remote
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import failure
 from git_annex_syncx.phases.rates import Meter, differs
 from git_annex_syncx.phases.routing import Leg
 from git_annex_syncx.reasons import is_hopeless
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import failure
 from git_annex_syncx.system.clock import awake
 
 VAGUE = re.compile(r"^failed to (?:send|retrieve) content[^;]*$|^Transfer failed$")

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, history, objects, transport
 from git_annex_syncx.model import Outcome, Remote
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import failure
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import failure
 
 
 def require_member(node: Node, remote: Remote, known: Mapping[str, str], first: bool = False) -> None:

@@ -16,9 +16,9 @@ from git_annex_syncx.git import git, history, local_changes, objects, worktree
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 from git_annex_syncx.phases import guard, move, other_branches, settle
 from git_annex_syncx.phases.move import behind_adjusted, position
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import failure, own_failure
 from git_annex_syncx.phases.taken_back import HERE, refusal, taken_back
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import failure, own_failure
 from git_annex_syncx.system.state import OutboxError
 
 LOOKS = 5  # how often the branch may move under us before we call it busy

@@ -16,9 +16,9 @@ from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.git import git, history, objects
 from git_annex_syncx.model import Entry, Need
 from git_annex_syncx.phases import room
-from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.room import Left
 from git_annex_syncx.phases.world import World, read_world
+from git_annex_syncx.runs.context import Node
 
 log = logging.getLogger(__name__)
 

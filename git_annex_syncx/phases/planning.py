@@ -20,9 +20,9 @@ from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.network.weights import roads
 from git_annex_syncx.phases import needs, room, routing
 from git_annex_syncx.phases.needs import Look
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import own_failure
 from git_annex_syncx.phases.patience import Group
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import own_failure
 from git_annex_syncx.system import graphviz
 
 SECONDS = 60.0  # the longest that a plan may take

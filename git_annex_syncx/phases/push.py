@@ -13,11 +13,11 @@ from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.phases import guard, membership, merge, push_refs, push_submodules, remote_facts
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import each_remote, own_failure
 from git_annex_syncx.phases.push_refs import Sides
 from git_annex_syncx.phases.taken_back import refusal, taken_back
 from git_annex_syncx.reasons import mending
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import each_remote, own_failure
 from git_annex_syncx.system import locks
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race

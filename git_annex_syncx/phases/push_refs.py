@@ -11,8 +11,8 @@ from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.phases import guard, remote_facts
-from git_annex_syncx.phases.node import Node
 from git_annex_syncx.phases.remote_facts import Remembered
+from git_annex_syncx.runs.context import Node
 
 ARRIVED = (Fate.UPDATED, Fate.CURRENT)
 ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from git_annex_syncx.errors import ProgramFailed, SyncxError
 from git_annex_syncx.git import submodules
 from git_annex_syncx.model import Outcome, Result
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.runs.context import Node
 
 
 def publish(node: Node, commit: str) -> SyncxError | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from git_annex_syncx.model import Fate, RefReport, Remote
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.runs.context import Node
 from git_annex_syncx.system.state import OutboxError
 
 

@@ -12,9 +12,10 @@ from git_annex_syncx.conflicts.variant_names import is_variant
 from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.model import Remote
-from git_annex_syncx.phases import hold, settle, unused
-from git_annex_syncx.phases.hold import Pause
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.phases import settle, unused
+from git_annex_syncx.runs import pauses
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.pauses import Pause
 from git_annex_syncx.system.state import Failure
 
 SIGNALS = "signals"  # the fact that holds what was heard
@@ -86,7 +87,7 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
         tuple(one(remote) for remote in remotes if not remote.special or _failing(remote, failures)),
         tuple(failure for failure in failures if failure.remote not in node.settings.remotes),
         tuple(os.fsdecode(path) for path in history.paths(node.repo, ours) if is_variant(path)) if ours else (),
-        hold.pauses(node.outbox),
+        pauses.pauses(node.outbox),
         counts,
         trouble | {remote.name: reason for remote in remotes if (reason := unused.reason(remote))},
     )

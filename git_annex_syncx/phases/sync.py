@@ -16,10 +16,10 @@ from git_annex_syncx.phases import guard, move, planning, upkeep
 from git_annex_syncx.phases.dispatch import Order
 from git_annex_syncx.phases.fetch import fetch
 from git_annex_syncx.phases.merge import Merging, merge
-from git_annex_syncx.phases.node import Node, decided
-from git_annex_syncx.phases.parallel import failure, own_failure
 from git_annex_syncx.phases.push import push
 from git_annex_syncx.phases.transfer import transfer
+from git_annex_syncx.runs.context import Node, decided
+from git_annex_syncx.runs.parallel import failure, own_failure
 
 UNREACHED = (Result.FAILED, Result.AWAY)
 ARRIVED = (Result.DONE, Result.CURRENT)

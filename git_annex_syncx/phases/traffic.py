@@ -14,10 +14,10 @@ from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.model import Event, Outcome, Progress, Timetable
 from git_annex_syncx.phases.lane import Lane, Told
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import BUG, failure
 from git_annex_syncx.phases.rates import rate_at
 from git_annex_syncx.phases.routing import Leg
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import BUG, failure
 from git_annex_syncx.system import run
 
 TICK = 0.2  # seconds

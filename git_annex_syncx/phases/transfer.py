@@ -23,14 +23,14 @@ from git_annex_syncx.phases import drops, exports, membership, planning, unused,
 from git_annex_syncx.phases.dispatch import Order, Run, end, learn, look_afresh, next_round
 from git_annex_syncx.phases.lane import Lane
 from git_annex_syncx.phases.merge import merge_annex_branches
-from git_annex_syncx.phases.node import Node, reread, says_yes
-from git_annex_syncx.phases.parallel import failure, one_remote, own_failure
 from git_annex_syncx.phases.push import push_records
 from git_annex_syncx.phases.rates import averaged, measured
 from git_annex_syncx.phases.routing import Leg
 from git_annex_syncx.phases.traffic import Traffic, Work
 from git_annex_syncx.phases.waits import many, no_room, tell, with_rest
 from git_annex_syncx.reasons import kinds, mending
+from git_annex_syncx.runs.context import Node, reread, says_yes
+from git_annex_syncx.runs.parallel import failure, one_remote, own_failure
 from git_annex_syncx.system import files
 from git_annex_syncx.system.state import OutboxError
 

@@ -14,9 +14,9 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, history, local_changes, worktree
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.phases import guard, move
-from git_annex_syncx.phases.node import Node
-from git_annex_syncx.phases.parallel import own_failure
 from git_annex_syncx.phases.remote_facts import fact
+from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.parallel import own_failure
 from git_annex_syncx.system.state import OutboxError
 
 MIGRATES_SINCE = 20240129  # migrate --update

@@ -15,7 +15,7 @@ from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.wanting import Wishes
 from git_annex_syncx.network.weights import Roads, roads
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.runs.context import Node
 
 FORMAT = 2
 # What else decides what an expression wants: which one they are is enough to know that something has changed.

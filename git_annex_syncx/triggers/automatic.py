@@ -14,13 +14,14 @@ from git_annex_syncx.git import drives, git, history
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Remote, Result
-from git_annex_syncx.phases import hold, settle, sync
-from git_annex_syncx.phases.announce import Teller, announced
+from git_annex_syncx.phases import settle, sync
 from git_annex_syncx.phases.dispatch import Order
-from git_annex_syncx.phases.node import Node, choose_remotes, open_node_of
 from git_annex_syncx.phases.push import push
-from git_annex_syncx.phases.record import recorded
 from git_annex_syncx.phases.transfer import transfer
+from git_annex_syncx.runs import pauses
+from git_annex_syncx.runs.context import Node, choose_remotes, open_node_of
+from git_annex_syncx.runs.notifications import Teller, announced
+from git_annex_syncx.runs.outcome_log import recorded
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import Failure
 from git_annex_syncx.triggers.requests import CONTENT, REFS, Desk, Request
@@ -51,8 +52,8 @@ def serve_waiting(repo: Repository, show: Show) -> None:
 
 def resume(node: Node, names: Collection[str]) -> None:
     """End pauses; what has waited is done by a process that nobody waits for."""
-    desk, held = Desk(node.repo), hold.pauses(node.outbox)
-    hold.resume(node.outbox, names)
+    desk, held = Desk(node.repo), pauses.pauses(node.outbox)
+    pauses.resume(node.outbox, names)
     if any(not names or name in names for name in held):
         desk.ask(Request("retry"))  # with a remote that was paused, more may have failed than is asked for
     if desk.waiting():
@@ -61,7 +62,7 @@ def resume(node: Node, names: Collection[str]) -> None:
 
 def retry(node: Node) -> Iterator[Event]:
     """What failed and is due, and what was asked for and never done."""
-    if hold.EVERYTHING in hold.pauses(node.outbox):
+    if pauses.EVERYTHING in pauses.pauses(node.outbox):
         return
     desk, failures = Desk(node.repo), node.outbox.failures()
     desk.ask(Request("retry"))
@@ -70,7 +71,7 @@ def retry(node: Node) -> Iterator[Event]:
             desk.ask(Request("content"))
         yield outcome
     now = time.time()
-    due = any(hold.is_due(failure, now) for failure in failures if failure.phase in hold.CONTENT)
+    due = any(pauses.is_due(failure, now) for failure in failures if failure.phase in pauses.CONTENT)
     if due or node.outbox.clocks():  # time alone can make a step ours
         desk.ask(Request("content"))
     yield from _in_turn(desk, CONTENT, lambda _: content(node))
@@ -197,7 +198,7 @@ class Clerk:
         """None where all automatic work is paused."""
         node = open_node_of(self._repo)
         self._desk.grace = node.settings.push_delay
-        self._paused = hold.EVERYTHING in hold.pauses(node.outbox)
+        self._paused = pauses.EVERYTHING in pauses.pauses(node.outbox)
         return None if self._paused else node
 
     def _refs(self, node: Node, requests: frozenset[Request]) -> None:
@@ -223,7 +224,7 @@ class Clerk:
             self._waits.pop(CONTENT, None)
 
     def _drive(self, node: Node, requests: frozenset[Request]) -> None:
-        everyone, paused = choose_remotes(node, (), ())[0], hold.pauses(node.outbox)
+        everyone, paused = choose_remotes(node, (), ())[0], pauses.pauses(node.outbox)
         chosen = {remote.name: remote for remote in everyone if remote.name not in paused}
         for request in requests:
             if remote := chosen.get(request.remote):
@@ -262,7 +263,7 @@ class Clerk:
             self._desk.ask(Request("received"), max(settle.SHORTEST_WAIT, due - time.time()))
         else:
             self._busy = 0.0
-        left = [failure.next - time.time() for failure in node.outbox.failures() if failure.phase in hold.REFS]
+        left = [failure.next - time.time() for failure in node.outbox.failures() if failure.phase in pauses.REFS]
         if soon := [seconds for seconds in left if 0 < seconds < PATIENCE]:
             self._desk.ask(Request("retry"), min(soon))
 
@@ -270,9 +271,9 @@ class Clerk:
 def refs(node: Node, requests: Collection[Request]) -> Iterator[Event]:
     """The two branches: what was received, what is to be pushed; `retry`, `look`, `fetch` also what others have."""
     kinds = {request.kind for request in requests}
-    failures, paused = node.outbox.failures(), hold.pauses(node.outbox)
+    failures, paused = node.outbox.failures(), pauses.pauses(node.outbox)
     everyone, _ = choose_remotes(node, (), ())
-    free, held = hold.free(everyone, paused, failures, hold.REFS)
+    free, held = pauses.free(everyone, paused, failures, pauses.REFS)
     yield from held
     if "received" in kinds:
         yield from _received(node)
@@ -281,7 +282,7 @@ def refs(node: Node, requests: Collection[Request]) -> Iterator[Event]:
         return
     others = {request.remote for request in requests if request.kind == "fetch"}
     if "retry" in kinds:
-        others |= {failure.remote for failure in failures if failure.phase in hold.REFS}
+        others |= {failure.remote for failure in failures if failure.phase in pauses.REFS}
     if again := [remote for remote in free if remote.name in others]:
         yield from sync.pull(node, again)
     if kinds - {"commit"} and not (kinds <= {"commit", "retry"} and _merge_rests(failures)):
@@ -294,7 +295,7 @@ def _merge_rests(failures: Iterable[Failure]) -> bool:
     """Whether the merge here has failed and is not due yet: what stands in its way would only be told again."""
     now = time.time()
     return any(
-        not failure.remote and failure.phase == "merge" and not hold.is_due(failure, now) for failure in failures
+        not failure.remote and failure.phase == "merge" and not pauses.is_due(failure, now) for failure in failures
     )
 
 
@@ -314,8 +315,8 @@ def content(node: Node, but: Collection[str] = ()) -> Iterator[Event]:
     if not sync.wants_content(node):
         return
     everyone, _ = choose_remotes(node, (), ())
-    phases = hold.REFS | hold.CONTENT
-    free, _ = hold.free(everyone, hold.pauses(node.outbox), node.outbox.failures(), phases)
+    phases = pauses.REFS | pauses.CONTENT
+    free, _ = pauses.free(everyone, pauses.pauses(node.outbox), node.outbox.failures(), phases)
     yield from transfer(node, (remote for remote in free if remote.name not in but), Order(alone=False))
 
 

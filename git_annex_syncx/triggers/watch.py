@@ -22,8 +22,8 @@ from git_annex_syncx.errors import Away, SyncxError, UsageError
 from git_annex_syncx.git import git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import read_settings
-from git_annex_syncx.phases import hold
-from git_annex_syncx.phases.node import open_node_of
+from git_annex_syncx.runs import pauses
+from git_annex_syncx.runs.context import open_node_of
 from git_annex_syncx.system import files, interrupts, locks, run
 from git_annex_syncx.system.lasting import Talk
 from git_annex_syncx.system.state import Failure, Outbox
@@ -202,8 +202,8 @@ class Watch:
             requests.add(Request("look"))
             seen.looked = now
         outbox, before = self._outbox(), (seen.due, seen.paused)
-        seen.due = frozenset(failure for failure in outbox.failures() if hold.is_due(failure, now))
-        seen.paused = frozenset(hold.pauses(outbox))
+        seen.due = frozenset(failure for failure in outbox.failures() if pauses.is_due(failure, now))
+        seen.paused = frozenset(pauses.pauses(outbox))
         if seen.due - before[0] or before[1] - seen.paused:  # once: not all that failed is for us to mend
             requests.add(Request("retry"))
         seen.ticked = now
@@ -227,7 +227,7 @@ class Watch:
                 desk.ask(request)
             except SyncxError as error:  # a name that is too long, say: no other has to wait for it
                 view_log.line(str(error))
-        if hold.EVERYTHING not in self._seen.paused and desk.waiting():
+        if pauses.EVERYTHING not in self._seen.paused and desk.waiting():
             self._start()
 
     def _listen(self) -> None:

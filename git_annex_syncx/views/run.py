@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from git_annex_syncx.model import Outcome, Progress, Result
-from git_annex_syncx.phases.record import Tally
+from git_annex_syncx.runs.outcome_log import Tally
 from git_annex_syncx.views import resolved as view_resolved
 from git_annex_syncx.views.base import Grid, clean, console_on, json_line, say
 from git_annex_syncx.views.transfer import Bars

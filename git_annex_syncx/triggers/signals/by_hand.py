@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.model import Heard
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.runs.context import Node
 from git_annex_syncx.system.state import Outbox
 from git_annex_syncx.triggers.signals.channel import EXAMPLE, Channel, open_channel, shown
 from git_annex_syncx.triggers.signals.ear import Ear

@@ -11,7 +11,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Result
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.runs.context import Node
 from git_annex_syncx.triggers.signals.channel import open_channel, shown
 from git_annex_syncx.triggers.signals.signal import Signal, encode, hash_of
 

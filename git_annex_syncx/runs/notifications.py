@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError
 from git_annex_syncx.model import Event, Outcome, Result
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.runs.context import Node
 from git_annex_syncx.system import notify, run
 from git_annex_syncx.system.redact import without_passwords
 from git_annex_syncx.system.state import Failure, OutboxError

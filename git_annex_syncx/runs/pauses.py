@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from git_annex_syncx.model import Outcome, Remote
-from git_annex_syncx.phases.node import Node, choose_remotes, divided
+from git_annex_syncx.runs.context import Node, choose_remotes, divided
 from git_annex_syncx.system.state import Failure, Outbox
 
 EVERYTHING = ""  # in place of a remote's name: all automatic work of this repository

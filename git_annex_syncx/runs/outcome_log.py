@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from git_annex_syncx.model import Event, Outcome, Result
-from git_annex_syncx.phases.node import Node
+from git_annex_syncx.runs.context import Node
 from git_annex_syncx.system.state import OutboxError
 
 log = logging.getLogger(__name__)

@@ -1,0 +1,1 @@
+"""One run: its context, its threads, pauses, the log of outcomes, notifications."""
