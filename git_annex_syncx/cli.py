@@ -55,8 +55,8 @@ class Globals:
 
     def run(self, command: str, node: Node, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Event]]) -> None:
         """Show and record what a phase yields; the exit code says whether anything failed."""
+        from git_annex_syncx.branches.redundant_merge import look_again
         from git_annex_syncx.model import Outcome
-        from git_annex_syncx.phases.settle import look_again
         from git_annex_syncx.runs.notifications import announced
         from git_annex_syncx.runs.outcome_log import Tally, recorded
         from git_annex_syncx.views import run as view_run
@@ -161,7 +161,7 @@ def group() -> None:
 @except_option
 def push(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]) -> None:
     """Push the branch and the git-annex branch to all remotes at once."""
-    from git_annex_syncx.phases.push import push as phase
+    from git_annex_syncx.branches.push import push as phase
 
     node, chosen, skipped = _chosen(options, remotes, excepted)
     options.run("push", node, skipped, lambda: phase(node, _git_only(chosen)))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from network import Network, Node, Ran
 from test_messages import on_terminal
 
+from git_annex_syncx.branches.guard import FEW, too_many
 from git_annex_syncx.model import Limit
-from git_annex_syncx.phases.guard import FEW, too_many
 
 HELD = "refs/syncx/held/main"
 TRAILER = "Syncx-Allow-Deletes: "

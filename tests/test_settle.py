@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from network import Network, Node
 from test_merge import parents
 
+from git_annex_syncx.branches import redundant_merge
 from git_annex_syncx.git.settings import parse
-from git_annex_syncx.phases import settle
 from git_annex_syncx.runs import context as nodes
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import Outbox
@@ -150,39 +150,39 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nodes.Node:
 
 
 def make_due(node: nodes.Node) -> None:
-    wait = settle.pending(node, "main")
-    settle._remember(node, "main", settle.Wait(time.time() - 1, wait.repetitions, wait.last))
+    wait = redundant_merge.pending(node, "main")
+    redundant_merge._remember(node, "main", redundant_merge.Wait(time.time() - 1, wait.repetitions, wait.last))
 
 
 def test_wait_doubles_up_to_64_times(alone: nodes.Node) -> None:
     for repetition in range(9):
         now = time.time()
-        longest = 10 * 2 ** min(repetition, settle.MOST_DOUBLINGS)
-        due = settle.put_off(alone, "main")
+        longest = 10 * 2 ** min(repetition, redundant_merge.MOST_DOUBLINGS)
+        due = redundant_merge.put_off(alone, "main")
         assert due is not None
         assert due <= now + longest + 1
-        assert settle.pending(alone, "main").repetitions == min(repetition, settle.MOST_DOUBLINGS)
+        assert redundant_merge.pending(alone, "main").repetitions == min(repetition, redundant_merge.MOST_DOUBLINGS)
         make_due(alone)
-        assert settle.put_off(alone, "main") is None, "it is made now"
-        assert settle.pending(alone, "main").due == 0
+        assert redundant_merge.put_off(alone, "main") is None, "it is made now"
+        assert redundant_merge.pending(alone, "main").due == 0
 
 
 def test_wait_is_kept_and_ends_when_heads_meet(alone: nodes.Node) -> None:
-    due = settle.put_off(alone, "main")
-    assert settle.put_off(alone, "main") == due
-    settle.at_rest(alone, "main")
-    assert settle.pending(alone, "main").due == 0
+    due = redundant_merge.put_off(alone, "main")
+    assert redundant_merge.put_off(alone, "main") == due
+    redundant_merge.at_rest(alone, "main")
+    assert redundant_merge.pending(alone, "main").due == 0
 
 
 def test_long_ago_is_another_story(alone: nodes.Node) -> None:
-    settle._remember(alone, "main", settle.Wait(0.0, 6, time.time() - 10_000))
-    settle.put_off(alone, "main")
-    assert settle.pending(alone, "main").repetitions == 0
+    redundant_merge._remember(alone, "main", redundant_merge.Wait(0.0, 6, time.time() - 10_000))
+    redundant_merge.put_off(alone, "main")
+    assert redundant_merge.pending(alone, "main").repetitions == 0
 
 
 def test_clock_that_was_set_back_does_not_stop_merging(alone: nodes.Node) -> None:
-    settle._remember(alone, "main", settle.Wait(time.time() + 1e6, 0, time.time() + 1e6))
-    due = settle.put_off(alone, "main")
+    redundant_merge._remember(alone, "main", redundant_merge.Wait(time.time() + 1e6, 0, time.time() + 1e6))
+    due = redundant_merge.put_off(alone, "main")
     assert due is not None
     assert due < time.time() + 11
 
@@ -190,11 +190,11 @@ def test_clock_that_was_set_back_does_not_stop_merging(alone: nodes.Node) -> Non
 def test_damaged_fact_is_no_wait(alone: nodes.Node) -> None:
     for rubbish in ("{", "[]", '{"other": 1}', "7"):
         alone.outbox.remember("settle main", rubbish)
-        assert settle.pending(alone, "main") == settle.Wait()
+        assert redundant_merge.pending(alone, "main") == redundant_merge.Wait()
 
 
 @settings(derandomize=True, max_examples=30, deadline=None)
-@given(st.integers(0, settle.MOST_DOUBLINGS))
+@given(st.integers(0, redundant_merge.MOST_DOUBLINGS))
 def test_waits_differ_from_node_to_node(repetitions: int) -> None:
     import tempfile
 
@@ -204,6 +204,6 @@ def test_waits_differ_from_node_to_node(repetitions: int) -> None:
         for name in ("one", "two", "three"):
             (Path(place) / name).mkdir()
             node = settling(Path(place) / name)
-            settle._remember(node, "main", settle.Wait(0.0, repetitions, time.time()))
-            dues.add(settle.put_off(node, "main"))
+            redundant_merge._remember(node, "main", redundant_merge.Wait(0.0, repetitions, time.time()))
+            dues.add(redundant_merge.put_off(node, "main"))
         assert len(dues) == 3

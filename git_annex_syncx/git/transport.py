@@ -144,7 +144,7 @@ def _push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) 
     leases = [f"--force-with-lease={ref}:{value}" for ref, value in spec.leases.items()]
     return git(
         repo, *_options(settings), *without_probing(repo, (remote.name,)),
-        # What is sent has no name, by which git could push submodules too: see phases/push_submodules.py.
+        # What is sent has no name, by which git could push submodules too: see branches/push_submodules.py.
         "push", "--porcelain", "--progress", "--recurse-submodules=no", *leases,
         "--", remote.name, *spec.refspecs(remote.push_url),
         env=ssh.git_connection(repo, settings, remote, remote.push_url)

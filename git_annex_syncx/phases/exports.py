@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.annex import annex, annex_branch, locations
+from git_annex_syncx.branches.merge import Merging, merge
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, history, transport
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Remote, Result
-from git_annex_syncx.phases.merge import Merging, merge
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.parallel import one_remote
 

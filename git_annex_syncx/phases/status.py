@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from git_annex_syncx.branches import redundant_merge
 from git_annex_syncx.conflicts.variant_names import is_variant
 from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.model import Remote
-from git_annex_syncx.phases import settle, unused
+from git_annex_syncx.phases import unused
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.pauses import Pause
@@ -57,7 +58,7 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
     remotes = tuple(remotes)
     counts, trouble = _signals(node)
     failures, successes = node.outbox.failures(), node.outbox.last_successes()
-    due = settle.pending(node, head.basis).due
+    due = redundant_merge.pending(node, head.basis).due
 
     def one(remote: Remote) -> RemoteStatus:
         theirs = [

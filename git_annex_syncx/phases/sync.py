@@ -8,15 +8,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.annex import annex_branch
+from git_annex_syncx.branches import advance, guard
+from git_annex_syncx.branches.fetch import fetch
+from git_annex_syncx.branches.merge import Merging, merge
+from git_annex_syncx.branches.push import push
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.git import history, local_changes, worktree
 from git_annex_syncx.git.local_changes import Changes
 from git_annex_syncx.model import Event, Outcome, Remote, Result
-from git_annex_syncx.phases import guard, move, planning, upkeep
+from git_annex_syncx.phases import planning, upkeep
 from git_annex_syncx.phases.dispatch import Order
-from git_annex_syncx.phases.fetch import fetch
-from git_annex_syncx.phases.merge import Merging, merge
-from git_annex_syncx.phases.push import push
 from git_annex_syncx.phases.transfer import transfer
 from git_annex_syncx.runs.context import Node, decided
 from git_annex_syncx.runs.parallel import failure, own_failure
@@ -113,7 +114,7 @@ def _commit(node: Node, wish: Wish) -> Outcome:
     try:
         with worktree.merge_lock(node.repo):
             finished = worktree.finish_merge(node.repo, wish.message, judge)
-            move.take_back_push(node.repo, move.require_ready(node.repo))
+            advance.take_back_push(node.repo, advance.require_ready(node.repo))
             local = local_changes.changes(node.repo)
             held = guard.vanished(node, local)
             message = _usual_message(node) if wish.message is None else wish.message

@@ -15,15 +15,16 @@ from urllib.parse import quote
 
 from git_annex_syncx.annex import annex, annex_branch
 from git_annex_syncx.annex.key import key_size
+from git_annex_syncx.branches import membership
+from git_annex_syncx.branches.merge import merge_annex_branches
+from git_annex_syncx.branches.push import push_records
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.git import git, ssh, transport, worktree
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Event, Outcome, Remote, Result
 from git_annex_syncx.network.own_links import remember_speed
-from git_annex_syncx.phases import drops, exports, membership, planning, unused, upkeep
+from git_annex_syncx.phases import drops, exports, planning, unused, upkeep
 from git_annex_syncx.phases.dispatch import Order, Run, end, learn, look_afresh, next_round
 from git_annex_syncx.phases.lane import Lane
-from git_annex_syncx.phases.merge import merge_annex_branches
-from git_annex_syncx.phases.push import push_records
 from git_annex_syncx.phases.rates import averaged, measured
 from git_annex_syncx.phases.routing import Leg
 from git_annex_syncx.phases.traffic import Traffic, Work

@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable, Iterator
 
 from git_annex_syncx.annex import annex
+from git_annex_syncx.branches.remote_facts import fact
 from git_annex_syncx.git import ssh
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network.survey import without_annex
-from git_annex_syncx.phases.remote_facts import fact
 from git_annex_syncx.runs.context import Node, reread
 from git_annex_syncx.runs.parallel import each_remote
 from git_annex_syncx.system import run

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 
 from git_annex_syncx.annex import annex, annex_branch, locations
+from git_annex_syncx.branches import advance, guard
+from git_annex_syncx.branches.remote_facts import fact
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, history, local_changes, worktree
 from git_annex_syncx.model import Outcome, Result
-from git_annex_syncx.phases import guard, move
-from git_annex_syncx.phases.remote_facts import fact
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.parallel import own_failure
 from git_annex_syncx.system.state import OutboxError
@@ -77,7 +77,7 @@ def _migrate(node: Node, before: str) -> Outcome | None:
 def _refresh(node: Node, _: str) -> Outcome | None:
     begun = time.monotonic()
     with worktree.merge_lock(node.repo):
-        head = move.require_ready(node.repo)
+        head = advance.require_ready(node.repo)
         if changed := _changed_here(node):
             reason = f"{head.branch} is made anew when this is committed: {local_changes.shown(changed)}"
             return Outcome("refresh", Result.WAITS, reason=reason)
@@ -85,7 +85,7 @@ def _refresh(node: Node, _: str) -> Outcome | None:
         # What has been committed, and pushed into the basis, since the merge.
         if held := guard.propagate(node, head):
             return Outcome("refresh", Result.WAITS, reason=held.what)
-        if move.waits_beside(node.repo, head):  # it would be made anew without the user's commits
+        if advance.waits_beside(node.repo, head):  # it would be made anew without the user's commits
             reason = f"{head.branch} is made anew when what others pushed into {head.basis} is merged"
             return Outcome("refresh", Result.WAITS, reason=reason)
         annex.refresh_view(node.repo) if head.view else annex.refresh_adjusted(node.repo, head.branch)

@@ -9,14 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from git_annex_syncx.branches import redundant_merge
+from git_annex_syncx.branches.push import push
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives, git, history
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Remote, Result
-from git_annex_syncx.phases import settle, sync
+from git_annex_syncx.phases import sync
 from git_annex_syncx.phases.dispatch import Order
-from git_annex_syncx.phases.push import push
 from git_annex_syncx.phases.transfer import transfer
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import Node, choose_remotes, open_node_of
@@ -259,8 +260,8 @@ class Clerk:
             for request in requests:
                 self._desk.ask(request, min(self._busy, LONGEST_LOOK))
         elif Result.LEVEL in results and (head := git.head(node.repo)):
-            due = settle.pending(node, head.basis).due
-            self._desk.ask(Request("received"), max(settle.SHORTEST_WAIT, due - time.time()))
+            due = redundant_merge.pending(node, head.basis).due
+            self._desk.ask(Request("received"), max(redundant_merge.SHORTEST_WAIT, due - time.time()))
         else:
             self._busy = 0.0
         left = [failure.next - time.time() for failure in node.outbox.failures() if failure.phase in pauses.REFS]

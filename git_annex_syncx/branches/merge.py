@@ -9,14 +9,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.annex import annex
+from git_annex_syncx.branches import advance, guard, other_branches, redundant_merge
+from git_annex_syncx.branches.advance import behind_adjusted, position
+from git_annex_syncx.branches.taken_back import HERE, refusal, taken_back
 from git_annex_syncx.conflicts.joined import Joined, Resolution, unrelated_error
 from git_annex_syncx.conflicts.message import HEADING, resolved_in
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
 from git_annex_syncx.git import git, history, local_changes, objects, worktree
 from git_annex_syncx.model import Head, Outcome, Remote, Result
-from git_annex_syncx.phases import guard, move, other_branches, settle
-from git_annex_syncx.phases.move import behind_adjusted, position
-from git_annex_syncx.phases.taken_back import HERE, refusal, taken_back
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.parallel import failure, own_failure
 from git_annex_syncx.system.state import OutboxError
@@ -46,7 +46,7 @@ def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
     begun = time.monotonic()
     try:
         with worktree.merge_lock(node.repo):
-            head = move.require_ready(node.repo)
+            head = advance.require_ready(node.repo)
             if node.only_annex:
                 moved = merge_annex_branches(node, merging.remotes)
                 yield Outcome(
@@ -66,7 +66,7 @@ def bring_together(node: Node, merging: Merging, remote: str = "") -> Joined | N
     """
     aside: Aside = {}
     with worktree.merge_lock(node.repo):
-        head = move.require_ready(node.repo)
+        head = advance.require_ready(node.repo)
         joined = _advance(node, head, merging, aside)
         merge_annex_branches(node, merging.remotes)
     for (_, holder), error in aside.items():
@@ -108,7 +108,7 @@ def propagate(node: Node, head: Head, merging: Merging) -> None:
         if behind_adjusted(node.repo, head):
             worktree.require_idle(node.repo)
             guard.propagate(node, head)
-        waits = move.waits_beside(node.repo, head)
+        waits = advance.waits_beside(node.repo, head)
     if waits:
         with contextlib.suppress(guard.Held):  # it is pushed all the same
             bring_together(node, merging, HERE)
@@ -131,7 +131,7 @@ def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Itera
     yield from _healed(node, aside, merging)
     yield from other_branches.renamed(node.repo, head, known, [remote for remote in merging.remotes if remote.pull])
     yield _advanced(node, head, old, joined, begun)
-    if due := settle.pending(node, head.basis).due:
+    if due := redundant_merge.pending(node, head.basis).due:
         yield failure("merge", _level(due))
     # After the branch's own outcome: the last one is what counts.
     yield from _told(node, aside, (HERE,))
@@ -198,7 +198,7 @@ def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined |
     for _ in range(LOOKS):
         aside.clear()
         stuck = guard.propagate(node, head)
-        move.take_back_push(node.repo, head)
+        advance.take_back_push(node.repo, head)
         known = git.refs(node.repo)
         ours, heads = known.get(f"refs/heads/{head.basis}"), _heads(known, head, merging)
         aside.update(_set_aside(node, head, ours, heads, merging))
@@ -218,7 +218,9 @@ def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined |
             guard.keep(node.repo, head, known, "")
             raise
         guard.keep(node.repo, head, known, "")
-        move.forget_received(node.repo, head) if any(ref.startswith(move.received(head)) for ref in heads) else None
+        advance.forget_received(node.repo, head) if any(
+            ref.startswith(advance.received(head)) for ref in heads
+        ) else None
         return joined
     raise Busy(f"{head.basis} moves faster than it can be merged")
 
@@ -230,12 +232,12 @@ def _target(
     repo, gone = node.repo, {commit for commit, _ in aside}
     alone = history.independent(repo, [c for c in heads.values() if c not in gone] + ([ours] if ours else []))
     if len(alone) < 2:
-        settle.at_rest(node, head.basis)
+        redundant_merge.at_rest(node, head.basis)
         return Joined(alone[0]) if alone and alone != [ours] else None
     # Without a merge we can go as far as this.
     ahead = next((commit for commit in alone if not ours or history.is_ancestor(repo, ours, commit)), alone[0])
     redundant = ours and all(history.brings_nothing_new(repo, ahead, other) for other in alone if other != ahead)
-    if redundant and (due := settle.put_off(node, head.basis)):
+    if redundant and (due := redundant_merge.put_off(node, head.basis)):
         if ahead == ours:
             raise _level(due)
         return Joined(ahead)
@@ -271,7 +273,7 @@ def _heads(known: Mapping[str, str], head: Head, merging: Merging) -> dict[str, 
     for remote in merging.remotes:
         if remote.pull:
             names += [remote.tracking(head.basis), remote.tracking(f"synced/{head.basis}")]
-    received = {name: value for name, value in known.items() if name.startswith(move.received(head))}
+    received = {name: value for name, value in known.items() if name.startswith(advance.received(head))}
     return {name: known[name] for name in names if name in known} | received
 
 
@@ -279,7 +281,7 @@ def _set_aside(node: Node, head: Head, ours: str | None, heads: Mapping[str, str
     """The heads that bring back what the user has taken back, and those of unrelated histories."""
     found: Aside = {}
     # What a push has left to be merged, or the user wants back.
-    received = {commit for ref, commit in heads.items() if ref.startswith(move.received(head))}
+    received = {commit for ref, commit in heads.items() if ref.startswith(advance.received(head))}
     gone = {theirs: taken_back(node.repo, head, ours, theirs, received) for theirs in set(heads.values())}
     everywhere = {one for commits in gone.values() for one in commits}
     for ref, commit in heads.items():

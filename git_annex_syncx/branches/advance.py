@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 
 from git_annex_syncx import reasons
 from git_annex_syncx.annex import annex
+from git_annex_syncx.branches import rewritten
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
 from git_annex_syncx.git import busy, configfile, git, history, local_changes, objects, submodules, worktree
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import Head
-from git_annex_syncx.phases import rewritten
 
 WHY = "git-annex-syncx"
 # Raises Refused where the work tree may not go from one commit to another, of which the differences are given.

@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from git_annex_syncx.branches import guard, remote_facts
+from git_annex_syncx.branches.remote_facts import Remembered
 from git_annex_syncx.git import git, history, transport
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
-from git_annex_syncx.phases import guard, remote_facts
-from git_annex_syncx.phases.remote_facts import Remembered
 from git_annex_syncx.runs.context import Node
 
 ARRIVED = (Fate.UPDATED, Fate.CURRENT)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Iterator, Mapping
 
+from git_annex_syncx.branches import membership, remote_facts
 from git_annex_syncx.git import git, transport
 from git_annex_syncx.model import Outcome, Remote, Result
-from git_annex_syncx.phases import membership, remote_facts
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.parallel import each_remote
 from git_annex_syncx.system import locks

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
+from git_annex_syncx.branches.remote_facts import fact
 from git_annex_syncx.git import git
 from git_annex_syncx.model import Event, Outcome, Result
-from git_annex_syncx.phases.remote_facts import fact
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import OutboxError

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.annex import annex
+from git_annex_syncx.branches import guard, membership, merge, push_refs, push_submodules, remote_facts
+from git_annex_syncx.branches.push_refs import Sides
+from git_annex_syncx.branches.taken_back import refusal, taken_back
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
-from git_annex_syncx.phases import guard, membership, merge, push_refs, push_submodules, remote_facts
-from git_annex_syncx.phases.push_refs import Sides
-from git_annex_syncx.phases.taken_back import refusal, taken_back
 from git_annex_syncx.reasons import mending
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.parallel import each_remote, own_failure

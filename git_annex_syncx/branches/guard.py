@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.annex import locations
+from git_annex_syncx.branches import advance
 from git_annex_syncx.conflicts.variant_names import is_variant
 from git_annex_syncx.errors import Refused
 from git_annex_syncx.git import git, history, local_changes, objects, worktree
@@ -19,7 +20,6 @@ from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.local_changes import Changes
 from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import Entry, Head, Limit, Remote
-from git_annex_syncx.phases import move
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.system import run
 
@@ -149,7 +149,7 @@ def said(message: str, head: str) -> str:
 def propagate(node: Node, head: Head) -> Held | None:
     """Bring an adjusted branch and its basis together; what is held there stays on the basis alone."""
     try:
-        move.propagate(node.repo, head, _judge(node, head))
+        advance.propagate(node.repo, head, _judge(node, head))
     except Held as error:
         return error
     return None
@@ -162,17 +162,17 @@ def advance_checked(node: Node, head: Head, old: str | None, new: str, heads: Co
     Moved.
     """
     if heads is None:
-        move.move(node.repo, head, old, new, _judge(node, head))
+        advance.move(node.repo, head, old, new, _judge(node, head))
         return new
     known = {old, *(commit for commit in heads if history.is_ancestor(node.repo, commit, new))} - {None, new}
     if any(removal(node, commit, new) for commit in sorted(filter(None, known))):
         new = _with_trailer(node.repo, new)
     if new != old:
-        move.move(node.repo, head, old, new)
+        advance.move(node.repo, head, old, new)
     return new
 
 
-def _judge(node: Node, head: Head) -> move.Judge:
+def _judge(node: Node, head: Head) -> advance.Judge:
     def judge(old: str, new: str, changed: Mapping[bytes, Change]) -> None:
         if found := removal(node, old, new, changed):
             raise Held(
@@ -199,7 +199,7 @@ def keep(repo: Repository, head: Head, known: Mapping[str, str], commit: str) ->
     ref = _ref(head.basis)
     before = known.get(ref, "")
     if commit and commit not in (before, known.get(f"refs/heads/{head.basis}")):
-        git.update_ref(repo, ref, commit, before, move.WHY)
+        git.update_ref(repo, ref, commit, before, advance.WHY)
     elif before and commit != before:
         git.delete_ref(repo, ref, before)
 

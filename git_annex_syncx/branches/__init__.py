@@ -1,0 +1,1 @@
+"""The mechanics of branches: fetch, merge, advance, push."""
