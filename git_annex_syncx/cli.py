@@ -198,7 +198,7 @@ def _paths_after(
     options: Globals, words: Iterable[str], excepted: Iterable[str]
 ) -> tuple[Node, list[Remote], list[Outcome], tuple[bytes, ...]]:
     """Remotes and groups among the words, and the others as paths from the top of the tree."""
-    from git_annex_syncx.phases.needs import tree_path
+    from git_annex_syncx.content.missing import tree_path
     from git_annex_syncx.runs.context import choose_remotes, is_named
 
     node, words = options.node(), list(words)
@@ -249,7 +249,7 @@ def transfer(
     options: Globals, words: tuple[str, ...], excepted: tuple[str, ...], dry_run: bool, **order: Any
 ) -> None:
     """Send and get content as the plan says, and drop what is not wanted."""
-    from git_annex_syncx.phases.dispatch import Order
+    from git_annex_syncx.content.assignment import Order
     from git_annex_syncx.phases.transfer import preview
     from git_annex_syncx.phases.transfer import transfer as phase
     from git_annex_syncx.views import transfer as view_transfer
@@ -292,9 +292,9 @@ def sync(
     paths: tuple[str, ...], cleanup: bool, fast: bool, content: bool | None, **wish: Any,
 ) -> None:  # fmt: skip
     """Commit, fetch, merge, push, transfer content, push."""
+    from git_annex_syncx.content.assignment import Order
+    from git_annex_syncx.content.missing import tree_path
     from git_annex_syncx.phases.cleanup import cleanup as clean
-    from git_annex_syncx.phases.dispatch import Order
-    from git_annex_syncx.phases.needs import tree_path
     from git_annex_syncx.phases.sync import Wish
     from git_annex_syncx.phases.sync import sync as phase
     from git_annex_syncx.runs.context import cheapest
@@ -472,7 +472,7 @@ def picture_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @picture_options
 def map_command(options: Globals, refresh: bool, publish: bool, **pictures: Any) -> None:
     """Show the network: who has whom as a remote, and what that costs."""
-    from git_annex_syncx.phases import planning
+    from git_annex_syncx.content import planning
     from git_annex_syncx.views import network as view_network
 
     _one_form(options, pictures["dot"])
@@ -499,8 +499,8 @@ def plan(
     png: str | None, **wish: Any,
 ) -> None:  # fmt: skip
     """Show the cheapest tree and who carries what to whom."""
-    from git_annex_syncx.phases import planning
-    from git_annex_syncx.phases.needs import tree_path
+    from git_annex_syncx.content import planning
+    from git_annex_syncx.content.missing import tree_path
     from git_annex_syncx.views import base
     from git_annex_syncx.views import network as view_network
 
@@ -526,7 +526,7 @@ def _one_form(options: Globals, dot: bool) -> None:
 
 def _pictures(drawn: Callable[[], str], dot: bool, svg: str | None, png: str | None) -> bool:
     """Print or write a graph where one was asked for."""
-    from git_annex_syncx.phases import planning
+    from git_annex_syncx.content import planning
     from git_annex_syncx.views import base
 
     if dot:

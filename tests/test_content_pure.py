@@ -16,10 +16,10 @@ from git_annex_syncx.annex.batch import State, read_answer
 from git_annex_syncx.annex.inventory import Cursor, Inventory
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.annex.locations import Name
+from git_annex_syncx.content.rates import Meter, averaged, differs, rate_at
+from git_annex_syncx.content.room import fitting
+from git_annex_syncx.content.wishes import Wishes
 from git_annex_syncx.model import SYMLINK, Entry, Need
-from git_annex_syncx.network.wanting import Wishes
-from git_annex_syncx.phases.rates import Meter, averaged, differs, rate_at
-from git_annex_syncx.phases.room import fitting
 
 TABLE = ((480, 512), (1140, 10_000), (1380, None))
 

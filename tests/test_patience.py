@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network import THOROUGH
 
+from git_annex_syncx.content import patience
+from git_annex_syncx.content.patience import HEAVIER, HEAVY, LIGHT, Answers
+from git_annex_syncx.content.policy import World
+from git_annex_syncx.content.steps import groups, in_this_round, own_legs
+from git_annex_syncx.content.wishes import Wishes
 from git_annex_syncx.model import Clock, Need
 from git_annex_syncx.network.graph import Link, Network, Place, network
-from git_annex_syncx.network.wanting import Wishes
 from git_annex_syncx.network.weights import roads
-from git_annex_syncx.phases import patience
-from git_annex_syncx.phases.patience import HEAVIER, HEAVY, LIGHT, Answers
-from git_annex_syncx.phases.routing import groups, in_this_round, own_legs
-from git_annex_syncx.phases.world import World
 
 HOUR, DAYS = 3600.0, 30
 ALWAYS = frozenset(range(24))

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from git_annex_syncx.content import patience, planning
 from git_annex_syncx.network.graph import Link, Network, Place, from_networkx, network, to_networkx
 from git_annex_syncx.network.plan import Plan, Question, plan
 from git_annex_syncx.network.weights import RELAY_PENALTY, REMOVABLE_PENALTY, roads, roads_of_graph
-from git_annex_syncx.phases import patience, planning
 
 relaxed = settings(deadline=None, max_examples=150)  # a busy machine is no failure
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from network import Network, Node
 
-from git_annex_syncx.phases import needs
+from git_annex_syncx.content import missing
 from git_annex_syncx.runs.context import open_node
 
 
@@ -52,11 +52,11 @@ def test_each_thing_that_decides_is_looked_at_anew(
         ),
         "unused": lambda: laptop.write(".git/annex/unused", "1 SHA256E-s5--a\n"),
     }
-    caplog.set_level(logging.INFO, needs.__name__)
+    caplog.set_level(logging.INFO, missing.__name__)
 
     def asks_anew() -> bool:
         caplog.clear()
-        needs.look(open_node(laptop.path))
+        missing.look(open_node(laptop.path))
         return "looking at all keys" in caplog.text
 
     assert asks_anew() and not asks_anew()

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from git_annex_syncx.branches import redundant_merge
 from git_annex_syncx.conflicts.variant_names import is_variant
+from git_annex_syncx.content import unused
 from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.model import Remote
-from git_annex_syncx.phases import unused
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.pauses import Pause

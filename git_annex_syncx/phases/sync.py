@@ -12,12 +12,13 @@ from git_annex_syncx.branches import advance, guard
 from git_annex_syncx.branches.fetch import fetch
 from git_annex_syncx.branches.merge import Merging, merge
 from git_annex_syncx.branches.push import push
+from git_annex_syncx.content import planning
+from git_annex_syncx.content.assignment import Order
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.git import history, local_changes, worktree
 from git_annex_syncx.git.local_changes import Changes
 from git_annex_syncx.model import Event, Outcome, Remote, Result
-from git_annex_syncx.phases import planning, upkeep
-from git_annex_syncx.phases.dispatch import Order
+from git_annex_syncx.phases import upkeep
 from git_annex_syncx.phases.transfer import transfer
 from git_annex_syncx.runs.context import Node, decided
 from git_annex_syncx.runs.parallel import failure, own_failure

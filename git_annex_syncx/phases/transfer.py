@@ -18,17 +18,18 @@ from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.branches import membership
 from git_annex_syncx.branches.merge import merge_annex_branches
 from git_annex_syncx.branches.push import push_records
+from git_annex_syncx.content import drops, exports, planning, unused
+from git_annex_syncx.content.assignment import Order, Run, end, learn, look_afresh, next_round
+from git_annex_syncx.content.link_worker import Lane
+from git_annex_syncx.content.rates import averaged, measured
+from git_annex_syncx.content.scheduler import Traffic, Work
+from git_annex_syncx.content.steps import Leg
+from git_annex_syncx.content.waits import many, no_room, tell, with_rest
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.git import git, ssh, transport, worktree
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Event, Outcome, Remote, Result
 from git_annex_syncx.network.own_links import remember_speed
-from git_annex_syncx.phases import drops, exports, planning, unused, upkeep
-from git_annex_syncx.phases.dispatch import Order, Run, end, learn, look_afresh, next_round
-from git_annex_syncx.phases.lane import Lane
-from git_annex_syncx.phases.rates import averaged, measured
-from git_annex_syncx.phases.routing import Leg
-from git_annex_syncx.phases.traffic import Traffic, Work
-from git_annex_syncx.phases.waits import many, no_room, tell, with_rest
+from git_annex_syncx.phases import upkeep
 from git_annex_syncx.reasons import kinds, mending
 from git_annex_syncx.runs.context import Node, reread, says_yes
 from git_annex_syncx.runs.parallel import failure, one_remote, own_failure

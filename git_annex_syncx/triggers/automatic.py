@@ -11,13 +11,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from git_annex_syncx.branches import redundant_merge
 from git_annex_syncx.branches.push import push
+from git_annex_syncx.content.assignment import Order
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives, git, history
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import sync
-from git_annex_syncx.phases.dispatch import Order
 from git_annex_syncx.phases.transfer import transfer
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import Node, choose_remotes, open_node_of

@@ -6,11 +6,11 @@ import logging
 import sys
 from collections.abc import Iterator
 
+from git_annex_syncx.content.planning import Planned
 from git_annex_syncx.network import drawing, graph
 from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step, as_json
 from git_annex_syncx.network.survey import Survey
-from git_annex_syncx.phases.planning import Planned
 from git_annex_syncx.views.base import Grid, amount, clean, console_on, data, duration, say
 
 log = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.annex import annex
 from git_annex_syncx.annex.key import key_size
+from git_annex_syncx.content.policy import World
 from git_annex_syncx.model import Need
-from git_annex_syncx.phases.world import World
 from git_annex_syncx.runs.context import Node
 
 Rooms = Mapping[str, int]  # uuid -> bytes that are left to its maximum size

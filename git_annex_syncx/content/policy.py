@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 
 from git_annex_syncx.annex import annex_branch
+from git_annex_syncx.content.wishes import Wishes
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
-from git_annex_syncx.network.wanting import Wishes
 from git_annex_syncx.network.weights import Roads, roads
 from git_annex_syncx.runs.context import Node
 

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 
 from git_annex_syncx.annex import annex
 from git_annex_syncx.annex.batch import Way
+from git_annex_syncx.content import absent, missing, patience
+from git_annex_syncx.content.absent import Missed
+from git_annex_syncx.content.link_worker import Lane
+from git_annex_syncx.content.missing import Look
+from git_annex_syncx.content.patience import Group, Wait
+from git_annex_syncx.content.policy import World
+from git_annex_syncx.content.scheduler import Work
+from git_annex_syncx.content.steps import Leg, groups, own_legs, straight
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import transport
 from git_annex_syncx.model import Need, Outcome, Remote, Result, Timetable
 from git_annex_syncx.network.own_links import link_cost
-from git_annex_syncx.phases import absent, needs, patience
-from git_annex_syncx.phases.absent import Missed
-from git_annex_syncx.phases.lane import Lane
-from git_annex_syncx.phases.needs import Look
-from git_annex_syncx.phases.patience import Group, Wait
-from git_annex_syncx.phases.routing import Leg, groups, own_legs, straight
-from git_annex_syncx.phases.traffic import Work
-from git_annex_syncx.phases.world import World
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.parallel import failure
 from git_annex_syncx.system.run import interactive
@@ -100,7 +100,7 @@ def next_round(run: Run) -> Round:
         run.clocks, run.missed = run.node.outbox.clocks(), absent.missed(run.node)
     look = run.last = _look(run, run.last.world if run.last else None)
     wanted = _stable(run, look)
-    keys = needs.keys_below(run.node, run.order.paths) if run.order.paths else {need.key for need in wanted}
+    keys = missing.keys_below(run.node, run.order.paths) if run.order.paths else {need.key for need in wanted}
     run.looked_at.update(keys)
     planned = list(groups(look.world, wanted, shut=_shut(run, look.world, wanted)))  # of all keys: all have clocks
     return Round(look, keys, planned, _work(run, look.world, planned, keys))
@@ -150,12 +150,12 @@ def look_afresh(run: Run) -> Look:
 
 
 def _look(run: Run, world: World | None) -> Look:
-    return needs.of_all_keys(run.node) if run.order.all_keys else needs.look(run.node, world)
+    return missing.of_all_keys(run.node) if run.order.all_keys else missing.look(run.node, world)
 
 
 def _stable(run: Run, look: Look) -> list[Need]:
     """What has to travel, without what comes and goes, and from those who really have it."""
-    unstable, found = needs.inventory(run.node).coming_and_going(), look.needs
+    unstable, found = missing.inventory(run.node).coming_and_going(), look.needs
     found = [_without(need, unstable) for need in found] if unstable else found
     there = (absent.without(need, run.missed) for need in found)
     return [need for need in there if need.holders] if run.missed else found
@@ -184,7 +184,7 @@ def _work(run: Run, world: World, planned: list[Group], asked: Collection[str]) 
     if not legs:
         return None
     run.tried.update((key, leg) for key, some in legs.items() for leg in some)
-    names = needs.inventory(run.node).files(legs)
+    names = missing.inventory(run.node).files(legs)
     return Work(
         legs,
         {leg: lane for leg, lane in lanes.items() if lane},

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterable
 
 from git_annex_syncx.annex import annex_branch, locations
+from git_annex_syncx.content.link_worker import GONE, Lane
 from git_annex_syncx.git import drives, history
 from git_annex_syncx.model import Need
-from git_annex_syncx.phases.lane import GONE, Lane
 from git_annex_syncx.runs.context import Node
 
 LEFT_OUT = 86400.0  # seconds, or until its line in the location log changes

@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.annex.key import key_size
+from git_annex_syncx.content import missing, room, steps
+from git_annex_syncx.content.missing import Look
+from git_annex_syncx.content.patience import Group
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.git.settings import Settings, read_settings
 from git_annex_syncx.model import OUTSIDE, Need, Outcome, Result
@@ -18,9 +21,6 @@ from git_annex_syncx.network.map_reader import LARGEST, read_map
 from git_annex_syncx.network.plan import Plan, Question, plan, timed
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.network.weights import roads
-from git_annex_syncx.phases import needs, room, routing
-from git_annex_syncx.phases.needs import Look
-from git_annex_syncx.phases.patience import Group
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.parallel import own_failure
 from git_annex_syncx.system import graphviz
@@ -102,10 +102,10 @@ def plan_here(node: Node, wanted: Wanted) -> Planned:
     if (wanted.holders or wanted.targets) and not wanted.paths:
         found = survey.planned(node.repo, node.settings, node.outbox)
         return Planned(found, _answered(found.network, [_imagined(found.network, wanted)]), wanted.by_time)
-    look = needs.look(node)
+    look = missing.look(node)
     world = look.world
     lacking = _named(node, look, wanted) if wanted.paths else look.needs
-    plans = tuple(_together(routing.groups(world, lacking, wanted.by_time, wanted.relays)))
+    plans = tuple(_together(steps.groups(world, lacking, wanted.by_time, wanted.relays)))
     held = {need.key: need.holders for need in lacking if not need.targets}
     plans += _answered(world.network, _of_content(held)) if wanted.paths else ()
     full = (text for _, text in room.told(world, look.left))
@@ -115,13 +115,13 @@ def plan_here(node: Node, wanted: Wanted) -> Planned:
 def _named(node: Node, look: Look, wanted: Wanted) -> list[Need]:
     """What the files at paths need, or would need if others held or wanted them."""
     world, net = look.world, look.world.network
-    keys = needs.keys_below(node, wanted.paths)
+    keys = missing.keys_below(node, wanted.paths)
     holders, targets = _uuids(net, wanted.holders), _uuids(net, wanted.targets)
     known = {need.key: need for need in look.needs}
     everyone = world.alive - world.relays - OUTSIDE.keys()
     cut_off = everyone - world.takers - world.choosy  # nothing leads there, which is to be said
     found = []
-    for key, held in needs.holders_of(node, world, keys).items():
+    for key, held in missing.holders_of(node, world, keys).items():
         at = holders or held
         wants = (targets or everyone) if holders or targets else (known[key].targets if key in known else frozenset())
         found.append(Need(key, at, (wants | (frozenset() if targets else cut_off)) - at))

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.annex.key import key_size
+from git_annex_syncx.content.patience import Group, Shut
+from git_annex_syncx.content.policy import World
 from git_annex_syncx.model import Need
 from git_annex_syncx.network.plan import Question, Step, plan, reachable
 from git_annex_syncx.network.weights import Roads, roads
-from git_annex_syncx.phases.patience import Group, Shut
-from git_annex_syncx.phases.world import World
 
 SECONDS = 5.0  # the longest that one plan may take where relays make it hard
 OPEN = Shut()

@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.annex.batch import Answer, Batch, State, dropping
 from git_annex_syncx.annex.key import is_key
+from git_annex_syncx.content import missing
+from git_annex_syncx.content.link_worker import MOST_HOPELESS, SILENT
+from git_annex_syncx.content.missing import Look
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives, ssh, transport
 from git_annex_syncx.model import Need, Outcome, Remote, Result
-from git_annex_syncx.phases import needs
-from git_annex_syncx.phases.lane import MOST_HOPELESS, SILENT
-from git_annex_syncx.phases.needs import Look
 from git_annex_syncx.reasons import is_hopeless, mending
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.parallel import failure, own_failure
@@ -33,7 +33,7 @@ def drop(
     holds the key, or has it no more, when a drive with a copy has come, when what git-annex judges by is otherwise
     (see World.digest), or some hours have passed.
     """
-    inventory = needs.inventory(node)
+    inventory = missing.inventory(node)
     refused = inventory.refusals()
     unstable = {(key, uuid) for key, uuid in inventory.coming_and_going() if uuid not in look.world.emptied}
     todo: dict[str, list[str]] = {}
@@ -55,7 +55,7 @@ def drop(
             gone.update(dropped)
             yield outcome
     if places:
-        needs.look(node, look.world)  # is it wanted there again? Others may bring it before our next look
+        missing.look(node, look.world)  # is it wanted there again? Others may bring it before our next look
     all_of = ((need.key, uuid) for need in asked for uuid in need.targets | _unwanted(look, need))
     if going_round := [pair for pair in all_of if pair in unstable]:
         yield _contradiction(node, look, going_round)
@@ -64,7 +64,7 @@ def drop(
 def candidates(node: Node, look: Look) -> bool:
     """Whether anything may have to be dropped anywhere, or comes and goes."""
     unwanted = any(need.unwanted or need.holders & look.world.emptied for need in look.needs)
-    return unwanted or bool(needs.inventory(node).coming_and_going())
+    return unwanted or bool(missing.inventory(node).coming_and_going())
 
 
 def _unwanted(look: Look, need: Need) -> frozenset[str]:
@@ -107,7 +107,7 @@ def _drop_from(
     if lost:
         last_words = lost[0]
     gone = [a.key for a in answers if a.state is State.DONE]
-    done, inventory = len(gone), needs.inventory(node)
+    done, inventory = len(gone), missing.inventory(node)
     inventory.note_refusals(
         {(key, uuid or ""): held.get(key, frozenset()) for key, why in kept.items() if not is_hopeless(why)}
     )
@@ -150,7 +150,7 @@ def _answers(node: Node, remote: Remote | None, keys: list[str], env: Mapping[st
 
 def _contradiction(node: Node, look: Look, found: list[tuple[str, str]]) -> Outcome:
     key, uuid = found[0]
-    names = needs.inventory(node).files([key]).get(key, {})
+    names = missing.inventory(node).files([key]).get(key, {})
     shown = os.fsdecode(next(iter(names))) if names else key
     where = look.world.network.name(uuid)
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""

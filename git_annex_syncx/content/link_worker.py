@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.annex.batch import Answer, Batch, Pace, State, Way, copying
 from git_annex_syncx.annex.key import file_name, key_size
+from git_annex_syncx.content.rates import Meter, differs
+from git_annex_syncx.content.steps import Leg
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import ssh, transport
 from git_annex_syncx.model import Outcome, Remote
-from git_annex_syncx.phases.rates import Meter, differs
-from git_annex_syncx.phases.routing import Leg
 from git_annex_syncx.reasons import is_hopeless
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.parallel import failure

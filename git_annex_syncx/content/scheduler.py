@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from git_annex_syncx.annex.batch import Answer, Batch, Pace, State
 from git_annex_syncx.annex.key import key_size
+from git_annex_syncx.content.link_worker import Lane, Told
+from git_annex_syncx.content.rates import rate_at
+from git_annex_syncx.content.steps import Leg
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.model import Event, Outcome, Progress, Timetable
-from git_annex_syncx.phases.lane import Lane, Told
-from git_annex_syncx.phases.rates import rate_at
-from git_annex_syncx.phases.routing import Leg
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.runs.parallel import BUG, failure
 from git_annex_syncx.system import run

@@ -12,12 +12,12 @@ from git_annex_syncx.annex import annex, annex_branch, locations, scratch_worktr
 from git_annex_syncx.annex.inventory import Cursor, Inventory
 from git_annex_syncx.annex.locations import Name
 from git_annex_syncx.annex.scratch_worktree import Scratch
+from git_annex_syncx.content import room
+from git_annex_syncx.content.policy import World, read_world
+from git_annex_syncx.content.room import Left
 from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.git import git, history, objects
 from git_annex_syncx.model import Entry, Need
-from git_annex_syncx.phases import room
-from git_annex_syncx.phases.room import Left
-from git_annex_syncx.phases.world import World, read_world
 from git_annex_syncx.runs.context import Node
 
 log = logging.getLogger(__name__)

@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from git_annex_syncx.content import absent, room
+from git_annex_syncx.content.assignment import Round, Run, keep_clocks
+from git_annex_syncx.content.patience import Wait, due
+from git_annex_syncx.content.policy import World
 from git_annex_syncx.model import Clock, Outcome, Result
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.plan import Plan, Step, plan, reachable
 from git_annex_syncx.network.weights import Arc
-from git_annex_syncx.phases import absent, room
-from git_annex_syncx.phases.dispatch import Round, Run, keep_clocks
-from git_annex_syncx.phases.patience import Wait, due
-from git_annex_syncx.phases.world import World
 
 
 def waits(run: Run, now: Round) -> list[Wait]:

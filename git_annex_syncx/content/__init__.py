@@ -1,0 +1,1 @@
+"""The mechanics of content: who lacks what, which steps are ours, the processes that move it."""
