@@ -313,7 +313,7 @@ def sync(
 @except_option
 def status(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]) -> None:
     """Show who is ahead or behind, and what waits to be tried again."""
-    from git_annex_syncx.phases.status import status as phase
+    from git_annex_syncx.reports.status import status as phase
     from git_annex_syncx.views import status as view_status
 
     node, chosen, _ = _chosen(options, remotes, excepted)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.model import Heard, Hook
-from git_annex_syncx.phases.status import RemoteStatus, Status
+from git_annex_syncx.reports.status import RemoteStatus, Status
 from git_annex_syncx.views.base import Grid, clean, console_on, json_line, say
 
 if TYPE_CHECKING:

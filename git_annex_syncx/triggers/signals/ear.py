@@ -16,7 +16,7 @@ from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Remote
 from git_annex_syncx.network import survey
-from git_annex_syncx.phases.status import SIGNALS
+from git_annex_syncx.reports.status import SIGNALS
 from git_annex_syncx.system.state import Outbox
 from git_annex_syncx.triggers.requests import Request
 from git_annex_syncx.triggers.signals.channel import Channel, open_channel, shown

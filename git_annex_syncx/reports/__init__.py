@@ -1,0 +1,1 @@
+"""Questions answered from what is known here."""
