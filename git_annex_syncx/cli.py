@@ -74,7 +74,7 @@ class Globals:
                 else:
                     shown.progress(event)
         if node.settings.signals:
-            from git_annex_syncx.triggers.signals.tell import tell_of
+            from git_annex_syncx.triggers.signals.publisher import tell_of
 
             tell_of(node, outcomes)
         shown.summary(command, tally)
@@ -359,10 +359,10 @@ def hooks_command(options: Globals, action: str) -> None:
 @command("retry")
 def retry(options: Globals) -> None:
     """Try again what failed and is due, refs and content (for cron)."""
-    from git_annex_syncx.triggers import automatic
+    from git_annex_syncx.triggers import worker
 
     node = options.node()
-    options.run("retry", node, (), lambda: automatic.retry(node))
+    options.run("retry", node, (), lambda: worker.retry(node))
 
 
 @command("pause")
@@ -382,11 +382,11 @@ def pause(options: Globals, remotes: tuple[str, ...], seconds: float) -> None:
 def resume(options: Globals, remotes: tuple[str, ...]) -> None:
     """End pauses, and do what has waited."""
     from git_annex_syncx.runs import pauses
-    from git_annex_syncx.triggers import automatic
+    from git_annex_syncx.triggers import worker
 
     node = options.node()
     before = pauses.pauses(node.outbox)
-    automatic.resume(node, pauses.names(node, remotes) if remotes else ())
+    worker.resume(node, pauses.names(node, remotes) if remotes else ())
     _show_pauses(options, node, before)
 
 
@@ -428,10 +428,10 @@ def service(options: Globals, action: str, timer: bool, cron: bool) -> None:
 @click.argument("action", metavar="send|listen|test", type=click.Choice(["send", "listen", "test"]))
 def signal_command(options: Globals, action: str) -> None:
     """Tell others that there is news, hear them, or try the channels of syncx.signal."""
-    from git_annex_syncx.triggers.signals import by_hand
+    from git_annex_syncx.triggers.signals import commands
     from git_annex_syncx.views import status as view_status
 
-    heard = {"send": by_hand.send, "listen": by_hand.listen, "test": by_hand.test}[action](options.node())
+    heard = {"send": commands.send, "listen": commands.listen, "test": commands.test}[action](options.node())
     failed = False
     for one in heard:
         view_status.show_signal(one, options.as_json, options.quiet)
@@ -443,7 +443,7 @@ def signal_command(options: Globals, action: str) -> None:
 @click.argument("name")
 def trigger(options: Globals, name: str) -> None:
     """What hooks and watch call."""
-    from git_annex_syncx.triggers import automatic, hook_block, hooks
+    from git_annex_syncx.triggers import hook_block, hooks, worker
     from git_annex_syncx.views import log as view_log
 
     if name in hook_block.KINDS:
@@ -452,7 +452,7 @@ def trigger(options: Globals, name: str) -> None:
         repo = options.repository()
         hooks.detach(repo) if name == "wake" else os.dup2(1, 2)  # to the hook's log, or to who has started us
         view_log.talk(options.verbose)
-        automatic.serve_waiting(repo, view_log.show)
+        worker.serve_waiting(repo, view_log.show)
 
 
 def picture_options(function: Callable[..., Any]) -> Callable[..., Any]:

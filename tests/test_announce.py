@@ -26,7 +26,7 @@ from git_annex_syncx.runs.context import open_node
 from git_annex_syncx.runs.notifications import DAY, Teller, change, changes, to_tell
 from git_annex_syncx.system import notify
 from git_annex_syncx.system.state import Failure
-from git_annex_syncx.triggers import automatic
+from git_annex_syncx.triggers import worker
 
 NOW = 1_800_000_000.0
 WRITE = """\
@@ -143,7 +143,7 @@ def test_a_drive_that_is_ready(hub: tuple[Node, Node]) -> None:
     laptop, bare = hub
     told = listening(laptop)
     node = open_node(laptop.path)
-    for event in notifications.announced(node, automatic.drive(node, node.settings.remotes["hub"])):
+    for event in notifications.announced(node, worker.drive(node, node.settings.remotes["hub"])):
         assert isinstance(event, Outcome)
     ready = told.last("drive-ready")
     assert (ready["SYNCX_REMOTE"], ready["SYNCX_UUID"]) == ("hub", uuid_of(bare))

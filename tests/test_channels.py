@@ -31,7 +31,7 @@ from git_annex_syncx.system import run
 from git_annex_syncx.triggers.signals import connection
 from git_annex_syncx.triggers.signals.channel import Channel, open_channel
 from git_annex_syncx.triggers.signals.connection import LONGEST
-from git_annex_syncx.triggers.signals.signal import decode
+from git_annex_syncx.triggers.signals.message import decode
 
 ONE, TWO, THREE = (f"{digit * 8}-0000-4000-8000-{digit * 12}" for digit in "123")
 PATIENCE = 30.0  # seconds, on a machine that does much else

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import tracemalloc
 
-from git_annex_syncx.triggers.signals.judge import ACCEPTED, IN_ALL, LONGEST_DELAY, MOST_SENDERS, PER_SENDER, Judge
-from git_annex_syncx.triggers.signals.signal import LARGEST, Signal, encode
+from git_annex_syncx.triggers.signals.filter import ACCEPTED, IN_ALL, LONGEST_DELAY, MOST_SENDERS, PER_SENDER, Judge
+from git_annex_syncx.triggers.signals.message import LARGEST, Signal, encode
 
 OWN, PEER, OTHER = (f"{n}" * 8 + "-0000-4000-8000-000000000000" for n in (0, 1, 2))
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from git_annex_syncx.triggers.signals.again import STOOD, Waits
 from git_annex_syncx.triggers.signals.channel import FIRST_WAIT, LONGEST_WAIT, shown
 from git_annex_syncx.triggers.signals.connection import LONGEST
+from git_annex_syncx.triggers.signals.message import KINDS, LARGEST, NoSignal, Signal, decode, encode, hash_of
 from git_annex_syncx.triggers.signals.program import Lines
-from git_annex_syncx.triggers.signals.signal import KINDS, LARGEST, NoSignal, Signal, decode, encode, hash_of
 
 SIGNALS = st.builds(
     Signal,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system.run import own_program
-from git_annex_syncx.triggers.requests import place
+from git_annex_syncx.triggers.queue import place
 
 KINDS = {"post-commit": "commit", "post-merge": "commit", "post-rewrite": "commit", "post-receive": "received"}
 BEGIN, END = "# >>> git-annex-syncx", "# <<< git-annex-syncx"

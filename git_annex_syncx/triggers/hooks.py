@@ -15,9 +15,9 @@ from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Hook
 from git_annex_syncx.system import files
 from git_annex_syncx.system.run import WITHIN
-from git_annex_syncx.triggers import automatic
+from git_annex_syncx.triggers import worker
 from git_annex_syncx.triggers.hook_block import ANY_BLOCK, BY_HAND, KINDS, LINE, block, name_of, pattern
-from git_annex_syncx.triggers.requests import Request
+from git_annex_syncx.triggers.queue import Request
 from git_annex_syncx.views import log as view_log
 
 NAMES = ("post-commit", "post-merge", "post-rewrite", "post-receive")
@@ -310,7 +310,7 @@ def called(name: str) -> None:
     view_log.talk()
     try:
         stays = 0.0 if any(map(drives.may_be_unplugged, (repo.common, repo.home))) else STAYS
-        automatic.trigger(repo, Request(KINDS[name]), view_log.show, stays)
+        worker.trigger(repo, Request(KINDS[name]), view_log.show, stays)
     except SyncxError as error:
         view_log.line(f"{name}: {error}")
 

@@ -29,11 +29,11 @@ from git_annex_syncx.system.lasting import Talk
 from git_annex_syncx.system.state import Failure, Outbox
 from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
 from git_annex_syncx.triggers.mounts import Drives
-from git_annex_syncx.triggers.requests import Desk, Request, name_process, place, process_at
+from git_annex_syncx.triggers.queue import Desk, Request, name_process, place, process_at
 from git_annex_syncx.views import log as view_log
 
 if TYPE_CHECKING:
-    from git_annex_syncx.triggers.signals.ear import Ear
+    from git_annex_syncx.triggers.signals.listener import Ear
 
 log = logging.getLogger(__name__)
 
@@ -239,7 +239,7 @@ class Watch:
             self._ear.stop()
         self._ear = None
         if self._settings.signals:
-            from git_annex_syncx.triggers.signals.ear import Ear
+            from git_annex_syncx.triggers.signals.listener import Ear
 
             self._ear = Ear(self._repo, self._settings, self._outbox(), self._heard)
             self._ear.start()

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git.credentials import Credential
 from git_annex_syncx.git.git import Repository
-from git_annex_syncx.triggers.signals import connection, signal
+from git_annex_syncx.triggers.signals import connection, message
 from git_annex_syncx.triggers.signals.again import Lost, again
 from git_annex_syncx.triggers.signals.channel import Connected, Heard
 
@@ -97,7 +97,7 @@ class Mqtt:
 
     def _presence(self, kind: str) -> tuple[str, bytes]:
         """Topic and payload."""
-        told = signal.encode(signal.Signal(kind, self._uuid, "", round(time.time())))
+        told = message.encode(message.Signal(kind, self._uuid, "", round(time.time())))
         return f"{self._topic}/{self._uuid}/presence", told
 
     @contextlib.asynccontextmanager

@@ -14,9 +14,9 @@ from git_annex_syncx.model import Heard
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.system.state import Outbox
 from git_annex_syncx.triggers.signals.channel import EXAMPLE, Channel, open_channel, shown
-from git_annex_syncx.triggers.signals.ear import Ear
-from git_annex_syncx.triggers.signals.signal import NoSignal, decode, encode
-from git_annex_syncx.triggers.signals.tell import news
+from git_annex_syncx.triggers.signals.listener import Ear
+from git_annex_syncx.triggers.signals.message import NoSignal, decode, encode
+from git_annex_syncx.triggers.signals.publisher import news
 
 SLOW = 2.0  # seconds after which a connection is looked into
 ECHO = 15.0  # seconds to wait for the connection, and again for the own signal

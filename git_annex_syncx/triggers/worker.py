@@ -25,8 +25,8 @@ from git_annex_syncx.runs.notifications import Teller, announced
 from git_annex_syncx.runs.outcome_log import recorded
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import Failure
-from git_annex_syncx.triggers.requests import CONTENT, REFS, Desk, Request
-from git_annex_syncx.triggers.signals.tell import kind_of_news, tell_of
+from git_annex_syncx.triggers.queue import CONTENT, REFS, Desk, Request
+from git_annex_syncx.triggers.signals.publisher import kind_of_news, tell_of
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from git_annex_syncx.triggers.signals.signal import NoSignal, Signal, decode
+from git_annex_syncx.triggers.signals.message import NoSignal, Signal, decode
 
 PER_SENDER = 5.0  # seconds between two looks that one repository can cause
 IN_ALL = 1.0  # seconds between two looks that all together can cause
