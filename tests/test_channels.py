@@ -29,7 +29,8 @@ from git_annex_syncx.git import credentials
 from git_annex_syncx.git.git import Repository, open_repository
 from git_annex_syncx.system import run
 from git_annex_syncx.triggers.signals import connection
-from git_annex_syncx.triggers.signals.channel import Channel, open_channel
+from git_annex_syncx.triggers.signals.channel import Channel
+from git_annex_syncx.triggers.signals.channels import open_channel
 from git_annex_syncx.triggers.signals.connection import LONGEST
 from git_annex_syncx.triggers.signals.message import decode
 

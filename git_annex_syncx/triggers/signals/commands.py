@@ -13,7 +13,8 @@ from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.model import Heard
 from git_annex_syncx.runs.context import Node
 from git_annex_syncx.system.state import Outbox
-from git_annex_syncx.triggers.signals.channel import EXAMPLE, Channel, open_channel, shown
+from git_annex_syncx.triggers.signals.channel import Channel, shown
+from git_annex_syncx.triggers.signals.channels import EXAMPLE, open_channel
 from git_annex_syncx.triggers.signals.listener import Ear
 from git_annex_syncx.triggers.signals.message import NoSignal, decode, encode
 from git_annex_syncx.triggers.signals.publisher import news

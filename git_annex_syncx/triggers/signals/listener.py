@@ -19,7 +19,8 @@ from git_annex_syncx.network import survey
 from git_annex_syncx.reports.status import SIGNALS
 from git_annex_syncx.system.state import Outbox
 from git_annex_syncx.triggers.queue import Request
-from git_annex_syncx.triggers.signals.channel import Channel, open_channel, shown
+from git_annex_syncx.triggers.signals.channel import Channel, shown
+from git_annex_syncx.triggers.signals.channels import open_channel
 from git_annex_syncx.triggers.signals.filter import ACCEPTED, Judge, Verdict
 from git_annex_syncx.triggers.signals.message import Signal, hash_of
 from git_annex_syncx.triggers.signals.publisher import own_branches

@@ -12,7 +12,8 @@ from git_annex_syncx.git import git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.runs.context import Node
-from git_annex_syncx.triggers.signals.channel import open_channel, shown
+from git_annex_syncx.triggers.signals.channel import shown
+from git_annex_syncx.triggers.signals.channels import open_channel
 from git_annex_syncx.triggers.signals.message import Signal, encode, hash_of
 
 log = logging.getLogger(__name__)

@@ -1,1 +1,0 @@
-"""The outside world: programs, git, git-annex, settings and the outbox."""
