@@ -18,10 +18,10 @@ from git_annex_syncx import __version__, cli_sync
 from git_annex_syncx.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, SyncxError
 
 if TYPE_CHECKING:
-    from git_annex_syncx.conflicts.driver import State
+    from git_annex_syncx.conflicts.driver import DriverState
     from git_annex_syncx.git.git import Repository
     from git_annex_syncx.model import Event, Outcome, Remote
-    from git_annex_syncx.runs.context import Node
+    from git_annex_syncx.runs.context import Context
 
 LAST_RESORT = 5.0  # seconds that we have to end by ourselves when we are told to
 REPORT = "this is a bug in git-annex-syncx; please report it with what is printed above"
@@ -42,18 +42,20 @@ class Globals:
 
         return open_repository(Path(self.path) if self.path else None)
 
-    def node(self) -> Node:
+    def context(self) -> Context:
         """The repository that the command works on."""
-        from git_annex_syncx.runs.context import open_node
+        from git_annex_syncx.runs.context import open_context
         from git_annex_syncx.views import base
 
         base.talk(self.quiet, self.verbose)
         words = cli_sync.passed_on(click.get_current_context())
-        node = open_node(Path(self.path) if self.path else None, words)
-        base.warn(node.settings.unknown)
-        return node
+        context = open_context(Path(self.path) if self.path else None, words)
+        base.warn(context.settings.unknown)
+        return context
 
-    def run(self, command: str, node: Node, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Event]]) -> None:
+    def run(
+        self, command: str, context: Context, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Event]]
+    ) -> None:
         """Show and record what a phase yields; the exit code says whether anything failed."""
         from git_annex_syncx.branches.redundant_merge import look_again
         from git_annex_syncx.model import Outcome
@@ -66,17 +68,17 @@ class Globals:
             for outcome in skipped:
                 tally.add(outcome)
                 shown.show(outcome)
-            for event in announced(node, recorded(node, look_again(node, phase))):
+            for event in announced(context, recorded(context, look_again(context, phase))):
                 if isinstance(event, Outcome):
                     outcomes.append(event)
                     tally.add(event)
                     shown.show(event)
                 else:
                     shown.progress(event)
-        if node.settings.signals:
+        if context.settings.signals:
             from git_annex_syncx.triggers.signals.publisher import tell_of
 
-            tell_of(node, outcomes)
+            tell_of(context, outcomes)
         shown.summary(command, tally)
         click.get_current_context().exit(1 if tally.failed() else 0)
 
@@ -163,8 +165,8 @@ def push(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]) 
     """Push the branch and the git-annex branch to all remotes at once."""
     from git_annex_syncx.branches.push import push as phase
 
-    node, chosen, skipped = _chosen(options, remotes, excepted)
-    options.run("push", node, skipped, lambda: phase(node, _git_only(chosen)))
+    context, chosen, skipped = _chosen(options, remotes, excepted)
+    options.run("push", context, skipped, lambda: phase(context, _git_only(chosen)))
 
 
 @command("pull")
@@ -172,41 +174,41 @@ def push(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]) 
 @except_option
 @unrelated_option
 @deletes_option
-def pull(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], **wish: Any) -> None:
+def pull(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], **choices: Any) -> None:
     """Fetch from all remotes at once, then merge."""
     from git_annex_syncx.phases.sync import pull as phase
 
-    node, chosen, skipped = _chosen(options, remotes, excepted)
-    options.run("pull", node, skipped, lambda: phase(node, chosen, **wish))
+    context, chosen, skipped = _chosen(options, remotes, excepted)
+    options.run("pull", context, skipped, lambda: phase(context, chosen, **choices))
 
 
 @command("merge")
 @click.option("--forward", is_flag=True, help="Push the result onward.")
 @unrelated_option
 @deletes_option
-def merge(options: Globals, forward: bool, **wish: Any) -> None:
+def merge(options: Globals, forward: bool, **choices: Any) -> None:
     """Merge what was received (synced/*) and fetched."""
     from git_annex_syncx.phases.sync import forward as onward
     from git_annex_syncx.phases.sync import merge_received
 
-    node, chosen, _ = _chosen(options, (), ())
+    context, chosen, _ = _chosen(options, (), ())
     phase = onward if forward else merge_received
-    options.run("merge", node, (), lambda: phase(node, chosen, **wish))
+    options.run("merge", context, (), lambda: phase(context, chosen, **choices))
 
 
 def _paths_after(
     options: Globals, words: Iterable[str], excepted: Iterable[str]
-) -> tuple[Node, list[Remote], list[Outcome], tuple[bytes, ...]]:
+) -> tuple[Context, list[Remote], list[Outcome], tuple[bytes, ...]]:
     """Remotes and groups among the words, and the others as paths from the top of the tree."""
     from git_annex_syncx.content.missing import tree_path
     from git_annex_syncx.runs.context import choose_remotes, is_named
 
-    node, words = options.node(), list(words)
+    context, words = options.context(), list(words)
     if "" in words:
         raise click.UsageError("an empty PATH names nothing; . is the whole directory")
-    names = [word for word in words if is_named(node, word)]
-    paths = tuple(tree_path(node, options.path, word) for word in words if word not in names)
-    return node, *choose_remotes(node, names, excepted), paths
+    names = [word for word in words if is_named(context, word)]
+    paths = tuple(tree_path(context, options.path, word) for word in words if word not in names)
+    return context, *choose_remotes(context, names, excepted), paths
 
 
 def _seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float:
@@ -249,19 +251,19 @@ def transfer(
     options: Globals, words: tuple[str, ...], excepted: tuple[str, ...], dry_run: bool, **order: Any
 ) -> None:
     """Send and get content as the plan says, and drop what is not wanted."""
-    from git_annex_syncx.content.assignment import Order
+    from git_annex_syncx.content.assignment import TransferOptions
     from git_annex_syncx.phases.transfer import preview
     from git_annex_syncx.phases.transfer import transfer as phase
     from git_annex_syncx.views import transfer as view_transfer
 
-    node, chosen, skipped, paths = _paths_after(options, words, excepted)
+    context, chosen, skipped, paths = _paths_after(options, words, excepted)
     if paths and order["all_keys"]:
         raise click.UsageError("--all and PATH exclude each other: --all is for keys that have no path")
-    asked = Order(paths, outside=len(words) == len(paths), **order)
+    asked = TransferOptions(paths, outside=len(words) == len(paths), **order)
     if dry_run:
-        view_transfer.show_loads(preview(node, chosen, asked), options.as_json)
+        view_transfer.show_loads(preview(context, chosen, asked), options.as_json)
     else:
-        options.run("transfer", node, skipped, lambda: phase(node, chosen, asked))
+        options.run("transfer", context, skipped, lambda: phase(context, chosen, asked))
 
 
 @command("sync")
@@ -289,23 +291,23 @@ def transfer(
 @cli_sync.git_annex_options
 def sync(
     options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...], bwlimit: Any, drop: bool, all_keys: bool,
-    paths: tuple[str, ...], cleanup: bool, fast: bool, content: bool | None, **wish: Any,
+    paths: tuple[str, ...], cleanup: bool, fast: bool, content: bool | None, **choices: Any,
 ) -> None:  # fmt: skip
     """Commit, fetch, merge, push, transfer content, push."""
-    from git_annex_syncx.content.assignment import Order
+    from git_annex_syncx.content.assignment import TransferOptions
     from git_annex_syncx.content.missing import tree_path
     from git_annex_syncx.phases.cleanup import cleanup as clean
-    from git_annex_syncx.phases.sync import Wish
+    from git_annex_syncx.phases.sync import SyncOptions
     from git_annex_syncx.phases.sync import sync as phase
     from git_annex_syncx.runs.context import cheapest
 
-    node, chosen, skipped = _chosen(options, remotes, excepted)
-    chosen = cheapest(node, chosen) if fast else chosen
-    below = tuple(tree_path(node, options.path, path) for path in paths if not all_keys)
-    order = Order(below, all_keys=all_keys, drop=drop, bwlimit=bwlimit, outside=not remotes)
-    asked = Wish(content=True if paths and content is None else content, **wish)
-    work = (lambda: clean(node, _git_only(chosen))) if cleanup else lambda: phase(node, chosen, asked, order)
-    options.run("sync", node, skipped, work)
+    context, chosen, skipped = _chosen(options, remotes, excepted)
+    chosen = cheapest(context, chosen) if fast else chosen
+    below = tuple(tree_path(context, options.path, path) for path in paths if not all_keys)
+    order = TransferOptions(below, all_keys=all_keys, drop=drop, bwlimit=bwlimit, outside=not remotes)
+    asked = SyncOptions(content=True if paths and content is None else content, **choices)
+    work = (lambda: clean(context, _git_only(chosen))) if cleanup else lambda: phase(context, chosen, asked, order)
+    options.run("sync", context, skipped, work)
 
 
 @command("status")
@@ -316,8 +318,8 @@ def status(options: Globals, remotes: tuple[str, ...], excepted: tuple[str, ...]
     from git_annex_syncx.reports.status import status as phase
     from git_annex_syncx.views import status as view_status
 
-    node, chosen, _ = _chosen(options, remotes, excepted)
-    view_status.show_status(phase(node, chosen), options.as_json)
+    context, chosen, _ = _chosen(options, remotes, excepted)
+    view_status.show_status(phase(context, chosen), options.as_json)
 
 
 @command("merge-driver")
@@ -333,7 +335,7 @@ def merge_driver(options: Globals, action: str, everywhere: bool, force: bool) -
     if force and action != "install":
         raise click.UsageError("--force goes with install")
     repo = None if everywhere else open_repository(Path(options.path) if options.path else None)
-    verbs: dict[str, Callable[[Repository | None, bool], State]]
+    verbs: dict[str, Callable[[Repository | None, bool], DriverState]]
     verbs = {"install": functools.partial(driver.install, force=force), "uninstall": driver.uninstall}
     before = driver.status(repo, everywhere)
     state = verbs.get(action, driver.status)(repo, everywhere)
@@ -349,11 +351,11 @@ def hooks_command(options: Globals, action: str) -> None:
     from git_annex_syncx.triggers import hooks
     from git_annex_syncx.views import status as view_status
 
-    node = options.node()
-    before = {hook.name for hook in hooks.status(node.repo) if hook.state != "absent"}
-    found = {"install": hooks.install, "uninstall": hooks.uninstall}.get(action, hooks.status)(node.repo)
+    context = options.context()
+    before = {hook.name for hook in hooks.status(context.repo) if hook.state != "absent"}
+    found = {"install": hooks.install, "uninstall": hooks.uninstall}.get(action, hooks.status)(context.repo)
     if not (options.quiet and action != "status"):
-        view_status.show_hooks(found, hooks.moved(node.repo), options.as_json, before)
+        view_status.show_hooks(found, hooks.moved(context.repo), options.as_json, before)
 
 
 @command("retry")
@@ -361,8 +363,8 @@ def retry(options: Globals) -> None:
     """Try again what failed and is due, refs and content (for cron)."""
     from git_annex_syncx.triggers import worker
 
-    node = options.node()
-    options.run("retry", node, (), lambda: worker.retry(node))
+    context = options.context()
+    options.run("retry", context, (), lambda: worker.retry(context))
 
 
 @command("pause")
@@ -372,9 +374,9 @@ def pause(options: Globals, remotes: tuple[str, ...], seconds: float) -> None:
     """Hold all automatic work, or that with some remotes."""
     from git_annex_syncx.runs import pauses
 
-    node = options.node()
-    pauses.pause(node.outbox, pauses.names(node, remotes), seconds)
-    _show_pauses(options, node)
+    context = options.context()
+    pauses.pause(context.outbox, pauses.names(context, remotes), seconds)
+    _show_pauses(options, context)
 
 
 @command("resume")
@@ -384,18 +386,18 @@ def resume(options: Globals, remotes: tuple[str, ...]) -> None:
     from git_annex_syncx.runs import pauses
     from git_annex_syncx.triggers import worker
 
-    node = options.node()
-    before = pauses.pauses(node.outbox)
-    worker.resume(node, pauses.names(node, remotes) if remotes else ())
-    _show_pauses(options, node, before)
+    context = options.context()
+    before = pauses.pauses(context.outbox)
+    worker.resume(context, pauses.names(context, remotes) if remotes else ())
+    _show_pauses(options, context, before)
 
 
-def _show_pauses(options: Globals, node: Node, before: Iterable[str] = ()) -> None:
+def _show_pauses(options: Globals, context: Context, before: Iterable[str] = ()) -> None:
     from git_annex_syncx.runs import pauses
     from git_annex_syncx.views import status as view_status
 
     if not options.quiet:
-        left = pauses.pauses(node.outbox)
+        left = pauses.pauses(context.outbox)
         view_status.show_pauses(left, options.as_json, set(before) - left.keys())
 
 
@@ -420,7 +422,7 @@ def service(options: Globals, action: str, timer: bool, cron: bool) -> None:
         raise click.UsageError("--cron and --timer exclude each other")
     if cron and action != "show":
         raise click.UsageError("--cron goes with show: the lines are yours to add, with crontab -e")
-    for line in units.do(options.node().repo, action, "cron" if cron else "timer" if timer else "watch"):
+    for line in units.do(options.context().repo, action, "cron" if cron else "timer" if timer else "watch"):
         base.data(f"{line}\n")
 
 
@@ -431,7 +433,7 @@ def signal_command(options: Globals, action: str) -> None:
     from git_annex_syncx.triggers.signals import commands
     from git_annex_syncx.views import status as view_status
 
-    heard = {"send": commands.send, "listen": commands.listen, "test": commands.test}[action](options.node())
+    heard = {"send": commands.send, "listen": commands.listen, "test": commands.test}[action](options.context())
     failed = False
     for one in heard:
         view_status.show_signal(one, options.as_json, options.quiet)
@@ -476,11 +478,11 @@ def map_command(options: Globals, refresh: bool, publish: bool, **pictures: Any)
     from git_annex_syncx.views import network as view_network
 
     _one_form(options, pictures["dot"])
-    node = options.node()
+    context = options.context()
     if publish:
-        news = planning.publish(node)
-        view_network.published(news, node.settings.private, options.quiet)
-    found = planning.see_map(node, refresh)
+        news = planning.publish(context)
+        view_network.published(news, context.settings.private, options.quiet)
+    found = planning.see_map(context, refresh)
     view_network.warn(found)
     if not _pictures(lambda: view_network.map_dot(found), **pictures):
         view_network.show_map(found, options.as_json)
@@ -496,7 +498,7 @@ def map_command(options: Globals, refresh: bool, publish: bool, **pictures: Any)
 @picture_options
 def plan(
     options: Globals, paths: tuple[str, ...], map_name: str | None, objective: str, dot: bool, svg: str | None,
-    png: str | None, **wish: Any,
+    png: str | None, **choices: Any,
 ) -> None:  # fmt: skip
     """Show the cheapest tree and who carries what to whom."""
     from git_annex_syncx.content import planning
@@ -507,11 +509,11 @@ def plan(
     _one_form(options, dot)
     by_time = objective == "time"
     if map_name is None:
-        node = options.node()
-        below = tuple(tree_path(node, options.path, path) for path in paths)
-        planned = planning.plan_here(node, planning.Wanted(below, by_time=by_time, **wish))
+        context = options.context()
+        below = tuple(tree_path(context, options.path, path) for path in paths)
+        planned = planning.plan_here(context, planning.Wanted(below, by_time=by_time, **choices))
     else:
-        wanted = planning.Wanted(tuple(map(os.fsencode, paths)), by_time=by_time, **wish)
+        wanted = planning.Wanted(tuple(map(os.fsencode, paths)), by_time=by_time, **choices)
         base.talk(options.quiet, options.verbose)
         planned = planning.plan_map(planning.map_file(map_name), wanted)
     view_network.warn(planned.survey)
@@ -553,11 +555,11 @@ def help_command(options: Globals, topic: str | None) -> None:
 
 def _chosen(
     options: Globals, names: Iterable[str], excepted: Iterable[str]
-) -> tuple[Node, list[Remote], list[Outcome]]:
+) -> tuple[Context, list[Remote], list[Outcome]]:
     from git_annex_syncx.runs.context import choose_remotes
 
-    node = options.node()
-    return node, *choose_remotes(node, names, excepted)
+    context = options.context()
+    return context, *choose_remotes(context, names, excepted)
 
 
 def _git_only(remotes: Iterable[Remote]) -> list[Remote]:

@@ -211,7 +211,7 @@ class Hook:
 
 
 @dataclass(frozen=True)
-class Heard:
+class ChannelEvent:
     """What happened on a channel of signals: `what` was done with which signal, or what is `wrong`."""
 
     address: str

@@ -22,8 +22,8 @@ from watching import nothing_is_left, trigger
 
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.runs import notifications
-from git_annex_syncx.runs.context import open_node
-from git_annex_syncx.runs.notifications import DAY, Teller, change, changes, to_tell
+from git_annex_syncx.runs.context import open_context
+from git_annex_syncx.runs.notifications import DAY, Notifier, change, changes, to_tell
 from git_annex_syncx.system import notify
 from git_annex_syncx.system.state import Failure
 from git_annex_syncx.triggers import worker
@@ -142,7 +142,7 @@ def test_a_push_that_was_received(hub: tuple[Node, Node], net: Network) -> None:
 def test_a_drive_that_is_ready(hub: tuple[Node, Node]) -> None:
     laptop, bare = hub
     told = listening(laptop)
-    node = open_node(laptop.path)
+    node = open_context(laptop.path)
     for event in notifications.announced(node, worker.drive(node, node.settings.remotes["hub"])):
         assert isinstance(event, Outcome)
     ready = told.last("drive-ready")
@@ -202,14 +202,14 @@ def test_programs_that_misbehave_harm_nothing(hub: tuple[Node, Node]) -> None:
 
 def test_a_program_that_hangs_is_ended(hub: tuple[Node, Node], caplog: pytest.LogCaptureFixture) -> None:
     laptop, _ = hub
-    node, begun = open_node(laptop.path), time.monotonic()
+    node, begun = open_context(laptop.path), time.monotonic()
     mark = laptop.net.root / "mark"
-    with Teller(node, limit=1.0) as teller:
-        teller.tell("trap '' TERM; sleep 50; sleep 50", change("pushed"))
-        teller.tell("sleep 50", change("merged"))
-        teller.tell("", change("nothing is to be told"))
+    with Notifier(node, limit=1.0) as notifier:
+        notifier.tell("trap '' TERM; sleep 50; sleep 50", change("pushed"))
+        notifier.tell("sleep 50", change("merged"))
+        notifier.tell("", change("nothing is to be told"))
         for _ in range(5):
-            teller.tell(f"touch '{mark}'", change("transferred"))
+            notifier.tell(f"touch '{mark}'", change("transferred"))
     assert time.monotonic() - begun < 15
     assert not mark.exists()
     assert "not done after" in caplog.text
@@ -217,10 +217,10 @@ def test_a_program_that_hangs_is_ended(hub: tuple[Node, Node], caplog: pytest.Lo
 
 
 def test_one_that_is_slow_does_not_hold_up_the_run(hub: tuple[Node, Node]) -> None:
-    node = open_node(hub[0].path)
+    node = open_context(hub[0].path)
     go_on, done = node.repo.home / "go-on", node.repo.home / "done"
-    with Teller(node, limit=30.0) as teller:
-        teller.tell(f"until test -e '{go_on}'; do sleep 0.02; done; touch '{done}'", change("pushed"))
+    with Notifier(node, limit=30.0) as notifier:
+        notifier.tell(f"until test -e '{go_on}'; do sleep 0.02; done; touch '{done}'", change("pushed"))
         go_on.touch()
     assert done.exists(), "but is waited for at the end"
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from git_annex_syncx import reasons
 from git_annex_syncx.annex import locations
-from git_annex_syncx.annex.batch import State, read_answer
+from git_annex_syncx.annex.batch import AnswerState, read_answer
 from git_annex_syncx.annex.inventory import Cursor, Inventory
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.annex.locations import Name
@@ -134,16 +134,16 @@ def test_any_rubbish_is_a_log(log: bytes) -> None:
 def test_answers_of_git_annex() -> None:
     moving = {"action": {"command": "copy", "input": ["K"], "key": "K"}, "byte-progress": 7}
     assert (read_answer(json.dumps(moving).encode()).state, read_answer(json.dumps(moving).encode()).bytes) == (
-        State.MOVING, 7,
+        AnswerState.MOVING, 7,
     )  # fmt: skip
-    assert read_answer(b"\n").state is State.NOTHING
-    assert read_answer(b'{"success":true,"input":["K"],"key":"K"}').state is State.DONE
+    assert read_answer(b"\n").state is AnswerState.NOTHING
+    assert read_answer(b'{"success":true,"input":["K"],"key":"K"}').state is AnswerState.DONE
     failed = {"success": False, "input": ["K"], "error-messages": ["no space", "This could have failed because x"]}
     assert read_answer(json.dumps(failed).encode()).reason == "no space"
     noted = {"success": False, "input": ["K"], "error-messages": [], "note": "to nas...\nunable to check nas"}
     assert read_answer(json.dumps(noted).encode()).reason == "nas cannot be reached"
     busy = {"success": False, "input": ["K"], "error-messages": ["transfer already in progress, or unable to ..."]}
-    assert read_answer(json.dumps(busy).encode()).state is State.CARRIED
+    assert read_answer(json.dumps(busy).encode()).state is AnswerState.CARRIED
 
 
 @given(st.binary())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 
-from git_annex_syncx.triggers.signals.filter import ACCEPTED, IN_ALL, LONGEST_DELAY, MOST_SENDERS, PER_SENDER, Judge
+from git_annex_syncx.triggers.signals.filter import ACCEPTED, IN_ALL, LONGEST_DELAY, MOST_SENDERS, PER_SENDER, Filter
 from git_annex_syncx.triggers.signals.message import LARGEST, Signal, encode
 
 OWN, PEER, OTHER = (f"{n}" * 8 + "-0000-4000-8000-000000000000" for n in (0, 1, 2))
@@ -19,8 +19,8 @@ class Clock:
         return self.now
 
 
-def judge(clock: Clock, news: bool = True, known: tuple[str, ...] = (PEER, OTHER)) -> Judge:
-    return Judge(OWN, known.__contains__, lambda _: news, clock)
+def judge(clock: Clock, news: bool = True, known: tuple[str, ...] = (PEER, OTHER)) -> Filter:
+    return Filter(OWN, known.__contains__, lambda _: news, clock)
 
 
 def said(uuid: str = PEER, time: float = 1.0, kind: str = "refs", refs: str = "ab") -> bytes:
@@ -92,7 +92,7 @@ def test_a_flood_of_many_is_slowed_down() -> None:
 
 def test_memory_is_bounded_in_a_flood_of_forged_ones() -> None:
     clock, lucky = Clock(), random.Random(1)
-    it = Judge(OWN, lambda _: True, lambda _: False, clock)
+    it = Filter(OWN, lambda _: True, lambda _: False, clock)
     for n in range(2 * MOST_SENDERS):
         it.hear(said(f"{lucky.getrandbits(64):016x}", time=n))
     tracemalloc.start()

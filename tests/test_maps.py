@@ -19,7 +19,7 @@ from git_annex_syncx.network.drawing import network_dot, plan_dot
 from git_annex_syncx.network.graph import Link, Network, Place, as_json, dumps, from_networkx, network, to_networkx
 from git_annex_syncx.network.map_reader import read_map
 from git_annex_syncx.network.plan import Question, plan
-from git_annex_syncx.network.weights import roads
+from git_annex_syncx.network.weights import arcs
 
 MAPS = Path(__file__).parent / "maps"
 
@@ -237,7 +237,7 @@ def test_a_network_comes_back_from_its_picture(named: Named, linked: list[Linked
 
 
 def test_a_plan_is_drawn_into_the_network() -> None:
-    found = plan(roads(PICTURED), Question(frozenset("A"), frozenset("C")))
+    found = plan(arcs(PICTURED), Question(frozenset("A"), frozenset("C")))
     dot = plan_dot(PICTURED, [found])
     assert re.search(r'"A" -> "B" \[label="1\. push 200"', dot)
     assert re.search(r'"B" -> "C" \[label="2\. push 100"', dot)

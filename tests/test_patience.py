@@ -13,12 +13,12 @@ from network import THOROUGH
 
 from git_annex_syncx.content import patience
 from git_annex_syncx.content.patience import HEAVIER, HEAVY, LIGHT, Answers
-from git_annex_syncx.content.policy import World
-from git_annex_syncx.content.steps import groups, in_this_round, own_legs
+from git_annex_syncx.content.policy import Policy
+from git_annex_syncx.content.steps import groups, in_this_round, make_own_steps
 from git_annex_syncx.content.wishes import Wishes
 from git_annex_syncx.model import Clock, Need
 from git_annex_syncx.network.graph import Link, Network, Place, network
-from git_annex_syncx.network.weights import roads
+from git_annex_syncx.network.weights import arcs
 
 HOUR, DAYS = 3600.0, 30
 ALWAYS = frozenset(range(24))
@@ -38,12 +38,12 @@ class Simulation:
     truth: dict[str, set[str]]
     log: dict[str, set[str]]  # what the location logs say
     wishes: Wishes = NONE
-    clocks: dict[str, dict[patience.Arc, Clock]] = field(default_factory=dict)
+    clocks: dict[str, dict[patience.ExecutedArc, Clock]] = field(default_factory=dict)
     missed: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     sent: int = 0
 
-    def world(self, own: str) -> World:
-        return World(self.net, self.wishes, own, frozenset([own]))
+    def policy(self, own: str) -> Policy:
+        return Policy(self.net, self.wishes, own, frozenset([own]))
 
     @property
     def wanting(self) -> set[str]:
@@ -60,8 +60,8 @@ class Simulation:
 
     def can_arrive(self, name: str) -> set[str]:
         """Where a key can come to; who is said to hold it and does not never gets it."""
-        at, arcs = set(self.truth[name]), self.arcs_that_work()
-        while more := {b for a, b in arcs if a in at} - at - (self.log[name] - self.truth[name]):
+        at, tree_arcs = set(self.truth[name]), self.arcs_that_work()
+        while more := {b for a, b in tree_arcs if a in at} - at - (self.log[name] - self.truth[name]):
             at |= more
         return at & self.wanting
 
@@ -69,7 +69,7 @@ class Simulation:
         return {(name, uuid) for name in self.truth for uuid in self.can_arrive(name) - self.truth[name]}
 
     def run(self, own: str, now: float) -> None:
-        hour, world = int(now / HOUR) % 24, self.world(own)
+        hour, policy = int(now / HOUR) % 24, self.policy(own)
         ends = {link.remote for link in self.net.links if link.owner == own}
         here = frozenset(uuid for uuid in ends if hour in self.on[uuid])
         answers, tried = Answers(here), set()
@@ -81,10 +81,10 @@ class Simulation:
                 if holders and (targets := frozenset(self.wanting - said)):
                     needs.append(Need(name, holders, targets))
             clocks = patience.gone_on(clocks, {need.key: need.holders for need in needs}, HOUR, now)
-            planned = list(groups(world, needs, shut=patience.shut(clocks, own, answers)))
+            planned = list(groups(policy, needs, shut=patience.shut(clocks, own, answers)))
             moved = False
             for group in planned:
-                for leg in own_legs(patience.own_steps(group, own), own, through=False):
+                for leg in make_own_steps(patience.executed_steps(group, own), own, through=False):
                     other = leg.target if leg.source == own else leg.source
                     for name in group.keys if other in here else ():
                         if leg.source in self.log[name] and (name, leg) not in tried:
@@ -93,7 +93,7 @@ class Simulation:
                             self.send(own, name, leg.source, leg.target)
             if not moved:
                 break
-        self.clocks[own] = patience.kept(clocks, planned, world.roads, own, answers, now)
+        self.clocks[own] = patience.kept(clocks, planned, policy.arcs, own, answers, now)
 
     def send(self, own: str, name: str, source: str, target: str) -> None:
         if source not in self.truth[name]:
@@ -165,10 +165,12 @@ MESH = network(
 ARC = ("b", "c", False)
 
 
-def planned(own: str, clocks: Mapping[patience.Arc, Clock], here: str = "", away: str = "", holders: str = "ab"):
-    world = World(MESH, NONE, own, frozenset([own]))
+def planned(
+    own: str, clocks: Mapping[patience.ExecutedArc, Clock], here: str = "", away: str = "", holders: str = "ab"
+):
+    policy = Policy(MESH, NONE, own, frozenset([own]))
     shut = patience.shut(clocks, own, Answers(frozenset(here), frozenset(away)))
-    return list(groups(world, [Need(key(0), frozenset(holders), frozenset("c"))], shut=shut))
+    return list(groups(policy, [Need(key(0), frozenset(holders), frozenset("c"))], shut=shut))
 
 
 def made(own: str, level: int | None, **more: str) -> list[tuple[str, str]]:
@@ -176,7 +178,7 @@ def made(own: str, level: int | None, **more: str) -> list[tuple[str, str]]:
     return [
         (step.source, step.target)
         for group in planned(own, clocks, **more)
-        for step in patience.own_steps(group, own)
+        for step in patience.executed_steps(group, own)
     ]
 
 
@@ -196,9 +198,9 @@ def test_an_arc_is_open_while_its_other_end_answers_the_one_that_executes_it() -
 
 def test_where_nobody_is_waited_for_only_own_arcs_are_open() -> None:
     shut = patience.nobody_waits(MESH, "a", patience.Shut())
-    world = World(MESH, NONE, "a", frozenset("a"))
-    (group,) = groups(world, [Need(key(0), frozenset("ab"), frozenset("cd"))], shut=shut)
-    assert [(step.source, step.target) for step in patience.own_steps(group, "a")] == [("a", "c")]
+    policy = Policy(MESH, NONE, "a", frozenset("a"))
+    (group,) = groups(policy, [Need(key(0), frozenset("ab"), frozenset("cd"))], shut=shut)
+    assert [(step.source, step.target) for step in patience.executed_steps(group, "a")] == [("a", "c")]
 
 
 @given(
@@ -227,14 +229,14 @@ def test_a_shut_arc_opens_when_its_target_lacks_nothing() -> None:
     """What it lacks and can never get keeps nothing shut."""
     clocks = {ARC: Clock(0.0, (key(0),), HEAVY)}
     waiting = planned("a", clocks)
-    assert ARC in patience.kept(clocks, waiting, roads(MESH), "a", Answers(), 9e9)
-    assert patience.kept(clocks, [], roads(MESH), "a", Answers(), 9e9) == {}
-    assert patience.kept(clocks, planned("a", {}, holders="x"), roads(MESH), "a", Answers(), 9e9) == {}
+    assert ARC in patience.kept(clocks, waiting, arcs(MESH), "a", Answers(), 9e9)
+    assert patience.kept(clocks, [], arcs(MESH), "a", Answers(), 9e9) == {}
+    assert patience.kept(clocks, planned("a", {}, holders="x"), arcs(MESH), "a", Answers(), 9e9) == {}
 
 
 def test_a_wait_begins_where_the_source_holds() -> None:
     """b has it not yet: only a to b waits, whoever is to do it, and its smallest keys are watched."""
-    found = patience.kept({}, planned("d", {}, holders="a"), roads(MESH), "d", Answers(), 7.0)
+    found = patience.kept({}, planned("d", {}, holders="a"), arcs(MESH), "d", Answers(), 7.0)
     assert found == {("a", "c", False): Clock(7.0, (key(0),))}, found
 
 
@@ -243,6 +245,6 @@ def test_of_archives_the_one_that_content_can_come_to() -> None:
     archives = {uuid: {"archive"} for uuid in "Xbc"}
     wishes = Wishes(dict.fromkeys("Xbc", "standard"), {}, archives, {})
     net = network([Place(uuid) for uuid in "aXbc"], [Link("a", "b", 100.0), Link("a", "c", 100.0)])
-    world = World(net, wishes, "a", frozenset("a"))
-    assert in_this_round(world, frozenset("a"), frozenset("Xbc")) == {"b"}
-    assert in_this_round(world, frozenset("a"), frozenset("Xbc"), patience.Shut(late=frozenset("b"))) == {"c"}
+    policy = Policy(net, wishes, "a", frozenset("a"))
+    assert in_this_round(policy, frozenset("a"), frozenset("Xbc")) == {"b"}
+    assert in_this_round(policy, frozenset("a"), frozenset("Xbc"), patience.Shut(late=frozenset("b"))) == {"c"}

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from git_annex_syncx.content import patience, planning
 from git_annex_syncx.network.graph import Link, Network, Place, from_networkx, network, to_networkx
 from git_annex_syncx.network.plan import Plan, Question, plan
-from git_annex_syncx.network.weights import RELAY_PENALTY, REMOVABLE_PENALTY, roads, roads_of_graph
+from git_annex_syncx.network.weights import RELAY_PENALTY, REMOVABLE_PENALTY, arcs, roads_of_graph
 
 relaxed = settings(deadline=None, max_examples=150)  # a busy machine is no failure
 
 
 def ask(net: Network, holders: Iterable[str], targets: Iterable[str], **more) -> Plan:
-    return plan(roads(net), Question(frozenset(holders), frozenset(targets), **more))
+    return plan(arcs(net), Question(frozenset(holders), frozenset(targets), **more))
 
 
 def sends(found: Plan) -> list[tuple[str, str]]:
@@ -206,10 +206,10 @@ def test_a_graph_of_networkx_gives_the_same_plan(net: Network, data: st.DataObje
     graph = to_networkx(executing)
     question = Question(holders, targets)
     theirs = plan(roads_of_graph(graph), question)
-    ours = plan(roads(executing), question)
+    ours = plan(arcs(executing), question)
     assert theirs.steps == ours.steps
     assert (theirs.cost, theirs.flood_cost, theirs.exact) == (ours.cost, ours.flood_cost, ours.exact)
-    assert sends(plan(roads(from_networkx(graph)), question)) == sends(ours)
+    assert sends(plan(arcs(from_networkx(graph)), question)) == sends(ours)
 
 
 # Plans that a user would find silly
@@ -330,7 +330,7 @@ def test_nothing_to_do_is_a_plan(net: Network) -> None:
 def test_a_small_file_does_not_multiply_the_time_of_a_large_one() -> None:
     net = network([Place("a"), Place("b")], [Link("a", "b", 100.0, bytes_per_second=1e7, latency_ms=500.0)])
     small, large = (ask(net, "a", "b", keys=1, bytes=size) for size in (2, 40_000_000))
-    groups = [patience.Group(found, (), found) for found in (small, large)]
+    groups = [patience.KeyGroup(found, (), found) for found in (small, large)]
     (together,) = planning._together(groups)
     assert (together.question.keys, together.question.bytes) == (2, 40_000_002)
     assert together.steps[0].end == pytest.approx(4.5, rel=0.01)
@@ -375,7 +375,7 @@ def test_without_the_best_way_the_next_one_is_taken() -> None:
     asked = Question(frozenset({"a", "b", "drive"}), frozenset({"t"}))
     shut: list[tuple[str, str, bool]] = []
     for way in (("b", "t"), ("a", "a"), ("drive", "drive")):
-        (step,) = plan(roads(net, shut, "a"), asked).steps
+        (step,) = plan(arcs(net, shut, "a"), asked).steps
         assert (step.source, step.executor) == way, "source and who executes it"
         shut.append((step.source, step.target, step.executor == "a"))
-    assert plan(roads(net, shut, "a"), asked).unreachable == (("t", "no-path"),)
+    assert plan(arcs(net, shut, "a"), asked).unreachable == (("t", "no-path"),)

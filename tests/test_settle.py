@@ -151,7 +151,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nodes.Node:
 
 def make_due(node: nodes.Node) -> None:
     wait = redundant_merge.pending(node, "main")
-    redundant_merge._remember(node, "main", redundant_merge.Wait(time.time() - 1, wait.repetitions, wait.last))
+    redundant_merge._remember(node, "main", redundant_merge.Postponed(time.time() - 1, wait.repetitions, wait.last))
 
 
 def test_wait_doubles_up_to_64_times(alone: nodes.Node) -> None:
@@ -175,13 +175,13 @@ def test_wait_is_kept_and_ends_when_heads_meet(alone: nodes.Node) -> None:
 
 
 def test_long_ago_is_another_story(alone: nodes.Node) -> None:
-    redundant_merge._remember(alone, "main", redundant_merge.Wait(0.0, 6, time.time() - 10_000))
+    redundant_merge._remember(alone, "main", redundant_merge.Postponed(0.0, 6, time.time() - 10_000))
     redundant_merge.put_off(alone, "main")
     assert redundant_merge.pending(alone, "main").repetitions == 0
 
 
 def test_clock_that_was_set_back_does_not_stop_merging(alone: nodes.Node) -> None:
-    redundant_merge._remember(alone, "main", redundant_merge.Wait(time.time() + 1e6, 0, time.time() + 1e6))
+    redundant_merge._remember(alone, "main", redundant_merge.Postponed(time.time() + 1e6, 0, time.time() + 1e6))
     due = redundant_merge.put_off(alone, "main")
     assert due is not None
     assert due < time.time() + 11
@@ -190,7 +190,7 @@ def test_clock_that_was_set_back_does_not_stop_merging(alone: nodes.Node) -> Non
 def test_damaged_fact_is_no_wait(alone: nodes.Node) -> None:
     for rubbish in ("{", "[]", '{"other": 1}', "7"):
         alone.outbox.remember("settle main", rubbish)
-        assert redundant_merge.pending(alone, "main") == redundant_merge.Wait()
+        assert redundant_merge.pending(alone, "main") == redundant_merge.Postponed()
 
 
 @settings(derandomize=True, max_examples=30, deadline=None)
@@ -204,6 +204,6 @@ def test_waits_differ_from_node_to_node(repetitions: int) -> None:
         for name in ("one", "two", "three"):
             (Path(place) / name).mkdir()
             node = settling(Path(place) / name)
-            redundant_merge._remember(node, "main", redundant_merge.Wait(0.0, repetitions, time.time()))
+            redundant_merge._remember(node, "main", redundant_merge.Postponed(0.0, repetitions, time.time()))
             dues.add(redundant_merge.put_off(node, "main"))
         assert len(dues) == 3

@@ -14,7 +14,7 @@ from git_annex_syncx.triggers.signals.again import STOOD, Waits
 from git_annex_syncx.triggers.signals.channel import FIRST_WAIT, LONGEST_WAIT, shown
 from git_annex_syncx.triggers.signals.connection import LONGEST
 from git_annex_syncx.triggers.signals.message import KINDS, LARGEST, NoSignal, Signal, decode, encode, hash_of
-from git_annex_syncx.triggers.signals.program import Lines
+from git_annex_syncx.triggers.signals.program import LineSplitter
 
 SIGNALS = st.builds(
     Signal,
@@ -92,7 +92,7 @@ def test_hash_depends_on_what_branches_are_there_alone(refs: Mapping[str, str | 
 def test_lines_are_the_same_however_they_come_in_pieces(lines: list[bytes], size: int) -> None:
     clean = [line.replace(b"\n", b"").replace(b"\r", b"") for line in lines]
     raw = b"".join(line + b"\n" for line in clean)
-    reader = Lines()
+    reader = LineSplitter()
     found = [line for at in range(0, len(raw), size) for line in reader.feed(raw[at : at + size])]
     assert found == [line[:LONGEST] for line in clean if line]
 

@@ -20,7 +20,7 @@ NOTE = re.compile(r"^(?:(?:from|to) .*\.\.\.\n?)+|\(Use --force to override this
 RATE = "SYNCX_RATE"  # a variable of the program's environment, for `git --config-env`
 
 
-class State(StrEnum):
+class AnswerState(StrEnum):
     """What an answer tells."""
 
     MOVING = "moving"
@@ -34,14 +34,14 @@ class State(StrEnum):
 class Answer:
     """What git-annex says of a key; `bytes` have moved so far where it is moving."""
 
-    state: State
+    state: AnswerState
     key: str = ""
     bytes: int = 0
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Way:
+class Direction:
     """Names of remotes; an empty one is here. Both named: from one to the other, without keeping a copy here."""
 
     source: str
@@ -102,7 +102,7 @@ class Batch:
         self._talk.end()
 
 
-def copying(way: Way, progress: bool) -> Iterator[str]:
+def copying(way: Direction, progress: bool) -> Iterator[str]:
     """The words for git-annex that bring keys along a way, and tell of their progress."""
     yield "copy"
     for option, name in (("--from", way.source), ("--to", way.target)):
@@ -123,17 +123,19 @@ def read_answer(line: bytes) -> Answer:
     """What a line of git-annex's says; of a line in another form that there was nothing to do."""
     try:
         told = json.loads(line.decode("utf-8", "surrogateescape"))
-        return _read(told) if isinstance(told, dict) else Answer(State.NOTHING)
+        return _read(told) if isinstance(told, dict) else Answer(AnswerState.NOTHING)
     except (ValueError, TypeError):
-        return Answer(State.NOTHING)
+        return Answer(AnswerState.NOTHING)
 
 
 def _read(told: Mapping[str, Any]) -> Answer:
     if "byte-progress" in told:
         action = told.get("action")
-        return Answer(State.MOVING, _key(action if isinstance(action, dict) else {}), int(told["byte-progress"]))
+        return Answer(
+            AnswerState.MOVING, _key(action if isinstance(action, dict) else {}), int(told["byte-progress"])
+        )
     if told.get("success"):
-        return Answer(State.DONE, _key(told))
+        return Answer(AnswerState.DONE, _key(told))
     # Of a remote that cannot be reached only the note tells; it begins with where from and where to.
     messages = told.get("error-messages") or [NOTE.sub("", str(told.get("note", "")))]
     return Answer(*_why(map(str, list(messages)[:50]), _key(told)))
@@ -144,10 +146,10 @@ def _key(told: Mapping[str, Any]) -> str:
     return str(given[0]) if isinstance(given, list) and given else str(told.get("key", ""))
 
 
-def _why(messages: Iterable[str], key: str) -> tuple[State, str, int, str]:
+def _why(messages: Iterable[str], key: str) -> tuple[AnswerState, str, int, str]:
     lines = [line.strip() for line in shortened("\n".join(messages)).split("\n") if line.strip()]
     telling = [line for line in dict.fromkeys(lines) if not CHATTER.search(line)] or lines
-    state = State.CARRIED if any(IN_PROGRESS.search(line) for line in telling) else State.FAILED
+    state = AnswerState.CARRIED if any(IN_PROGRESS.search(line) for line in telling) else AnswerState.FAILED
     return state, key, 0, "; ".join(telling[-3:]) or "git-annex says no more"
 
 

@@ -68,7 +68,7 @@ class Cursor:
 
     annex: str
     tree: str
-    world: str
+    policy: str
     rooms: str = ""  # how much was left where, if that counts
 
 
@@ -101,7 +101,7 @@ class Inventory:
         """Take the findings of a full pass; `needs` is called when all names are in."""
 
         def write(db: sqlite3.Connection) -> None:
-            same_world = db.execute("SELECT 1 FROM cursor WHERE world = ?", (cursor.world,)).fetchone()
+            same_world = db.execute("SELECT 1 FROM cursor WHERE world = ?", (cursor.policy,)).fetchone()
             for table in ("cursor", "names", "sets", "needs", *(() if same_world else ("drops", "refusals"))):
                 db.execute(f"DELETE FROM {table}")
             db.execute("DROP INDEX IF EXISTS names_of_key")
@@ -237,7 +237,7 @@ def _begin_anew(db: sqlite3.Connection) -> None:
 
 def _put_cursor(db: sqlite3.Connection, cursor: Cursor) -> None:
     db.execute("DELETE FROM cursor")
-    db.execute("INSERT INTO cursor VALUES (?, ?, ?, ?)", (cursor.annex, cursor.tree, cursor.world, cursor.rooms))
+    db.execute("INSERT INTO cursor VALUES (?, ?, ?, ?)", (cursor.annex, cursor.tree, cursor.policy, cursor.rooms))
 
 
 def _put_names(db: sqlite3.Connection, names: Iterable[tuple[bytes, Name]]) -> None:

@@ -8,39 +8,43 @@ from collections.abc import Iterable, Iterator, Mapping
 from git_annex_syncx.branches import membership, remote_facts
 from git_annex_syncx.git import git, transport
 from git_annex_syncx.model import Outcome, Remote, Result
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import each_remote
 from git_annex_syncx.system import locks
 
 
-def fetch(node: Node, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
+def fetch(context: Context, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
     """Bring the remotes' branches into refs/remotes, if asked of `unrelated` histories too; one outcome a remote."""
-    moved, work = False, functools.partial(_fetch_one, node, git.refs(node.repo), unrelated)
-    for outcome in each_remote("fetch", remotes, work, node.settings.jobs):
+    moved, work = False, functools.partial(_fetch_one, context, git.refs(context.repo), unrelated)
+    for outcome in each_remote("fetch", remotes, work, context.settings.jobs):
         moved = moved or outcome.result is Result.DONE
         yield outcome
     if moved:
-        transport.maintain(node.repo)
+        transport.maintain(context.repo)
 
 
-def _fetch_one(node: Node, known: Mapping[str, str], unrelated: bool, remote: Remote) -> Outcome:
+def _fetch_one(context: Context, known: Mapping[str, str], unrelated: bool, remote: Remote) -> Outcome:
     if not remote.pull:
         return Outcome("fetch", Result.SKIPPED, remote.name, remote.uuid, reason="annex-pull is false")
     prefix = f"refs/remotes/{remote.name}/"
     before = {name: value for name, value in known.items() if name.startswith(prefix)}
-    with locks.with_remote(node.repo.state_dir, remote.name):
-        membership.require_other(node, remote) if unrelated else membership.require_member(node, remote, known, True)
-        transport.fetch(node.repo, node.settings, remote, node.branches)
-        remote_facts.note_first(node, remote, remote_facts.remembered(node, remote))
-    after = git.refs(node.repo, prefix)
+    with locks.with_remote(context.repo.state_dir, remote.name):
+        membership.require_other(context, remote) if unrelated else membership.require_member(
+            context, remote, known, True
+        )
+        transport.fetch(context.repo, context.settings, remote, context.branches)
+        remote_facts.note_first(context, remote, remote_facts.remembered(context, remote))
+    after = git.refs(context.repo, prefix)
     if after == before:
         return Outcome("fetch", Result.CURRENT, remote.name, remote.uuid)
-    return Outcome("fetch", Result.DONE, remote.name, remote.uuid, details=_moved(node, remote, before, after))
+    return Outcome("fetch", Result.DONE, remote.name, remote.uuid, details=_moved(context, remote, before, after))
 
 
-def _moved(node: Node, remote: Remote, before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, object]:
+def _moved(
+    context: Context, remote: Remote, before: Mapping[str, str], after: Mapping[str, str]
+) -> dict[str, object]:
     """Which branch has moved there, from where to where; of several the user's own."""
-    head = git.head(node.repo)
+    head = git.head(context.repo)
     for branch in (head.basis, "git-annex") if head else ("git-annex",):
         for ref in (remote.tracking(f"synced/{branch}"), remote.tracking(branch)):
             if before.get(ref) != after.get(ref):

@@ -20,7 +20,7 @@ from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.local_changes import Changes
 from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import Entry, Head, Limit, Remote
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.system import run
 
 FEW = 20  # files that may always go
@@ -59,30 +59,30 @@ def too_many(limit: Limit, removed: int, files: int) -> bool:
     return removed > max(FEW, limit.number * files / 100 if limit.percent else limit.number)
 
 
-def removal(node: Node, old: str, new: str, changed: Mapping[bytes, Change] | None = None) -> Removal | None:
+def removal(context: Context, old: str, new: str, changed: Mapping[bytes, Change] | None = None) -> Removal | None:
     """Return what going from one commit to another would remove, None where that is not too much or is allowed.
 
     Whole trees are read only where more than a few files go. `changed` is what differs, where it is known.
     """
-    gone = _gone(node, objects.diff(node.repo, old, new) if changed is None else changed)
-    return _judged(node, gone, old, new, by=new) if gone else None
+    gone = _gone(context, objects.diff(context.repo, old, new) if changed is None else changed)
+    return _judged(context, gone, old, new, by=new) if gone else None
 
 
-def _gone(node: Node, changed: Mapping[bytes, Change]) -> dict[bytes, Entry]:
+def _gone(context: Context, changed: Mapping[bytes, Change]) -> dict[bytes, Entry]:
     """Return the paths that are gone, with what was there; nothing where they are few."""
     gone = {path: change.old for path, change in changed.items() if change.old and not change.new}
-    return gone if too_many(node.settings.max_delete, len(gone), len(gone)) else {}
+    return gone if too_many(context.settings.max_delete, len(gone), len(gone)) else {}
 
 
-def _judged(node: Node, gone: Mapping[bytes, Entry], old: str, tree: str, by: str = "") -> Removal | None:
+def _judged(context: Context, gone: Mapping[bytes, Entry], old: str, tree: str, by: str = "") -> Removal | None:
     """Count what is gone for good between `old` and a tree; not what commits of `by` were allowed to remove."""
-    limit, files = node.settings.max_delete, len(objects.entries(node.repo, old))
+    limit, files = context.settings.max_delete, len(objects.entries(context.repo, old))
     if not too_many(limit, len(gone), files):
         return None
-    allowed = _allowed(node.repo, old, by) if by else set()
+    allowed = _allowed(context.repo, old, by) if by else set()
     left = {path: entry for path, entry in gone.items() if (path, entry) not in allowed}
     files -= len(gone) - len(left)
-    lost = [path for path in _nowhere(node.repo, left, tree) if not is_variant(path)]  # settling removes those
+    lost = [path for path in _nowhere(context.repo, left, tree) if not is_variant(path)]  # settling removes those
     return Removal(tuple(sorted(lost)), files) if too_many(limit, len(lost), files) else None
 
 
@@ -109,20 +109,20 @@ def _nowhere(repo: Repository, gone: Mapping[bytes, Entry], tree: str) -> list[b
 # A commit of ours
 
 
-def vanished(node: Node, local: Changes, merging: bool = False) -> Held | None:
+def vanished(context: Context, local: Changes, merging: bool = False) -> Held | None:
     """Return what to say where a commit of all local changes would remove too much, else None.
 
     Where it completes a merge of the user's, what that has removed is the user's.
     """
-    if not too_many(node.settings.max_delete, len(local.gone), len(local.gone)):
+    if not too_many(context.settings.max_delete, len(local.gone), len(local.gone)):
         return None
-    staged, tree = worktree.would_be(node.repo, local.lagging)
-    old = staged if merging else history.value(node.repo, "HEAD") or staged
-    gone = _gone(node, objects.diff(node.repo, old, tree))
-    found = _judged(node, gone, old, tree) if gone else None
+    staged, tree = worktree.would_be(context.repo, local.lagging)
+    old = staged if merging else history.value(context.repo, "HEAD") or staged
+    gone = _gone(context, objects.diff(context.repo, old, tree))
+    found = _judged(context, gone, old, tree) if gone else None
     if found is None:
         return None
-    where, back = _gone_from(node.repo, () if merging else local.gone_from_index)
+    where, back = _gone_from(context.repo, () if merging else local.gone_from_index)
     return Held(
         f"{found} are gone from the {where}, and their removal is not committed: {local_changes.shown(found.paths)}",
         f"to have them back: {back}; if they were moved: git annex add .; {ALLOW}",
@@ -146,35 +146,35 @@ def said(message: str, head: str) -> str:
 # A branch on its way
 
 
-def propagate(node: Node, head: Head) -> Held | None:
+def propagate(context: Context, head: Head) -> Held | None:
     """Bring an adjusted branch and its basis together; what is held there stays on the basis alone."""
     try:
-        advance.propagate(node.repo, head, _judge(node, head))
+        advance.propagate(context.repo, head, _judge(context, head))
     except Held as error:
         return error
     return None
 
 
-def advance_checked(node: Node, head: Head, old: str | None, new: str, heads: Collection[str] | None) -> str:
+def advance_checked(context: Context, head: Head, old: str | None, new: str, heads: Collection[str] | None) -> str:
     """Move the branch, and what stands on it, from `old` to `new`; return where it is then.
 
     With `heads`, where others are, whatever goes, and a commit on top says that it may. Raises Held, Refused, Busy,
     Moved.
     """
     if heads is None:
-        advance.move(node.repo, head, old, new, _judge(node, head))
+        advance.move(context.repo, head, old, new, _judge(context, head))
         return new
-    known = {old, *(commit for commit in heads if history.is_ancestor(node.repo, commit, new))} - {None, new}
-    if any(removal(node, commit, new) for commit in sorted(filter(None, known))):
-        new = _with_trailer(node.repo, new)
+    known = {old, *(commit for commit in heads if history.is_ancestor(context.repo, commit, new))} - {None, new}
+    if any(removal(context, commit, new) for commit in sorted(filter(None, known))):
+        new = _with_trailer(context.repo, new)
     if new != old:
-        advance.move(node.repo, head, old, new)
+        advance.move(context.repo, head, old, new)
     return new
 
 
-def _judge(node: Node, head: Head) -> advance.Judge:
+def _judge(context: Context, head: Head) -> advance.Judge:
     def judge(old: str, new: str, changed: Mapping[bytes, Change]) -> None:
-        if found := removal(node, old, new, changed):
+        if found := removal(context, old, new, changed):
             raise Held(
                 f"what others have sent would remove {found} from {head.basis}, and waits: "
                 f"{local_changes.shown(found.paths)}",
@@ -211,18 +211,18 @@ def outgoing(repo: Repository, known: Mapping[str, str], basis: str) -> tuple[st
     return (ref, held) if ours and held and history.is_ancestor(repo, ours, held) else (branch, ours)
 
 
-def note(node: Node, known: Mapping[str, str], basis: str, remotes: Iterable[Remote]) -> str:
+def note(context: Context, known: Mapping[str, str], basis: str, remotes: Iterable[Remote]) -> str:
     """Return what a person is told who has pushed a commit of their own that others will hold.
 
     `known` are all refs as they were before the push.
     """
-    ref, ours = outgoing(node.repo, known, basis)
+    ref, ours = outgoing(context.repo, known, basis)
     if not ours or ref == _ref(basis) or not run.interactive():
         return ""
     names = ((remote.tracking(basis), remote.tracking(f"synced/{basis}")) for remote in remotes)
-    heads = (history.independent(node.repo, [known[name] for name in pair if name in known]) for pair in names)
+    heads = (history.independent(context.repo, [known[name] for name in pair if name in known]) for pair in names)
     for commit in sorted({commit for newest in heads for commit in newest}):
-        if history.is_ancestor(node.repo, commit, ours) and (found := removal(node, commit, ours)):
+        if history.is_ancestor(context.repo, commit, ours) and (found := removal(context, commit, ours)):
             return f"{found} were removed. {OTHERS}"
     return ""
 

@@ -17,7 +17,7 @@ from git_annex_syncx.conflicts.message import HEADING, resolved_in
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
 from git_annex_syncx.git import git, history, local_changes, objects, worktree
 from git_annex_syncx.model import Head, Outcome, Remote, Result
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import failure, own_failure
 from git_annex_syncx.system.state import OutboxError
 
@@ -41,126 +41,128 @@ class Merging:
 Aside = dict[tuple[str, str], Refused]
 
 
-def merge(node: Node, merging: Merging) -> Iterator[Outcome]:
+def merge(context: Context, merging: Merging) -> Iterator[Outcome]:
     """One outcome for the branch, one for each head that cannot be merged."""
     begun = time.monotonic()
     try:
-        with worktree.merge_lock(node.repo):
-            head = advance.require_ready(node.repo)
-            if node.only_annex:
-                moved = merge_annex_branches(node, merging.remotes)
+        with worktree.merge_lock(context.repo):
+            head = advance.require_ready(context.repo)
+            if context.only_annex:
+                moved = merge_annex_branches(context, merging.remotes)
                 yield Outcome(
                     "merge", Result.DONE if moved else Result.CURRENT, reason="the git-annex branch" * moved
                 )
             else:
-                yield from _merge_head(node, head, merging, begun)
+                yield from _merge_head(context, head, merging, begun)
     except SyncxError as error:
         yield own_failure("merge", error)
 
 
-def bring_together(node: Node, merging: Merging, remote: str = "") -> Joined | None:
+def bring_together(context: Context, merging: Merging, remote: str = "") -> Joined | None:
     """Merge on behalf of a push to a remote that lost a race; what it became.
 
     Raises what stands in the way (of another remote's heads nothing, if the remote is named), Level where it is
     put off.
     """
     aside: Aside = {}
-    with worktree.merge_lock(node.repo):
-        head = advance.require_ready(node.repo)
-        joined = _advance(node, head, merging, aside)
-        merge_annex_branches(node, merging.remotes)
+    with worktree.merge_lock(context.repo):
+        head = advance.require_ready(context.repo)
+        joined = _advance(context, head, merging, aside)
+        merge_annex_branches(context, merging.remotes)
     for (_, holder), error in aside.items():
         if remote in ("", holder):
             raise error
     return joined
 
 
-def merge_annex_branches(node: Node, remotes: Iterable[Remote], known: Mapping[str, str] | None = None) -> bool:
+def merge_annex_branches(context: Context, remotes: Iterable[Remote], known: Mapping[str, str] | None = None) -> bool:
     """Let git-annex merge the git-annex branches that ours does not contain; False where there is none.
 
     `known` are all refs, where they have just been read.
     """
-    known = git.refs(node.repo) if known is None else known
+    known = git.refs(context.repo) if known is None else known
     ours = known.get("refs/heads/git-annex")
     names = ["refs/heads/synced/git-annex"]
     names += [remote.tracking(branch) for remote in remotes for branch in ("git-annex", "synced/git-annex")]
     lags = any(
-        name in known and not (ours and history.says_nothing_new(node.repo, known[name], [ours])) for name in names
+        name in known and not (ours and history.says_nothing_new(context.repo, known[name], [ours])) for name in names
     )
     if lags:
-        annex.bring_branch_up(node.repo)
+        annex.bring_branch_up(context.repo)
     return lags
 
 
-def would_bring_back(node: Node, head: Head, known: Mapping[str, str], merging: Merging) -> list[str]:
+def would_bring_back(context: Context, head: Head, known: Mapping[str, str], merging: Merging) -> list[str]:
     """Return all commits that the user has taken back and that a merge of any head would bring back; of all refs."""
     ours = known.get(f"refs/heads/{head.basis}")
     heads = set(_heads(known, head, merging).values())
-    return [commit for theirs in heads for commit in taken_back(node.repo, head, ours, theirs)]
+    return [commit for theirs in heads for commit in taken_back(context.repo, head, ours, theirs)]
 
 
-def propagate(node: Node, head: Head, merging: Merging) -> None:
+def propagate(context: Context, head: Head, merging: Merging) -> None:
     """Carry the user's commits from the adjusted branch to its basis, by a merge where it has moved on.
 
     Raises Busy, Refused.
     """
-    with worktree.merge_lock(node.repo):
-        if behind_adjusted(node.repo, head):
-            worktree.require_idle(node.repo)
-            guard.propagate(node, head)
-        waits = advance.waits_beside(node.repo, head)
+    with worktree.merge_lock(context.repo):
+        if behind_adjusted(context.repo, head):
+            worktree.require_idle(context.repo)
+            guard.propagate(context, head)
+        waits = advance.waits_beside(context.repo, head)
     if waits:
         with contextlib.suppress(guard.Held):  # it is pushed all the same
-            bring_together(node, merging, HERE)
+            bring_together(context, merging, HERE)
 
 
-def _merge_head(node: Node, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:
-    old, aside = position(node.repo, head), Aside()
+def _merge_head(context: Context, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:
+    old, aside = position(context.repo, head), Aside()
     try:
-        joined = _advance(node, head, merging, aside)
+        joined = _advance(context, head, merging, aside)
     except SyncxError:
-        yield from _told(node, aside, (HERE, *node.settings.remotes))
+        yield from _told(context, aside, (HERE, *context.settings.remotes))
         raise
-    yield from _told(node, aside, node.settings.remotes)
+    yield from _told(context, aside, context.settings.remotes)
     if merging.annex:
-        merge_annex_branches(node, merging.remotes)
-    known = git.refs(node.repo)
-    if joined is None and (hint := other_branches.instead_of_unborn(node.repo, head, known, merging.remotes)):
+        merge_annex_branches(context, merging.remotes)
+    known = git.refs(context.repo)
+    if joined is None and (hint := other_branches.instead_of_unborn(context.repo, head, known, merging.remotes)):
         yield Outcome("merge", Result.WAITS, reason=hint)
         return
-    yield from _healed(node, aside, merging)
-    yield from other_branches.renamed(node.repo, head, known, [remote for remote in merging.remotes if remote.pull])
-    yield _advanced(node, head, old, joined, begun)
-    if due := redundant_merge.pending(node, head.basis).due:
+    yield from _healed(context, aside, merging)
+    yield from other_branches.renamed(
+        context.repo, head, known, [remote for remote in merging.remotes if remote.pull]
+    )
+    yield _advanced(context, head, old, joined, begun)
+    if due := redundant_merge.pending(context, head.basis).due:
         yield failure("merge", _level(due))
     # After the branch's own outcome: the last one is what counts.
-    yield from _told(node, aside, (HERE,))
+    yield from _told(context, aside, (HERE,))
 
 
-def _told(node: Node, aside: Aside, holders: Collection[str]) -> Iterator[Outcome]:
+def _told(context: Context, aside: Aside, holders: Collection[str]) -> Iterator[Outcome]:
     for (_, holder), error in aside.items():
         if holder in holders:
-            yield failure("merge", error, node.settings.remotes.get(holder))
+            yield failure("merge", error, context.settings.remotes.get(holder))
 
 
-def _healed(node: Node, aside: Aside, merging: Merging) -> Iterator[Outcome]:
+def _healed(context: Context, aside: Aside, merging: Merging) -> Iterator[Outcome]:
     """Of remotes whose heads could not be merged and now can: their failure is not to be remembered."""
     with contextlib.suppress(OutboxError):
-        failing = {failed.remote for failed in node.outbox.failures() if failed.phase == "merge"}
+        failing = {failed.remote for failed in context.outbox.failures() if failed.phase == "merge"}
         failing -= {holder for _, holder in aside}
         yield from (Outcome("merge", Result.CURRENT, r.name, r.uuid) for r in merging.remotes if r.name in failing)
 
 
-def _advanced(node: Node, head: Head, old: str | None, joined: Joined | None, begun: float) -> Outcome:
+def _advanced(context: Context, head: Head, old: str | None, joined: Joined | None, begun: float) -> Outcome:
     new = joined.commit if joined else None
-    commits = history.count(node.repo, [new], [old] if old else []) if new and new != old else 0
+    commits = history.count(context.repo, [new], [old] if old else []) if new and new != old else 0
     told = f"{commits} commit{'s' * (commits != 1)} into {head.basis}{told_of(joined)}" if commits else ""
     return Outcome(
         "merge",
         Result.DONE if commits else Result.CURRENT,
         reason=told if new else f"{head.basis} has no commit yet: git annex add FILES, then git commit",
         details={"branch": head.basis, "old": old, "new": new, "commits": commits}
-        | (resolved(joined) or _resolved_by_others(node, old, new)),
+        | (resolved(joined) or _resolved_by_others(context, old, new)),
         seconds=time.monotonic() - begun,
     )
 
@@ -172,11 +174,11 @@ def resolved(joined: Joined | None) -> dict[str, object]:
     return {"resolved": [_details(one) for one in joined.resolutions], "fallbacks": joined.fallbacks}
 
 
-def _resolved_by_others(node: Node, old: str | None, new: str | None) -> dict[str, object]:
+def _resolved_by_others(context: Context, old: str | None, new: str | None) -> dict[str, object]:
     """What the merges resolved that others have made, for those whose versions it concerns."""
     if not old or not new or old == new:
         return {}
-    messages = history.messages_of_merges(node.repo, HEADING, old, new)
+    messages = history.messages_of_merges(context.repo, HEADING, old, new)
     found = dict.fromkeys(one for message in messages for one in resolved_in(message))
     return {"resolved_by_others": [_details(one) for one in found]} if found else {}
 
@@ -193,32 +195,32 @@ def told_of(joined: Joined | None) -> str:
     return f", {count} conflict{'s' * (count != 1)} resolved" if count else ""
 
 
-def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined | None:
+def _advance(context: Context, head: Head, merging: Merging, aside: Aside) -> Joined | None:
     """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile. Fills `aside`."""
     for _ in range(LOOKS):
         aside.clear()
-        stuck = guard.propagate(node, head)
-        advance.take_back_push(node.repo, head)
-        known = git.refs(node.repo)
+        stuck = guard.propagate(context, head)
+        advance.take_back_push(context.repo, head)
+        known = git.refs(context.repo)
         ours, heads = known.get(f"refs/heads/{head.basis}"), _heads(known, head, merging)
-        aside.update(_set_aside(node, head, ours, heads, merging))
+        aside.update(_set_aside(context, head, ours, heads, merging))
         try:
-            joined = _target(node, head, ours, heads, merging, aside) or (Joined(ours) if ours else None)
+            joined = _target(context, head, ours, heads, merging, aside) or (Joined(ours) if ours else None)
             if joined and (joined.commit != ours or stuck or merging.deletes):
                 others = heads.values() if merging.deletes else None
-                new = guard.advance_checked(node, head, stuck.old if stuck else ours, joined.commit, others)
+                new = guard.advance_checked(context, head, stuck.old if stuck else ours, joined.commit, others)
                 joined = replace(joined, commit=new)
         except worktree.Moved:
             continue
         except guard.Held as held:
-            guard.keep(node.repo, head, known, held.new)
+            guard.keep(context.repo, head, known, held.new)
             aside[held.new, HERE] = held
             return Joined(ours) if ours else None
         except SyncxError:
-            guard.keep(node.repo, head, known, "")
+            guard.keep(context.repo, head, known, "")
             raise
-        guard.keep(node.repo, head, known, "")
-        advance.forget_received(node.repo, head) if any(
+        guard.keep(context.repo, head, known, "")
+        advance.forget_received(context.repo, head) if any(
             ref.startswith(advance.received(head)) for ref in heads
         ) else None
         return joined
@@ -226,18 +228,18 @@ def _advance(node: Node, head: Head, merging: Merging, aside: Aside) -> Joined |
 
 
 def _target(
-    node: Node, head: Head, ours: str | None, heads: Mapping[str, str], merging: Merging, aside: Aside
+    context: Context, head: Head, ours: str | None, heads: Mapping[str, str], merging: Merging, aside: Aside
 ) -> Joined | None:
     """The commit that the branch should move to, None where it is there. Raises Level for a redundant merge."""
-    repo, gone = node.repo, {commit for commit, _ in aside}
+    repo, gone = context.repo, {commit for commit, _ in aside}
     alone = history.independent(repo, [c for c in heads.values() if c not in gone] + ([ours] if ours else []))
     if len(alone) < 2:
-        redundant_merge.at_rest(node, head.basis)
+        redundant_merge.at_rest(context, head.basis)
         return Joined(alone[0]) if alone and alone != [ours] else None
     # Without a merge we can go as far as this.
     ahead = next((commit for commit in alone if not ours or history.is_ancestor(repo, ours, commit)), alone[0])
     redundant = ours and all(history.brings_nothing_new(repo, ahead, other) for other in alone if other != ahead)
-    if redundant and (due := redundant_merge.put_off(node, head.basis)):
+    if redundant and (due := redundant_merge.put_off(context, head.basis)):
         if ahead == ours:
             raise _level(due)
         return Joined(ahead)
@@ -246,7 +248,7 @@ def _target(
     )  # loaded where there is a merge to make  # loaded where there is a merge to make
 
     joined = join_heads(repo, alone, merging.unrelated)
-    if joined.resolutions and not node.resolves:
+    if joined.resolutions and not context.resolves:
         by_hand = repo.top is not None and head.checked_out
         raise _unresolved(joined, next(commit for commit in alone if commit != ours) if by_hand else "")
     return joined
@@ -277,18 +279,18 @@ def _heads(known: Mapping[str, str], head: Head, merging: Merging) -> dict[str, 
     return {name: known[name] for name in names if name in known} | received
 
 
-def _set_aside(node: Node, head: Head, ours: str | None, heads: Mapping[str, str], merging: Merging) -> Aside:
+def _set_aside(context: Context, head: Head, ours: str | None, heads: Mapping[str, str], merging: Merging) -> Aside:
     """The heads that bring back what the user has taken back, and those of unrelated histories."""
     found: Aside = {}
     # What a push has left to be merged, or the user wants back.
     received = {commit for ref, commit in heads.items() if ref.startswith(advance.received(head))}
-    gone = {theirs: taken_back(node.repo, head, ours, theirs, received) for theirs in set(heads.values())}
+    gone = {theirs: taken_back(context.repo, head, ours, theirs, received) for theirs in set(heads.values())}
     everywhere = {one for commits in gone.values() for one in commits}
     for ref, commit in heads.items():
         name = _remote_of(ref, merging.remotes)
         if gone[commit]:
-            found[commit, name] = refusal(node.repo, head, ours or "", gone[commit], everywhere, name)
-        elif ours and not merging.unrelated and not objects.related(node.repo, ours, commit):
+            found[commit, name] = refusal(context.repo, head, ours or "", gone[commit], everywhere, name)
+        elif ours and not merging.unrelated and not objects.related(context.repo, ours, commit):
             found[commit, name] = unrelated_error(ours, commit, name)
     return found
 

@@ -16,7 +16,7 @@ from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.reasons import mending
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import each_remote, own_failure
 from git_annex_syncx.system import locks
 
@@ -48,24 +48,24 @@ class Pushing:
     caught_up: list[str] = field(default_factory=list)  # remotes whose lost race made a merge
 
 
-def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
+def push(context: Context, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Push to all remotes; again to those that a merge on the way has left behind."""
     remotes = tuple(remotes)
     try:
-        pushing = Pushing(worktree.require_head(node.repo), merge.Merging(remotes), records=node.only_annex)
-        known = _prepare(node, pushing)
+        pushing = Pushing(worktree.require_head(context.repo), merge.Merging(remotes), records=context.only_annex)
+        known = _prepare(context, pushing)
     except SyncxError as error:
         yield own_failure("push", error)
         return
     branch = known.get(f"refs/heads/{pushing.head.basis}", "")
-    if not pushing.records and (why := push_submodules.publish(node, branch)):
+    if not pushing.records and (why := push_submodules.publish(context, branch)):
         yield own_failure("push", why)
         pushing = replace(pushing, records=True)
     todo, sent, before = remotes, False, known
-    for _ in range(node.settings.retries + 1):
+    for _ in range(context.settings.retries + 1):
         arrived = set()
-        work = functools.partial(_push_one, node, pushing, known)
-        for outcome in each_remote("push", todo, work, node.settings.jobs):
+        work = functools.partial(_push_one, context, pushing, known)
+        for outcome in each_remote("push", todo, work, context.settings.jobs):
             if outcome.result in (Result.DONE, Result.CURRENT):
                 arrived.add(outcome.remote)
             sent = sent or (outcome.result is Result.DONE and outcome.details.get("branch") == pushing.head.basis)
@@ -73,51 +73,51 @@ def push(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
         # A lost race makes a merge: whoever got the branch before it wants it too. What the user commits meanwhile is
         # for another run: it may still be amended. What git-annex records meanwhile goes at once.
         pushing = replace(pushing, records=not pushing.caught_up, caught_up=[])
-        last, known = known, _look(node, pushing)
+        last, known = known, _look(context, pushing)
         if known == last:
             break
-        todo = tuple(r for r in todo if r.name in arrived and _lacking(node, pushing, known, r)[1].wanted)
+        todo = tuple(r for r in todo if r.name in arrived and _lacking(context, pushing, known, r)[1].wanted)
         if not todo:
             break
     if sent:
-        yield from push_submodules.unpublished(node, known.get(f"refs/heads/{pushing.head.basis}", ""))
-        if reason := guard.note(node, before, pushing.head.basis, remotes):
+        yield from push_submodules.unpublished(context, known.get(f"refs/heads/{pushing.head.basis}", ""))
+        if reason := guard.note(context, before, pushing.head.basis, remotes):
             yield Outcome("push", Result.WAITS, reason=reason)
 
 
-def push_records(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
+def push_records(context: Context, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Push the git-annex branch alone: it tells where content is, and starts what others do with it."""
     remotes = tuple(remote for remote in remotes if remote.push and not remote.readonly)
     try:
-        pushing = Pushing(worktree.require_head(node.repo), merge.Merging(remotes), records=True)
-        known = _prepare(node, pushing)
+        pushing = Pushing(worktree.require_head(context.repo), merge.Merging(remotes), records=True)
+        known = _prepare(context, pushing)
     except SyncxError as error:
         yield own_failure("push", error)
         return
-    work = functools.partial(_push_one, node, pushing, known)
-    for outcome in each_remote("push", remotes, work, node.settings.jobs):
+    work = functools.partial(_push_one, context, pushing, known)
+    for outcome in each_remote("push", remotes, work, context.settings.jobs):
         if outcome.result is not Result.CURRENT:
             yield outcome
 
 
-def _prepare(node: Node, pushing: Pushing) -> Mapping[str, str]:
+def _prepare(context: Context, pushing: Pushing) -> Mapping[str, str]:
     """Bring what waits elsewhere onto the two branches that are pushed; all refs then."""
     if pushing.head.adjusted and not pushing.records:
-        merge.propagate(node, pushing.head, pushing.merging)
-    if annex.journal_waits(node.repo):
-        annex.bring_branch_up(node.repo)
-    return _look(node, pushing)
+        merge.propagate(context, pushing.head, pushing.merging)
+    if annex.journal_waits(context.repo):
+        annex.bring_branch_up(context.repo)
+    return _look(context, pushing)
 
 
-def _look(node: Node, pushing: Pushing) -> Mapping[str, str]:
+def _look(context: Context, pushing: Pushing) -> Mapping[str, str]:
     """Our branches as they are, the remotes' as they were before git-annex merged theirs into ours.
 
     Another process may fetch at any time; what it brought is not merged, and a lease must not name it.
     """
-    before = git.refs(node.repo)
-    if not merge.merge_annex_branches(node, pushing.merging.remotes, before):
+    before = git.refs(context.repo)
+    if not merge.merge_annex_branches(context, pushing.merging.remotes, before):
         return before
-    return _as_merged(before, git.refs(node.repo))
+    return _as_merged(before, git.refs(context.repo))
 
 
 def _as_merged(before: Mapping[str, str], after: Mapping[str, str]) -> Mapping[str, str]:
@@ -125,31 +125,31 @@ def _as_merged(before: Mapping[str, str], after: Mapping[str, str]) -> Mapping[s
     return {ref: value for ref, value in after.items() if not ref.startswith("refs/remotes/")} | theirs
 
 
-def _push_one(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
+def _push_one(context: Context, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
     if remote.readonly or not remote.push:
         reason = "annex-readonly is true" if remote.readonly else "annex-push is false"
         return Outcome("push", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
     transport.require_name(remote)
-    with locks.with_remote(node.repo.state_dir, remote.name) as waited:
-        membership.require_member(node, remote, known, first=True)
-        return _exchange(node, pushing, _look(node, pushing) if waited else known, remote)
+    with locks.with_remote(context.repo.state_dir, remote.name) as waited:
+        membership.require_member(context, remote, known, first=True)
+        return _exchange(context, pushing, _look(context, pushing) if waited else known, remote)
 
 
-def _exchange(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
+def _exchange(context: Context, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
     """Push until nobody else is faster."""
     try:
-        return _attempt(node, pushing, known, remote)
+        return _attempt(context, pushing, known, remote)
     except LostRace as lost:
         if not remote.pull:
-            raise _not_pulled(node, pushing.head, remote) from lost
-        if not node.settings.retries:
+            raise _not_pulled(context, pushing.head, remote) from lost
+        if not context.settings.retries:
             raise
-        return _catch_up(node, pushing, remote, list(lost.reports))
+        return _catch_up(context, pushing, remote, list(lost.reports))
 
 
-def _not_pulled(node: Node, head: Head, remote: Remote) -> SyncxError:
+def _not_pulled(context: Context, head: Head, remote: Remote) -> SyncxError:
     """What to say of a remote that has moved on and is not to be pulled from."""
-    if node.settings.remotes[remote.name].pull:
+    if context.settings.remotes[remote.name].pull:
         return SyncxError(
             f"it has commits that are not here, and with --no-pull they are not merged into {head.basis}",
             f"without it: git annex-syncx sync {shlex.quote(remote.name)}",
@@ -163,12 +163,12 @@ def _not_pulled(node: Node, head: Head, remote: Remote) -> SyncxError:
     )
 
 
-def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefReport]) -> Outcome:
+def _catch_up(context: Context, pushing: Pushing, remote: Remote, reports: list[RefReport]) -> Outcome:
     """Fetch, merge and push again until nobody else is faster."""
     from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
     tries = Retrying(
-        stop=stop_after_attempt(node.settings.retries),
+        stop=stop_after_attempt(context.settings.retries),
         wait=wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT),
         retry=retry_if_exception_type(LostRace),
         reraise=True,
@@ -179,18 +179,18 @@ def _catch_up(node: Node, pushing: Pushing, remote: Remote, reports: list[RefRep
     def once() -> Outcome:
         nonlocal news
         contested = {remote.tracking(r.ref.removeprefix("refs/heads/")) for r in reports if r.fate is Fate.LOST}
-        known = git.refs(node.repo, f"refs/remotes/{remote.name}/")
-        transport.fetch(node.repo, node.settings, remote, node.branches)
-        before = git.refs(node.repo)
+        known = git.refs(context.repo, f"refs/remotes/{remote.name}/")
+        transport.fetch(context.repo, context.settings, remote, context.branches)
+        before = git.refs(context.repo)
         news = news or any(known.get(ref) != before.get(ref) for ref in contested)
         details: Mapping[str, object] = {}
         if pushing.records:
-            merge.merge_annex_branches(node, pushing.merging.remotes)
+            merge.merge_annex_branches(context, pushing.merging.remotes)
         else:
-            details = merge.resolved(merge.bring_together(node, pushing.merging, remote.name))
+            details = merge.resolved(merge.bring_together(context, pushing.merging, remote.name))
             pushing.caught_up.append(remote.name)
         try:
-            outcome = _attempt(node, pushing, _as_merged(before, git.refs(node.repo)), remote)
+            outcome = _attempt(context, pushing, _as_merged(before, git.refs(context.repo)), remote)
             return replace(outcome, details={**outcome.details, **details})
         except LostRace as lost:
             reports.extend(lost.reports)
@@ -216,51 +216,51 @@ def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:
     return replace(outcome, result=result, refs=(*earlier.values(), *outcome.refs))
 
 
-def _attempt(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
+def _attempt(context: Context, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
     """One push, or none where nothing is to be pushed. Raises LostRace where the remote has moved on."""
-    sides, spec = _lacking(node, pushing, known, remote)
+    sides, spec = _lacking(context, pushing, known, remote)
     if not spec.wanted:
-        if remote.through_special and node.outbox.fact(_unverified(remote)):
-            _verify(node, remote)
-            node.outbox.forget(_unverified(remote))
-        transport.require_present(node.repo, remote)
-        remote_facts.note_first(node, remote, sides.remembered)
+        if remote.through_special and context.outbox.fact(_unverified(remote)):
+            _verify(context, remote)
+            context.outbox.forget(_unverified(remote))
+        transport.require_present(context.repo, remote)
+        remote_facts.note_first(context, remote, sides.remembered)
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
     if remote.path is not None and remote.url == remote.push_url and len(remote.push_urls) < 2:
-        known = {**known, **push_refs.note_what_it_has(node, remote, spec)}
-        sides, spec = _lacking(node, pushing, known, remote)
+        known = {**known, **push_refs.note_what_it_has(context, remote, spec)}
+        sides, spec = _lacking(context, pushing, known, remote)
         if not spec.wanted:
             return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
-    _require_contained(node, pushing, sides, remote)
+    _require_contained(context, pushing, sides, remote)
     if remote.through_special:
-        node.outbox.remember(_unverified(remote), "pushed")
-    remote_facts.note_proven(node, remote, False)
-    reports = transport.push(node.repo, node.settings, remote, spec)
-    remote_facts.note_checked_out(node, remote, sides.basis, reports)
+        context.outbox.remember(_unverified(remote), "pushed")
+    remote_facts.note_proven(context, remote, False)
+    reports = transport.push(context.repo, context.settings, remote, spec)
+    remote_facts.note_checked_out(context, remote, sides.basis, reports)
     _require_won(remote, reports)
-    _remember(node, remote, spec, reports)
+    _remember(context, remote, spec, reports)
     if remote.through_special:
-        _verify(node, remote)
+        _verify(context, remote)
     outcome = push_refs.judged(pushing.head, remote, reports)
-    remote_facts.note_proven(node, remote, outcome.result is not Result.FAILED)
+    remote_facts.note_proven(context, remote, outcome.result is not Result.FAILED)
     return replace(outcome, details=push_refs.moved(sides, spec))
 
 
-def _lacking(node: Node, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> tuple[Sides, PushSpec]:
+def _lacking(context: Context, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> tuple[Sides, PushSpec]:
     """The sides of a push, and what the remote lacks."""
-    sides = push_refs.sides(node, known, pushing.head, remote, pushing.records)
-    return sides, push_refs.spec(node.repo, sides)
+    sides = push_refs.sides(context, known, pushing.head, remote, pushing.records)
+    return sides, push_refs.spec(context.repo, sides)
 
 
-def _require_contained(node: Node, pushing: Pushing, sides: Sides, remote: Remote) -> None:
+def _require_contained(context: Context, pushing: Pushing, sides: Sides, remote: Remote) -> None:
     """Nothing is pushed to a remote that is known to have commits which ours lacks."""
-    if not sides.branch or history.contained_in_any(node.repo, sides.branch, sides.theirs):
+    if not sides.branch or history.contained_in_any(context.repo, sides.branch, sides.theirs):
         return
     for theirs in filter(None, sides.theirs):
-        if gone := taken_back(node.repo, pushing.head, sides.branch, theirs):
-            everywhere = merge.would_bring_back(node, pushing.head, git.refs(node.repo), pushing.merging)
-            raise refusal(node.repo, pushing.head, sides.branch, gone, {*gone, *everywhere}, remote.name)
-        if not history.is_ancestor(node.repo, theirs, sides.branch):
+        if gone := taken_back(context.repo, pushing.head, sides.branch, theirs):
+            everywhere = merge.would_bring_back(context, pushing.head, git.refs(context.repo), pushing.merging)
+            raise refusal(context.repo, pushing.head, sides.branch, gone, {*gone, *everywhere}, remote.name)
+        if not history.is_ancestor(context.repo, theirs, sides.branch):
             raise LostRace(f"{remote.name} has commits that are not here")
 
 
@@ -276,7 +276,7 @@ def _require_won(remote: Remote, reports: tuple[RefReport, ...]) -> None:
         raise LostRace(f"others keep pushing {', '.join(lost)} first", told, reports)
 
 
-def _remember(node: Node, remote: Remote, spec: PushSpec, reports: Iterable[RefReport]) -> None:
+def _remember(context: Context, remote: Remote, spec: PushSpec, reports: Iterable[RefReport]) -> None:
     """Where git itself does not track the remote, note where its branches are now."""
     if remote.tracks_all:
         return
@@ -285,7 +285,7 @@ def _remember(node: Node, remote: Remote, spec: PushSpec, reports: Iterable[RefR
         for r in reports
         if r.fate in push_refs.ARRIVED and r.ref in spec.wanted
     }
-    git.remember_pushed(node.repo, moved)
+    git.remember_pushed(context.repo, moved)
 
 
 # Git through a special remote: another's push can undo ours while both are told that all is well
@@ -295,13 +295,13 @@ def _unverified(remote: Remote) -> str:
     return f"unverified push {remote.name}"
 
 
-def _verify(node: Node, remote: Remote) -> None:
+def _verify(context: Context, remote: Remote) -> None:
     """Raises LostRace where the remote has not what it is remembered to have, SyncxError where it has nothing."""
     prefix = f"refs/remotes/{remote.name}/"
     remembered = {
-        "refs/heads/" + name.removeprefix(prefix): value for name, value in git.refs(node.repo, prefix).items()
+        "refs/heads/" + name.removeprefix(prefix): value for name, value in git.refs(context.repo, prefix).items()
     }
-    there = transport.ls_remote(node.repo, node.settings, remote)
+    there = transport.ls_remote(context.repo, context.settings, remote)
     if remembered and not there:
         what = f"what was pushed to {remote.name} is not there: git sees nothing in it"
         raise SyncxError(what, "git-annex cannot read git back from a special remote with chunk=: make one without")

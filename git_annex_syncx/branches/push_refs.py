@@ -12,7 +12,7 @@ from git_annex_syncx.git import git, history, transport
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 
 ARRIVED = (Fate.UPDATED, Fate.CURRENT)
 ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"
@@ -36,11 +36,11 @@ class Sides:
     ours: str = ""  # the ref that has our branch, or what it is to become
 
 
-def sides(node: Node, known: Mapping[str, str], head: Head, remote: Remote, records: bool = False) -> Sides:
+def sides(context: Context, known: Mapping[str, str], head: Head, remote: Remote, records: bool = False) -> Sides:
     """The sides of a push, from all refs that there are here; with `records` of the git-annex branch alone."""
     basis = head.basis
-    ours, branch = guard.outgoing(node.repo, known, basis)
-    remembered = remote_facts.remembered(node, remote)
+    ours, branch = guard.outgoing(context.repo, known, basis)
+    remembered = remote_facts.remembered(context, remote)
     return Sides(
         basis=basis,
         branch=None if records else branch,
@@ -88,19 +88,19 @@ def _lags(repo: Repository, ours: str, sides: Sides) -> bool:
     return not sides.checked_out and (not there or (there != ours and history.is_ancestor(repo, there, ours)))
 
 
-def note_what_it_has(node: Node, remote: Remote, spec: PushSpec) -> dict[str, str]:
+def note_what_it_has(context: Context, remote: Remote, spec: PushSpec) -> dict[str, str]:
     """Ask a repository on this machine what it has of `spec`; tracking ref -> value of what it has.
 
     Mostly it was it that has sent us what it seems to lack. To look costs milliseconds there; a push starts hooks on
     both sides.
     """
-    there = transport.ls_remote(node.repo, node.settings, remote)
+    there = transport.ls_remote(context.repo, context.settings, remote)
     has = {
         remote.tracking(ref.removeprefix("refs/heads/")): value
         for ref, (_, value) in spec.wanted.items()
         if there.get(ref) == value
     }
-    git.remember_pushed(node.repo, has)
+    git.remember_pushed(context.repo, has)
     return has
 
 

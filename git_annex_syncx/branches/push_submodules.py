@@ -9,29 +9,29 @@ from collections.abc import Iterator, Mapping
 from git_annex_syncx.errors import ProgramFailed, SyncxError
 from git_annex_syncx.git import submodules
 from git_annex_syncx.model import Outcome, Result
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 
 
-def publish(node: Node, commit: str) -> SyncxError | None:
+def publish(context: Context, commit: str) -> SyncxError | None:
     """Do what push.recurseSubmodules (or submodule.recurse) says; why the commit must not be pushed yet, if so."""
-    lacking = submodules.unpublished(node.repo, commit) if commit else {}
-    wanted = submodules.wanted_first(node.repo) if lacking else ""
+    lacking = submodules.unpublished(context.repo, commit) if commit else {}
+    wanted = submodules.wanted_first(context.repo) if lacking else ""
     if wanted not in ("check", "on-demand"):
         return None
     said = ""
     for path in lacking if wanted == "on-demand" else ():
         try:
-            submodules.push(node.repo, path, node.settings.stall_timeout)
+            submodules.push(context.repo, path, context.settings.stall_timeout)
         except ProgramFailed as error:
             said = f": {error.what}"
-    lacking = submodules.unpublished(node.repo, commit) if wanted == "on-demand" else lacking
+    lacking = submodules.unpublished(context.repo, commit) if wanted == "on-demand" else lacking
     told = next(_told(lacking), None)
     return told and SyncxError(f"{told[0]}{said}; with push.recurseSubmodules that comes first", told[1])
 
 
-def unpublished(node: Node, commit: str) -> Iterator[Outcome]:
+def unpublished(context: Context, commit: str) -> Iterator[Outcome]:
     """Tell of commits of submodules that others are pointed to now and cannot fetch."""
-    for reason, way_out in _told(submodules.unpublished(node.repo, commit) if commit else {}):
+    for reason, way_out in _told(submodules.unpublished(context.repo, commit) if commit else {}):
         yield Outcome("push", Result.WAITS, reason=f"{reason}: {way_out}")
 
 

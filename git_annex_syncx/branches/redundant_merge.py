@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from git_annex_syncx.branches.remote_facts import fact
 from git_annex_syncx.git import git
 from git_annex_syncx.model import Event, Outcome, Result
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import OutboxError
 
@@ -22,7 +22,7 @@ LONGEST_STAY = 60.0  # seconds that a run waits by itself; later merges are the 
 
 
 @dataclass(frozen=True)
-class Wait:
+class Postponed:
     """When a redundant merge may be made; times in seconds since 1970, 0 for none pending."""
 
     due: float = 0.0
@@ -30,63 +30,63 @@ class Wait:
     last: float = 0.0
 
 
-def put_off(node: Node, branch: str) -> float | None:
+def put_off(context: Context, branch: str) -> float | None:
     """The time until which a redundant merge waits; None: make it now.
 
     A person at a terminal does not wait. The random wait is up to syncx.settleTime, doubled at each repetition.
     """
-    longest = node.settings.settle_time
+    longest = context.settings.settle_time
     if run.interactive() or not longest:
         return None
-    wait, now = pending(node, branch), time.time()
+    wait, now = pending(context, branch), time.time()
     if now - wait.last > longest * 2**MOST_DOUBLINGS:
-        wait = Wait(due=wait.due)  # the last one is long ago: another story
+        wait = Postponed(due=wait.due)  # the last one is long ago: another story
     if not wait.due or wait.due > now + longest * 2**MOST_DOUBLINGS:  # none yet, or the clock was set back
         due = now + random.uniform(0, longest * 2**wait.repetitions)
-        _remember(node, branch, Wait(due, wait.repetitions, now))
+        _remember(context, branch, Postponed(due, wait.repetitions, now))
         return due
     if now < wait.due:
         return wait.due
-    _remember(node, branch, Wait(0.0, min(wait.repetitions + 1, MOST_DOUBLINGS), now))
+    _remember(context, branch, Postponed(0.0, min(wait.repetitions + 1, MOST_DOUBLINGS), now))
     return None
 
 
-def pending(node: Node, branch: str) -> Wait:
+def pending(context: Context, branch: str) -> Postponed:
     """What the outbox remembers of the branch."""
     try:
-        return Wait(**json.loads(fact(node, _key(branch)) or "{}"))
+        return Postponed(**json.loads(fact(context, _key(branch)) or "{}"))
     except (ValueError, TypeError):
-        return Wait()
+        return Postponed()
 
 
-def at_rest(node: Node, branch: str) -> None:
+def at_rest(context: Context, branch: str) -> None:
     """The heads have met: nothing is put off any more."""
-    wait = pending(node, branch)
+    wait = pending(context, branch)
     if wait.due:
-        _remember(node, branch, Wait(0.0, wait.repetitions, wait.last))
+        _remember(context, branch, Postponed(0.0, wait.repetitions, wait.last))
 
 
-def _remember(node: Node, branch: str, wait: Wait) -> None:
+def _remember(context: Context, branch: str, wait: Postponed) -> None:
     with contextlib.suppress(OutboxError):
-        node.outbox.remember(_key(branch), json.dumps(asdict(wait)))
+        context.outbox.remember(_key(branch), json.dumps(asdict(wait)))
 
 
 def _key(branch: str) -> str:
     return f"settle {branch}"
 
 
-def look_again(node: Node, phase: Callable[[], Iterator[Event]]) -> Iterator[Event]:
+def look_again(context: Context, phase: Callable[[], Iterator[Event]]) -> Iterator[Event]:
     """Run a phase, and once more when a redundant merge that it put off is due, for a minute at most."""
-    left = min(node.settings.settle_time, LONGEST_STAY)
+    left = min(context.settings.settle_time, LONGEST_STAY)
     while True:
         put_off_now = False
         for outcome in phase():
             put_off_now = put_off_now or (isinstance(outcome, Outcome) and outcome.result is Result.LEVEL)
             yield outcome
-        head = git.head(node.repo) if put_off_now else None
+        head = git.head(context.repo) if put_off_now else None
         if head is None:
             return
-        wait = max(SHORTEST_WAIT, pending(node, head.basis).due - time.time())
+        wait = max(SHORTEST_WAIT, pending(context, head.basis).due - time.time())
         if wait > left:
             return
         left -= wait

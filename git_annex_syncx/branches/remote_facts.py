@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from git_annex_syncx.model import Fate, RefReport, Remote
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.system.state import OutboxError
 
 
@@ -20,24 +20,24 @@ class Remembered:
     addresses: str | None = None
 
 
-def remembered(node: Node, remote: Remote) -> Remembered:
+def remembered(context: Context, remote: Remote) -> Remembered:
     """Read both; nothing where the outbox cannot be used, which the end of the run says."""
     refused, addresses = _checked_out(remote), _addresses(remote)
     with contextlib.suppress(OutboxError):
-        known = node.outbox.facts_of(refused, addresses)
+        known = context.outbox.facts_of(refused, addresses)
         return Remembered(known.get(refused, ""), known.get(addresses))
     return Remembered()
 
 
-def note_checked_out(node: Node, remote: Remote, branch: str, reports: Iterable[RefReport]) -> None:
+def note_checked_out(context: Context, remote: Remote, branch: str, reports: Iterable[RefReport]) -> None:
     """Remember whether the branch is checked out there, where the reports tell."""
     fates = [report.fate for report in reports if report.ref == f"refs/heads/{branch}"]
-    before = remembered(node, remote).checked_out
+    before = remembered(context, remote).checked_out
     with contextlib.suppress(OutboxError):
         if fates == [Fate.CHECKED_OUT] and before != branch:
-            node.outbox.remember(_checked_out(remote), branch)
+            context.outbox.remember(_checked_out(remote), branch)
         elif fates and fates != [Fate.CHECKED_OUT] and before == branch:
-            node.outbox.forget(_checked_out(remote))
+            context.outbox.forget(_checked_out(remote))
 
 
 def is_proven(remote: Remote, known: Remembered) -> bool:
@@ -48,26 +48,26 @@ def is_proven(remote: Remote, known: Remembered) -> bool:
     return known.addresses == _digest(remote) or (known.addresses is None and len(remote.push_urls) < 2)
 
 
-def note_proven(node: Node, remote: Remote, proven: bool) -> None:
+def note_proven(context: Context, remote: Remote, proven: bool) -> None:
     """Remember whether all push addresses have the same; not before the last one has said so."""
     with contextlib.suppress(OutboxError):
-        if proven and remembered(node, remote).addresses != _digest(remote):
-            node.outbox.remember(_addresses(remote), _digest(remote))
+        if proven and remembered(context, remote).addresses != _digest(remote):
+            context.outbox.remember(_addresses(remote), _digest(remote))
         elif not proven and len(remote.push_urls) > 1:
-            node.outbox.forget(_addresses(remote))
+            context.outbox.forget(_addresses(remote))
 
 
-def note_first(node: Node, remote: Remote, known: Remembered) -> None:
+def note_first(context: Context, remote: Remote, known: Remembered) -> None:
     """Remember the address that tracking refs are of, where none is: it can change before the first push."""
     single = remote.url == remote.push_url and len(remote.push_urls) < 2
     if single and known.addresses is None:
-        note_proven(node, remote, True)
+        note_proven(context, remote, True)
 
 
-def fact(node: Node, key: str) -> str | None:
+def fact(context: Context, key: str) -> str | None:
     """What is remembered; nothing where the outbox cannot be used, which the end of the run says."""
     with contextlib.suppress(OutboxError):
-        return node.outbox.fact(key)
+        return context.outbox.fact(key)
     return None
 
 

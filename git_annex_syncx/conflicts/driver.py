@@ -47,7 +47,7 @@ EFFECT = (
 
 
 @dataclass(frozen=True)
-class State:
+class DriverState:
     """How the driver stands: `selected` is the value of merge.default that git uses.
 
     `scope` and `file` say where it is installed, or where it was looked for.
@@ -93,7 +93,7 @@ def settings() -> list[tuple[str, str]]:
     ]
 
 
-def install(repo: Repository | None, everywhere: bool, force: bool) -> State:
+def install(repo: Repository | None, everywhere: bool, force: bool) -> DriverState:
     """Add the driver to the repository's or the user's configuration. Raises UsageError where another is chosen."""
     from git_annex_syncx.errors import UsageError
     from git_annex_syncx.git import configfile
@@ -110,7 +110,7 @@ def install(repo: Repository | None, everywhere: bool, force: bool) -> State:
     return status(repo, everywhere)
 
 
-def uninstall(repo: Repository | None, everywhere: bool) -> State:
+def uninstall(repo: Repository | None, everywhere: bool) -> DriverState:
     """Take the driver out again; what was there before and what was changed since stays as it is.
 
     Raises UsageError where the block has been changed so that it is not known any more.
@@ -133,14 +133,14 @@ def _option(everywhere: bool) -> str:
     return " --global" if everywhere else ""
 
 
-def status(repo: Repository | None, everywhere: bool) -> State:
+def status(repo: Repository | None, everywhere: bool) -> DriverState:
     """Whether the driver is installed, and whether git would use it."""
     from git_annex_syncx.git import configfile
 
     driver = configfile.find(repo, f"merge.{NAME}.driver", everywhere)
     selected = configfile.find(repo, "merge.default", everywhere)
     scope = driver.scope if driver else "global" if everywhere else "local"
-    return State(
+    return DriverState(
         scope="repository" if scope == "local" else scope,
         file=driver.file if driver else configfile.place(repo, everywhere),
         installed=driver is not None,

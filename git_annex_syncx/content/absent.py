@@ -8,10 +8,10 @@ import time
 from collections.abc import Iterable
 
 from git_annex_syncx.annex import annex_branch, locations
-from git_annex_syncx.content.link_worker import GONE, Lane
+from git_annex_syncx.content.link_worker import GONE, LinkWorker
 from git_annex_syncx.git import drives, history
 from git_annex_syncx.model import Need
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 
 LEFT_OUT = 86400.0  # seconds, or until its line in the location log changes
 # Of a remote that answers, of a directory, of the web. Only said of a source: of what is fetched.
@@ -19,30 +19,32 @@ NOT_THERE = re.compile(r"not present|does not exist|File not found|\b404\b")
 Missed = frozenset[tuple[str, str]]  # key, uuid of the source
 
 
-def missed(node: Node) -> Missed:
+def missed(context: Context) -> Missed:
     """Return what sources said that they do not have, as far as that still counts."""
-    told, now = node.outbox.absences(), time.time()
-    lines = _lines(node, told) if told else {}
+    told, now = context.outbox.absences(), time.time()
+    lines = _lines(context, told) if told else {}
     left = {pair: (line, at) for pair, (line, at) in told.items() if 0 <= now - at < LEFT_OUT and lines[pair] == line}
     if left != told:
-        node.outbox.keep_absences(left)
+        context.outbox.keep_absences(left)
     return frozenset(left)
 
 
-def note(node: Node, lanes: Iterable[Lane]) -> Missed:
+def note(context: Context, workers: Iterable[LinkWorker]) -> Missed:
     """Remember what the sources of these links said that they do not have; all that counts by now."""
-    found = {(key, lane.leg.source) for lane in lanes for key, why in lane.failed.items() if _says_so(lane, why)}
+    found = {
+        (key, worker.step.source) for worker in workers for key, why in worker.failed.items() if _says_so(worker, why)
+    }
     if found:
         now = time.time()
-        told = {pair: (line, now) for pair, line in _lines(node, found).items()}
-        node.outbox.keep_absences(node.outbox.absences() | told)
+        told = {pair: (line, now) for pair, line in _lines(context, found).items()}
+        context.outbox.keep_absences(context.outbox.absences() | told)
     return frozenset(found)
 
 
-def _says_so(lane: Lane, why: str) -> bool:
-    if lane.leg.operation == "push":
+def _says_so(worker: LinkWorker, why: str) -> bool:
+    if worker.step.operation == "push":
         return why == GONE
-    place = drives.directory(lane.node.repo, lane.remote)
+    place = drives.directory(worker.context.repo, worker.remote)
     if place and not os.path.exists(place):  # of a drive that was pulled out git-annex says the same
         return False
     return bool(NOT_THERE.search(why))
@@ -54,9 +56,9 @@ def without(need: Need, left_out: Missed) -> Need:
     return Need(need.key, need.holders - out, need.targets, need.unwanted) if out else need
 
 
-def _lines(node: Node, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+def _lines(context: Context, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """Return each source's newest line in the location log of the key, empty where there is none."""
     pairs = list(pairs)
-    commit = history.tips(node.repo, annex_branch.BRANCH)[annex_branch.BRANCH][0]
-    logs = dict(locations.logs(node.repo, commit, {key for key, _ in pairs}))
+    commit = history.tips(context.repo, annex_branch.BRANCH)[annex_branch.BRANCH][0]
+    logs = dict(locations.logs(context.repo, commit, {key for key, _ in pairs}))
     return {(key, uuid): locations.newest_line(logs[key], uuid) for key, uuid in pairs}

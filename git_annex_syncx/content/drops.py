@@ -8,7 +8,7 @@ import queue
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
-from git_annex_syncx.annex.batch import Answer, Batch, State, dropping
+from git_annex_syncx.annex.batch import Answer, AnswerState, Batch, dropping
 from git_annex_syncx.annex.key import is_key
 from git_annex_syncx.content import missing
 from git_annex_syncx.content.link_worker import MOST_HOPELESS, SILENT
@@ -17,7 +17,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives, ssh, transport
 from git_annex_syncx.model import Need, Outcome, Remote, Result
 from git_annex_syncx.reasons import is_hopeless, mending
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import failure, own_failure
 from git_annex_syncx.system import clock
 
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def drop(
-    node: Node, remotes: Iterable[Remote], look: Look, looked_at: Collection[str], here: bool = True
+    context: Context, remotes: Iterable[Remote], look: Look, looked_at: Collection[str], here: bool = True
 ) -> Iterator[Outcome]:
     """Drop from here and from the remotes what they hold and do not want; one outcome for each that holds such.
 
@@ -33,50 +33,52 @@ def drop(
     holds the key, or has it no more, when a drive with a copy has come, when what git-annex judges by is otherwise
     (see World.digest), or some hours have passed.
     """
-    inventory = missing.inventory(node)
+    inventory = missing.inventory(context)
     refused = inventory.refusals()
-    unstable = {(key, uuid) for key, uuid in inventory.coming_and_going() if uuid not in look.world.emptied}
+    unstable = {(key, uuid) for key, uuid in inventory.coming_and_going() if uuid not in look.policy.emptied}
     todo: dict[str, list[str]] = {}
-    asked, at_hand = [need for need in look.needs if need.key in looked_at], _at_hand(node)
+    asked, at_hand = [need for need in look.needs if need.key in looked_at], _at_hand(context)
     held = {need.key: need.holders | {f"+{uuid}" for uuid in need.holders & at_hand} for need in asked}
     for need in asked:
         for uuid in _unwanted(look, need):
             if (need.key, uuid) not in unstable and refused.get((need.key, uuid)) != held[need.key]:
                 todo.setdefault(uuid, []).append(need.key)
-    own = look.world.own
+    own = look.policy.own
     places: list[tuple[str, Remote | None]] = [(own, None)] if here and own in todo else []
     places += [(remote.uuid or "", remote) for remote in _one_each(remotes) if remote.uuid in todo]
     gone: set[str] = set()
     for uuid, remote in places:
         # Where the wish depends on copies, what went elsewhere may be wanted here again: the next look tells.
-        keys = [k for k in todo[uuid] if k not in gone or not look.world.wishes.depends_on_copies(uuid)]
+        keys = [k for k in todo[uuid] if k not in gone or not look.policy.wishes.depends_on_copies(uuid)]
         if keys:
-            outcome, dropped = _drop_from(node, remote, keys, held)
+            outcome, dropped = _drop_from(context, remote, keys, held)
             gone.update(dropped)
             yield outcome
     if places:
-        missing.look(node, look.world)  # is it wanted there again? Others may bring it before our next look
+        missing.look(context, look.policy)  # is it wanted there again? Others may bring it before our next look
     all_of = ((need.key, uuid) for need in asked for uuid in need.targets | _unwanted(look, need))
     if going_round := [pair for pair in all_of if pair in unstable]:
-        yield _contradiction(node, look, going_round)
+        yield _contradiction(context, look, going_round)
 
 
-def candidates(node: Node, look: Look) -> bool:
+def candidates(context: Context, look: Look) -> bool:
     """Whether anything may have to be dropped anywhere, or comes and goes."""
-    unwanted = any(need.unwanted or need.holders & look.world.emptied for need in look.needs)
-    return unwanted or bool(missing.inventory(node).coming_and_going())
+    unwanted = any(need.unwanted or need.holders & look.policy.emptied for need in look.needs)
+    return unwanted or bool(missing.inventory(context).coming_and_going())
 
 
 def _unwanted(look: Look, need: Need) -> frozenset[str]:
     """Who need not hold the key: a relay while a target lacks it does."""
     if need.targets:
-        return need.unwanted - look.world.relays
-    return need.unwanted | (need.holders & look.world.emptied)
+        return need.unwanted - look.policy.relays
+    return need.unwanted | (need.holders & look.policy.emptied)
 
 
-def _at_hand(node: Node) -> frozenset[str]:
+def _at_hand(context: Context) -> frozenset[str]:
     """Remotes at directories that are there now."""
-    places = ((remote.uuid or "", drives.directory(node.repo, remote)) for remote in node.settings.remotes.values())
+    places = (
+        (remote.uuid or "", drives.directory(context.repo, remote)) for remote in context.settings.remotes.values()
+    )
     return frozenset(uuid for uuid, place in places if place and os.path.exists(place))
 
 
@@ -89,25 +91,25 @@ def _one_each(remotes: Iterable[Remote]) -> Iterator[Remote]:
 
 
 def _drop_from(
-    node: Node, remote: Remote | None, keys: list[str], held: Mapping[str, frozenset[str]]
+    context: Context, remote: Remote | None, keys: list[str], held: Mapping[str, frozenset[str]]
 ) -> tuple[Outcome, list[str]]:
     """Drop keys from one place; what is said of it, and the keys that are gone."""
     begun = time.monotonic()
-    name, uuid = (remote.name, remote.uuid) if remote else ("", node.settings.annex_uuid)
+    name, uuid = (remote.name, remote.uuid) if remote else ("", context.settings.annex_uuid)
     try:
         if remote:
-            transport.require_present(node.repo, remote)
+            transport.require_present(context.repo, remote)
         # Before a drop git-annex asks the others for their copies.
-        env = ssh.annex_connection(node.repo, node.settings, *node.settings.remotes.values())
-        answers, last_words = _answers(node, remote, keys, env)
+        env = ssh.annex_connection(context.repo, context.settings, *context.settings.remotes.values())
+        answers, last_words = _answers(context, remote, keys, env)
     except SyncxError as error:
         return (failure("drop", error, remote) if remote else own_failure("drop", error)), []
-    kept = {a.key: a.reason for a in answers if a.state in (State.FAILED, State.CARRIED)}
+    kept = {a.key: a.reason for a in answers if a.state in (AnswerState.FAILED, AnswerState.CARRIED)}
     lost = [reason for reason in kept.values() if is_hopeless(reason)]
     if lost:
         last_words = lost[0]
-    gone = [a.key for a in answers if a.state is State.DONE]
-    done, inventory = len(gone), missing.inventory(node)
+    gone = [a.key for a in answers if a.state is AnswerState.DONE]
+    done, inventory = len(gone), missing.inventory(context)
     inventory.note_refusals(
         {(key, uuid or ""): held.get(key, frozenset()) for key, why in kept.items() if not is_hopeless(why)}
     )
@@ -126,18 +128,20 @@ def _drop_from(
     return Outcome("drop", result, name, uuid, reason=reason, details=details, seconds=seconds), gone
 
 
-def _answers(node: Node, remote: Remote | None, keys: list[str], env: Mapping[str, str]) -> tuple[list[Answer], str]:
+def _answers(
+    context: Context, remote: Remote | None, keys: list[str], env: Mapping[str, str]
+) -> tuple[list[Answer], str]:
     """What git-annex says of each key, and its last words."""
     said: queue.Queue[Answer | str] = queue.Queue()
     heard: Callable[[Batch, Answer | str], None] = lambda _, answer: said.put(answer)  # noqa: E731
     name = remote.name if remote else ""
-    batch = Batch(node.repo, dropping(name), (name,) if name else (), env, heard, heard)
+    batch = Batch(context.repo, dropping(name), (name,) if name else (), env, heard, heard)
     answers: list[Answer] = []
     try:
         for key in filter(is_key, keys):
             batch.say(key)
         batch.finish()
-        while isinstance(answer := clock.get(said, SILENT * node.settings.stall_timeout), Answer):
+        while isinstance(answer := clock.get(said, SILENT * context.settings.stall_timeout), Answer):
             answers.append(answer)
             if sum(is_hopeless(one.reason) for one in answers[-MOST_HOPELESS:]) == MOST_HOPELESS:
                 return answers, answer.reason
@@ -148,11 +152,11 @@ def _answers(node: Node, remote: Remote | None, keys: list[str], env: Mapping[st
         batch.end()
 
 
-def _contradiction(node: Node, look: Look, found: list[tuple[str, str]]) -> Outcome:
+def _contradiction(context: Context, look: Look, found: list[tuple[str, str]]) -> Outcome:
     key, uuid = found[0]
-    names = missing.inventory(node).files([key]).get(key, {})
+    names = missing.inventory(context).files([key]).get(key, {})
     shown = os.fsdecode(next(iter(names))) if names else key
-    where = look.world.network.name(uuid)
+    where = look.policy.network.name(uuid)
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
     return Outcome(
         "drop", Result.FAILED,

@@ -11,7 +11,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, history, transport
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Remote, Result
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import one_remote
 
 NOT_HERE = "not available"  # what git-annex notes of a file whose content it has not got
@@ -19,53 +19,57 @@ AGAIN = "the next run tries again"
 EXPORTS = "export.log"
 
 
-def bring_in(node: Node, remotes: Iterable[Remote], deletes: bool = False) -> Iterator[Outcome]:
+def bring_in(context: Context, remotes: Iterable[Remote], deletes: bool = False) -> Iterator[Outcome]:
     """Import what changed in import remotes that follow a branch, and merge it, or what an earlier run could not."""
     imported = []
-    for remote in _of_kind(node, remotes, "importtree"):
+    for remote in _of_kind(context, remotes, "importtree"):
         if remote.pull and remote.tracking_branch:
-            outcome = one_remote("import", remote, lambda remote: _import(node, remote))
-            imported += [remote] if outcome.result is Result.DONE or _is_left(node, remote) else []
+            outcome = one_remote("import", remote, lambda remote: _import(context, remote))
+            imported += [remote] if outcome.result is Result.DONE or _is_left(context, remote) else []
             yield outcome
     if imported:
-        yield from merge(node, Merging(tuple(imported), unrelated=True, deletes=deletes))
+        yield from merge(context, Merging(tuple(imported), unrelated=True, deletes=deletes))
 
 
-def _is_left(node: Node, remote: Remote) -> bool:
+def _is_left(context: Context, remote: Remote) -> bool:
     """Whether the branch in hand lacks what was imported from a remote; an export is noted there, too, as a merge."""
-    if (head := git.head(node.repo)) is None:
+    if (head := git.head(context.repo)) is None:
         return False
     names = (f"refs/heads/{head.basis}", remote.tracking(head.basis))
-    ours, theirs = (history.value(node.repo, name) for name in names)
-    if not ours or not theirs or history.is_ancestor(node.repo, theirs, ours):
+    ours, theirs = (history.value(context.repo, name) for name in names)
+    if not ours or not theirs or history.is_ancestor(context.repo, theirs, ours):
         return False
-    merged = [one for one in history.parents(node.repo, theirs) if history.is_ancestor(node.repo, one, ours)]
-    return not history.says_nothing_new(node.repo, theirs, [ours, *merged])
+    merged = [one for one in history.parents(context.repo, theirs) if history.is_ancestor(context.repo, one, ours)]
+    return not history.says_nothing_new(context.repo, theirs, [ours, *merged])
 
 
-def send_out(node: Node, remotes: Iterable[Remote]) -> Iterator[Outcome]:
+def send_out(context: Context, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Bring export remotes to what they are to hold: the branch that they follow, else what they were given once."""
-    imports = _of_kind(node, remotes, "importtree")
-    for remote in _of_kind(node, remotes, "exporttree"):
-        if remote in imports and remote.pull and _is_left(node, remote):  # the export would undo it
+    imports = _of_kind(context, remotes, "importtree")
+    for remote in _of_kind(context, remotes, "exporttree"):
+        if remote in imports and remote.pull and _is_left(context, remote):  # the export would undo it
             reason = "what was imported from it is to be merged first"
             yield Outcome("export", Result.WAITS, remote.name, remote.uuid, reason=reason)
         elif remote.push and not remote.readonly:
-            yield one_remote("export", remote, lambda remote: _export(node, remote))
+            yield one_remote("export", remote, lambda remote: _export(context, remote))
 
 
-def _of_kind(node: Node, remotes: Iterable[Remote], kind: str) -> list[Remote]:
+def _of_kind(context: Context, remotes: Iterable[Remote], kind: str) -> list[Remote]:
     candidates = [remote for remote in remotes if remote.special or remote.through_special]
     options = (
-        annex_branch.special_remotes(annex_branch.logs(node.repo, ["remote.log"])["remote.log"]) if candidates else {}
+        annex_branch.special_remotes(annex_branch.logs(context.repo, ["remote.log"])["remote.log"])
+        if candidates
+        else {}
     )
     return [remote for remote in candidates if options.get(remote.uuid or "", {}).get(kind) == "yes"]
 
 
-def _import(node: Node, remote: Remote) -> Outcome:
-    transport.require_present(node.repo, remote)
+def _import(context: Context, remote: Remote) -> Outcome:
+    transport.require_present(context.repo, remote)
     prefix = f"refs/remotes/{remote.name}/"
-    moved = _changes(node.repo, prefix, lambda: annex.import_tree(node.repo, remote.tracking_branch, remote.name))
+    moved = _changes(
+        context.repo, prefix, lambda: annex.import_tree(context.repo, remote.tracking_branch, remote.name)
+    )
     return Outcome("import", Result.DONE if moved else Result.CURRENT, remote.name, remote.uuid)
 
 
@@ -75,11 +79,11 @@ def _changes(repo: Repository, prefix: str, action: Callable[[], None]) -> bool:
     return git.refs(repo, prefix) != before
 
 
-def _export(node: Node, remote: Remote) -> Outcome:
+def _export(context: Context, remote: Remote) -> Outcome:
     """Let git-annex export where the git-annex branch does not say that all is there."""
-    there = _trees(node, remote)
+    there = _trees(context, remote)
     if remote.tracking_branch:
-        name, tree = remote.tracking_branch, history.tree_id(node.repo, remote.tracking_branch)
+        name, tree = remote.tracking_branch, history.tree_id(context.repo, remote.tracking_branch)
         if not tree:
             raise SyncxError(
                 f"there is no {name}, which {remote.name} follows",
@@ -89,16 +93,18 @@ def _export(node: Node, remote: Remote) -> Outcome:
         name = tree = min(there)
     else:
         return Outcome("export", Result.SKIPPED, remote.name, remote.uuid, reason=_aimless(remote, there))
-    if there == {tree} and _complete(node, remote, tree):
+    if there == {tree} and _complete(context, remote, tree):
         return Outcome("export", Result.CURRENT, remote.name, remote.uuid)
-    transport.require_present(node.repo, remote)
-    changed, failed = annex.export_tree(node.repo, name, remote.name)
-    return _exported(remote, bool(changed) or _trees(node, remote) != there, failed)
+    transport.require_present(context.repo, remote)
+    changed, failed = annex.export_tree(context.repo, name, remote.name)
+    return _exported(remote, bool(changed) or _trees(context, remote) != there, failed)
 
 
-def _trees(node: Node, remote: Remote) -> set[str]:
+def _trees(context: Context, remote: Remote) -> set[str]:
     """The trees that a remote holds, as the git-annex branch says."""
-    return annex_branch.exported_trees(annex_branch.logs(node.repo, [EXPORTS])[EXPORTS]).get(remote.uuid or "", set())
+    return annex_branch.exported_trees(annex_branch.logs(context.repo, [EXPORTS])[EXPORTS]).get(
+        remote.uuid or "", set()
+    )
 
 
 def _exported(remote: Remote, changed: bool, failed: Mapping[str, str]) -> Outcome:
@@ -119,15 +125,15 @@ def _aimless(remote: Remote, there: Collection[str]) -> str:
     return f"{why}; to let it follow a branch: git config {setting} BRANCH"
 
 
-def _complete(node: Node, remote: Remote, tree: str) -> bool:
+def _complete(context: Context, remote: Remote, tree: str) -> bool:
     """Whether nothing of a tree that was exported can be left: then git-annex need not be asked.
 
     It must be where it chooses among the files, and after a failure: of plain files its branch knows nothing.
     """
-    if annex_branch.choosy(node.repo, remote.uuid or ""):
+    if annex_branch.choosy(context.repo, remote.uuid or ""):
         return False
-    if any(failure.phase == "export" and failure.remote == remote.name for failure in node.outbox.failures()):
+    if any(failure.phase == "export" and failure.remote == remote.name for failure in context.outbox.failures()):
         return False
-    keys = {name.key for _, name in locations.names(node.repo, tree)}
-    held = locations.of_keys(node.repo, annex_branch.BRANCH, keys)
+    keys = {name.key for _, name in locations.names(context.repo, tree)}
+    held = locations.of_keys(context.repo, annex_branch.BRANCH, keys)
     return all(remote.uuid in holders for _, holders in held)

@@ -11,15 +11,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from git_annex_syncx.annex import annex_branch
-from git_annex_syncx.annex.batch import Answer, Batch, Pace, State, Way, copying
+from git_annex_syncx.annex.batch import Answer, AnswerState, Batch, Direction, Pace, copying
 from git_annex_syncx.annex.key import file_name, key_size
 from git_annex_syncx.content.rates import Meter, differs
-from git_annex_syncx.content.steps import Leg
+from git_annex_syncx.content.steps import OwnStep
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import ssh, transport
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.reasons import is_hopeless
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import failure
 from git_annex_syncx.system.clock import awake
 
@@ -34,7 +34,7 @@ VERIFYING = 5_000_000  # bytes a second at which a file is read again at least, 
 
 
 @dataclass
-class Flight:
+class KeyTransfer:
     """A key on its way."""
 
     sent: float
@@ -43,25 +43,25 @@ class Flight:
 
 
 @dataclass
-class Told:
+class Ended:
     """What became of a key on a lane."""
 
     key: str
-    state: State
+    state: AnswerState
     bytes: int = 0  # moved since the last word
     reason: str = ""
 
 
 @dataclass(eq=False)
-class Lane:
+class LinkWorker:
     """A link and the keys that are to travel on it. `heard` takes what its process says, in another thread."""
 
-    node: Node
-    leg: Leg
-    way: Way
+    context: Context
+    step: OwnStep
+    way: Direction
     remotes: tuple[Remote, ...]
     cost: float
-    heard: Callable[[Lane, Batch, Answer | str], None]
+    heard: Callable[[LinkWorker, Batch, Answer | str], None]
     meter: Meter = field(default_factory=Meter)
     done: int = 0
     failed: dict[str, str] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Lane:
     limited: bool = False  # then its speed says something about the limit only
     pace: Pace = field(default_factory=lambda: Pace(1))
     _waiting: list[tuple[int, str]] = field(default_factory=list)
-    _flying: dict[str, Flight] = field(default_factory=dict)
+    _flying: dict[str, KeyTransfer] = field(default_factory=dict)
     _tries: dict[str, int] = field(default_factory=dict)
     _nothings: int = 0
     _batch: Batch | None = None
@@ -124,14 +124,14 @@ class Lane:
         """Whether a transfer that was ended goes on where it was."""
         return all(remote.url and remote.path is None and not remote.through_special for remote in self.remotes)
 
-    def add(self, key: str) -> list[Told]:
+    def add(self, key: str) -> list[Ended]:
         """One more key for it; what is to be said at once."""
         if self._gave_up:
             return [self._lost(key, self._gave_up)]
         heapq.heappush(self._waiting, (key_size(key), key))
         return []
 
-    def flying(self) -> Mapping[str, Flight]:
+    def flying(self) -> Mapping[str, KeyTransfer]:
         """What is on its way."""
         return self._flying
 
@@ -146,13 +146,13 @@ class Lane:
                 self._start(pace)
             _, key = heapq.heappop(self._waiting)
             room -= 1
-            self._flying[key] = Flight(self._now(), tries=self._tries.get(key, 0))
+            self._flying[key] = KeyTransfer(self._now(), tries=self._tries.get(key, 0))
             if self._batch:
                 self._batch.say(key)
                 given.append(key)
         return given
 
-    def keep_pace(self, limit: int | None) -> list[Told]:
+    def keep_pace(self, limit: int | None) -> list[Ended]:
         """Start anew where the limit of a transfer is another: at once where they resume, else after those in hand.
 
         A limit that has grown is worth that only when the last change is some time ago.
@@ -172,23 +172,23 @@ class Lane:
             self.add(key)
         return told
 
-    def answered(self, answer: Answer) -> list[Told]:
+    def answered(self, answer: Answer) -> list[Ended]:
         """Take an answer of the process in hand; what became of which keys."""
         self._now()
-        flight = self._flying.get(answer.key)
-        if answer.state is State.NOTHING:
+        transfer = self._flying.get(answer.key)
+        if answer.state is AnswerState.NOTHING:
             self._nothings += 1
-        elif flight is None:
+        elif transfer is None:
             return []
-        elif answer.state is State.MOVING:
-            moved, flight.bytes = answer.bytes - flight.bytes, answer.bytes
+        elif answer.state is AnswerState.MOVING:
+            moved, transfer.bytes = answer.bytes - transfer.bytes, answer.bytes
             self.meter.bytes += max(0, moved)
-            return [Told(answer.key, State.MOVING, moved)]
+            return [Ended(answer.key, AnswerState.MOVING, moved)]
         else:
-            return [self._landed(answer, flight), *self._settled()]
+            return [self._landed(answer, transfer), *self._settled()]
         return self._settled()
 
-    def gone(self, batch: Batch, reason: str) -> list[Told]:
+    def gone(self, batch: Batch, reason: str) -> list[Ended]:
         """A process has ended. What it was at is tried once more."""
         self._leaving.discard(batch)
         if batch is not self._batch:
@@ -201,13 +201,13 @@ class Lane:
         told = reason or "git-annex ended without an answer"
         if self._deaths >= MOST_DEATHS:
             return [*back, *(self._lost(key, told) for key in flying), *self.give_up(told)]
-        again = [key for key, flight in flying.items() if flight.tries < 1]
+        again = [key for key, transfer in flying.items() if transfer.tries < 1]
         for key in again:
             self._tries[key] = 1
             self.add(key)
         return back + [self._lost(key, told) for key in flying if key not in again]
 
-    def stalled(self, patience: float) -> list[Told]:
+    def stalled(self, patience: float) -> list[Ended]:
         """End a process that makes no progress.
 
         A file that has moved as a whole is given time to be verified, a small one that goes to a store without a word
@@ -219,11 +219,11 @@ class Lane:
             self._end()
             return self.give_up(self._unanswered)
         sizes = {key: key_size(key) for key in self._flying}
-        moving = any(0 < flight.bytes < sizes[key] for key, flight in self._flying.items())
+        moving = any(0 < transfer.bytes < sizes[key] for key, transfer in self._flying.items())
         largest = max(sizes.values())
         store = all(remote.web_store for remote in self.remotes)
         if self.tells or moving or (store and self._hears):
-            at_end = (sizes[key] for key, flight in self._flying.items() if flight.bytes >= sizes[key])
+            at_end = (sizes[key] for key, transfer in self._flying.items() if transfer.bytes >= sizes[key])
             patience += max(at_end, default=0) / VERIFYING
         else:
             patience = (1 if store else SILENT) * patience + largest / min(SLOWEST, self.pace.limit or SLOWEST)
@@ -237,7 +237,7 @@ class Lane:
         lost = back + [self._lost(key, told) for key in keys]
         return lost + (self.give_up(told) if self._deaths >= MOST_DEATHS - 1 else [])
 
-    def give_up(self, reason: str) -> list[Told]:
+    def give_up(self, reason: str) -> list[Ended]:
         """Try no more of what waits."""
         self._gave_up = reason
         keys = [key for _, key in self._waiting] + list(self._flying)
@@ -246,17 +246,17 @@ class Lane:
         self._let_go()
         return back + [self._lost(key, reason) for key in keys]
 
-    def unplugged(self) -> list[Told]:
+    def unplugged(self) -> list[Ended]:
         """End it where the directory of a remote has gone: git-annex would make it anew, on another disk."""
         for remote in () if self.gone_with else self.remotes:
             try:
-                transport.require_present(self.node.repo, remote)
+                transport.require_present(self.context.repo, remote)
             except SyncxError as error:
                 self._end()
                 self.gone_with, self._gave_up = failure("transfer", error, remote), error.what
                 keys = [key for _, key in self._waiting] + list(self._flying)
                 self._waiting.clear()
-                return self._taken_back() + [Told(key, State.CARRIED, reason=error.what) for key in keys]
+                return self._taken_back() + [Ended(key, AnswerState.CARRIED, reason=error.what) for key in keys]
         return []
 
     def close(self) -> None:
@@ -272,20 +272,20 @@ class Lane:
     def _start(self, pace: Pace) -> None:
         self.pace, self._nothings, self._draining, self._started = pace, 0, False, time.monotonic()
         self.limited = self.limited or pace.limit is not None
-        env = ssh.annex_connection(self.node.repo, self.node.settings, *self.remotes)
+        env = ssh.annex_connection(self.context.repo, self.context.settings, *self.remotes)
         heard = functools.partial(self.heard, self)
         # Of small files git-annex would say more than it sends; but a connection that hangs is seen by its silence.
         self._hears = self.tells or any(not 0 < size < TINY for size, _ in self._waiting)
         words = copying(self.way, progress=self._hears)
         for store in (remote for remote in self.remotes if remote.web_store):
             threading.Thread(target=self._knock, args=(store,), daemon=True).start()
-        self._batch = Batch(self.node.repo, words, self.way.remotes, env, heard, heard, pace)
+        self._batch = Batch(self.context.repo, words, self.way.remotes, env, heard, heard, pace)
 
     def _knock(self, store: Remote) -> None:
         """Find out, beside git-annex, which waits long for it, whether a store takes connections."""
-        repo = self.node.repo
+        repo = self.context.repo
         try:
-            transport.require_answering(self.node.settings, annex_branch.store_url(repo, store.uuid or ""))
+            transport.require_answering(self.context.settings, annex_branch.store_url(repo, store.uuid or ""))
         except SyncxError as error:
             self._unanswered = error.what
 
@@ -305,9 +305,13 @@ class Lane:
             self._leaving.add(self._batch)
         self._batch, self._draining, self._nothings = None, False, 0
 
-    def _taken_back(self) -> list[Told]:
+    def _taken_back(self) -> list[Ended]:
         """Nothing is on its way any more: what was counted of it does not count."""
-        told = [Told(key, State.MOVING, -flight.bytes) for key, flight in self._flying.items() if flight.bytes]
+        told = [
+            Ended(key, AnswerState.MOVING, -transfer.bytes)
+            for key, transfer in self._flying.items()
+            if transfer.bytes
+        ]
         self.meter.bytes += sum(one.bytes for one in told)
         self._flying.clear()
         return told
@@ -319,38 +323,40 @@ class Lane:
         self._seen = now
         return now
 
-    def _landed(self, answer: Answer, flight: Flight) -> Told:
+    def _landed(self, answer: Answer, transfer: KeyTransfer) -> Ended:
         del self._flying[answer.key]
-        if answer.state is State.DONE:
+        if answer.state is AnswerState.DONE:
             size = key_size(answer.key)
-            rest = max(0, size - flight.bytes)
+            rest = max(0, size - transfer.bytes)
             self.meter.bytes += rest
-            self.meter.arrived(size, awake() - flight.sent)
+            self.meter.arrived(size, awake() - transfer.sent)
             self.done, self._hopeless = self.done + 1, []
-            return Told(answer.key, State.DONE, rest)
-        if answer.state is State.CARRIED or self._taken(answer.key):
+            return Ended(answer.key, AnswerState.DONE, rest)
+        if answer.state is AnswerState.CARRIED or self._taken(answer.key):
             self.carried += 1
-            return Told(answer.key, State.CARRIED, -flight.bytes, answer.reason)
-        if flight.tries < 1 and VAGUE.search(answer.reason):
+            return Ended(answer.key, AnswerState.CARRIED, -transfer.bytes, answer.reason)
+        if transfer.tries < 1 and VAGUE.search(answer.reason):
             self._tries[answer.key] = 1  # a transfer that was killed leaves things that the first try clears away
-            self.meter.bytes -= flight.bytes
+            self.meter.bytes -= transfer.bytes
             self.add(answer.key)
-            return Told(answer.key, State.MOVING, -flight.bytes)
+            return Ended(answer.key, AnswerState.MOVING, -transfer.bytes)
         reason = self._why(answer)
         self._hopeless = [*self._hopeless, reason] if is_hopeless(reason) else []
-        return self._lost(answer.key, reason, flight.bytes)
+        return self._lost(answer.key, reason, transfer.bytes)
 
     def _why(self, answer: Answer) -> str:
         """Why a file did not arrive; of a directory git-annex may not say what can be seen from here."""
-        seen = VAGUE.search(answer.reason) and self.leg.operation == "push"
-        return (seen and transport.what_hinders(self.node.repo, self.remote, key_size(answer.key))) or answer.reason
+        seen = VAGUE.search(answer.reason) and self.step.operation == "push"
+        return (
+            seen and transport.what_hinders(self.context.repo, self.remote, key_size(answer.key))
+        ) or answer.reason
 
     def _taken(self, key: str) -> bool:
         """Whether another one brings the key there already."""
         name = file_name(key)
-        return self.leg.operation == "push" and transport.is_receiving(self.node.repo, self.remote, name)
+        return self.step.operation == "push" and transport.is_receiving(self.context.repo, self.remote, name)
 
-    def _settled(self) -> list[Told]:
+    def _settled(self) -> list[Ended]:
         """What is to be said once an answer is in: keys for which there was nothing to do, and who is given up."""
         if len(self._hopeless) >= MOST_HOPELESS:
             return self.give_up(self._hopeless[-1])
@@ -359,10 +365,10 @@ class Lane:
         keys = list(self._flying)
         self._flying.clear()
         self._nothings = 0
-        if self.leg.operation == "push" and not self.leg.through:
+        if self.step.operation == "push" and not self.step.through:
             return [self._lost(key, GONE) for key in keys]
-        return [Told(key, State.NOTHING) for key in keys]  # it came here by another way
+        return [Ended(key, AnswerState.NOTHING) for key in keys]  # it came here by another way
 
-    def _lost(self, key: str, reason: str, moved: int = 0) -> Told:
+    def _lost(self, key: str, reason: str, moved: int = 0) -> Ended:
         self.failed[key] = reason
-        return Told(key, State.FAILED, -moved, reason)
+        return Ended(key, AnswerState.FAILED, -moved, reason)

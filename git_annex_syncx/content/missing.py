@@ -13,12 +13,12 @@ from git_annex_syncx.annex.inventory import Cursor, Inventory
 from git_annex_syncx.annex.locations import Name
 from git_annex_syncx.annex.scratch_worktree import Scratch
 from git_annex_syncx.content import room
-from git_annex_syncx.content.policy import World, read_world
+from git_annex_syncx.content.policy import Policy, read_policy
 from git_annex_syncx.content.room import Left
 from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.git import git, history, objects
 from git_annex_syncx.model import Entry, Need
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 
 log = logging.getLogger(__name__)
 
@@ -31,51 +31,53 @@ Asked = Callable[[Iterable[str], str, str], Mapping[str, int]]  # keys, conditio
 class Look:
     """What a look found; `left` is what somebody wants, but does not fit there."""
 
-    world: World
+    policy: Policy
     needs: list[Need]
     left: Left
 
 
-def inventory(node: Node) -> Inventory:
+def inventory(context: Context) -> Inventory:
     """What the last look has left."""
-    return Inventory(node.repo.state_dir / "inventory.sqlite")
+    return Inventory(context.repo.state_dir / "inventory.sqlite")
 
 
-def look(node: Node, world: World | None = None) -> Look:
+def look(context: Context, policy: Policy | None = None) -> Look:
     """What has to travel, from what has changed since the last look. Raises SyncxError."""
-    world = world or read_world(node)
-    known = inventory(node)
-    if annex.journal_waits(node.repo):
-        annex.bring_branch_up(node.repo)
+    policy = policy or read_policy(context)
+    known = inventory(context)
+    if annex.journal_waits(context.repo):
+        annex.bring_branch_up(context.repo)
     with known.alone():
-        rooms = room.rooms(node, world)
-        before, now = known.cursor(), _cursor(node, world, room.written(rooms))
-        full = before is None or before.world != now.world or not _bring_forward(node, world, known, before, now)
+        rooms = room.rooms(context, policy)
+        before, now = known.cursor(), _cursor(context, policy, room.written(rooms))
+        full = (
+            before is None or before.policy != now.policy or not _bring_forward(context, policy, known, before, now)
+        )
         if full:
             log.info("looking at all keys")
-            _begin(node, world, known, now)
-    return Look(world, *room.fitting(known.needs(), rooms, room.asking(world)))
+            _begin(context, policy, known, now)
+    return Look(policy, *room.fitting(known.needs(), rooms, room.asking(policy)))
 
 
-def of_all_keys(node: Node) -> Look:
+def of_all_keys(context: Context) -> Look:
     """The same of all keys that there are, those included that no file of the tree uses. Nothing is remembered."""
-    if annex.journal_waits(node.repo):
-        annex.bring_branch_up(node.repo)
-    world = read_world(node)
-    held = _held(node, world, locations.everything(node.repo, _annex_commit(node)))
-    files = _by_key(locations.names(node.repo, _cursor(node, world).tree))
-    found = _needs(node, world, {key: files.get(key, {}) for key in held}, held)
-    return Look(world, *room.fitting(found, room.rooms(node, world), room.asking(world)))
+    if annex.journal_waits(context.repo):
+        annex.bring_branch_up(context.repo)
+    policy = read_policy(context)
+    held = _held(context, policy, locations.everything(context.repo, _annex_commit(context)))
+    files = _by_key(locations.names(context.repo, _cursor(context, policy).tree))
+    found = _needs(context, policy, {key: files.get(key, {}) for key in held}, held)
+    return Look(policy, *room.fitting(found, room.rooms(context, policy), room.asking(policy)))
 
 
-def keys_below(node: Node, paths: Iterable[bytes]) -> frozenset[str]:
+def keys_below(context: Context, paths: Iterable[bytes]) -> frozenset[str]:
     """The keys of the annexed files at or below paths. Raises UsageError where there is none."""
-    known = inventory(node)
+    known = inventory(context)
     found: set[str] = set()
     for path in paths:
         keys = known.keys_at(path)
         if not keys:
-            known_here = ", ".join(node.settings.remotes) or "none"
+            known_here = ", ".join(context.settings.remotes) or "none"
             raise UsageError(
                 f"{os.fsdecode(path)} is neither a remote nor a group, and no annexed file is there",
                 f"the remotes are: {known_here}; of files the last commit counts",
@@ -84,10 +86,10 @@ def keys_below(node: Node, paths: Iterable[bytes]) -> frozenset[str]:
     return frozenset(found)
 
 
-def tree_path(node: Node, base: str | None, word: str) -> bytes:
+def tree_path(context: Context, base: str | None, word: str) -> bytes:
     """A path of the user's as the tree has it; empty for the top. Raises UsageError for one outside."""
-    top = os.path.realpath(node.repo.home)
-    where = os.path.join(os.path.realpath(base or "."), word) if node.repo.top else os.path.join(top, word)
+    top = os.path.realpath(context.repo.home)
+    where = os.path.join(os.path.realpath(base or "."), word) if context.repo.top else os.path.join(top, word)
     # The last component may be an annexed file's link, which must not be followed.
     parent, name = os.path.split(os.path.normpath(where))
     full = os.path.join(os.path.realpath(parent), name) if name not in ("", "..") else os.path.realpath(where)
@@ -99,20 +101,20 @@ def tree_path(node: Node, base: str | None, word: str) -> bytes:
     return b"" if inside == "." else os.fsencode(inside)
 
 
-def holders_of(node: Node, world: World, keys: Iterable[str]) -> dict[str, frozenset[str]]:
+def holders_of(context: Context, policy: Policy, keys: Iterable[str]) -> dict[str, frozenset[str]]:
     """Who holds some keys."""
-    return _held(node, world, locations.of_keys(node.repo, _annex_commit(node), keys))
+    return _held(context, policy, locations.of_keys(context.repo, _annex_commit(context), keys))
 
 
-def _cursor(node: Node, world: World, rooms: str = "") -> Cursor:
-    head = git.head(node.repo)
+def _cursor(context: Context, policy: Policy, rooms: str = "") -> Cursor:
+    head = git.head(context.repo)
     name = f"refs/heads/{head.basis}" if head else "HEAD"  # of an adjusted branch the basis
-    tips = history.tips(node.repo, annex_branch.BRANCH, name)
+    tips = history.tips(context.repo, annex_branch.BRANCH, name)
     if not head:
-        tree = history.tree_id(node.repo, "HEAD") or objects.empty_tree(node.repo)
+        tree = history.tree_id(context.repo, "HEAD") or objects.empty_tree(context.repo)
     else:
-        tree = tips[name][1] if name in tips else objects.empty_tree(node.repo)
-    return Cursor(_commit(tips), tree, world.digest, rooms)
+        tree = tips[name][1] if name in tips else objects.empty_tree(context.repo)
+    return Cursor(_commit(tips), tree, policy.digest, rooms)
 
 
 def _commit(tips: Mapping[str, tuple[str, str]]) -> str:
@@ -121,46 +123,46 @@ def _commit(tips: Mapping[str, tuple[str, str]]) -> str:
     return tips[annex_branch.BRANCH][0]
 
 
-def _annex_commit(node: Node) -> str:
-    return _commit(history.tips(node.repo, annex_branch.BRANCH))
+def _annex_commit(context: Context) -> str:
+    return _commit(history.tips(context.repo, annex_branch.BRANCH))
 
 
-def _begin(node: Node, world: World, known: Inventory, now: Cursor) -> None:
+def _begin(context: Context, policy: Policy, known: Inventory, now: Cursor) -> None:
     """A full pass."""
     files: dict[str, dict[bytes, Entry]] = {}
 
     def noted(names: Iterable[tuple[bytes, Name]]) -> Iterator[tuple[bytes, Name]]:
         for path, name in names:
             of_key = files.setdefault(name.key, {})
-            if world.choosy:  # only then anybody asks where it stands
+            if policy.choosy:  # only then anybody asks where it stands
                 of_key[path] = name.entry
             yield path, name
 
-    held = _held(node, world, locations.everything(node.repo, now.annex))
-    names = noted(locations.names(node.repo, now.tree))
-    known.replace(now, names, lambda: _needs(node, world, files, held))
+    held = _held(context, policy, locations.everything(context.repo, now.annex))
+    names = noted(locations.names(context.repo, now.tree))
+    known.replace(now, names, lambda: _needs(context, policy, files, held))
 
 
-def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, now: Cursor) -> bool:
+def _bring_forward(context: Context, policy: Policy, known: Inventory, before: Cursor, now: Cursor) -> bool:
     """Look at what has changed; False where everything must be looked at."""
     try:
-        if not history.is_ancestor(node.repo, before.annex, now.annex):
+        if not history.is_ancestor(context.repo, before.annex, now.annex):
             return False  # rewritten
         moved: dict[str, frozenset[str]] = {}
         described: set[str] = set()
         if before.annex != now.annex:
-            moved = dict(locations.changed(node.repo, before.annex, now.annex))
-            described = locations.described(node.repo, before.annex, now.annex) if world.choosy else described
-        names = locations.names_changed(node.repo, before.tree, now.tree) if before.tree != now.tree else {}
+            moved = dict(locations.changed(context.repo, before.annex, now.annex))
+            described = locations.described(context.repo, before.annex, now.annex) if policy.choosy else described
+        names = locations.names_changed(context.repo, before.tree, now.tree) if before.tree != now.tree else {}
     except ProgramFailed:
         return False  # what the last look saw is here no more
     if any(path.rpartition(b"/")[2] == b".gitattributes" for path in names):
         known.forget()  # they may say how many copies there must be
         return False
-    if before.rooms != now.rooms and room.asks_all_again(world, before.rooms, now.rooms):
+    if before.rooms != now.rooms and room.asks_all_again(policy, before.rooms, now.rooms):
         return False
-    private = locations.private(node.repo, world.own) if node.settings.private else {}
-    waiting = _waiting_for_room(known, world) if before.rooms != now.rooms else []
+    private = locations.private(context.repo, policy.own) if context.settings.private else {}
+    waiting = _waiting_for_room(known, policy) if before.rooms != now.rooms else []
     keys = (
         moved.keys()
         | described
@@ -174,18 +176,18 @@ def _bring_forward(node: Node, world: World, known: Inventory, before: Cursor, n
     if not keys and before == now:
         return True
     files = _files_now(known, keys, names)
-    others = locations.of_keys(node.repo, now.annex, files.keys() - moved.keys())
-    held = _held(node, world, (*moved.items(), *others), private)
-    found: Iterable[Need] = _needs(node, world, files, held)
+    others = locations.of_keys(context.repo, now.annex, files.keys() - moved.keys())
+    held = _held(context, policy, (*moved.items(), *others), private)
+    found: Iterable[Need] = _needs(context, policy, files, held)
     if waiting := [need for need in waiting if need.key in files and need.key not in moved]:
-        found = room.still_waiting(found, waiting, room.asking(world), room.read(now.rooms))
+        found = room.still_waiting(found, waiting, room.asking(policy), room.read(now.rooms))
     known.update(now, names, keys, list(found), described)
     return True
 
 
-def _waiting_for_room(known: Inventory, world: World) -> list[Need]:
+def _waiting_for_room(known: Inventory, policy: Policy) -> list[Need]:
     """What was to go to those who are asked again when others have got something."""
-    asking = room.asking(world)
+    asking = room.asking(policy)
     return [need for need in known.needs() if need.targets & asking]
 
 
@@ -209,30 +211,30 @@ def _by_key(names: Iterable[tuple[bytes, Name]]) -> dict[str, dict[bytes, Entry]
 
 
 def _held(
-    node: Node,
-    world: World,
+    context: Context,
+    policy: Policy,
     located: Iterable[tuple[str, frozenset[str]]],
     private: Mapping[str, bool] | None = None,
 ) -> dict[str, frozenset[str]]:
     """key -> who holds it, among those who can hold copies; what only this repository records of itself included."""
-    alive = _remembering(lambda holders: holders & world.alive)
+    alive = _remembering(lambda holders: holders & policy.alive)
     held = {key: alive(holders) for key, holders in located}
     if private is None:
-        private = locations.private(node.repo, world.own) if node.settings.private else {}
+        private = locations.private(context.repo, policy.own) if context.settings.private else {}
     for key, here in private.items():
-        others = held.get(key, frozenset()) - {world.own}
-        held[key] = others | {world.own} if here else others
+        others = held.get(key, frozenset()) - {policy.own}
+        held[key] = others | {policy.own} if here else others
     return held
 
 
-def _needs(node: Node, world: World, files: Files, held: Mapping[str, frozenset[str]]) -> Iterator[Need]:
+def _needs(context: Context, policy: Policy, files: Files, held: Mapping[str, frozenset[str]]) -> Iterator[Need]:
     """What becomes of keys, for which alone git-annex is asked what is wanted."""
     nobody: frozenset[str] = frozenset()
-    with scratch_worktree.opened(node.repo) as scratch:
-        asked = functools.partial(_asked, node, scratch, files)
-        wanted = _wanted(asked, world, files, held) if world.choosy else {}
-        unwanted = _unwanted(asked, world, files, held) if world.choosy & world.reach else {}
-    lacking = _remembering(lambda holders: world.takers - world.choosy - holders)
+    with scratch_worktree.opened(context.repo) as scratch:
+        asked = functools.partial(_asked, context, scratch, files)
+        wanted = _wanted(asked, policy, files, held) if policy.choosy else {}
+        unwanted = _unwanted(asked, policy, files, held) if policy.choosy & policy.reach else {}
+    lacking = _remembering(lambda holders: policy.takers - policy.choosy - holders)
     for key in files:
         holders = held.get(key, nobody)
         if not holders:
@@ -240,16 +242,16 @@ def _needs(node: Node, world: World, files: Files, held: Mapping[str, frozenset[
         targets, out = lacking(holders), unwanted.get(key, nobody)
         if key in wanted:
             targets = targets | wanted[key]
-        if targets or out or holders & world.emptied:
+        if targets or out or holders & policy.emptied:
             yield Need(key, holders, targets, out)
 
 
 def _wanted(
-    asked: Asked, world: World, files: Files, held: Mapping[str, frozenset[str]]
+    asked: Asked, policy: Policy, files: Files, held: Mapping[str, frozenset[str]]
 ) -> dict[str, frozenset[str]]:
     """key -> the choosy ones that want and lack it. A key with several files is wanted if one of them is."""
     found: dict[str, frozenset[str]] = {}
-    for uuid in sorted(world.choosy & world.takers):
+    for uuid in sorted(policy.choosy & policy.takers):
         lacked = [key for key in files if uuid not in (at := held.get(key, ())) and at]
         for key in asked(lacked, "--want-get-by", uuid):
             found[key] = found.get(key, frozenset()) | {uuid}
@@ -257,11 +259,11 @@ def _wanted(
 
 
 def _unwanted(
-    asked: Asked, world: World, files: Files, held: Mapping[str, frozenset[str]]
+    asked: Asked, policy: Policy, files: Files, held: Mapping[str, frozenset[str]]
 ) -> dict[str, frozenset[str]]:
     """key -> the choosy ones in reach that hold it and want none of its files."""
     found: dict[str, frozenset[str]] = {}
-    for uuid in sorted(world.choosy & world.reach - world.emptied):
+    for uuid in sorted(policy.choosy & policy.reach - policy.emptied):
         here = [key for key in files if uuid in held.get(key, ())]
         for key, count in asked(here, "--want-drop-by", uuid).items():
             if count == len(files[key]):
@@ -270,13 +272,13 @@ def _unwanted(
 
 
 def _asked(
-    node: Node, scratch: Scratch, files: Files, keys: Iterable[str], condition: str, uuid: str
+    context: Context, scratch: Scratch, files: Files, keys: Iterable[str], condition: str, uuid: str
 ) -> Mapping[str, int]:
     """Of the keys those that meet the condition, and at how many paths."""
     entries = {path: entry for key in keys for path, entry in files[key].items()}
     if not entries:
         return {}
-    tree = objects.change_tree(node.repo, objects.empty_tree(node.repo), entries)
+    tree = objects.change_tree(context.repo, objects.empty_tree(context.repo), entries)
     repo, env = scratch.showing(entries)
     return annex.matching(repo, tree, condition, uuid, env)
 

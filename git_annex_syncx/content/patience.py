@@ -10,12 +10,12 @@ from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.model import Clock
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.plan import Plan, Question, Step, reachable
-from git_annex_syncx.network.weights import Arc, Roads
+from git_annex_syncx.network.weights import Arcs, ExecutedArc
 
 HEAVIER = 12  # times as long is waited before a step is made that is heavier than the one that it replaces
 SAMPLE = 20  # keys that are watched for each arc, the smallest, since they come first
 LIGHT, HEAVY = 1, 2  # levels of a clock
-Clocks = Mapping[Arc, Clock]
+Clocks = Mapping[ExecutedArc, Clock]
 LedTo = Mapping[tuple[frozenset[str], frozenset[str]], frozenset[str]]  # (holders, targets) -> what has a way
 
 
@@ -26,13 +26,13 @@ class Shut:
     `late` are targets that were waited for; in groups of which only one gets a key they come last.
     """
 
-    light: frozenset[Arc] = frozenset()
-    heavy: frozenset[Arc] = frozenset()
+    light: frozenset[ExecutedArc] = frozenset()
+    heavy: frozenset[ExecutedArc] = frozenset()
     late: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class Group:
+class KeyGroup:
     """Keys with the same holders and targets and about the same size, and how they travel.
 
     `plan` does without all arcs that are shut, `base` without those alone that are shut in any case.
@@ -71,7 +71,9 @@ class Answers:
     away: frozenset[str] = field(default_factory=frozenset)
 
 
-def gone_on(clocks: Clocks, held: Mapping[str, AbstractSet[str]], patience: float, now: float) -> dict[Arc, Clock]:
+def gone_on(
+    clocks: Clocks, held: Mapping[str, AbstractSet[str]], patience: float, now: float
+) -> dict[ExecutedArc, Clock]:
     """Return the clocks as they stand: one starts anew where a key that waited has arrived.
 
     `held` maps each key that anybody lacks to its holders. What was waited for twelve times as long starts no more.
@@ -96,7 +98,7 @@ def shut(clocks: Clocks, own: str, answers: Answers) -> Shut:
     return Shut(frozenset(levels), frozenset(arc for arc, level in levels.items() if level == HEAVY), late)
 
 
-def _answers(arc: Arc, own: str, answers: Answers) -> bool:
+def _answers(arc: ExecutedArc, own: str, answers: Answers) -> bool:
     source, target, ours = arc
     return ours and (target if source == own else source) in answers.here
 
@@ -108,7 +110,7 @@ def nobody_waits(net: Network, own: str, found: Shut) -> Shut:
     return Shut(found.light | others, found.heavy | others, found.late)
 
 
-def own_steps(group: Group, own: str) -> list[Step]:
+def executed_steps(group: KeyGroup, own: str) -> list[Step]:
     """Return the steps that this repository makes: its part of the plan without what is shut.
 
     A step that is heavier than the one that it replaces waits until that one's arc is shut in any case.
@@ -120,7 +122,7 @@ def own_steps(group: Group, own: str) -> list[Step]:
     return [step for step in dict.fromkeys((*group.plan.steps, *group.base.steps)) if made.get(step.target) == step]
 
 
-def _too_heavy(group: Group, step: Step) -> bool:
+def _too_heavy(group: KeyGroup, step: Step) -> bool:
     if group.plan is group.base:
         return False
     replaced = [other for other in group.base.steps if other.target == step.target]
@@ -134,11 +136,11 @@ def _weight(step: Step) -> tuple[float, int]:
     return step.cost, step.milliseconds
 
 
-def waiting(groups: Iterable[Group], own: str) -> dict[Arc, list[str]]:
+def waiting(groups: Iterable[KeyGroup], own: str) -> dict[ExecutedArc, list[str]]:
     """Return the arcs over which content could travel now, whoever is to move it, and the keys."""
-    found: dict[Arc, set[str]] = {}
+    found: dict[ExecutedArc, set[str]] = {}
     for group in groups:
-        ours, at = own_steps(group, own), group.plan.question.holders
+        ours, at = executed_steps(group, own), group.plan.question.holders
         for step in (step for plan in group.plans for step in plan.steps):
             mine = step.executor == own
             if step.source in at and step.target not in at and (step in ours or not mine):
@@ -147,8 +149,8 @@ def waiting(groups: Iterable[Group], own: str) -> dict[Arc, list[str]]:
 
 
 def kept(
-    clocks: Clocks, groups: Collection[Group], ways: Roads, own: str, answers: Answers, now: float
-) -> dict[Arc, Clock]:
+    clocks: Clocks, groups: Collection[KeyGroup], ways: Arcs, own: str, answers: Answers, now: float
+) -> dict[ExecutedArc, Clock]:
     """Return the clocks that go on or start as a run ends; `ways` are all that there are.
 
     A shut arc stays shut until its target lacks nothing that has a way, or until it is our own and open again. Where
@@ -168,7 +170,7 @@ def kept(
     return found
 
 
-def _cut_off(groups: Iterable[Group], led_to: LedTo, answers: Answers) -> set[str]:
+def _cut_off(groups: Iterable[KeyGroup], led_to: LedTo, answers: Answers) -> set[str]:
     """Return targets to which only what is shut leads, and the relays that could be on the way."""
     found: set[str] = set()
     for base in (group.base for group in groups if not answers.away):

@@ -11,7 +11,7 @@ from pathlib import Path
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.content import missing, room, steps
 from git_annex_syncx.content.missing import Look
-from git_annex_syncx.content.patience import Group
+from git_annex_syncx.content.patience import KeyGroup
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.git.settings import Settings, read_settings
 from git_annex_syncx.model import OUTSIDE, Need, Outcome, Result
@@ -20,8 +20,8 @@ from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.map_reader import LARGEST, read_map
 from git_annex_syncx.network.plan import Plan, Question, plan, timed
 from git_annex_syncx.network.survey import Survey
-from git_annex_syncx.network.weights import roads
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.network.weights import arcs
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import own_failure
 from git_annex_syncx.system import graphviz
 
@@ -49,23 +49,23 @@ class Planned:
     of_files: bool = False  # for keys that there are, else for an imagined one
 
 
-def see_map(node: Node, refresh: bool) -> Survey:
+def see_map(context: Context, refresh: bool) -> Survey:
     """All that is known of the network; `refresh` asks the repositories that can be reached."""
-    said = survey.refresh(node.repo) if refresh else ()
-    found = survey.known(node.repo, node.settings, node.outbox)
+    said = survey.refresh(context.repo) if refresh else ()
+    found = survey.known(context.repo, context.settings, context.outbox)
     return Survey(found.network, said + found.warnings)
 
 
-def publish(node: Node) -> bool:
+def publish(context: Context) -> bool:
     """Tell the others the links of this repository; whether that was news."""
-    return survey.publish(node.repo, node.settings, node.outbox)
+    return survey.publish(context.repo, context.settings, context.outbox)
 
 
-def tell_links(node: Node, settings: Settings | None = None) -> Iterator[Outcome]:
+def tell_links(context: Context, settings: Settings | None = None) -> Iterator[Outcome]:
     """The same in a run, with the settings as they are by now: plans are made from what all know."""
     begun = time.monotonic()
     try:
-        if survey.publish(node.repo, settings or read_settings(node.repo), node.outbox):
+        if survey.publish(context.repo, settings or read_settings(context.repo), context.outbox):
             yield Outcome(
                 "publish",
                 Result.DONE,
@@ -97,38 +97,38 @@ def draw(dot: str, svg: str | None, png: str | None) -> list[str]:
     return [name for _, name in files]
 
 
-def plan_here(node: Node, wanted: Wanted) -> Planned:
+def plan_here(context: Context, wanted: Wanted) -> Planned:
     """Plans for this repository's network: for what is missing where, for paths, or for one imagined key."""
     if (wanted.holders or wanted.targets) and not wanted.paths:
-        found = survey.planned(node.repo, node.settings, node.outbox)
+        found = survey.planned(context.repo, context.settings, context.outbox)
         return Planned(found, _answered(found.network, [_imagined(found.network, wanted)]), wanted.by_time)
-    look = missing.look(node)
-    world = look.world
-    lacking = _named(node, look, wanted) if wanted.paths else look.needs
-    plans = tuple(_together(steps.groups(world, lacking, wanted.by_time, wanted.relays)))
+    look = missing.look(context)
+    policy = look.policy
+    lacking = _named(context, look, wanted) if wanted.paths else look.needs
+    plans = tuple(_together(steps.groups(policy, lacking, wanted.by_time, wanted.relays)))
     held = {need.key: need.holders for need in lacking if not need.targets}
-    plans += _answered(world.network, _of_content(held)) if wanted.paths else ()
-    full = (text for _, text in room.told(world, look.left))
-    return Planned(Survey(world.network, (*world.warnings, *full)), plans, wanted.by_time, of_files=True)
+    plans += _answered(policy.network, _of_content(held)) if wanted.paths else ()
+    full = (text for _, text in room.told(policy, look.left))
+    return Planned(Survey(policy.network, (*policy.warnings, *full)), plans, wanted.by_time, of_files=True)
 
 
-def _named(node: Node, look: Look, wanted: Wanted) -> list[Need]:
+def _named(context: Context, look: Look, wanted: Wanted) -> list[Need]:
     """What the files at paths need, or would need if others held or wanted them."""
-    world, net = look.world, look.world.network
-    keys = missing.keys_below(node, wanted.paths)
+    policy, net = look.policy, look.policy.network
+    keys = missing.keys_below(context, wanted.paths)
     holders, targets = _uuids(net, wanted.holders), _uuids(net, wanted.targets)
     known = {need.key: need for need in look.needs}
-    everyone = world.alive - world.relays - OUTSIDE.keys()
-    cut_off = everyone - world.takers - world.choosy  # nothing leads there, which is to be said
+    everyone = policy.alive - policy.relays - OUTSIDE.keys()
+    cut_off = everyone - policy.takers - policy.choosy  # nothing leads there, which is to be said
     found = []
-    for key, held in missing.holders_of(node, world, keys).items():
+    for key, held in missing.holders_of(context, policy, keys).items():
         at = holders or held
         wants = (targets or everyone) if holders or targets else (known[key].targets if key in known else frozenset())
         found.append(Need(key, at, (wants | (frozenset() if targets else cut_off)) - at))
     return found
 
 
-def _together(groups: Iterable[Group]) -> Iterator[Plan]:
+def _together(groups: Iterable[KeyGroup]) -> Iterator[Plan]:
     """One plan for all groups, of whatever size, that travel in the same way."""
     alike: dict[tuple[object, ...], list[Plan]] = {}
     for group in groups:
@@ -157,7 +157,7 @@ def plan_map(net: Network, wanted: Wanted) -> Planned:
 
 
 def _answered(net: Network, questions: Iterable[Question]) -> tuple[Plan, ...]:
-    ways = roads(net)
+    ways = arcs(net)
     return tuple(plan(ways, question) for question in questions)
 
 

@@ -14,8 +14,8 @@ from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.content.wishes import Wishes
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
-from git_annex_syncx.network.weights import Roads, roads
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.network.weights import Arcs, arcs
+from git_annex_syncx.runs.context import Context
 
 FORMAT = 2
 # What else decides what an expression wants: which one they are is enough to know that something has changed.
@@ -28,7 +28,7 @@ USUAL = ("", "standard")
 
 
 @dataclass(frozen=True)
-class World:
+class Policy:
     """Everything that decides who needs what, but the keys themselves."""
 
     network: Network
@@ -41,9 +41,9 @@ class World:
     maxsizes: bytes = b""  # the log of maximum sizes
 
     @cached_property
-    def roads(self) -> Roads:
+    def arcs(self) -> Arcs:
         """The ways between repositories."""
-        return roads(self.network)
+        return arcs(self.network)
 
     @cached_property
     def alive(self) -> frozenset[str]:
@@ -61,7 +61,7 @@ class World:
 
         Where nothing leads here that is to be said.
         """
-        led_to = {place.uuid for place, ways in zip(self.roads.places, self.roads.incoming, strict=True) if ways}
+        led_to = {place.uuid for place, ways in zip(self.arcs.places, self.arcs.incoming, strict=True) if ways}
         return (frozenset(led_to) | {self.own}) & self.alive - (self.relays - self.wishing)
 
     @cached_property
@@ -81,10 +81,10 @@ class World:
     @cached_property
     def nearness(self) -> Mapping[str, int]:
         """uuid -> what the cheapest way there costs, in thousandths."""
-        kinds = self.roads.kinds
+        kinds = self.arcs.kinds
         return {
             place.uuid: min((kinds[kind].cost for kind in ways.values()), default=0)
-            for place, ways in zip(self.roads.places, self.roads.incoming, strict=True)
+            for place, ways in zip(self.arcs.places, self.arcs.incoming, strict=True)
         }
 
     @cached_property
@@ -116,10 +116,10 @@ class World:
         ).hexdigest()
 
 
-def read_world(node: Node) -> World:
+def read_policy(context: Context) -> Policy:
     """From the git-annex branch and the own configuration."""
-    found = survey.planned(node.repo, node.settings, node.outbox)
-    texts = annex_branch.logs(node.repo, (*LOGS, GROUP_LOG, *ALSO))
+    found = survey.planned(context.repo, context.settings, context.outbox)
+    texts = annex_branch.logs(context.repo, (*LOGS, GROUP_LOG, *ALSO))
     raw = {name: annex_branch.newest_lines(texts[name]) for name in LOGS}
     groups = {uuid: tuple(sorted(names.split())) for uuid, names in raw["group.log"].items()}
     wishes = Wishes(
@@ -128,24 +128,24 @@ def read_world(node: Node) -> World:
         groups,
         annex_branch.newest_values(texts[GROUP_LOG]),
     )
-    own = node.settings.annex_uuid
+    own = context.settings.annex_uuid
     links = (link for link in found.network.links if link.owner == own and link.push)
-    return World(
+    return Policy(
         found.network,
         wishes,
         own,
         frozenset({own, *(link.remote for link in links)}),
         found.warnings,
         b"\0".join(texts[name] for name in ALSO),
-        b"\0".join(_judged_by(node, wishes)),
+        b"\0".join(_judged_by(context, wishes)),
         texts["maxsize.log"],
     )
 
 
-def _judged_by(node: Node, wishes: Wishes) -> Iterator[bytes]:
+def _judged_by(context: Context, wishes: Wishes) -> Iterator[bytes]:
     """What git-annex's answers depend on beside the git-annex branch and the tree."""
-    repo, settings = node.repo, node.settings
-    yield node.annex_version.encode()
+    repo, settings = context.repo, context.settings
+    yield context.annex_version.encode()
     yield from map(os.fsencode, (*settings.of_annex, *repo.annex_options))  # numcopies, trust levels, ...
     usual = os.path.join(os.environ.get("XDG_CONFIG_HOME") or "~/.config", "git", "attributes")
     for name in (SYSTEM_ATTRIBUTES, settings.attributes_file or usual, repo.common / "info" / "attributes"):

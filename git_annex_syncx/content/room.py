@@ -10,24 +10,24 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.annex import annex
 from git_annex_syncx.annex.key import key_size
-from git_annex_syncx.content.policy import World
+from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.model import Need
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 
 Rooms = Mapping[str, int]  # uuid -> bytes that are left to its maximum size
 Left = Mapping[str, tuple[int, int]]  # uuid -> how many files do not fit, and their bytes
 
 
-def asking(world: World) -> frozenset[str]:
+def asking(policy: Policy) -> frozenset[str]:
     """Whose wishes depend on room."""
-    return frozenset(uuid for uuid in world.choosy if world.wishes.depends_on_room(uuid))
+    return frozenset(uuid for uuid in policy.choosy if policy.wishes.depends_on_room(uuid))
 
 
-def rooms(node: Node, world: World) -> Rooms:
+def rooms(context: Context, policy: Policy) -> Rooms:
     """What is left, of repositories with a maximum size; nothing where no wish depends on it."""
-    if not asking(world) or not world.maxsizes:
+    if not asking(policy) or not policy.maxsizes:
         return {}
-    return {uuid: most - size for uuid, (size, most) in annex.ask_sizes(node.repo).items() if most is not None}
+    return {uuid: most - size for uuid, (size, most) in annex.ask_sizes(context.repo).items() if most is not None}
 
 
 def written(known: Rooms) -> str:
@@ -40,9 +40,9 @@ def read(text: str) -> Rooms:
     return dict(json.loads(text or "[]"))
 
 
-def asks_all_again(world: World, before: str, now: str) -> bool:
+def asks_all_again(policy: Policy, before: str, now: str) -> bool:
     """Whether somebody may want what was not wanted before: room was made, or content moves as others fill."""
-    if any(world.wishes.rebalances(uuid) for uuid in world.choosy):
+    if any(policy.wishes.rebalances(uuid) for uuid in policy.choosy):
         return True
     old, new = read(before), read(now)
     return old.keys() != new.keys() or any(new[uuid] > room for uuid, room in old.items())
@@ -84,10 +84,10 @@ def still_waiting(
     yield from (need for need in left.values() if need.targets)
 
 
-def told(world: World, left: Left) -> list[tuple[str, str]]:
+def told(policy: Policy, left: Left) -> list[tuple[str, str]]:
     """Whom there is no room at, and what is to be said of it."""
     return [
-        (uuid, f"no room at {world.network.name(uuid)} for {files} file{'s' * (files != 1)} ({size} bytes): "
+        (uuid, f"no room at {policy.network.name(uuid)} for {files} file{'s' * (files != 1)} ({size} bytes): "
          "drop something there, or let it have more by git annex maxsize")
         for uuid, (files, size) in sorted(left.items())
     ]  # fmt: skip

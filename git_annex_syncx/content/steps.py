@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.annex.key import key_size
-from git_annex_syncx.content.patience import Group, Shut
-from git_annex_syncx.content.policy import World
+from git_annex_syncx.content.patience import KeyGroup, Shut
+from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.model import Need
 from git_annex_syncx.network.plan import Question, Step, plan, reachable
-from git_annex_syncx.network.weights import Roads, roads
+from git_annex_syncx.network.weights import Arcs, arcs
 
 SECONDS = 5.0  # the longest that one plan may take where relays make it hard
 OPEN = Shut()
 
 
 @dataclass(frozen=True, order=True)
-class Leg:
+class OwnStep:
     """One transfer of a key that this repository makes; uuids. `through` is set where no copy stays here."""
 
     source: str
@@ -27,8 +27,8 @@ class Leg:
 
 
 def groups(
-    world: World, needs: Iterable[Need], by_time: bool = False, relays: bool = True, shut: Shut = OPEN
-) -> Iterator[Group]:
+    policy: Policy, needs: Iterable[Need], by_time: bool = False, relays: bool = True, shut: Shut = OPEN
+) -> Iterator[KeyGroup]:
     """Plan. All nodes that know the same make the same groups, whatever the exact sizes are.
 
     Where nothing is shut the plans are the same too, else this repository alone has another one.
@@ -39,58 +39,61 @@ def groups(
     for need in needs:
         pair = (need.holders, need.targets)
         if pair not in targets_now:
-            targets_now[pair] = in_this_round(world, *pair, shut), in_this_round(world, *pair, heavy)
+            targets_now[pair] = in_this_round(policy, *pair, shut), in_this_round(policy, *pair, heavy)
         now, base = targets_now[pair]
         if now:
             alike.setdefault((need.holders, now, base, key_size(need.key).bit_length()), []).append(need.key)
-    ways, base_ways = _roads(world, shut.light), _roads(world, shut.heavy)
+    ways, base_ways = _roads(policy, shut.light), _roads(policy, shut.heavy)
     for (holders, now, base, bits), keys in sorted(alike.items(), key=lambda item: (item[0][3], min(item[1]))):
         total = sum(map(key_size, keys))
         # The tree depends on the class of size alone: nodes that know other keys of it make the same.
         question = Question(holders, now, len(keys), total, 1 << bits, by_time, relays, SECONDS)
         found = plan(ways, question)
         same = shut.light == shut.heavy and now == base
-        yield Group(found, tuple(keys), found if same else plan(base_ways, replace(question, targets=base)))
+        yield KeyGroup(found, tuple(keys), found if same else plan(base_ways, replace(question, targets=base)))
 
 
-def _roads(world: World, shut: frozenset[tuple[str, str, bool]]) -> Roads:
-    return roads(world.network, shut, world.own) if shut else world.roads
+def _roads(policy: Policy, shut: frozenset[tuple[str, str, bool]]) -> Arcs:
+    return arcs(policy.network, shut, policy.own) if shut else policy.arcs
 
 
 def in_this_round(
-    world: World, holders: frozenset[str], targets: frozenset[str], shut: Shut = OPEN
+    policy: Policy, holders: frozenset[str], targets: frozenset[str], shut: Shut = OPEN
 ) -> frozenset[str]:
     """Of targets whose wishes depend on copies only one; with its copy the others are asked again.
 
     It is one to which content comes without the others. One that was waited for comes late.
     """
-    careful = {uuid for uuid in targets if uuid in world.choosy and world.wishes.depends_on_copies(uuid)}
+    careful = {uuid for uuid in targets if uuid in policy.choosy and policy.wishes.depends_on_copies(uuid)}
     if len(careful) < 2:
         return targets
-    places = world.network.by_uuid
-    order = sorted(careful, key=lambda uuid: (uuid in shut.late, places[uuid].removable, world.nearness[uuid], uuid))
+    places = policy.network.by_uuid
+    order = sorted(careful, key=lambda uuid: (uuid in shut.late, places[uuid].removable, policy.nearness[uuid], uuid))
     alone = ((uuid, Question(holders, targets - careful | {uuid})) for uuid in order)
-    first = next((uuid for uuid, question in alone if uuid in reachable(world.roads, question)), order[0])
+    first = next((uuid for uuid, question in alone if uuid in reachable(policy.arcs, question)), order[0])
     return targets - (careful - {first})
 
 
-def own_legs(steps: Iterable[Step], own: str, through: bool) -> tuple[Leg, ...]:
+def make_own_steps(steps: Iterable[Step], own: str, through: bool) -> tuple[OwnStep, ...]:
     """The legs of our steps, in order; with `through` from remote to remote where content is only passed on here."""
     steps = list(steps)
-    legs = [Leg(step.source, step.target, step.operation) for step in steps]
+    own_steps = [OwnStep(step.source, step.target, step.operation) for step in steps]
     relayed = any(step.relay and step.target == own for step in steps)
-    into, out = [leg for leg in legs if leg.target == own], [leg for leg in legs if leg.source == own]
+    into, out = (
+        [own_step for own_step in own_steps if own_step.target == own],
+        [own_step for own_step in own_steps if own_step.source == own],
+    )
     if through and relayed and len(into) == len(out) == 1:
-        passed = Leg(into[0].source, out[0].target, "push", through=True)
-        return tuple(passed if leg == into[0] else leg for leg in legs if leg != out[0])
-    return tuple(legs)
+        passed = OwnStep(into[0].source, out[0].target, "push", through=True)
+        return tuple(passed if own_step == into[0] else own_step for own_step in own_steps if own_step != out[0])
+    return tuple(own_steps)
 
 
-def straight(world: World, group: Group) -> list[Leg]:
+def straight(policy: Policy, group: KeyGroup) -> list[OwnStep]:
     """What this repository could fetch of a group at once, from which holders, the lightest first."""
-    if world.own not in group.plan.question.targets:
+    if policy.own not in group.plan.question.targets:
         return []
-    links = [link for link in world.network.links if link.owner == world.own and link.pull]
+    links = [link for link in policy.network.links if link.owner == policy.own and link.pull]
     near = sorted((link.cost, link.latency_ms or 0.0, link.remote) for link in links)
     holders = group.plan.question.holders
-    return [Leg(uuid, world.own, "pull") for _, _, uuid in near if uuid in holders]
+    return [OwnStep(uuid, policy.own, "pull") for _, _, uuid in near if uuid in holders]

@@ -12,7 +12,7 @@ from git_annex_syncx.branches.remote_facts import fact
 from git_annex_syncx.git import ssh
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network.survey import without_annex
-from git_annex_syncx.runs.context import Node, reread
+from git_annex_syncx.runs.context import Context, reread
 from git_annex_syncx.runs.parallel import each_remote
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import OutboxError
@@ -35,27 +35,27 @@ def reason(remote: Remote) -> str:
     return ""
 
 
-def looked_again(node: Node, remotes: Iterable[Remote]) -> Node:
+def looked_again(context: Context, remotes: Iterable[Remote]) -> Context:
     """The same with remotes at which git-annex is found by now: looked for now and then, for a person each time."""
-    due = [remote for remote in remotes if remote.found_without and _is_due(node, remote)]
-    patience = node.settings.connect_timeout if run.interactive() else node.settings.stall_timeout
+    due = [remote for remote in remotes if remote.found_without and _is_due(context, remote)]
+    patience = context.settings.connect_timeout if run.interactive() else context.settings.stall_timeout
 
     def look(remote: Remote) -> Outcome:
-        env = ssh.annex_connection(node.repo, node.settings, remote)
-        annex.look_again(node.repo, remote.name, env, patience)
+        env = ssh.annex_connection(context.repo, context.settings, remote)
+        annex.look_again(context.repo, remote.name, env, patience)
         return Outcome("transfer", Result.CURRENT, remote.name)
 
-    for _ in each_remote("transfer", due, look, node.settings.jobs):
+    for _ in each_remote("transfer", due, look, context.settings.jobs):
         pass  # what is still to be said of it, told() says
-    return reread(node) if due else node
+    return reread(context) if due else context
 
 
-def _is_due(node: Node, remote: Remote) -> bool:
+def _is_due(context: Context, remote: Remote) -> bool:
     """Whether to look at a remote now; it counts as done."""
     key, now = f"without git-annex {remote.name}", time.time()
-    last = fact(node, key)
-    due = run.interactive() or (last is not None and now - float(last) >= node.settings.retry_interval)
+    last = fact(context, key)
+    due = run.interactive() or (last is not None and now - float(last) >= context.settings.retry_interval)
     if due or last is None:
         with contextlib.suppress(OutboxError):
-            node.outbox.remember(key, str(now))
+            context.outbox.remember(key, str(now))
     return due

@@ -37,7 +37,7 @@ class Token(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Arc:
+class DotArc:
     """source -> target [attributes]."""
 
     source: str
@@ -47,12 +47,12 @@ class Arc:
 
 
 @dataclass
-class Graph:
+class DotGraph:
     """Nodes with their attributes, where each is first named, arcs, and the innermost cluster of each node."""
 
     nodes: dict[str, dict[str, str]] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
-    arcs: list[Arc] = field(default_factory=list)
+    arcs: list[DotArc] = field(default_factory=list)
     clusters: dict[str, str] = field(default_factory=dict)
 
 
@@ -64,7 +64,7 @@ def looks_like(text: str) -> bool:
         return False
 
 
-def parse(text: str) -> Graph:
+def parse(text: str) -> DotGraph:
     """A directed graph. Raises BadDot."""
     return _Parser(text).graph()
 
@@ -73,9 +73,9 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.rest = _tokens(text)
         self.last = self.ahead = next(self.rest)
-        self.found = Graph()
+        self.found = DotGraph()
 
-    def graph(self) -> Graph:
+    def graph(self) -> DotGraph:
         if self.peek().text.lower() == "strict":
             self.next()
         if self.next().text.lower() != "digraph":
@@ -132,7 +132,7 @@ class _Parser:
                 self.found.clusters.setdefault(node, cluster)
         if len(chain) == 1:
             self.found.nodes[chain[0]].update(attributes)
-        self.found.arcs += [Arc(a, b, where, attributes) for a, b in itertools.pairwise(chain)]
+        self.found.arcs += [DotArc(a, b, where, attributes) for a, b in itertools.pairwise(chain)]
 
     def attributes(self) -> dict[str, str]:
         found = {}

@@ -259,7 +259,7 @@ def _read_only(url: str) -> bool:
     return url.startswith(("http://", "https://", "git://"))
 
 
-def _from_dot(graph: dot.Graph) -> Network:
+def _from_dot(graph: dot.DotGraph) -> Network:
     """What git-annex writes as map.dot, or `map --dot`: an arc leads from a repository to its remote."""
     places, links = [], []
     for node, told in graph.nodes.items():

@@ -9,7 +9,7 @@ from typing import Any
 
 from git_annex_syncx.network.arborescence import minimum_arborescence
 from git_annex_syncx.network.steiner import Tree, cheapest_tree, useful
-from git_annex_syncx.network.weights import PRIME, RELAY_PENALTY, REMOVABLE_PENALTY, Road, Roads, Scale, hashes
+from git_annex_syncx.network.weights import PRIME, RELAY_PENALTY, REMOVABLE_PENALTY, Arc, Arcs, Scale, hashes
 
 VERSION = 1
 ROOT = 0
@@ -74,25 +74,25 @@ class _Table:
     scale: Scale
 
 
-def plan(roads: Roads, question: Question) -> Plan:
+def plan(arcs: Arcs, question: Question) -> Plan:
     """The cheapest tree. The same question about the same roads has the same answer everywhere."""
-    holders = _numbers(roads, question.holders)
+    holders = _numbers(arcs, question.holders)
     wanted = question.targets - question.holders
-    targets = _numbers(roads, wanted) - holders
-    relays = _relays(roads, question) - holders - targets
-    reached = _reached(roads, holders, targets | relays)
-    table = _table(roads, question, holders, sorted((targets | relays) & reached))
+    targets = _numbers(arcs, wanted) - holders
+    relays = _relays(arcs, question) - holders - targets
+    reached = _reached(arcs, holders, targets | relays)
+    table = _table(arcs, question, holders, sorted((targets | relays) & reached))
     tree = _tree(table, {n for n, v in enumerate(table.nodes) if v in relays}, question.seconds)
-    arcs = {
+    tree_arcs = {
         table.nodes[v]: table.gates[v] if u == ROOT else table.nodes[u] for v, u in tree.parent.items() if v != ROOT
     }
-    steps = tuple(_steps(roads, question, arcs, targets))
-    cost = sum(roads.road(u, v).cost for v, u in arcs.items())
+    steps = tuple(_steps(arcs, question, tree_arcs, targets))
+    cost = sum(arcs.arc(u, v).cost for v, u in tree_arcs.items())
     paid, bound = table.scale.first(tree.cost), table.scale.first(tree.bound)
     return Plan(
         question=question,
         steps=steps,
-        unreachable=tuple(_unreachable(roads, question, wanted, targets - reached, holders)),
+        unreachable=tuple(_unreachable(arcs, question, wanted, targets - reached, holders)),
         cost=cost / 1000,
         lower_bound=_lower_bound(cost, paid, bound, question.by_time),
         exact=paid == bound,
@@ -101,11 +101,11 @@ def plan(roads: Roads, question: Question) -> Plan:
     )
 
 
-def reachable(roads: Roads, question: Question) -> frozenset[str]:
+def reachable(arcs: Arcs, question: Question) -> frozenset[str]:
     """Return the targets and relays to which content has a way."""
-    holders, targets = _numbers(roads, question.holders), _numbers(roads, question.targets)
-    through = (targets | _relays(roads, question)) - holders
-    return frozenset(roads.places[v].uuid for v in _reached(roads, holders, through) - holders)
+    holders, targets = _numbers(arcs, question.holders), _numbers(arcs, question.targets)
+    through = (targets | _relays(arcs, question)) - holders
+    return frozenset(arcs.places[v].uuid for v in _reached(arcs, holders, through) - holders)
 
 
 def _lower_bound(cost: int, paid: int, bound: int, by_time: bool) -> float:
@@ -115,22 +115,22 @@ def _lower_bound(cost: int, paid: int, bound: int, by_time: bool) -> float:
     return max(0, cost - (paid - bound)) / 1000
 
 
-def _numbers(roads: Roads, uuids: Iterable[str]) -> set[int]:
-    numbers = {roads.number[uuid] for uuid in uuids if uuid in roads.number}
-    return {v for v in numbers if not roads.places[v].dead}
+def _numbers(arcs: Arcs, uuids: Iterable[str]) -> set[int]:
+    numbers = {arcs.number[uuid] for uuid in uuids if uuid in arcs.number}
+    return {v for v in numbers if not arcs.places[v].dead}
 
 
-def _relays(roads: Roads, question: Question) -> set[int]:
+def _relays(arcs: Arcs, question: Question) -> set[int]:
     if not question.relays:
         return set()
-    return {v for v, place in enumerate(roads.places) if place.relay and not place.dead}
+    return {v for v, place in enumerate(arcs.places) if place.relay and not place.dead}
 
 
-def _reached(roads: Roads, start: set[int], through: set[int], more: Iterable[tuple[int, int]] = ()) -> set[int]:
+def _reached(arcs: Arcs, start: set[int], through: set[int], more: Iterable[tuple[int, int]] = ()) -> set[int]:
     """Where content can come to from `start` by way of some nodes."""
     onward: dict[int, list[int]] = {}
     for v in through:
-        for u in roads.incoming[v]:
+        for u in arcs.incoming[v]:
             onward.setdefault(u, []).append(v)
     for u, v in more:
         onward.setdefault(u, []).append(v)
@@ -144,54 +144,54 @@ def _reached(roads: Roads, start: set[int], through: set[int], more: Iterable[tu
 
 
 def _unreachable(
-    roads: Roads, question: Question, wanted: frozenset[str], cut_off: set[int], holders: set[int]
+    arcs: Arcs, question: Question, wanted: frozenset[str], cut_off: set[int], holders: set[int]
 ) -> Iterator[tuple[str, str]]:
     """Who cannot have it, and why: what would have to be otherwise for a way to be there."""
-    if not cut_off and wanted <= roads.number.keys() and not any(roads.places[roads.number[w]].dead for w in wanted):
+    if not cut_off and wanted <= arcs.number.keys() and not any(arcs.places[arcs.number[w]].dead for w in wanted):
         return
-    anywhere = {v for v, place in enumerate(roads.places) if not place.dead}
-    by_any_relay = _reached(roads, holders, anywhere)
-    by_any_way = _reached(roads, holders, anywhere, roads.closed)
+    anywhere = {v for v, place in enumerate(arcs.places) if not place.dead}
+    by_any_relay = _reached(arcs, holders, anywhere)
+    by_any_way = _reached(arcs, holders, anywhere, arcs.closed)
     for uuid in sorted(wanted):
-        v = roads.number.get(uuid, -1)
-        if v >= 0 and roads.places[v].dead:
+        v = arcs.number.get(uuid, -1)
+        if v >= 0 and arcs.places[v].dead:
             yield uuid, "dead"
         elif v < 0 or v in cut_off:
             reason = "relay-forbidden" if v in by_any_relay else "read-only" if v in by_any_way else "no-path"
             yield uuid, reason
 
 
-def _table(roads: Roads, question: Question, holders: set[int], members: Sequence[int]) -> _Table:
+def _table(arcs: Arcs, question: Question, holders: set[int], members: Sequence[int]) -> _Table:
     """Number and weigh all arcs between the nodes in play; into a holder there is none."""
     nodes = [-1, *members]
-    number = [-1] * len(roads.places)
+    number = [-1] * len(arcs.places)
     for v in holders:
         number[v] = ROOT
     for n, v in enumerate(members, start=1):
         number[v] = n
-    uuids, count, scale = [place.uuid for place in roads.places], len(nodes), Scale(len(nodes), question.by_time)
+    uuids, count, scale = [place.uuid for place in arcs.places], len(nodes), Scale(len(nodes), question.by_time)
     away, towards = hashes(uuids, b"from"), hashes(uuids, b"to")
     size = question.one_size
-    weights = [scale.pack(kind.cost, kind.milliseconds(size), 0) for kind in roads.kinds]
-    costs = [kind.cost * count for kind in roads.kinds]
+    weights = [scale.pack(kind.cost, kind.milliseconds(size), 0) for kind in arcs.kinds]
+    costs = [kind.cost * count for kind in arcs.kinds]
     from_drive, into_relay = scale.pack(REMOVABLE_PENALTY, 0, 0), scale.pack(RELAY_PENALTY, 0, 0)
-    extra = [from_drive if place.removable else 0 for place in roads.places]
+    extra = [from_drive if place.removable else 0 for place in arcs.places]
     incoming: list[dict[int, int]] = [{}]
     outgoing: list[list[int]] = [[] for _ in nodes]
     gates = {}
     for n, v in enumerate(members, start=1):
-        arcs: dict[int, int] = {}
+        tree_arcs: dict[int, int] = {}
         into, towards_v = 0 if uuids[v] in question.targets else into_relay, towards[v]
-        for u, kind in roads.incoming[v].items():
+        for u, kind in arcs.incoming[v].items():
             k = number[u]
             if k >= 0:
                 weight = weights[kind] + extra[u] + into + away[u] * towards_v % PRIME
                 outgoing[k].append(costs[kind] + n)
                 if k:
-                    arcs[k] = weight
-                elif weight < arcs.get(ROOT, weight + 1):
-                    arcs[ROOT], gates[n] = weight, u
-        incoming.append(arcs)
+                    tree_arcs[k] = weight
+                elif weight < tree_arcs.get(ROOT, weight + 1):
+                    tree_arcs[ROOT], gates[n] = weight, u
+        incoming.append(tree_arcs)
     return _Table(nodes, incoming, gates, outgoing, scale)
 
 
@@ -221,36 +221,36 @@ def timed(found: Plan, question: Question) -> Plan:
     return replace(found, question=question, steps=steps)
 
 
-def _steps(roads: Roads, question: Question, arcs: Mapping[int, int], targets: set[int]) -> Iterator[Step]:
+def _steps(arcs: Arcs, question: Question, tree_arcs: Mapping[int, int], targets: set[int]) -> Iterator[Step]:
     """Each as soon as its source has the content, cheaper ones first."""
     onward: dict[int, list[int]] = {}
-    for v in sorted(arcs):
-        onward.setdefault(arcs[v], []).append(v)
+    for v in sorted(tree_arcs):
+        onward.setdefault(tree_arcs[v], []).append(v)
     ready: list[tuple[int, int, int, bool]] = []
 
     def open_up(u: int, at: int, known: bool) -> None:
         for v in onward.get(u, ()):
-            heappush(ready, (at, roads.road(u, v).cost, v, known))
+            heappush(ready, (at, arcs.arc(u, v).cost, v, known))
 
-    for u in sorted(set(onward) - set(arcs)):
+    for u in sorted(set(onward) - set(tree_arcs)):
         open_up(u, 0, True)
     while ready:
         at, _, v, known = heappop(ready)
-        road = roads.road(arcs[v], v)
-        end = at + road.milliseconds(question.bytes)
-        known = known and road.measured
-        step = _step(roads, road, arcs[v], v, v not in targets, (at, end) if known else None)
-        yield replace(step, milliseconds=road.time_class(question.one_size))
+        arc = arcs.arc(tree_arcs[v], v)
+        end = at + arc.milliseconds(question.bytes)
+        known = known and arc.measured
+        step = _step(arcs, arc, tree_arcs[v], v, v not in targets, (at, end) if known else None)
+        yield replace(step, milliseconds=arc.time_class(question.one_size))
         open_up(v, end, known)
 
 
-def _step(roads: Roads, road: Road, u: int, v: int, relay: bool, times: tuple[int, int] | None) -> Step:
+def _step(arcs: Arcs, arc: Arc, u: int, v: int, relay: bool, times: tuple[int, int] | None) -> Step:
     return Step(
-        source=roads.places[u].uuid,
-        target=roads.places[v].uuid,
-        executor=roads.places[v if road.pull else u].uuid,
-        operation="pull" if road.pull else "push",
-        cost=road.cost / 1000,
+        source=arcs.places[u].uuid,
+        target=arcs.places[v].uuid,
+        executor=arcs.places[v if arc.pull else u].uuid,
+        operation="pull" if arc.pull else "push",
+        cost=arc.cost / 1000,
         relay=relay,
         start=times[0] / 1000 if times else None,
         end=times[1] / 1000 if times else None,

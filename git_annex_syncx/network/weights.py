@@ -24,11 +24,11 @@ GUESSES = ((149.0, 1.0, 2e-5), (float("inf"), 100.0, 1e-3))
 
 # Source and target of an arc, and whether the repository that plans executes it. Where both ends offer an arc, these
 # are two: the other end may be off while this one is not.
-Arc = tuple[str, str, bool]
+ExecutedArc = tuple[str, str, bool]
 _Way = tuple[Link, int, int, bool]  # a link, numbers of source and target, whether the owner pulls
 
 
-class Road(NamedTuple):
+class Arc(NamedTuple):
     """One way from a place to another: the source pushes, or the target pulls."""
 
     cost: int  # in thousandths
@@ -47,7 +47,7 @@ class Road(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Roads:
+class Arcs:
     """Places by number, in order of their uuids, and the roads between them.
 
     `incoming[v]` maps where a road into v comes from to its number in `kinds` (many roads are alike). `closed` are
@@ -56,11 +56,11 @@ class Roads:
 
     places: Sequence[Place]
     number: Mapping[str, int]
-    kinds: Sequence[Road]
+    kinds: Sequence[Arc]
     incoming: Sequence[Mapping[int, int]]
     closed: Sequence[tuple[int, int]] = ()
 
-    def road(self, source: int, target: int) -> Road:
+    def arc(self, source: int, target: int) -> Arc:
         """The road from one place to another."""
         return self.kinds[self.incoming[target][source]]
 
@@ -88,7 +88,7 @@ class _Kinds:
     """Roads that are alike are kept once."""
 
     def __init__(self) -> None:
-        self.kinds: list[Road] = []
+        self.kinds: list[Arc] = []
         self._known: dict[tuple[float, float | None, float | None, bool], int] = {}
 
     def number(self, cost: float, latency: float | None, speed: float | None, pull: bool) -> int:
@@ -99,7 +99,7 @@ class _Kinds:
             _, guessed, slowness = GUESSES[cost > GUESSES[0][0]]
             known = self._known[key] = len(self.kinds)
             self.kinds.append(
-                Road(
+                Arc(
                     round(cost * 1000),
                     guessed if latency is None else latency,
                     slowness if speed is None else 1000.0 / speed,
@@ -110,7 +110,7 @@ class _Kinds:
         return known
 
 
-def roads(net: Network, shut: Collection[Arc] = (), own: str = "") -> Roads:
+def arcs(net: Network, shut: Collection[ExecutedArc] = (), own: str = "") -> Arcs:
     """Return all ways of a network. Special remotes execute nothing, and dead places have no roads.
 
     Without the arcs in `shut`; `own` says which ones this repository executes.
@@ -125,7 +125,7 @@ def roads(net: Network, shut: Collection[Arc] = (), own: str = "") -> Roads:
             closed.append((source, target))
         elif not shut or (net.places[source].uuid, net.places[target].uuid, link.owner == own) not in shut:
             _offer(net, incoming, all_kinds, way)
-    return Roads(net.places, number, all_kinds.kinds, incoming, closed)
+    return Arcs(net.places, number, all_kinds.kinds, incoming, closed)
 
 
 def _directions(net: Network, number: Mapping[str, int]) -> Iterator[_Way]:
@@ -144,19 +144,19 @@ def _offer(net: Network, incoming: list[dict[int, int]], kinds: _Kinds, way: _Wa
     would seem to be that.
     """
     link, source, target, pull = way
-    road = kinds.number(link.cost, link.latency_ms, link.bytes_per_second, pull)
-    known = incoming[target].setdefault(source, road)
+    arc = kinds.number(link.cost, link.latency_ms, link.bytes_per_second, pull)
+    known = incoming[target].setdefault(source, arc)
     drives = net.places[source].removable, net.places[target].removable
-    if _rank(kinds.kinds[road], drives) < _rank(kinds.kinds[known], drives):
-        incoming[target][source] = road
+    if _rank(kinds.kinds[arc], drives) < _rank(kinds.kinds[known], drives):
+        incoming[target][source] = arc
 
 
-def _rank(road: Road, drives: tuple[bool, bool]) -> tuple[int, bool, bool, float, float]:
+def _rank(arc: Arc, drives: tuple[bool, bool]) -> tuple[int, bool, bool, float, float]:
     """Which of two roads from the same place to the same is taken; `drives`: whether source and target are such."""
-    return road.cost, drives[road.pull], road.pull, road.latency, road.slowness
+    return arc.cost, drives[arc.pull], arc.pull, arc.latency, arc.slowness
 
 
-def roads_of_graph(graph: networkx.DiGraph[str]) -> Roads:
+def roads_of_graph(graph: networkx.DiGraph[str]) -> Arcs:
     """The same from a networkx graph as `graph.to_networkx` makes it; of an arc only `cost` must be there."""
     nodes, all_kinds = graph.nodes, _Kinds()
     uuids = sorted(nodes)
@@ -178,7 +178,7 @@ def roads_of_graph(graph: networkx.DiGraph[str]) -> Roads:
         else {}
         for uuid in uuids
     ]
-    return Roads(places, number, all_kinds.kinds, incoming)
+    return Arcs(places, number, all_kinds.kinds, incoming)
 
 
 def hashes(uuids: Iterable[str], role: bytes) -> list[int]:

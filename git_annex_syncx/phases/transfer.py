@@ -19,11 +19,11 @@ from git_annex_syncx.branches import membership
 from git_annex_syncx.branches.merge import merge_annex_branches
 from git_annex_syncx.branches.push import push_records
 from git_annex_syncx.content import drops, exports, planning, unused
-from git_annex_syncx.content.assignment import Order, Run, end, learn, look_afresh, next_round
-from git_annex_syncx.content.link_worker import Lane
+from git_annex_syncx.content.assignment import TransferOptions, TransferRun, end, learn, look_afresh, next_round
+from git_annex_syncx.content.link_worker import LinkWorker
 from git_annex_syncx.content.rates import averaged, measured
-from git_annex_syncx.content.scheduler import Traffic, Work
-from git_annex_syncx.content.steps import Leg
+from git_annex_syncx.content.scheduler import Assignment, Scheduler
+from git_annex_syncx.content.steps import OwnStep
 from git_annex_syncx.content.waits import many, no_room, tell, with_rest
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.git import git, ssh, transport, worktree
@@ -31,7 +31,7 @@ from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Event, Outcome, Remote,
 from git_annex_syncx.network.own_links import remember_speed
 from git_annex_syncx.phases import upkeep
 from git_annex_syncx.reasons import kinds, mending
-from git_annex_syncx.runs.context import Node, reread, says_yes
+from git_annex_syncx.runs.context import Context, reread, says_yes
 from git_annex_syncx.runs.parallel import failure, one_remote, own_failure
 from git_annex_syncx.system import files
 from git_annex_syncx.system.state import OutboxError
@@ -54,96 +54,100 @@ class Load:
     seconds: float | None
 
 
-def transfer(node: Node, remotes: Iterable[Remote], order: Order | None = None) -> Iterator[Event]:
+def transfer(context: Context, remotes: Iterable[Remote], options: TransferOptions | None = None) -> Iterator[Event]:
     """Move content, drop what nobody there wants, and tell the others by the git-annex branch."""
     begun = time.monotonic()
     try:
-        worktree.require_head(node.repo)  # in a rebase the tree in hand is not the user's
-        remotes, outsiders = membership.divided(node, "transfer", remotes)
+        worktree.require_head(context.repo)  # in a rebase the tree in hand is not the user's
+        remotes, outsiders = membership.divided(context, "transfer", remotes)
         yield from outsiders
-        node, remotes, strangers = _acquainted(node, remotes)
+        context, remotes, strangers = _acquainted(context, remotes)
         yield from strangers
         yield from unused.told(remotes)
-        run = Run(node, usable(node, remotes) + _outside(node, order), order or Order())
+        run = TransferRun(
+            context, usable(context, remotes) + _outside(context, options), options or TransferOptions()
+        )
         with _alone(run):
-            changes = list(planning.tell_links(node, node.settings))
+            changes = list(planning.tell_links(context, context.settings))
             yield from changes
-            merge_annex_branches(node, _git_only(run.remotes))
-            changes += (migrated := list(upkeep.follow_migrations(node)))
+            merge_annex_branches(context, _git_only(run.remotes))
+            changes += (migrated := list(upkeep.follow_migrations(context)))
             yield from migrated
-            yield from exports.bring_in(node, _free(run), run.order.deletes)
+            yield from exports.bring_in(context, _free(run), run.options.deletes)
             yield from _rounds(run)
             yield from _results(run, begun)
-            for outcome in exports.send_out(node, _free(run)):
+            for outcome in exports.send_out(context, _free(run)):
                 changes.append(outcome)
                 yield outcome
-            if run.order.drop and run.last and drops.candidates(node, run.last):
-                for outcome in drops.drop(node, _free(run), look_afresh(run), run.looked_at, run.order.drop_here):
+            if run.options.drop and run.last and drops.candidates(context, run.last):
+                for outcome in drops.drop(
+                    context, _free(run), look_afresh(run), run.looked_at, run.options.drop_here
+                ):
                     changes.append(outcome)
                     yield outcome
-            yield from upkeep.refresh_adjusted(node)
-            if run.order.alone or run.lanes or any(one.result is Result.DONE for one in changes):
+            yield from upkeep.refresh_adjusted(context)
+            if run.options.alone or run.workers or any(one.result is Result.DONE for one in changes):
                 yield from _tell_where_it_is(run)
     except SyncxError as error:
         yield own_failure("transfer", error)
 
 
-def _tell_where_it_is(run: Run) -> Iterator[Outcome]:
+def _tell_where_it_is(run: TransferRun) -> Iterator[Outcome]:
     """Push the git-annex branch; what was measured of the links afterwards, since nobody waits for that."""
     away = [name for name, outcome in run.away.items() if outcome.result is not Result.BUSY]
     near = [remote for remote in _git_only(run.remotes) if remote.name not in away]
-    yield from push_records(run.node, near)
-    if run.measured and (told := list(planning.tell_links(run.node))):
+    yield from push_records(run.context, near)
+    if run.measured and (told := list(planning.tell_links(run.context))):
         yield from told
-        yield from push_records(run.node, near)
+        yield from push_records(run.context, near)
 
 
-def preview(node: Node, remotes: Iterable[Remote], order: Order) -> list[Load]:
+def preview(context: Context, remotes: Iterable[Remote], options: TransferOptions) -> list[Load]:
     """What the first round of a transfer would move, as far as is known here; nothing moves, and nobody is asked."""
-    remotes, outsiders = membership.divided(node, "transfer", remotes)
-    run = Run(node, usable(node, remotes) + _outside(node, order), order)
+    remotes, outsiders = membership.divided(context, "transfer", remotes)
+    run = TransferRun(context, usable(context, remotes) + _outside(context, options), options)
     now = next_round(run)
-    for warning in (*(f"{one.remote}: {one.reason}" for one in outsiders), *now.look.world.warnings):
+    for warning in (*(f"{one.remote}: {one.reason}" for one in outsiders), *now.look.policy.warnings):
         log.warning("%s", warning)
     if now.work is None:
         return []
-    keys: dict[Leg, list[str]] = {}
-    for key, legs in now.work.legs.items():
-        for leg in legs:
+    keys: dict[OwnStep, list[str]] = {}
+    for key, own_steps in now.work.own_steps.items():
+        for leg in own_steps:
             keys.setdefault(leg, []).append(key)
-    return [_load(run, leg, keys[leg], now.work.lanes[leg]) for leg in sorted(keys)]
+    return [_load(run, leg, keys[leg], now.work.workers[leg]) for leg in sorted(keys)]
 
 
-def _acquainted(node: Node, remotes: tuple[Remote, ...]) -> tuple[Node, tuple[Remote, ...], list[Outcome]]:
+def _acquainted(context: Context, remotes: tuple[Remote, ...]) -> tuple[Context, tuple[Remote, ...], list[Outcome]]:
     """The same with the uuids of remotes that were met for the first time; what is to be said of those without one.
 
     git-annex is asked for them, which connects.
     """
-    node = unused.looked_again(node, remotes)
+    context = unused.looked_again(context, remotes)
     if all(remote.uuid or remote.ignore for remote in remotes) and not any(r.found_without for r in remotes):
-        return node, remotes, []
-    node, strangers = reread(node), []
+        return context, remotes, []
+    context, strangers = reread(context), []
     for name in [remote.name for remote in remotes]:
-        remote = node.settings.remotes.get(name)
+        remote = context.settings.remotes.get(name)
         if remote and not (remote.uuid or remote.ignore):
-            complaint = one_remote("transfer", remote, functools.partial(_ask, node))
-            node = reread(node)
-            now = node.settings.remotes[name]
+            complaint = one_remote("transfer", remote, functools.partial(_ask, context))
+            context = reread(context)
+            now = context.settings.remotes[name]
             strangers += [] if now.uuid or now.ignore else [complaint]
-    known = node.settings.remotes
+    known = context.settings.remotes
     # In which directions this run may use them was decided before.
     acquainted = (replace(known[r.name], pull=r.pull, push=r.push) for r in remotes if r.name in known)
-    return node, tuple(acquainted), strangers
+    return context, tuple(acquainted), strangers
 
 
-def _ask(node: Node, remote: Remote) -> Outcome:
+def _ask(context: Context, remote: Remote) -> Outcome:
     """Let git-annex ask a remote for its uuid; what is to be said if it has none."""
-    transport.require_present(node.repo, remote)
-    env = ssh.annex_connection(node.repo, node.settings, remote)
+    transport.require_present(context.repo, remote)
+    env = ssh.annex_connection(context.repo, context.settings, remote)
     name = shlex.quote(remote.name)
-    if complaint := annex.learn_uuid(node.repo, remote.name, env):
+    if complaint := annex.learn_uuid(context.repo, remote.name, env):
         raise SyncxError(complaint, f"check the network, or git remote set-url {name} URL; the next run asks again")
-    if git.refs(node.repo, remote.tracking("git-annex")):
+    if git.refs(context.repo, remote.tracking("git-annex")):
         raise SyncxError(
             f"git-annex did not learn the uuid of {remote.name}", "run git annex init in that repository"
         )
@@ -151,25 +155,25 @@ def _ask(node: Node, remote: Remote) -> Outcome:
     return Outcome("transfer", Result.WAITS, remote.name, reason=reason)
 
 
-def usable(node: Node, remotes: Iterable[Remote]) -> tuple[Remote, ...]:
+def usable(context: Context, remotes: Iterable[Remote]) -> tuple[Remote, ...]:
     """The remotes that content can travel to or from."""
     known = (remote for remote in remotes if remote.uuid and not (remote.ignore or remote.unverified))
-    return tuple(remote for remote in known if not says_yes(node, remote.ignore_command))
+    return tuple(remote for remote in known if not says_yes(context, remote.ignore_command))
 
 
-def _outside(node: Node, order: Order | None) -> tuple[Remote, ...]:
+def _outside(context: Context, options: TransferOptions | None) -> tuple[Remote, ...]:
     """The web and its like, which git-annex has in every repository."""
-    if order and not order.outside:
+    if options and not options.outside:
         return ()
     return tuple(
         Remote(name, "", "", uuid, push=False, cost=OUTSIDE_COST)
         for uuid, name in OUTSIDE.items()
-        if name not in node.settings.remotes
+        if name not in context.settings.remotes
     )
 
 
 @contextlib.contextmanager
-def _alone(run: Run) -> Iterator[None]:
+def _alone(run: TransferRun) -> Iterator[None]:
     """Two runs would feed the same keys to two processes: what another transfer works with is left to it.
 
     Raises Busy where it has all.
@@ -179,7 +183,7 @@ def _alone(run: Run) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         for uuid in here:
             name = f"transfer-{quote(uuid or '', safe='')}.lock"
-            handle = held.enter_context(files.open_lock(run.node.repo.state_dir / name))
+            handle = held.enter_context(files.open_lock(run.context.repo.state_dir / name))
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -192,13 +196,13 @@ def _alone(run: Run) -> Iterator[None]:
         yield
 
 
-def _free(run: Run) -> list[Remote]:
+def _free(run: TransferRun) -> list[Remote]:
     """The remotes that no other transfer is at work with."""
     busy = {name for name, outcome in run.away.items() if outcome.result is Result.BUSY}
     return [remote for remote in run.remotes if remote.name not in busy]
 
 
-def _rounds(run: Run) -> Iterator[Event]:
+def _rounds(run: TransferRun) -> Iterator[Event]:
     """Move what can move, look what has become of it, until nothing is left."""
     for number in range(MOST_ROUNDS):
         now = next_round(run)
@@ -208,29 +212,31 @@ def _rounds(run: Run) -> Iterator[Event]:
             break
         if number == 0:
             _warn_of_unlimited(run, now.work)
-        traffic = Traffic(run.node, now.work, lambda: _tell(run))
-        run.lanes += traffic.lanes
-        yield from traffic.run()
-        learn(run, traffic.lanes)
+        scheduler = Scheduler(run.context, now.work, lambda: _tell(run))
+        run.workers += scheduler.workers
+        yield from scheduler.run()
+        learn(run, scheduler.workers)
     yield from tell(run, now)
 
 
-def _warn_of_unlimited(run: Run, work: Work) -> None:
-    limited = {r.name: r for lane in work.lanes.values() for r in lane.remotes if run.total or r.bwlimit}
-    options = (
-        annex_branch.special_remotes(annex_branch.logs(run.node.repo, ["remote.log"])["remote.log"])
+def _warn_of_unlimited(run: TransferRun, work: Assignment) -> None:
+    limited = {r.name: r for worker in work.workers.values() for r in worker.remotes if run.total or r.bwlimit}
+    stored = (
+        annex_branch.special_remotes(annex_branch.logs(run.context.repo, ["remote.log"])["remote.log"])
         if limited
         else {}
     )
     for remote in limited.values():
-        if options.get(remote.uuid or "", {}).get("type") in UNLIMITED:
+        if stored.get(remote.uuid or "", {}).get("type") in UNLIMITED:
             log.warning("%s: git-annex cannot limit the rate of the program that does its transfers", remote.name)
 
 
-def _tell(run: Run) -> list[Outcome]:
+def _tell(run: TransferRun) -> list[Outcome]:
     """Commit and push what has moved so far, so that the next node can start."""
-    annex.bring_branch_up(run.node.repo)
-    return [outcome for outcome in push_records(run.node, _git_only(run.remotes)) if outcome.result is Result.FAILED]
+    annex.bring_branch_up(run.context.repo)
+    return [
+        outcome for outcome in push_records(run.context, _git_only(run.remotes)) if outcome.result is Result.FAILED
+    ]
 
 
 def _git_only(remotes: Iterable[Remote]) -> list[Remote]:
@@ -240,14 +246,14 @@ def _git_only(remotes: Iterable[Remote]) -> list[Remote]:
 # What is said at the end
 
 
-def _results(run: Run, begun: float) -> Iterator[Outcome]:
+def _results(run: TransferRun, begun: float) -> Iterator[Outcome]:
     """One outcome a remote: of those where something moved, of those that are away, and of the rest."""
-    known = run.last.world.network.by_uuid if run.last else {}
+    known = run.last.policy.network.by_uuid if run.last else {}
     for remote in run.remotes:
-        lanes = [lane for lane in run.lanes if remote in lane.remotes]
-        if lanes:
-            _measure(run, remote, lanes)
-            outcome = _as_it_ended(_result(remote, lanes, time.monotonic() - begun), lanes)
+        workers = [worker for worker in run.workers if remote in worker.remotes]
+        if workers:
+            _measure(run, remote, workers)
+            outcome = _as_it_ended(_result(remote, workers, time.monotonic() - begun), workers)
             yield with_rest(run, outcome)
         elif remote.uuid in OUTSIDE:
             if _is_over(run, remote):
@@ -262,20 +268,20 @@ def _results(run: Run, begun: float) -> Iterator[Outcome]:
             yield with_rest(run, Outcome("transfer", Result.CURRENT, remote.name, remote.uuid))
 
 
-def _is_over(run: Run, remote: Remote) -> bool:
+def _is_over(run: TransferRun, remote: Remote) -> bool:
     """Whether something failed at a place before of which nothing is wanted here any more."""
-    own, needs = run.node.settings.annex_uuid, run.last.needs if run.last else ()
+    own, needs = run.context.settings.annex_uuid, run.last.needs if run.last else ()
     if any(own in need.targets and remote.uuid in need.holders for need in needs):
         return False
-    failures = run.node.outbox.failures()
+    failures = run.context.outbox.failures()
     return any(failure.phase == "transfer" and failure.remote == remote.name for failure in failures)
 
 
-def _result(remote: Remote, lanes: list[Lane], seconds: float) -> Outcome:
-    done, carried = sum(lane.done for lane in lanes), sum(lane.carried for lane in lanes)
+def _result(remote: Remote, workers: list[LinkWorker], seconds: float) -> Outcome:
+    done, carried = sum(worker.done for worker in workers), sum(worker.carried for worker in workers)
     moved, failed = (
-        sum(lane.meter.bytes for lane in lanes),
-        {k: why for lane in lanes for k, why in lane.failed.items()},
+        sum(worker.meter.bytes for worker in workers),
+        {k: why for worker in workers for k, why in worker.failed.items()},
     )
     result = Result.FAILED if failed else Result.DONE if done else Result.SKIPPED if carried else Result.CURRENT
     reasons = kinds(why for why, _ in Counter(failed.values()).most_common())[:3]
@@ -289,31 +295,31 @@ def _result(remote: Remote, lanes: list[Lane], seconds: float) -> Outcome:
     )  # fmt: skip
 
 
-def _as_it_ended(outcome: Outcome, lanes: list[Lane]) -> Outcome:
+def _as_it_ended(outcome: Outcome, workers: list[LinkWorker]) -> Outcome:
     """The same where the remote went away in the middle."""
-    for gone in (lane.gone_with for lane in lanes):
+    for gone in (worker.gone_with for worker in workers):
         if gone and gone.remote == outcome.remote:
             reason = ", then ".join(filter(None, [outcome.reason, gone.reason]))
             return replace(outcome, result=gone.result, reason=reason, advice=gone.advice)
     return outcome
 
 
-def _measure(run: Run, remote: Remote, lanes: list[Lane]) -> None:
+def _measure(run: TransferRun, remote: Remote, workers: list[LinkWorker]) -> None:
     """Keep how fast the link was, where nothing held it back."""
-    lanes = [lane for lane in lanes if not lane.limited and len(lane.remotes) == 1]
-    speeds = [speed for lane in lanes if (speed := lane.meter.speed())]
-    latencies = [latency for lane in lanes if (latency := lane.meter.latency())]
+    workers = [worker for worker in workers if not worker.limited and len(worker.remotes) == 1]
+    speeds = [speed for worker in workers if (speed := worker.meter.speed())]
+    latencies = [latency for worker in workers if (latency := worker.meter.latency())]
     if not (speeds or latencies) or not remote.uuid:
         return
     with contextlib.suppress(OutboxError):
         run.measured = True
-        before = measured(run.node.outbox.fact(f"speed {remote.uuid}"))
+        before = measured(run.context.outbox.fact(f"speed {remote.uuid}"))
         now = (max(speeds, default=None), min(latencies, default=None))
-        remember_speed(run.node.outbox, remote.uuid, averaged(before[0], now[0]), averaged(before[1], now[1]))
+        remember_speed(run.context.outbox, remote.uuid, averaged(before[0], now[0]), averaged(before[1], now[1]))
 
 
-def _load(run: Run, leg: Leg, keys: list[str], lane: Lane) -> Load:
+def _load(run: TransferRun, leg: OwnStep, keys: list[str], worker: LinkWorker) -> Load:
     size = sum(map(key_size, keys))
-    speed, latency = measured(run.node.outbox.fact(f"speed {lane.remote.uuid}"))
+    speed, latency = measured(run.context.outbox.fact(f"speed {worker.remote.uuid}"))
     seconds = size / speed + len(keys) * (latency or 0.0) / 1000 if speed else None
-    return Load(lane.remote.name, leg.operation, tuple(keys), size, seconds)
+    return Load(worker.remote.name, leg.operation, tuple(keys), size, seconds)

@@ -15,7 +15,7 @@ from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.model import Remote
 from git_annex_syncx.runs import pauses
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.pauses import Pause
 from git_annex_syncx.system.state import Failure
 
@@ -50,15 +50,15 @@ class Status:
     trouble: Mapping[str, str]  # address of a channel for signals, or remote -> what is wrong with it
 
 
-def status(node: Node, remotes: Iterable[Remote]) -> Status:
+def status(context: Context, remotes: Iterable[Remote]) -> Status:
     """What is known of the remotes, as of the last contact with each."""
-    head = worktree.require_head(node.repo)
-    known = git.refs(node.repo)
+    head = worktree.require_head(context.repo)
+    known = git.refs(context.repo)
     ours = known.get(f"refs/heads/{head.basis}")
     remotes = tuple(remotes)
-    counts, trouble = _signals(node)
-    failures, successes = node.outbox.failures(), node.outbox.last_successes()
-    due = redundant_merge.pending(node, head.basis).due
+    counts, trouble = _signals(context)
+    failures, successes = context.outbox.failures(), context.outbox.last_successes()
+    due = redundant_merge.pending(context, head.basis).due
 
     def one(remote: Remote) -> RemoteStatus:
         theirs = [
@@ -66,15 +66,15 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
             for ref in (remote.tracking(head.basis), remote.tracking(f"synced/{head.basis}"))
             if ref in known
         ]
-        ahead = history.count(node.repo, [ours], theirs) if ours and theirs else None
-        behind = history.count(node.repo, theirs, [ours] if ours else []) if theirs else None
+        ahead = history.count(context.repo, [ours], theirs) if ours and theirs else None
+        behind = history.count(context.repo, theirs, [ours] if ours else []) if theirs else None
         level = bool(ours and ahead and behind) and all(
-            history.brings_nothing_new(node.repo, ours or "", their) for their in theirs
+            history.brings_nothing_new(context.repo, ours or "", their) for their in theirs
         )
         return RemoteStatus(
             remote.name,
             remote.uuid,
-            _presence(node, remote) or _state(ahead, behind, level),
+            _presence(context, remote) or _state(ahead, behind, level),
             ahead,
             behind,
             max((when for (name, _), when in successes.items() if name == remote.name), default=None),
@@ -86,18 +86,18 @@ def status(node: Node, remotes: Iterable[Remote]) -> Status:
         ours,
         due if due > time.time() else None,
         tuple(one(remote) for remote in remotes if not remote.special or _failing(remote, failures)),
-        tuple(failure for failure in failures if failure.remote not in node.settings.remotes),
-        tuple(os.fsdecode(path) for path in history.paths(node.repo, ours) if is_variant(path)) if ours else (),
-        pauses.pauses(node.outbox),
+        tuple(failure for failure in failures if failure.remote not in context.settings.remotes),
+        tuple(os.fsdecode(path) for path in history.paths(context.repo, ours) if is_variant(path)) if ours else (),
+        pauses.pauses(context.outbox),
         counts,
         trouble | {remote.name: reason for remote in remotes if (reason := unused.reason(remote))},
     )
 
 
-def _signals(node: Node) -> tuple[dict[str, int], dict[str, str]]:
+def _signals(context: Context) -> tuple[dict[str, int], dict[str, str]]:
     """What `watch` has noted of the signals that it heard, and of channels that do not work."""
     try:
-        told = json.loads(node.outbox.fact(SIGNALS) or "{}")
+        told = json.loads(context.outbox.fact(SIGNALS) or "{}")
         return dict(told.get("counts", {})), dict(told.get("trouble", {}))
     except (ValueError, AttributeError, TypeError):
         return {}, {}
@@ -116,9 +116,9 @@ def _state(ahead: int | None, behind: int | None, level: bool) -> str:
     return "ahead" if ahead else "behind" if behind else "current"
 
 
-def _presence(node: Node, remote: Remote) -> str:
+def _presence(context: Context, remote: Remote) -> str:
     try:
-        transport.require_present(node.repo, remote)
+        transport.require_present(context.repo, remote)
     except Away:
         return "away"
     except SyncxError:

@@ -17,7 +17,7 @@ from git_annex_syncx.system.state import Outbox, OutboxError
 
 
 @dataclass(frozen=True)
-class Node:
+class Context:
     """One repository, its settings, its outbox, the version of its git-annex."""
 
     repo: Repository
@@ -46,22 +46,22 @@ class Node:
         return ("git-annex*", "synced/git-annex*") if self.only_annex else ("*",)
 
 
-def decided(node: Node, key: str, said: Iterable[bool | None], *, default: bool) -> bool:
+def decided(context: Context, key: str, said: Iterable[bool | None], *, default: bool) -> bool:
     """The first that says anything: what is asked, the own configuration, `git annex config` for all, the default."""
     for answer in said:
         if answer is not None:
             return answer
-    shared = annex_branch.shared_config(node.repo).get(key, "")  # what was unset there is empty
+    shared = annex_branch.shared_config(context.repo).get(key, "")  # what was unset there is empty
     return truth(shared, default) if shared else default
 
 
-def open_node(named: Path | None, annex_options: tuple[str, ...] = ()) -> Node:
+def open_context(named: Path | None, annex_options: tuple[str, ...] = ()) -> Context:
     """Open the repository that `named` is in, without it git's own. Raises UsageError for what a user must mend."""
     git.require_version()
-    return open_node_of(replace(git.open_repository(named), annex_options=annex_options))
+    return open_context_of(replace(git.open_repository(named), annex_options=annex_options))
 
 
-def open_node_of(repo: Repository) -> Node:
+def open_context_of(repo: Repository) -> Context:
     """The same for a repository that was found before; what is known of its commits stays known."""
     settings = read_settings(repo)
     if not settings.annex_uuid:
@@ -69,37 +69,39 @@ def open_node_of(repo: Repository) -> Node:
     outbox = Outbox(repo.state_dir / "outbox.sqlite", settings.retry_interval)
     version = _annex_version(repo, outbox, settings.annex_format)
     annex.require_version(version)
-    return Node(_without_surprises(repo, settings), settings, outbox, version)
+    return Context(_without_surprises(repo, settings), settings, outbox, version)
 
 
-def reread(node: Node) -> Node:
+def reread(context: Context) -> Context:
     """The same with the settings as they are by now."""
-    settings = read_settings(node.repo)
-    return replace(node, repo=_without_surprises(node.repo, settings), settings=settings)
+    settings = read_settings(context.repo)
+    return replace(context, repo=_without_surprises(context.repo, settings), settings=settings)
 
 
-def choose_remotes(node: Node, names: Iterable[str], excepted: Iterable[str]) -> tuple[list[Remote], list[Outcome]]:
+def choose_remotes(
+    context: Context, names: Iterable[str], excepted: Iterable[str]
+) -> tuple[list[Remote], list[Outcome]]:
     """The remotes to work on, and outcomes of those that the configuration leaves out.
 
     A name is a remote's, or a group's of `remotes.GROUP` or of `git annex group`. Raises UsageError for others.
     """
-    names, left_out = list(names), {remote.name for name in excepted for remote in _named(node, name)}
-    everyone = node.settings.remotes.values()
-    asked = [remote for name in names for remote in _some(node, name)] if names else everyone
+    names, left_out = list(names), {remote.name for name in excepted for remote in _named(context, name)}
+    everyone = context.settings.remotes.values()
+    asked = [remote for name in names for remote in _some(context, name)] if names else everyone
 
     def reason(remote: Remote) -> str:
-        return "--except" if remote.name in left_out else "" if names else _left_out(node, remote)
+        return "--except" if remote.name in left_out else "" if names else _left_out(context, remote)
 
     return divided(dict.fromkeys(asked), reason)
 
 
-def cheapest(node: Node, remotes: Iterable[Remote]) -> list[Remote]:
+def cheapest(context: Context, remotes: Iterable[Remote]) -> list[Remote]:
     """Of the remotes those with the lowest cost."""
     from git_annex_syncx.network.own_links import (
         link_cost,
     )  # with all of the planner's modules  # with all of the planner's modules
 
-    costs = {remote: link_cost(node.repo, node.outbox, remote) for remote in remotes}
+    costs = {remote: link_cost(context.repo, context.outbox, remote) for remote in remotes}
     return [remote for remote, cost in costs.items() if cost == min(costs.values())]
 
 
@@ -114,50 +116,50 @@ def divided(remotes: Iterable[Remote], reason_of: Callable[[Remote], str]) -> tu
     return chosen, skipped
 
 
-def is_named(node: Node, name: str) -> bool:
+def is_named(context: Context, name: str) -> bool:
     """Whether it is a remote's or a group's name."""
-    settings = node.settings
-    return name in settings.remotes or name in settings.groups or name in annex_branch.groups(node.repo)
+    settings = context.settings
+    return name in settings.remotes or name in settings.groups or name in annex_branch.groups(context.repo)
 
 
-def _some(node: Node, name: str) -> list[Remote]:
+def _some(context: Context, name: str) -> list[Remote]:
     """Of a group without a remote here nothing could be done, and all is not what was asked."""
-    found = _named(node, name)
+    found = _named(context, name)
     if not found:
-        raise UsageError(f"the group {name!r} has no remote here", _known(node))
+        raise UsageError(f"the group {name!r} has no remote here", _known(context))
     return found
 
 
-def _known(node: Node) -> str:
-    return f"the remotes are: {', '.join(node.settings.remotes) or 'none'}"
+def _known(context: Context) -> str:
+    return f"the remotes are: {', '.join(context.settings.remotes) or 'none'}"
 
 
-def _named(node: Node, name: str) -> list[Remote]:
-    remotes = node.settings.remotes
+def _named(context: Context, name: str) -> list[Remote]:
+    remotes = context.settings.remotes
     if name in remotes:
         return [remotes[name]]
-    if name in node.settings.groups:
-        found = [remotes[member] for member in node.settings.groups[name] if member in remotes]
-    elif (members := annex_branch.groups(node.repo).get(name)) is not None:
+    if name in context.settings.groups:
+        found = [remotes[member] for member in context.settings.groups[name] if member in remotes]
+    elif (members := annex_branch.groups(context.repo).get(name)) is not None:
         found = [remote for remote in remotes.values() if remote.uuid in members]
     else:
-        raise UsageError(f"there is no remote or group {name!r}", _known(node))
+        raise UsageError(f"there is no remote or group {name!r}", _known(context))
     return found
 
 
-def _left_out(node: Node, remote: Remote) -> str:
+def _left_out(context: Context, remote: Remote) -> str:
     if not remote.sync:
         return "annex-sync is false"
-    if remote.sync_command and not says_yes(node, remote.sync_command):
+    if remote.sync_command and not says_yes(context, remote.sync_command):
         return "annex-sync-command says no"
     return ""
 
 
-def says_yes(node: Node, command: str) -> bool:
+def says_yes(context: Context, command: str) -> bool:
     """Whether there is a command of the user's, and it ends with success."""
     if not command:
         return False
-    return run.run("sh", "-c", command, cwd=node.repo.home, env=run.environment(), ok=range(256)).code == 0
+    return run.run("sh", "-c", command, cwd=context.repo.home, env=run.environment(), ok=range(256)).code == 0
 
 
 def _without_surprises(repo: Repository, settings: Settings) -> Repository:

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError
 from git_annex_syncx.model import Event, Outcome, Result
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.system import notify, run
 from git_annex_syncx.system.redact import without_passwords
 from git_annex_syncx.system.state import Failure, OutboxError
@@ -35,34 +35,34 @@ CHANGES = {
 }  # fmt: skip
 
 
-def announced(node: Node, events: Iterable[Event], teller: Teller | None = None) -> Iterator[Event]:
+def announced(context: Context, events: Iterable[Event], notifier: Notifier | None = None) -> Iterator[Event]:
     """Pass events on; the user's programs hear of changes as they come, and at the end of what keeps failing.
 
     `events` have been recorded in the outbox. A `teller` that outlives the run is not waited for.
     """
     with contextlib.ExitStack() as stack:
-        told = teller or stack.enter_context(Teller(node))
+        told = notifier or stack.enter_context(Notifier(context))
         try:
             for event in events:
                 if isinstance(event, Outcome):
                     for change in changes(event):
-                        told.tell(node.settings.on_change, change)
+                        told.tell(context.settings.on_change, change)
                 yield event
         finally:
-            _tell_of_failures(node, told)
+            _tell_of_failures(context, told)
 
 
-class Teller:
+class Notifier:
     """Runs the user's programs one after another beside the run, each for a limited time."""
 
-    def __init__(self, node: Node, limit: float = LIMIT) -> None:
+    def __init__(self, context: Context, limit: float = LIMIT) -> None:
         """Nothing is started before there is something to tell; `limit` in seconds."""
-        self._node, self._limit = node, limit
+        self._node, self._limit = context, limit
         self._deadline = math.inf
         self._queue: queue.Queue[tuple[str, Mapping[str, str]] | None] = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
 
-    def __enter__(self) -> Teller:
+    def __enter__(self) -> Notifier:
         """Begin."""
         return self
 
@@ -151,38 +151,40 @@ def to_tell(failure: Failure, told: float | None, now: float) -> bool:
     return failure.tries >= PERSISTENT and (told is None or now < told or now - told >= DAY)
 
 
-def _tell_of_failures(node: Node, teller: Teller) -> None:
+def _tell_of_failures(context: Context, notifier: Notifier) -> None:
     """Of what persists, and once of what is over."""
-    settings = node.settings
+    settings = context.settings
     if not (settings.on_failure or settings.notify):
         return
     with contextlib.suppress(OutboxError):
-        failures, told = node.outbox.failures(), node.outbox.facts(PREFIX)
+        failures, told = context.outbox.failures(), context.outbox.facts(PREFIX)
         now, left = time.time(), set()
         for failure in failures:
             key = f"{PREFIX}{failure.phase} {failure.remote}"
             left.add(key)
             if to_tell(failure, _time(told.get(key)), now):
-                node.outbox.remember(key, str(now))
-                _tell_failure(node, teller, "failure", failure.phase, failure.remote, failure)
+                context.outbox.remember(key, str(now))
+                _tell_failure(context, notifier, "failure", failure.phase, failure.remote, failure)
         for key in told.keys() - left:
-            node.outbox.forget(key)
+            context.outbox.forget(key)
             phase, _, remote = key.removeprefix(PREFIX).partition(" ")
-            if not remote or remote in node.can_fail:
-                _tell_failure(node, teller, "recovered", phase, remote, None)
+            if not remote or remote in context.can_fail:
+                _tell_failure(context, notifier, "recovered", phase, remote, None)
 
 
-def _tell_failure(node: Node, teller: Teller, event: str, phase: str, remote: str, failure: Failure | None) -> None:
-    known = node.settings.remotes.get(remote)
+def _tell_failure(
+    context: Context, notifier: Notifier, event: str, phase: str, remote: str, failure: Failure | None
+) -> None:
+    known = context.settings.remotes.get(remote)
     where = remote or "this repository"
     title = f"git-annex-syncx: {phase} with {where} " + ("keeps failing" if failure else "works again")
-    text = f"{node.repo.home}: {phase} with {where} "
+    text = f"{context.repo.home}: {phase} with {where} "
     text += f"failed {failure.tries} times since {_day(failure.first)}: {failure.error}" if failure else "works again"
     told = {"phase": phase, "title": title, "text": text, "error": failure.error if failure else ""}
     told |= {"tries": str(failure.tries), "since": str(int(failure.first))} if failure else {}
     variables = change(event, remote, known.uuid if known else None, **told)
-    teller.tell(node.settings.on_failure, variables)
-    teller.tell(notify.NAME if node.settings.notify else "", variables)
+    notifier.tell(context.settings.on_failure, variables)
+    notifier.tell(notify.NAME if context.settings.notify else "", variables)
 
 
 def _time(text: str | None) -> float | None:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from git_annex_syncx.model import Event, Outcome, Result
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.system.state import OutboxError
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ SOON = 5.0  # seconds of the first back-off where others were only faster
 SUCCEEDED = (Result.DONE, Result.CURRENT, Result.WAITS, Result.LEVEL)
 
 
-def recorded(node: Node, events: Iterable[Event]) -> Iterator[Event]:
+def recorded(context: Context, events: Iterable[Event]) -> Iterator[Event]:
     """Pass outcomes on and keep what must outlive the run: a failure at once, successes together at the end.
 
     An outbox that cannot be written stops nothing.
@@ -38,8 +38,8 @@ def recorded(node: Node, events: Iterable[Event]) -> Iterator[Event]:
             if outcome.result is Result.FAILED:
                 succeeded.pop(what, None)
                 if what not in failed:  # a run is one try
-                    with _tolerant(node):
-                        node.outbox.record_failure(
+                    with _tolerant(context):
+                        context.outbox.record_failure(
                             *what, outcome.reason, SOON if outcome.details.get("soon") else None
                         )
                 failed.add(what)
@@ -49,13 +49,13 @@ def recorded(node: Node, events: Iterable[Event]) -> Iterator[Event]:
     finally:
         # Where a phase came as far as a remote, nothing of our own stands in its way any more.
         own = {("", event) for _, event in succeeded if ("", event) not in failed}
-        with _tolerant(node):
-            node.outbox.record_successes(succeeded, own)
-            node.outbox.forget_others(node.can_fail)
+        with _tolerant(context):
+            context.outbox.record_successes(succeeded, own)
+            context.outbox.forget_others(context.can_fail)
 
 
 @contextlib.contextmanager
-def _tolerant(node: Node) -> Iterator[None]:
+def _tolerant(context: Context) -> Iterator[None]:
     try:
         yield
     except OutboxError as error:

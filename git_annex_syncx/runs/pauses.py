@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from git_annex_syncx.model import Outcome, Remote
-from git_annex_syncx.runs.context import Node, choose_remotes, divided
+from git_annex_syncx.runs.context import Context, choose_remotes, divided
 from git_annex_syncx.system.state import Failure, Outbox
 
 EVERYTHING = ""  # in place of a remote's name: all automatic work of this repository
@@ -31,10 +31,10 @@ class Pause:
         return self.begun + self.seconds
 
 
-def names(node: Node, words: Iterable[str]) -> list[str]:
+def names(context: Context, words: Iterable[str]) -> list[str]:
     """The names of remotes (and of groups' remotes), EVERYTHING without any. Raises UsageError."""
     words = tuple(words)
-    return [remote.name for remote in choose_remotes(node, words, ())[0]] if words else [EVERYTHING]
+    return [remote.name for remote in choose_remotes(context, words, ())[0]] if words else [EVERYTHING]
 
 
 def pause(outbox: Outbox, names: Iterable[str], seconds: float = math.inf) -> None:

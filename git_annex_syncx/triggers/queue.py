@@ -67,7 +67,7 @@ def attendant(requests: Path) -> Path:
     return requests.with_name(requests.name + ".pid")
 
 
-class Desk:
+class Queue:
     """The requests of one work tree or bare repository (linked work trees have one each)."""
 
     def __init__(self, repo: Repository, grace: float = 0.0) -> None:

@@ -23,17 +23,17 @@ from git_annex_syncx.git import git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.runs import pauses
-from git_annex_syncx.runs.context import open_node_of
+from git_annex_syncx.runs.context import open_context_of
 from git_annex_syncx.system import files, interrupts, locks, run
 from git_annex_syncx.system.lasting import Talk
 from git_annex_syncx.system.state import Failure, Outbox
 from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
 from git_annex_syncx.triggers.mounts import Drives
-from git_annex_syncx.triggers.queue import Desk, Request, name_process, place, process_at
+from git_annex_syncx.triggers.queue import Queue, Request, name_process, place, process_at
 from git_annex_syncx.views import log as view_log
 
 if TYPE_CHECKING:
-    from git_annex_syncx.triggers.signals.listener import Ear
+    from git_annex_syncx.triggers.signals.listener import Listener
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ class Seen:
 def watch(repo: Repository, verbose: int) -> None:
     """Look after a repository until we are told to end. Raises UsageError where the file watcher is missing."""
     require_watcher()
-    open_node_of(repo)  # where no run can work, this says why
+    open_context_of(repo)  # where no run can work, this says why
     with _alone(repo):
         Watch(repo, verbose).run()
 
@@ -106,7 +106,7 @@ class Watch:
         self._drives = Drives()
         self._seen = Seen()
         self._files = FileWatcher(self._events.put)
-        self._ear: Ear | None = None
+        self._ear: Listener | None = None
 
     def run(self) -> None:
         """Look after it until we are told to end."""
@@ -221,13 +221,13 @@ class Watch:
 
     def _ask(self, requests: Iterable[Request]) -> None:
         """Note what is asked, and have a process do what waits, unless all is paused. Raises SyncxError."""
-        desk = Desk(self._repo, self._settings.push_delay)
+        request_queue = Queue(self._repo, self._settings.push_delay)
         for request in requests:
             try:
-                desk.ask(request)
+                request_queue.ask(request)
             except SyncxError as error:  # a name that is too long, say: no other has to wait for it
                 view_log.line(str(error))
-        if pauses.EVERYTHING not in self._seen.paused and desk.waiting():
+        if pauses.EVERYTHING not in self._seen.paused and request_queue.waiting():
             self._start()
 
     def _listen(self) -> None:
@@ -239,16 +239,16 @@ class Watch:
             self._ear.stop()
         self._ear = None
         if self._settings.signals:
-            from git_annex_syncx.triggers.signals.listener import Ear
+            from git_annex_syncx.triggers.signals.listener import Listener
 
-            self._ear = Ear(self._repo, self._settings, self._outbox(), self._heard)
+            self._ear = Listener(self._repo, self._settings, self._outbox(), self._heard)
             self._ear.start()
 
     def _heard(self, requests: Iterable[tuple[Request, float]]) -> None:
         """What signals ask for."""
-        desk = Desk(self._repo, self._settings.push_delay)
+        request_queue = Queue(self._repo, self._settings.push_delay)
         for request, delay in requests:
-            desk.ask(request, delay)
+            request_queue.ask(request, delay)
         self._events.put("signal")
 
     def _outbox(self) -> Outbox:

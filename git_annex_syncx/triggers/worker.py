@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from git_annex_syncx.branches import redundant_merge
 from git_annex_syncx.branches.push import push
-from git_annex_syncx.content.assignment import Order
+from git_annex_syncx.content.assignment import TransferOptions
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives, git, history
 from git_annex_syncx.git.git import Repository
@@ -20,12 +20,12 @@ from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import sync
 from git_annex_syncx.phases.transfer import transfer
 from git_annex_syncx.runs import pauses
-from git_annex_syncx.runs.context import Node, choose_remotes, open_node_of
-from git_annex_syncx.runs.notifications import Teller, announced
+from git_annex_syncx.runs.context import Context, choose_remotes, open_context_of
+from git_annex_syncx.runs.notifications import Notifier, announced
 from git_annex_syncx.runs.outcome_log import recorded
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import Failure
-from git_annex_syncx.triggers.queue import CONTENT, REFS, Desk, Request
+from git_annex_syncx.triggers.queue import CONTENT, REFS, Queue, Request
 from git_annex_syncx.triggers.signals.publisher import kind_of_news, tell_of
 
 log = logging.getLogger(__name__)
@@ -42,63 +42,65 @@ LONGEST_GRACE = 10.0  # seconds that what was received waits for a commit that m
 
 def trigger(repo: Repository, request: Request, show: Show, stays: float = 0.0) -> None:
     """Ask for something and do it, with all else that is asked, unless another process is at it."""
-    Desk(repo).ask(request)
-    Clerk(repo, show, stays).attend()
+    Queue(repo).ask(request)
+    Worker(repo, show, stays).attend()
 
 
 def serve_waiting(repo: Repository, show: Show) -> None:
     """Do what was asked for and waits, unless another process is at it."""
-    Clerk(repo, show).attend()
+    Worker(repo, show).attend()
 
 
-def resume(node: Node, names: Collection[str]) -> None:
+def resume(context: Context, names: Collection[str]) -> None:
     """End pauses; what has waited is done by a process that nobody waits for."""
-    desk, held = Desk(node.repo), pauses.pauses(node.outbox)
-    pauses.resume(node.outbox, names)
+    request_queue, held = Queue(context.repo), pauses.pauses(context.outbox)
+    pauses.resume(context.outbox, names)
     if any(not names or name in names for name in held):
-        desk.ask(Request("retry"))  # with a remote that was paused, more may have failed than is asked for
-    if desk.waiting():
-        run.leave_running(str(run.own_program()), "trigger", "wake", cwd=node.repo.home, env=run.environment())
+        request_queue.ask(Request("retry"))  # with a remote that was paused, more may have failed than is asked for
+    if request_queue.waiting():
+        run.leave_running(str(run.own_program()), "trigger", "wake", cwd=context.repo.home, env=run.environment())
 
 
-def retry(node: Node) -> Iterator[Event]:
+def retry(context: Context) -> Iterator[Event]:
     """What failed and is due, and what was asked for and never done."""
-    if pauses.EVERYTHING in pauses.pauses(node.outbox):
+    if pauses.EVERYTHING in pauses.pauses(context.outbox):
         return
-    desk, failures = Desk(node.repo), node.outbox.failures()
-    desk.ask(Request("retry"))
-    for outcome in _in_turn(desk, REFS, lambda due: refs(node, due)):
+    request_queue, failures = Queue(context.repo), context.outbox.failures()
+    request_queue.ask(Request("retry"))
+    for outcome in _in_turn(request_queue, REFS, lambda due: refs(context, due)):
         if isinstance(outcome, Outcome) and outcome.result is Result.DONE:
-            desk.ask(Request("content"))
+            request_queue.ask(Request("content"))
         yield outcome
     now = time.time()
     due = any(pauses.is_due(failure, now) for failure in failures if failure.phase in pauses.CONTENT)
-    if due or node.outbox.clocks():  # time alone can make a step ours
-        desk.ask(Request("content"))
-    yield from _in_turn(desk, CONTENT, lambda _: content(node))
+    if due or context.outbox.clocks():  # time alone can make a step ours
+        request_queue.ask(Request("content"))
+    yield from _in_turn(request_queue, CONTENT, lambda _: content(context))
 
 
-def _in_turn(desk: Desk, lane: str, phase: Callable[[Collection[Request]], Iterator[Event]]) -> Iterator[Event]:
+def _in_turn(
+    request_queue: Queue, lane: str, phase: Callable[[Collection[Request]], Iterator[Event]]
+) -> Iterator[Event]:
     """Do what is due in a lane, unless another process is at it."""
-    while any(not left for left in desk.waiting(lane).values()):
-        with desk.turn(lane) as ours:
-            due = [request for request, left in desk.waiting(lane).items() if not left]
+    while any(not left for left in request_queue.waiting(lane).values()):
+        with request_queue.turn(lane) as ours:
+            due = [request for request, left in request_queue.waiting(lane).items() if not left]
             if not ours or not due:
                 return
-            desk.take(due)
+            request_queue.take(due)
             yield from phase(due)
-            desk.done(due)
+            request_queue.done(due)
 
 
-class Clerk:
+class Worker:
     """Does what is asked, each lane in a thread of its own, and for a while also what is asked next."""
 
     def __init__(self, repo: Repository, show: Show, stays: float = 0.0) -> None:
         """`show` sees each event; `stays` is how many seconds it waits for more. Raises SyncxError."""
         self._repo, self._show, self._stays = repo, show, stays
-        self._desk = Desk(repo, read_settings(repo).push_delay)
+        self._desk = Queue(repo, read_settings(repo).push_delay)
         self._showing = threading.Lock()
-        self._teller: Teller | None = None
+        self._teller: Notifier | None = None
         self._busy = 0.0  # seconds until the next look at somebody who is at work
         self._paused = False
         self._others: dict[str, threading.Thread] = {}
@@ -107,7 +109,9 @@ class Clerk:
 
     def attend(self) -> None:
         """See to all that is asked, unless another process does; until nothing is left and nothing comes."""
-        with Teller(open_node_of(self._repo)) as self._teller:  # waits for programs when others can have the turn
+        with Notifier(
+            open_context_of(self._repo)
+        ) as self._teller:  # waits for programs when others can have the turn
             while not self._paused and not run.is_ending() and self._is_needed(self._desk.waiting()):
                 with self._desk.turn(REFS) as ours:
                     if not ours:
@@ -181,115 +185,115 @@ class Clerk:
     def _due(self, lane: str) -> frozenset[Request]:
         return frozenset(request for request, left in self._desk.waiting(lane).items() if not left)
 
-    def _do(self, due: frozenset[Request], work: Callable[[Node, frozenset[Request]], None]) -> None:
+    def _do(self, due: frozenset[Request], work: Callable[[Context, frozenset[Request]], None]) -> None:
         """Do it with the repository as it is configured now; what is paused stays asked."""
-        node = self._open()
-        if node is None:
+        context = self._open()
+        if context is None:
             return
         self._desk.take(due)
         try:
-            work(node, due)
+            work(context, due)
         except SyncxError as error:
             log.error("%s", error)
             with contextlib.suppress(SyncxError):  # so that `retry` takes it up
-                node.outbox.record_failure("", "push" if work == self._refs else "transfer", error.what)
+                context.outbox.record_failure("", "push" if work == self._refs else "transfer", error.what)
         self._desk.done(due)
 
-    def _open(self) -> Node | None:
+    def _open(self) -> Context | None:
         """None where all automatic work is paused."""
-        node = open_node_of(self._repo)
-        self._desk.grace = node.settings.push_delay
-        self._paused = pauses.EVERYTHING in pauses.pauses(node.outbox)
-        return None if self._paused else node
+        context = open_context_of(self._repo)
+        self._desk.grace = context.settings.push_delay
+        self._paused = pauses.EVERYTHING in pauses.pauses(context.outbox)
+        return None if self._paused else context
 
-    def _refs(self, node: Node, requests: frozenset[Request]) -> None:
+    def _refs(self, context: Context, requests: frozenset[Request]) -> None:
         if any(request.kind == "commit" for request in requests):
             self._ask_content()  # need not wait until the branches have gone everywhere
         try:
-            self._come_again(node, requests, self._run(node, refs(node, requests)))
+            self._come_again(context, requests, self._run(context, refs(context, requests)))
         except SyncxError:
             self._ask_content()  # where there was no merge to do so
             raise
-        if (head := git.head(node.repo)) and head.adjusted:  # what was committed is on its basis only now
+        if (head := git.head(context.repo)) and head.adjusted:  # what was committed is on its basis only now
             self._ask_content()
 
     def _ask_content(self) -> None:
         self._desk.ask(Request("content"))
         self._begin(CONTENT)
 
-    def _content(self, node: Node, requests: frozenset[Request]) -> None:
+    def _content(self, context: Context, requests: frozenset[Request]) -> None:
         drives_asked = {request.remote for request in self._desk.waiting() if request.kind == "drive"}
-        if Result.BUSY in self._run(node, content(node, drives_asked)):
+        if Result.BUSY in self._run(context, content(context, drives_asked)):
             self._put_off(Request("content"))
         else:
             self._waits.pop(CONTENT, None)
 
-    def _drive(self, node: Node, requests: frozenset[Request]) -> None:
-        everyone, paused = choose_remotes(node, (), ())[0], pauses.pauses(node.outbox)
+    def _drive(self, context: Context, requests: frozenset[Request]) -> None:
+        everyone, paused = choose_remotes(context, (), ())[0], pauses.pauses(context.outbox)
         chosen = {remote.name: remote for remote in everyone if remote.name not in paused}
         for request in requests:
             if remote := chosen.get(request.remote):
-                if Result.BUSY in self._run(node, drive(node, remote)):
+                if Result.BUSY in self._run(context, drive(context, remote)):
                     self._put_off(request)
                 self._desk.ask(Request("received"))
 
-    def _run(self, node: Node, events: Iterator[Event]) -> set[Result]:
+    def _run(self, context: Context, events: Iterator[Event]) -> set[Result]:
         """What became of it."""
         outcomes = []
-        for event in announced(node, recorded(node, events), self._teller):
+        for event in announced(context, recorded(context, events), self._teller):
             with self._showing:
                 self._show(event)
             if isinstance(event, Outcome):
                 outcomes.append(event)
                 if event.event == "merge":  # now it is known what content there is to move
                     self._ask_content()
-        if kind_of_news(node, outcomes) and node.settings.signals:
-            self._tell(node, outcomes)
+        if kind_of_news(context, outcomes) and context.settings.signals:
+            self._tell(context, outcomes)
         return {outcome.result for outcome in outcomes}
 
-    def _tell(self, node: Node, outcomes: Collection[Outcome]) -> None:
+    def _tell(self, context: Context, outcomes: Collection[Outcome]) -> None:
         """Tell the others by signals, without waiting for that; two at once tell no more than one."""
-        thread = threading.Thread(target=tell_of, args=(node, outcomes), daemon=True, name="signal")
+        thread = threading.Thread(target=tell_of, args=(context, outcomes), daemon=True, name="signal")
         self._others[thread.name] = thread
         thread.start()
 
-    def _come_again(self, node: Node, requests: Collection[Request], results: Collection[Result]) -> None:
+    def _come_again(self, context: Context, requests: Collection[Request], results: Collection[Result]) -> None:
         """Look again where somebody is at work, or where a redundant merge was put off."""
         if Result.BUSY in results and self._busy < PATIENCE:
             self._busy = max(LOOK_AGAIN, 2 * self._busy)
             for request in requests:
                 self._desk.ask(request, min(self._busy, LONGEST_LOOK))
-        elif Result.LEVEL in results and (head := git.head(node.repo)):
-            due = redundant_merge.pending(node, head.basis).due
+        elif Result.LEVEL in results and (head := git.head(context.repo)):
+            due = redundant_merge.pending(context, head.basis).due
             self._desk.ask(Request("received"), max(redundant_merge.SHORTEST_WAIT, due - time.time()))
         else:
             self._busy = 0.0
-        left = [failure.next - time.time() for failure in node.outbox.failures() if failure.phase in pauses.REFS]
+        left = [failure.next - time.time() for failure in context.outbox.failures() if failure.phase in pauses.REFS]
         if soon := [seconds for seconds in left if 0 < seconds < PATIENCE]:
             self._desk.ask(Request("retry"), min(soon))
 
 
-def refs(node: Node, requests: Collection[Request]) -> Iterator[Event]:
+def refs(context: Context, requests: Collection[Request]) -> Iterator[Event]:
     """The two branches: what was received, what is to be pushed; `retry`, `look`, `fetch` also what others have."""
     kinds = {request.kind for request in requests}
-    failures, paused = node.outbox.failures(), pauses.pauses(node.outbox)
-    everyone, _ = choose_remotes(node, (), ())
+    failures, paused = context.outbox.failures(), pauses.pauses(context.outbox)
+    everyone, _ = choose_remotes(context, (), ())
     free, held = pauses.free(everyone, paused, failures, pauses.REFS)
     yield from held
     if "received" in kinds:
-        yield from _received(node)
+        yield from _received(context)
     if "look" in kinds:
-        yield from sync.sync(node, free, sync.Wish(commit=False, content=False))
+        yield from sync.sync(context, free, sync.SyncOptions(commit=False, content=False))
         return
     others = {request.remote for request in requests if request.kind == "fetch"}
     if "retry" in kinds:
         others |= {failure.remote for failure in failures if failure.phase in pauses.REFS}
     if again := [remote for remote in free if remote.name in others]:
-        yield from sync.pull(node, again)
+        yield from sync.pull(context, again)
     if kinds - {"commit"} and not (kinds <= {"commit", "retry"} and _merge_rests(failures)):
-        yield from sync.forward(node, free)
+        yield from sync.forward(context, free)
     else:
-        yield from push(node, (remote for remote in free if not remote.special))
+        yield from push(context, (remote for remote in free if not remote.special))
 
 
 def _merge_rests(failures: Iterable[Failure]) -> bool:
@@ -300,35 +304,35 @@ def _merge_rests(failures: Iterable[Failure]) -> bool:
     )
 
 
-def _received(node: Node) -> Iterator[Outcome]:
+def _received(context: Context) -> Iterator[Outcome]:
     """Tell of a branch that others have pushed here."""
-    head = git.head(node.repo)
+    head = git.head(context.repo)
     if head is None:
         return
     names = (f"refs/heads/{head.basis}", f"refs/heads/synced/{head.basis}")
-    ours, theirs = (history.value(node.repo, name) for name in names)
-    if theirs and not (ours and history.is_ancestor(node.repo, theirs, ours)):
+    ours, theirs = (history.value(context.repo, name) for name in names)
+    if theirs and not (ours and history.is_ancestor(context.repo, theirs, ours)):
         yield Outcome("received", Result.DONE, details={"branch": head.basis, "old": ours, "new": theirs})
 
 
-def content(node: Node, but: Collection[str] = ()) -> Iterator[Event]:
+def content(context: Context, but: Collection[str] = ()) -> Iterator[Event]:
     """Content, with the remotes that are free, `but` some: a drive gets its branches first, in its own lane."""
-    if not sync.wants_content(node):
+    if not sync.wants_content(context):
         return
-    everyone, _ = choose_remotes(node, (), ())
+    everyone, _ = choose_remotes(context, (), ())
     phases = pauses.REFS | pauses.CONTENT
-    free, _ = pauses.free(everyone, pauses.pauses(node.outbox), node.outbox.failures(), phases)
-    yield from transfer(node, (remote for remote in free if remote.name not in but), Order(alone=False))
+    free, _ = pauses.free(everyone, pauses.pauses(context.outbox), context.outbox.failures(), phases)
+    yield from transfer(context, (remote for remote in free if remote.name not in but), TransferOptions(alone=False))
 
 
-def drive(node: Node, remote: Remote) -> Iterator[Event]:
+def drive(context: Context, remote: Remote) -> Iterator[Event]:
     """All that there is to do with a drive that was plugged in; at the end it may be unplugged."""
     well = True
-    for event in sync.sync(node, [remote], sync.Wish(commit=False), Order(outside=False)):
+    for event in sync.sync(context, [remote], sync.SyncOptions(commit=False), TransferOptions(outside=False)):
         if isinstance(event, Outcome) and event.remote == remote.name:
             well = well and event.result not in (Result.AWAY, Result.FAILED, Result.BUSY)
         yield event
-    place = drives.directory(node.repo, remote)
+    place = drives.directory(context.repo, remote)
     if not well or place is None:
         return
     begun = time.monotonic()

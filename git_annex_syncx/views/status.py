@@ -9,14 +9,14 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from git_annex_syncx.model import Heard, Hook
+from git_annex_syncx.model import ChannelEvent, Hook
 from git_annex_syncx.reports.status import RemoteStatus, Status
 from git_annex_syncx.views.base import Grid, clean, console_on, json_line, say
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from git_annex_syncx.conflicts.driver import State
+    from git_annex_syncx.conflicts.driver import DriverState
     from git_annex_syncx.runs.pauses import Pause
 
 STATES = {"current": "green", "diverged": "yellow", "other": "bold red", "away": "yellow"}
@@ -83,7 +83,7 @@ def _table(remotes: Iterable[RemoteStatus]) -> RenderableType:
     return Grid(("remote", "state", "ahead", "behind", "last success"), rows, frozenset({"ahead", "behind"}))
 
 
-def show_driver(state: State, as_json: bool, effect: Iterable[str] = (), removed: bool = False) -> None:
+def show_driver(state: DriverState, as_json: bool, effect: Iterable[str] = (), removed: bool = False) -> None:
     """How the merge driver stands, and what that changes for plain git."""
     if as_json:
         json_line({"event": "merge-driver"} | dataclasses.asdict(state))
@@ -131,7 +131,7 @@ def show_hooks(hooks: Iterable[Hook], moved: str, as_json: bool, removed: Collec
         )
 
 
-def show_signal(heard: Heard, as_json: bool, quiet: bool) -> None:
+def show_signal(heard: ChannelEvent, as_json: bool, quiet: bool) -> None:
     """What was sent, heard, or went wrong with a channel."""
     if as_json:
         json_line({"event": "signal"} | dataclasses.asdict(heard))

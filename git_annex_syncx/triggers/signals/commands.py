@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.model import Heard
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.model import ChannelEvent
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.system.state import Outbox
 from git_annex_syncx.triggers.signals.channel import Channel, shown
 from git_annex_syncx.triggers.signals.channels import EXAMPLE, open_channel
-from git_annex_syncx.triggers.signals.listener import Ear
+from git_annex_syncx.triggers.signals.listener import Listener
 from git_annex_syncx.triggers.signals.message import NoSignal, decode, encode
 from git_annex_syncx.triggers.signals.publisher import news
 
@@ -23,37 +23,43 @@ SLOW = 2.0  # seconds after which a connection is looked into
 ECHO = 15.0  # seconds to wait for the connection, and again for the own signal
 
 
-def send(node: Node) -> Iterator[Heard]:
+def send(context: Context) -> Iterator[ChannelEvent]:
     """Tell the others on every channel that there is news here."""
-    payload = encode(news(node.repo, node.settings.annex_uuid, "refs"))
-    for address in _addresses(node):
+    payload = encode(news(context.repo, context.settings.annex_uuid, "refs"))
+    for address in _addresses(context):
         begun = time.monotonic()
         try:
-            _channel(node, address).send(payload)
+            _channel(context, address).send(payload)
         except SyncxError as error:
-            yield Heard(shown(address), wrong=str(error))
+            yield ChannelEvent(shown(address), wrong=str(error))
         else:
-            yield Heard(shown(address), "sent", "refs", seconds=time.monotonic() - begun)
+            yield ChannelEvent(shown(address), "sent", "refs", seconds=time.monotonic() - begun)
 
 
-def listen(node: Node) -> Iterator[Heard]:
+def listen(context: Context) -> Iterator[ChannelEvent]:
     """Whatever comes on any channel, and what would be made of it; nothing is fetched. Until interrupted."""
-    said: queue.Queue[Heard] = queue.Queue()
-    ear = Ear(node.repo, node.settings, _no_outbox(node), lambda _: None)
+    said: queue.Queue[ChannelEvent] = queue.Queue()
+    listener = Listener(context.repo, context.settings, _no_outbox(context), lambda _: None)
     stop = threading.Event()
 
     def hear(address: str) -> None:
         def heard(raw: bytes) -> None:
-            verdict = ear.hear(raw)
+            verdict = listener.hear(raw)
             signal = verdict.signal
-            said.put(Heard(shown(address), verdict.why, signal.kind if signal else "", signal.uuid if signal else ""))
+            said.put(
+                ChannelEvent(
+                    shown(address), verdict.why, signal.kind if signal else "", signal.uuid if signal else ""
+                )
+            )
 
         try:
-            _channel(node, address).listen(heard, lambda: said.put(Heard(shown(address), "connected")), stop)
+            _channel(context, address).listen(
+                heard, lambda: said.put(ChannelEvent(shown(address), "connected")), stop
+            )
         except SyncxError as error:
-            said.put(Heard(shown(address), wrong=str(error)))
+            said.put(ChannelEvent(shown(address), wrong=str(error)))
 
-    for address in _addresses(node):
+    for address in _addresses(context):
         threading.Thread(target=hear, args=(address,), daemon=True).start()
     try:
         while True:
@@ -62,17 +68,17 @@ def listen(node: Node) -> Iterator[Heard]:
         stop.set()
 
 
-def test(node: Node) -> Iterator[Heard]:
+def test(context: Context) -> Iterator[ChannelEvent]:
     """Send a signal on every channel and wait for its echo: how long that took, or what is wrong."""
-    for address in _addresses(node):
+    for address in _addresses(context):
         try:
-            yield _tried(_channel(node, address), address, node)
+            yield _tried(_channel(context, address), address, context)
         except SyncxError as error:
-            yield Heard(shown(address), wrong=str(error))
+            yield ChannelEvent(shown(address), wrong=str(error))
 
 
-def _tried(channel: Channel, address: str, node: Node) -> Heard:
-    signal = replace(news(node.repo, node.settings.annex_uuid, "test"), refs=secrets.token_hex(8))
+def _tried(channel: Channel, address: str, context: Context) -> ChannelEvent:
+    signal = replace(news(context.repo, context.settings.annex_uuid, "test"), refs=secrets.token_hex(8))
     stop, connected, echo = threading.Event(), threading.Event(), threading.Event()
     errors: list[SyncxError] = []
 
@@ -96,27 +102,27 @@ def _tried(channel: Channel, address: str, node: Node) -> Heard:
         if not connected.wait(SLOW):
             channel.send(encode(signal), last=False)  # it says what is wrong, where listening tries again
         if not connected.wait(ECHO) and not errors:
-            return Heard(shown(address), wrong=f"no connection for listening within {ECHO:g} s")
+            return ChannelEvent(shown(address), wrong=f"no connection for listening within {ECHO:g} s")
         if errors:
             raise errors[0]
         begun = time.monotonic()
         channel.send(encode(signal), last=False)
         if not echo.wait(ECHO):
-            return Heard(shown(address), wrong=f"the signal was sent, but did not come back within {ECHO:g} s")
-        return Heard(shown(address), "works, its echo came back", seconds=time.monotonic() - begun)
+            return ChannelEvent(shown(address), wrong=f"the signal was sent, but did not come back within {ECHO:g} s")
+        return ChannelEvent(shown(address), "works, its echo came back", seconds=time.monotonic() - begun)
     finally:
         stop.set()
         thread.join(1.0)
 
 
-def _addresses(node: Node) -> tuple[str, ...]:
-    if not node.settings.signals:
+def _addresses(context: Context) -> tuple[str, ...]:
+    if not context.settings.signals:
         raise UsageError("no channel is configured", f"git config --add syncx.signal ADDRESS; right are {EXAMPLE}")
-    return node.settings.signals
+    return context.settings.signals
 
 
-def _channel(node: Node, address: str) -> Channel:
-    return open_channel(node.repo, node.settings.annex_uuid, address)
+def _channel(context: Context, address: str) -> Channel:
+    return open_channel(context.repo, context.settings.annex_uuid, address)
 
 
 class _NoOutbox(Outbox):
@@ -126,5 +132,5 @@ class _NoOutbox(Outbox):
         """Nothing is remembered."""
 
 
-def _no_outbox(node: Node) -> Outbox:
-    return _NoOutbox(node.outbox.path)
+def _no_outbox(context: Context) -> Outbox:
+    return _NoOutbox(context.outbox.path)

@@ -23,7 +23,7 @@ ACCEPTED = "accepted"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """`why` in a word, by which it is counted; where that is ACCEPTED, look in `delay` seconds."""
 
     why: str
@@ -38,7 +38,7 @@ class _Sender:
     look: float  # when it was or will be looked at
 
 
-class Judge:
+class Filter:
     """Decides on signals; threads may share it."""
 
     def __init__(
@@ -55,38 +55,38 @@ class Judge:
         self._next = -LONGEST_DELAY
         self._lock = threading.Lock()
 
-    def hear(self, raw: bytes) -> Verdict:
+    def hear(self, raw: bytes) -> Decision:
         """Judge what came."""
         with self._lock:
             try:
                 verdict = self._judged(decode(raw))
             except NoSignal as error:
-                verdict = Verdict(str(error))
+                verdict = Decision(str(error))
             self.counts[verdict.why] += 1
             return verdict
 
-    def _judged(self, signal: Signal) -> Verdict:
+    def _judged(self, signal: Signal) -> Decision:
         if signal.uuid == self._own:
-            return Verdict("own", signal)
+            return Decision("own", signal)
         now, before = self._clock(), self._senders.get(signal.uuid)
         if before and now - before.heard < FORGOTTEN and signal.time <= before.said:
-            return Verdict("replay", signal)
+            return Decision("replay", signal)
         if before and now < before.look:
             self._remember(signal.uuid, replace(before, said=signal.time, heard=now))
-            return Verdict("coalesced", signal)  # the look that is coming will see it too
+            return Decision("coalesced", signal)  # the look that is coming will see it too
         if not self._is_known(signal.uuid):
-            return Verdict("unknown repository", signal)
+            return Decision("unknown repository", signal)
         if signal.kind in ("gone", "test"):
-            return Verdict("presence", signal)
+            return Decision("presence", signal)
         if not self._is_news(signal):
             self._remember(signal.uuid, _Sender(signal.time, now, before.look if before else now - PER_SENDER))
-            return Verdict("no news", signal)
+            return Decision("no news", signal)
         look = max(now, self._next, before.look + PER_SENDER if before else now)
         if look - now > LONGEST_DELAY:
-            return Verdict("too many", signal)
+            return Decision("too many", signal)
         self._next = look + IN_ALL
         self._remember(signal.uuid, _Sender(signal.time, now, look))
-        return Verdict(ACCEPTED, signal, look - now)
+        return Decision(ACCEPTED, signal, look - now)
 
     def _remember(self, uuid: str, sender: _Sender) -> None:
         self._senders[uuid] = sender

@@ -21,7 +21,7 @@ from git_annex_syncx.system.state import Outbox
 from git_annex_syncx.triggers.queue import Request
 from git_annex_syncx.triggers.signals.channel import Channel, shown
 from git_annex_syncx.triggers.signals.channels import open_channel
-from git_annex_syncx.triggers.signals.filter import ACCEPTED, Judge, Verdict
+from git_annex_syncx.triggers.signals.filter import ACCEPTED, Decision, Filter
 from git_annex_syncx.triggers.signals.message import Signal, hash_of
 from git_annex_syncx.triggers.signals.publisher import own_branches
 
@@ -34,13 +34,13 @@ MENDED = 600.0  # seconds between two looks whether the user has mended a channe
 SAVE_EVERY = 10.0  # seconds between two notes of the counts
 
 
-class Ear:
+class Listener:
     """The channels of one repository, each with a thread of its own."""
 
     def __init__(self, repo: Repository, settings: Settings, outbox: Outbox, ask: Ask) -> None:
         """`ask` takes requests and the seconds in which they are due."""
         self.addresses = settings.signals
-        self.judge = Judge(settings.annex_uuid, self._is_known, self._is_news)
+        self.judge = Filter(settings.annex_uuid, self._is_known, self._is_news)
         self._repo, self._settings, self._outbox, self._ask = repo, settings, outbox, ask
         self._trouble: dict[str, str] = {}
         self._stop = threading.Event()
@@ -62,7 +62,7 @@ class Ear:
         self._stop.set()
         self._save()
 
-    def hear(self, raw: bytes) -> Verdict:
+    def hear(self, raw: bytes) -> Decision:
         """Judge what came; ask for what follows from it."""
         verdict = self.judge.hear(raw)
         if verdict.why == ACCEPTED and verdict.signal:

@@ -47,7 +47,7 @@ class Program:
     def _attend(self, heard: Heard, stands: Connected, stop: threading.Event) -> None:
         with Stream("sh", "-c", LISTEN, "sh", self._command, cwd=self._repo.home, env=self._env) as stream:
             stands()
-            lines = Lines()
+            lines = LineSplitter()
             while not stop.is_set():
                 chunk = stream.read(POLL)
                 for line in lines.feed(chunk or b""):
@@ -57,7 +57,7 @@ class Program:
                     raise Lost(f"{self._shown} listen has ended{said and f': {said}'}", "try it by hand")
 
 
-class Lines:
+class LineSplitter:
     """Chunks as they come -> lines without their ends, none longer than LONGEST: the rest of one is dropped."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Result
-from git_annex_syncx.runs.context import Node
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.triggers.signals.channel import shown
 from git_annex_syncx.triggers.signals.channels import open_channel
 from git_annex_syncx.triggers.signals.message import Signal, encode, hash_of
@@ -19,35 +19,35 @@ from git_annex_syncx.triggers.signals.message import Signal, encode, hash_of
 log = logging.getLogger(__name__)
 
 
-def kind_of_news(node: Node, outcomes: Iterable[Outcome]) -> str:
+def kind_of_news(context: Context, outcomes: Iterable[Outcome]) -> str:
     """What is to be told of a run: `content` that is in a store now, `refs` that have been pushed; empty for nothing.
 
     A push that failed is never told of: whoever came would find nothing.
     """
     done = [one for one in outcomes if one.result is Result.DONE and one.remote]
-    special = {remote.name for remote in node.settings.remotes.values() if remote.special}
+    special = {remote.name for remote in context.settings.remotes.values() if remote.special}
     if any(one.event == "transfer" and one.remote in special for one in done):
         return "content"
     return "refs" if any(one.event == "push" for one in done) else ""
 
 
-def tell(node: Node, kind: str) -> list[str]:
+def tell(context: Context, kind: str) -> list[str]:
     """Send a signal on all channels of syncx.signal; what went wrong, in words."""
-    payload = encode(news(node.repo, node.settings.annex_uuid, kind))
+    payload = encode(news(context.repo, context.settings.annex_uuid, kind))
     wrong = []
-    for address in node.settings.signals:
+    for address in context.settings.signals:
         try:
-            open_channel(node.repo, node.settings.annex_uuid, address).send(payload)
+            open_channel(context.repo, context.settings.annex_uuid, address).send(payload)
             log.info("told %s: %s", shown(address), kind)
         except SyncxError as error:
             wrong.append(f"{shown(address)}: {error}")
     return wrong
 
 
-def tell_of(node: Node, outcomes: Iterable[Outcome]) -> None:
+def tell_of(context: Context, outcomes: Iterable[Outcome]) -> None:
     """The same after a run, where it has news; a channel that does not work harms nothing."""
-    kind = kind_of_news(node, outcomes) if node.settings.signals else ""
-    for complaint in tell(node, kind) if kind else ():
+    kind = kind_of_news(context, outcomes) if context.settings.signals else ""
+    for complaint in tell(context, kind) if kind else ():
         log.warning("the others were not told: %s", complaint)
 
 
