@@ -1,4 +1,4 @@
-"""What this repository can move now: the groups of the plan, its own legs of them, and the links they take."""
+"""Assign to this repository the steps of the plan that it can make now, and to each step its link worker."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Round:
 
 
 def next_round(run: TransferRun) -> Round:
-    """Look at what has changed; the world does not in a run."""
+    """Look at what has changed; the policy does not change in a run."""
     if run.last is None:
         run.clocks, run.missed = run.context.outbox.clocks(), absent.missed(run.context)
     look = run.last = _look(run, run.last.policy if run.last else None)
@@ -149,7 +149,7 @@ def learn(run: TransferRun, workers: Collection[LinkWorker]) -> None:
 
 
 def look_afresh(run: TransferRun) -> Look:
-    """Look once more, at the world too: a run can take hours, and what is wanted may be otherwise by now."""
+    """Look once more, at the policy too: a run can take hours, and what is wanted may be otherwise by now."""
     return _look(run, None)
 
 
@@ -205,7 +205,7 @@ def _runnable(
     wished: tuple[OwnStep, ...],
     workers: dict[OwnStep, LinkWorker | None],
 ) -> list[OwnStep]:
-    """The legs that can run: their remotes are at hand, and their source has the content or gets it by others."""
+    """Return the own steps that can run: the remote is at hand, and the source has the content or gets it by others."""
     at, found = set(group.plan.question.holders), []
     for step in wished:
         if step not in workers:
@@ -229,7 +229,7 @@ def _at_once(
 
 
 def _lane(run: TransferRun, policy: Policy, step: OwnStep) -> LinkWorker | None:
-    """The link for a leg, by the cheapest remotes that are there; None where there is none now."""
+    """Return the link for a step, by the cheapest remotes that are there; None where there is none now."""
     ends = [end(run, uuid) for uuid in (step.source, step.target) if uuid != policy.own]
     remotes = tuple(remote for remote in ends if remote)
     if len(remotes) < len(ends):

@@ -31,7 +31,7 @@ def drop(
 
     Only keys that were looked at in this run. A drop that git-annex has refused is tried again when somebody else
     holds the key, or has it no more, when a drive with a copy has come, when what git-annex judges by is otherwise
-    (see World.digest), or some hours have passed.
+    (see Policy.digest), or some hours have passed.
     """
     inventory = missing.inventory(context)
     refused = inventory.refusals()

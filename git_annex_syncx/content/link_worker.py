@@ -44,7 +44,7 @@ class KeyTransfer:
 
 @dataclass
 class Ended:
-    """What became of a key on a lane."""
+    """A key that a link worker is through with, and what became of it."""
 
     key: str
     state: AnswerState

@@ -35,7 +35,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Assignment:
-    """What is to be done: key -> its legs in order, the lane of each leg, who holds a key, how its file is called."""
+    """The steps to make: key -> its own steps in order, the worker of each step, who holds a key, its file's name."""
 
     own_steps: Mapping[str, tuple[OwnStep, ...]]
     workers: Mapping[OwnStep, LinkWorker]

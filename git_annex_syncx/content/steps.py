@@ -75,7 +75,7 @@ def in_this_round(
 
 
 def make_own_steps(steps: Iterable[Step], own: str, through: bool) -> tuple[OwnStep, ...]:
-    """The legs of our steps, in order; with `through` from remote to remote where content is only passed on here."""
+    """Return our own steps in order; with `through` from remote to remote where content is only passed on here."""
     steps = list(steps)
     own_steps = [OwnStep(step.source, step.target, step.operation) for step in steps]
     relayed = any(step.relay and step.target == own for step in steps)

@@ -65,9 +65,9 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Table:
-    """The part of the roads that a question is about. Number 0 is all holders together."""
+    """The arcs that a question is about. Number 0 is all holders together."""
 
-    nodes: Sequence[int]  # -1, then the numbers of targets and relays among the roads
+    nodes: Sequence[int]  # -1, then the numbers of targets and relays in the graph
     incoming: Sequence[Mapping[int, int]]  # weights
     gates: Mapping[int, int]  # into a node from the holders: from which one
     outgoing: Sequence[Sequence[int]]  # cost in thousandths, times the number of nodes, plus the target
@@ -75,7 +75,7 @@ class _Table:
 
 
 def plan(arcs: Arcs, question: Question) -> Plan:
-    """The cheapest tree. The same question about the same roads has the same answer everywhere."""
+    """Return the cheapest tree, the same on every node that knows the same arcs."""
     holders = _numbers(arcs, question.holders)
     wanted = question.targets - question.holders
     targets = _numbers(arcs, wanted) - holders

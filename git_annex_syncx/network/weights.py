@@ -42,15 +42,15 @@ class Arc(NamedTuple):
         return max(1, min(int(self.latency + size * self.slowness), LONGEST))
 
     def time_class(self, size: int) -> int:
-        """Return the nearest power of ten of that: noise is no reason to prefer a road."""
+        """Return the nearest power of ten of that: noise is no reason to prefer an arc."""
         return int(10 ** round(math.log10(self.milliseconds(size))))
 
 
 @dataclass(frozen=True)
 class Arcs:
-    """Places by number, in order of their uuids, and the roads between them.
+    """Places by number, in order of their uuids, and the arcs between them.
 
-    `incoming[v]` maps where a road into v comes from to its number in `kinds` (many roads are alike). `closed` are
+    `incoming[v]` maps the source of an arc into v to its number in `kinds` (many arcs are alike). `closed` are
     pairs of places between which a link leads in the other direction only.
     """
 
@@ -61,7 +61,7 @@ class Arcs:
     closed: Sequence[tuple[int, int]] = ()
 
     def arc(self, source: int, target: int) -> Arc:
-        """The road from one place to another."""
+        """Return the arc from one place to another."""
         return self.kinds[self.incoming[target][source]]
 
 
@@ -85,14 +85,14 @@ class Scale:
 
 
 class _Kinds:
-    """Roads that are alike are kept once."""
+    """A store that keeps arcs that are alike once."""
 
     def __init__(self) -> None:
         self.kinds: list[Arc] = []
         self._known: dict[tuple[float, float | None, float | None, bool], int] = {}
 
     def number(self, cost: float, latency: float | None, speed: float | None, pull: bool) -> int:
-        """The number of a road, with guesses for what was not measured."""
+        """Return the number of an arc, with guesses for what was not measured."""
         key = (cost, latency, speed, pull)
         known = self._known.get(key)
         if known is None:
@@ -111,7 +111,7 @@ class _Kinds:
 
 
 def arcs(net: Network, shut: Collection[ExecutedArc] = (), own: str = "") -> Arcs:
-    """Return all ways of a network. Special remotes execute nothing, and dead places have no roads.
+    """Return all arcs of a network. Special remotes execute nothing, and dead places have no arcs.
 
     Without the arcs in `shut`; `own` says which ones this repository executes.
     """
@@ -138,7 +138,7 @@ def _directions(net: Network, number: Mapping[str, int]) -> Iterator[_Way]:
 
 
 def _offer(net: Network, incoming: list[dict[int, int]], kinds: _Kinds, way: _Way) -> None:
-    """Take a road if none is known between its ends, or a worse one.
+    """Take an arc if none is known between its ends, or a worse one.
 
     The cheaper one does it, else not a drive, else who has the content. Not the faster: whose link was never measured
     would seem to be that.
@@ -152,7 +152,7 @@ def _offer(net: Network, incoming: list[dict[int, int]], kinds: _Kinds, way: _Wa
 
 
 def _rank(arc: Arc, drives: tuple[bool, bool]) -> tuple[int, bool, bool, float, float]:
-    """Which of two roads from the same place to the same is taken; `drives`: whether source and target are such."""
+    """Return which of two parallel arcs is taken; `drives`: whether source and target are such."""
     return arc.cost, drives[arc.pull], arc.pull, arc.latency, arc.slowness
 
 

@@ -113,9 +113,9 @@ def preview(context: Context, remotes: Iterable[Remote], options: TransferOption
         return []
     keys: dict[OwnStep, list[str]] = {}
     for key, own_steps in now.work.own_steps.items():
-        for leg in own_steps:
-            keys.setdefault(leg, []).append(key)
-    return [_load(run, leg, keys[leg], now.work.workers[leg]) for leg in sorted(keys)]
+        for own_step in own_steps:
+            keys.setdefault(own_step, []).append(key)
+    return [_load(run, own_step, keys[own_step], now.work.workers[own_step]) for own_step in sorted(keys)]
 
 
 def _acquainted(context: Context, remotes: tuple[Remote, ...]) -> tuple[Context, tuple[Remote, ...], list[Outcome]]:
@@ -318,8 +318,8 @@ def _measure(run: TransferRun, remote: Remote, workers: list[LinkWorker]) -> Non
         remember_speed(run.context.outbox, remote.uuid, averaged(before[0], now[0]), averaged(before[1], now[1]))
 
 
-def _load(run: TransferRun, leg: OwnStep, keys: list[str], worker: LinkWorker) -> Load:
+def _load(run: TransferRun, own_step: OwnStep, keys: list[str], worker: LinkWorker) -> Load:
     size = sum(map(key_size, keys))
     speed, latency = measured(run.context.outbox.fact(f"speed {worker.remote.uuid}"))
     seconds = size / speed + len(keys) * (latency or 0.0) / 1000 if speed else None
-    return Load(worker.remote.name, leg.operation, tuple(keys), size, seconds)
+    return Load(worker.remote.name, own_step.operation, tuple(keys), size, seconds)

@@ -38,7 +38,7 @@ CHANGES = {
 def announced(context: Context, events: Iterable[Event], notifier: Notifier | None = None) -> Iterator[Event]:
     """Pass events on; the user's programs hear of changes as they come, and at the end of what keeps failing.
 
-    `events` have been recorded in the outbox. A `teller` that outlives the run is not waited for.
+    `events` have been recorded in the outbox. A `notifier` that outlives the run is not waited for.
     """
     with contextlib.ExitStack() as stack:
         told = notifier or stack.enter_context(Notifier(context))

@@ -1,7 +1,7 @@
 """What was asked for and is not done yet, as files: one run at a time, and one more for all that is asked meanwhile.
 
 A request is an empty file, its date is when it is due. A trigger only makes sure that it is there; whoever holds the
-lock of a lane takes all that is due. What a killed run had taken is asked for again by the next one.
+lock of a group takes all that is due. What a killed run had taken is asked for again by the next one.
 
 While a process attends to the requests, its id stands in a file beside them: a hook then need not start another.
 """
@@ -34,8 +34,8 @@ class Request:
     remote: str = ""
 
     @property
-    def lane(self) -> str:
-        """Requests of different lanes do not wait for each other: content takes hours, refs seconds."""
+    def group(self) -> str:
+        """Requests of different groups do not wait for each other: content takes hours, refs seconds."""
         if self.kind == "drive":
             return self._name
         return CONTENT if self.kind == "content" else REFS
@@ -85,15 +85,15 @@ class Queue:
             if _make(path) or _date(path) > due:
                 _put_off(path, due)
 
-    def waiting(self, lane: str = "") -> dict[Request, float]:
-        """What was asked (of one lane), and in how many seconds it is due: now, where somebody has begun with it.
+    def waiting(self, group: str = "") -> dict[Request, float]:
+        """What was asked (of one group), and in how many seconds it is due: now, where somebody has begun with it.
 
-        Who has begun holds the lane, or is dead.
+        Who has begun holds the lock of the group, or is dead.
         """
         now, found = time.time(), dict[Request, float]()
         for name in self._names():
             request = Request.of(name.removesuffix(TAKEN))
-            if lane in ("", request.lane):
+            if group in ("", request.group):
                 left = _date(self._place / name) - now + (self.grace if request.kind == "commit" else 0.0)
                 left = left if 0 < left <= LONGEST and not name.endswith(TAKEN) else 0.0
                 found[request] = min(left, found.get(request, left))
@@ -133,21 +133,21 @@ class Queue:
                 path.unlink()
 
     @contextlib.contextmanager
-    def turn(self, lane: str) -> Iterator[bool]:
-        """Whether it is ours to serve the lane; a dead process holds nothing. What it had taken is asked again."""
-        with files.open_lock(self._place.parent / f"{self._place.name}-{_short(lane)}.lock") as handle:
+    def turn(self, group: str) -> Iterator[bool]:
+        """Whether it is ours to serve the group; a dead process holds nothing. What it had taken is asked again."""
+        with files.open_lock(self._place.parent / f"{self._place.name}-{_short(group)}.lock") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 yield False
                 return
-            self._ask_again(lane)
+            self._ask_again(group)
             yield True
 
-    def _ask_again(self, lane: str) -> None:
+    def _ask_again(self, group: str) -> None:
         for name in self._names():
             request = Request.of(name.removesuffix(TAKEN))
-            if name.endswith(TAKEN) and request.lane == lane:
+            if name.endswith(TAKEN) and request.group == group:
                 with files.writing(self._place / name):
                     (self._place / name).unlink(missing_ok=True)
                 self.ask(request)
@@ -200,6 +200,6 @@ def _date(path: Path) -> float:
         return 0.0
 
 
-def _short(lane: str) -> str:
-    """A name for a lane's lock that no file system refuses."""
-    return lane[:100]
+def _short(group: str) -> str:
+    """A name for the lock of a group that no file system refuses."""
+    return group[:100]

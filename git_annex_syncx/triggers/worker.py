@@ -79,12 +79,12 @@ def retry(context: Context) -> Iterator[Event]:
 
 
 def _in_turn(
-    request_queue: Queue, lane: str, phase: Callable[[Collection[Request]], Iterator[Event]]
+    request_queue: Queue, group: str, phase: Callable[[Collection[Request]], Iterator[Event]]
 ) -> Iterator[Event]:
-    """Do what is due in a lane, unless another process is at it."""
-    while any(not left for left in request_queue.waiting(lane).values()):
-        with request_queue.turn(lane) as ours:
-            due = [request for request, left in request_queue.waiting(lane).items() if not left]
+    """Do what is due in a group, unless another process is at it."""
+    while any(not left for left in request_queue.waiting(group).values()):
+        with request_queue.turn(group) as ours:
+            due = [request for request, left in request_queue.waiting(group).items() if not left]
             if not ours or not due:
                 return
             request_queue.take(due)
@@ -93,30 +93,30 @@ def _in_turn(
 
 
 class Worker:
-    """Does what is asked, each lane in a thread of its own, and for a while also what is asked next."""
+    """A worker that does what is asked, each group in a thread of its own, and for a while what is asked next."""
 
     def __init__(self, repo: Repository, show: Show, stays: float = 0.0) -> None:
         """`show` sees each event; `stays` is how many seconds it waits for more. Raises SyncxError."""
         self._repo, self._show, self._stays = repo, show, stays
-        self._desk = Queue(repo, read_settings(repo).push_delay)
+        self._requests = Queue(repo, read_settings(repo).push_delay)
         self._showing = threading.Lock()
         self._teller: Notifier | None = None
         self._busy = 0.0  # seconds until the next look at somebody who is at work
         self._paused = False
         self._others: dict[str, threading.Thread] = {}
-        self._shut: dict[str, float] = {}  # until when a lane is left alone
-        self._waits: dict[str, float] = {}  # how long a lane was left alone the last time
+        self._shut: dict[str, float] = {}  # until when a group is left alone
+        self._waits: dict[str, float] = {}  # how long a group was left alone the last time
 
     def attend(self) -> None:
         """See to all that is asked, unless another process does; until nothing is left and nothing comes."""
         with Notifier(
             open_context_of(self._repo)
         ) as self._teller:  # waits for programs when others can have the turn
-            while not self._paused and not run.is_ending() and self._is_needed(self._desk.waiting()):
-                with self._desk.turn(REFS) as ours:
+            while not self._paused and not run.is_ending() and self._is_needed(self._requests.waiting()):
+                with self._requests.turn(REFS) as ours:
                     if not ours:
                         return
-                    with self._desk.attended():
+                    with self._requests.attended():
                         self._attend()
                 time.sleep(STEP)  # a hook may have seen our name this instant
 
@@ -125,15 +125,15 @@ class Worker:
         while not self._paused and not run.is_ending():
             now = time.monotonic()
             waiting = {
-                one: left for one, left in self._desk.waiting().items() if now >= self._shut.get(one.lane, now)
+                one: left for one, left in self._requests.waiting().items() if now >= self._shut.get(one.group, now)
             }
             due = {request for request, left in waiting.items() if not left}
             if 0 < waiting.get(Request("commit"), 0.0) <= LONGEST_GRACE:  # any push would take the commit along
-                due = {request for request in due if request.lane != REFS}
-            if refs_due := frozenset(request for request in due if request.lane == REFS):
+                due = {request for request in due if request.group != REFS}
+            if refs_due := frozenset(request for request in due if request.group == REFS):
                 self._do(refs_due, self._refs)
-            for lane in {request.lane for request in due} - {REFS}:
-                self._begin(lane)
+            for group in {request.group for request in due} - {REFS}:
+                self._begin(group)
             now = time.monotonic()
             if self._is_needed(waiting):
                 idle = now
@@ -145,64 +145,64 @@ class Worker:
     def _is_needed(self, waiting: Iterable[Request]) -> bool:
         """Whether there is anything to do that is not left to another process."""
         working = any(thread.is_alive() for name, thread in self._others.items() if name not in self._shut)
-        return working or any(request.lane not in self._shut for request in waiting)
+        return working or any(request.group not in self._shut for request in waiting)
 
-    def _begin(self, lane: str) -> None:
-        """Have a thread do what is due in a lane, unless one is at it."""
-        if lane in self._others and self._others[lane].is_alive():
+    def _begin(self, group: str) -> None:
+        """Have a thread do what is due in a group, unless one is at it."""
+        if group in self._others and self._others[group].is_alive():
             return
-        self._others[lane] = threading.Thread(target=self._serve, args=(lane,), daemon=True, name=lane)
-        self._others[lane].start()
+        self._others[group] = threading.Thread(target=self._serve, args=(group,), daemon=True, name=group)
+        self._others[group].start()
 
-    def _serve(self, lane: str) -> None:
+    def _serve(self, group: str) -> None:
         try:
-            with self._desk.turn(lane) as ours:
+            with self._requests.turn(group) as ours:
                 if ours:
-                    self._shut.pop(lane, None)
+                    self._shut.pop(group, None)
                 else:  # another process is at work there, and will see what is asked
-                    self._shut[lane] = time.monotonic() + OCCUPIED
-                while ours and not self._paused and (due := self._due(lane)):
-                    self._do(due, self._content if lane == CONTENT else self._drive)
+                    self._shut[group] = time.monotonic() + OCCUPIED
+                while ours and not self._paused and (due := self._due(group)):
+                    self._do(due, self._content if group == CONTENT else self._drive)
         except SyncxError as error:
-            self._give_up(lane)
+            self._give_up(group)
             log.error("%s", error)
         except Exception:
-            self._give_up(lane)
-            log.exception("%s", lane)
+            self._give_up(group)
+            log.exception("%s", group)
         except KeyboardInterrupt:  # we are being ended
             return
 
-    def _give_up(self, lane: str) -> None:
+    def _give_up(self, group: str) -> None:
         """What could not even be begun is for another process, at the next trigger."""
-        self._shut[lane] = math.inf
+        self._shut[group] = math.inf
 
     def _put_off(self, request: Request) -> None:
         """Look at it again later, and later still if it is occupied then too."""
-        wait = self._waits.get(request.lane, 0.0)
-        self._waits[request.lane] = min(max(OCCUPIED, 2 * wait), LONGEST_LOOK)
-        self._desk.ask(request, self._waits[request.lane])
+        wait = self._waits.get(request.group, 0.0)
+        self._waits[request.group] = min(max(OCCUPIED, 2 * wait), LONGEST_LOOK)
+        self._requests.ask(request, self._waits[request.group])
 
-    def _due(self, lane: str) -> frozenset[Request]:
-        return frozenset(request for request, left in self._desk.waiting(lane).items() if not left)
+    def _due(self, group: str) -> frozenset[Request]:
+        return frozenset(request for request, left in self._requests.waiting(group).items() if not left)
 
     def _do(self, due: frozenset[Request], work: Callable[[Context, frozenset[Request]], None]) -> None:
         """Do it with the repository as it is configured now; what is paused stays asked."""
         context = self._open()
         if context is None:
             return
-        self._desk.take(due)
+        self._requests.take(due)
         try:
             work(context, due)
         except SyncxError as error:
             log.error("%s", error)
             with contextlib.suppress(SyncxError):  # so that `retry` takes it up
                 context.outbox.record_failure("", "push" if work == self._refs else "transfer", error.what)
-        self._desk.done(due)
+        self._requests.done(due)
 
     def _open(self) -> Context | None:
         """None where all automatic work is paused."""
         context = open_context_of(self._repo)
-        self._desk.grace = context.settings.push_delay
+        self._requests.grace = context.settings.push_delay
         self._paused = pauses.EVERYTHING in pauses.pauses(context.outbox)
         return None if self._paused else context
 
@@ -218,11 +218,11 @@ class Worker:
             self._ask_content()
 
     def _ask_content(self) -> None:
-        self._desk.ask(Request("content"))
+        self._requests.ask(Request("content"))
         self._begin(CONTENT)
 
     def _content(self, context: Context, requests: frozenset[Request]) -> None:
-        drives_asked = {request.remote for request in self._desk.waiting() if request.kind == "drive"}
+        drives_asked = {request.remote for request in self._requests.waiting() if request.kind == "drive"}
         if Result.BUSY in self._run(context, content(context, drives_asked)):
             self._put_off(Request("content"))
         else:
@@ -235,7 +235,7 @@ class Worker:
             if remote := chosen.get(request.remote):
                 if Result.BUSY in self._run(context, drive(context, remote)):
                     self._put_off(request)
-                self._desk.ask(Request("received"))
+                self._requests.ask(Request("received"))
 
     def _run(self, context: Context, events: Iterator[Event]) -> set[Result]:
         """What became of it."""
@@ -262,15 +262,15 @@ class Worker:
         if Result.BUSY in results and self._busy < PATIENCE:
             self._busy = max(LOOK_AGAIN, 2 * self._busy)
             for request in requests:
-                self._desk.ask(request, min(self._busy, LONGEST_LOOK))
+                self._requests.ask(request, min(self._busy, LONGEST_LOOK))
         elif Result.LEVEL in results and (head := git.head(context.repo)):
             due = redundant_merge.pending(context, head.basis).due
-            self._desk.ask(Request("received"), max(redundant_merge.SHORTEST_WAIT, due - time.time()))
+            self._requests.ask(Request("received"), max(redundant_merge.SHORTEST_WAIT, due - time.time()))
         else:
             self._busy = 0.0
         left = [failure.next - time.time() for failure in context.outbox.failures() if failure.phase in pauses.REFS]
         if soon := [seconds for seconds in left if 0 < seconds < PATIENCE]:
-            self._desk.ask(Request("retry"), min(soon))
+            self._requests.ask(Request("retry"), min(soon))
 
 
 def refs(context: Context, requests: Collection[Request]) -> Iterator[Event]:
@@ -316,7 +316,7 @@ def _received(context: Context) -> Iterator[Outcome]:
 
 
 def content(context: Context, but: Collection[str] = ()) -> Iterator[Event]:
-    """Content, with the remotes that are free, `but` some: a drive gets its branches first, in its own lane."""
+    """Content, with the remotes that are free, `but` some: a drive gets its branches first, in its own thread."""
     if not sync.wants_content(context):
         return
     everyone, _ = choose_remotes(context, (), ())

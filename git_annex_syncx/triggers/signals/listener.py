@@ -54,7 +54,7 @@ class Listener:
             threading.Thread(target=self._listen, args=(address,), daemon=True, name="signals").start()
 
     def update(self, repo: Repository, settings: Settings) -> None:
-        """The repository and its settings as they are by now; other addresses need another ear."""
+        """The repository and its settings as they are by now; other addresses need another listener."""
         self._repo, self._settings = repo, settings
 
     def stop(self) -> None:
