@@ -205,7 +205,7 @@ def _runnable(
     wished: tuple[OwnStep, ...],
     workers: dict[OwnStep, LinkWorker | None],
 ) -> list[OwnStep]:
-    """Return the own steps that can run: the remote is at hand, and the source has the content or gets it by others."""
+    """Return the own steps that can run: the remote is at hand, the source has the content or gets it by others."""
     at, found = set(group.plan.question.holders), []
     for step in wished:
         if step not in workers:
