@@ -230,7 +230,7 @@ def _rates(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 
 
 def transfer_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """What `transfer` and `sync` can be told about content."""
+    """Return what `transfer` and `sync` can be told about content."""
     for option in (
         click.option(
             "--bwlimit", metavar="RATE", callback=_rates, help="Limit of all transfers together (syncx.bwlimit)."
@@ -444,7 +444,7 @@ def signal_command(options: Globals, action: str) -> None:
 @command("trigger", hidden=True)
 @click.argument("name")
 def trigger(options: Globals, name: str) -> None:
-    """What hooks and watch call."""
+    """Run what hooks and watch ask for."""
     from git_annex_syncx.triggers import hook_block, hooks, worker
     from git_annex_syncx.views import log as view_log
 
@@ -620,7 +620,7 @@ def _flushed(code: int) -> int:
 
 
 def _end_of_talk() -> None:
-    """What could not be said until now is not what a run ends with."""
+    """Drop output that nobody reads any more: it must not decide how a run ends."""
     try:
         sys.stderr.flush()
     except OSError:

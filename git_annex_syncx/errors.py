@@ -1,4 +1,4 @@
-"""What can go wrong. The docstring of a kind is the first thing that its message says."""
+"""Errors, a class for each kind. The docstring of a kind is the first thing that its message says."""
 
 from __future__ import annotations
 

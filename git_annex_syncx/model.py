@@ -24,14 +24,14 @@ OUTSIDE_COST = 200.0  # git-annex's own for them
 
 @dataclass(frozen=True)
 class Limit:
-    """How many files may be removed at once: a number (infinity: any), or with `percent` a part of all in percent."""
+    """A limit of how many files may be removed at once: a number (infinity: any), or with `percent` a part of all in percent."""
 
     number: float
     percent: bool = False
 
 
 class Result(StrEnum):
-    """What became of one remote in one phase."""
+    """The result of one phase for one remote."""
 
     DONE = "done"
     CURRENT = "current"  # nothing is left to do
@@ -44,7 +44,7 @@ class Result(StrEnum):
 
 
 class Fate(StrEnum):
-    """What became of one ref in a push."""
+    """The fate of one ref in a push."""
 
     UPDATED = "updated"
     CURRENT = "current"
@@ -64,7 +64,7 @@ class RefReport:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a phase did with one remote, or with the own repository (`remote` empty)."""
+    """The outcome of a phase for one remote, or for the own repository (`remote` empty)."""
 
     event: str
     result: Result
@@ -111,7 +111,7 @@ class Remote:
 
     @property
     def special(self) -> bool:
-        """Whether it holds content only: git neither fetches from it nor pushes to it."""
+        """Return whether it holds content only: git neither fetches from it nor pushes to it."""
         return not self.url
 
     @property
@@ -121,7 +121,7 @@ class Remote:
 
     @property
     def through_special(self) -> bool:
-        """Whether git travels through a special remote, where a push can be undone silently."""
+        """Return whether git travels through a special remote, where a push can be undone silently."""
         return self.push_url.startswith("annex::")
 
     def tracking(self, branch: str) -> str:
@@ -153,7 +153,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Progress:
-    """What becomes of one file in the run of a transfer; `bytes` of `size` have moved (size 0: not known).
+    """The progress of one file in a transfer; `bytes` of `size` have moved (size 0: not known).
 
     `run_bytes` of `run_size` have moved in the whole run, each key counted once; speed in bytes a second.
     """
@@ -179,24 +179,24 @@ Event = Outcome | Progress  # what a phase yields
 
 @dataclass(frozen=True)
 class Head:
-    """What is checked out: `branch` as HEAD names it, `basis` the branch that travels."""
+    """The branch that is checked out: `branch` as HEAD names it, `basis` the branch that travels."""
 
     branch: str
     basis: str
 
     @property
     def adjusted(self) -> bool:
-        """Whether HEAD is an adjusted branch of the basis; one of a view is none."""
+        """Return whether HEAD is an adjusted branch of the basis; one of a view is none."""
         return self.branch.startswith("adjusted/") and not self.view
 
     @property
     def view(self) -> bool:
-        """Whether HEAD shows a view, adjusted or not."""
+        """Return whether HEAD shows a view, adjusted or not."""
         return self.branch.startswith(("views/", "adjusted/views/"))
 
     @property
     def checked_out(self) -> bool:
-        """Whether the basis itself is what HEAD names."""
+        """Return whether the basis itself is what HEAD names."""
         return self.branch == self.basis
 
 
@@ -212,7 +212,7 @@ class Hook:
 
 @dataclass(frozen=True)
 class ChannelEvent:
-    """What happened on a channel of signals: `what` was done with which signal, or what is `wrong`."""
+    """An event on a channel of signals: `what` was done with which signal, or what is `wrong`."""
 
     address: str
     what: str = ""

@@ -1,4 +1,4 @@
-"""What programs say when they fail: the reason in a line, whether it holds for all files, and what mends it."""
+"""Failure messages of programs: the reason in a line, whether it holds for all files, and what mends it."""
 
 from __future__ import annotations
 

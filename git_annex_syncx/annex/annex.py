@@ -46,7 +46,7 @@ def annex(
 
 
 def program() -> Path:
-    """Where git-annex is. Raises UsageError where it is not installed."""
+    """Return where git-annex is. Raises UsageError where it is not installed."""
     try:
         return Path(run.find("git-annex"))
     except UsageError as error:
@@ -83,7 +83,7 @@ def release_date(version: str) -> int:
 
 
 def journal_waits(repo: Repository) -> bool:
-    """Whether git-annex has recorded something that is not on its branch yet."""
+    """Return whether git-annex has recorded something that is not on its branch yet."""
     journal = repo.common / "annex" / "journal"
     try:
         with os.scandir(journal) as entries:
@@ -118,7 +118,7 @@ def propagate_adjusted(repo: Repository) -> None:
 
 
 def shows_presence(branch: str) -> bool:
-    """Whether an adjusted branch hides or unlocks files by whether their content is here."""
+    """Return whether an adjusted branch hides or unlocks files by whether their content is here."""
     return bool({"hidemissing", "unlockpresent"}.intersection(_adjustments(branch)))
 
 
@@ -133,7 +133,7 @@ def refresh_view(repo: Repository) -> None:
 
 
 def _adjustments(branch: str) -> list[str]:
-    """What is adjusted: `adjusted/main(hidemissing-unlocked)` -> ["hidemissing", "unlocked"]."""
+    """Return what is adjusted: `adjusted/main(hidemissing-unlocked)` -> ["hidemissing", "unlocked"]."""
     words = branch.rpartition("(")[2].removesuffix(")").split("-") if branch.startswith("adjusted/") else []
     return words if all(word in ADJUSTMENTS for word in words) else []
 
@@ -202,7 +202,7 @@ def export_tree(repo: Repository, branch: str, remote: str) -> tuple[int, dict[s
 
 
 def ask_map(repo: Repository, patience: float) -> tuple[bytes, list[str]]:
-    """What `git annex map` prints (JSON, else DOT), and what it says of repositories that do not answer.
+    """Return what `git annex map` prints (JSON, else DOT), and what it says of repositories that do not answer.
 
     Raises Stalled when that takes longer than `patience` seconds without a word.
     """

@@ -78,7 +78,7 @@ def exported_trees(raw: bytes) -> dict[str, set[str]]:
 
 
 def choosy(repo: Repository, uuid: str) -> bool:
-    """Whether there is an expression for what a repository prefers or requires."""
+    """Return whether there is an expression for what a repository prefers or requires."""
     names = ("preferred-content.log", "required-content.log")
     return any(newest_lines(raw).get(uuid) for raw in logs(repo, names).values())
 
@@ -95,7 +95,7 @@ def store_url(repo: Repository, uuid: str) -> str:
 
 
 def shared_config(repo: Repository) -> dict[str, str]:
-    """What `git annex config` has set for all repositories: key -> value."""
+    """Return what `git annex config` has set for all repositories: key -> value."""
     return newest_values(logs(repo, ["config.log"])["config.log"])
 
 

@@ -21,7 +21,7 @@ RATE = "SYNCX_RATE"  # a variable of the program's environment, for `git --confi
 
 
 class AnswerState(StrEnum):
-    """What an answer tells."""
+    """The kinds of answers."""
 
     MOVING = "moving"
     DONE = "done"
@@ -32,7 +32,7 @@ class AnswerState(StrEnum):
 
 @dataclass(frozen=True)
 class Answer:
-    """What git-annex says of a key; `bytes` have moved so far where it is moving."""
+    """An answer of git-annex about a key; `bytes` have moved so far where it is moving."""
 
     state: AnswerState
     key: str = ""
@@ -55,7 +55,7 @@ class Direction:
 
 @dataclass(frozen=True)
 class Pace:
-    """How many transfers at once, and bytes a second for each of them (None: as fast as it goes)."""
+    """The number of transfers at once, and bytes a second for each of them (None: as fast as it goes)."""
 
     jobs: int
     limit: int | None = None
@@ -120,7 +120,7 @@ def dropping(remote: str) -> Iterator[str]:
 
 
 def read_answer(line: bytes) -> Answer:
-    """What a line of git-annex's says; of a line in another form that there was nothing to do."""
+    """Return what a line of git-annex's says; of a line in another form that there was nothing to do."""
     try:
         told = json.loads(line.decode("utf-8", "surrogateescape"))
         return _read(told) if isinstance(told, dict) else Answer(AnswerState.NOTHING)

@@ -1,4 +1,4 @@
-"""What the last look at the git-annex branch and the tree found, so that the next one reads only what has changed.
+"""A database of what the last look at the git-annex branch and the tree found: the next one reads only what has changed.
 
 A database of its own: all in it can be found again, so it may be deleted at any time, unlike the outbox.
 """
@@ -64,7 +64,7 @@ class InventoryError(SyncxError):
 
 @dataclass(frozen=True)
 class Cursor:
-    """What the inventory was made from: commits of the git-annex branch and tree, a digest of all else, and room."""
+    """The state that an inventory was made from: commits of the git-annex branch and tree, a digest of all else, and room."""
 
     annex: str
     tree: str
@@ -87,7 +87,7 @@ class Inventory:
             yield
 
     def cursor(self) -> Cursor | None:
-        """What it was made from; None where a full pass is needed."""
+        """Return what it was made from; None where a full pass is needed."""
         row = self._do(lambda db: db.execute("SELECT annex, tree, world, rooms FROM cursor").fetchone())
         return Cursor(*row) if row else None
 

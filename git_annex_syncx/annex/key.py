@@ -21,7 +21,7 @@ ESCAPED = {b"a": b"&", b"s": b"%", b"c": b":"}
 
 
 def is_key(text: str) -> bool:
-    """Whether git-annex takes it for a key; a batch process that is told anything else ends."""
+    """Return whether git-annex takes it for a key; a batch process that is told anything else ends."""
     return _parsed(os.fsencode(text)) is not None
 
 

@@ -1,4 +1,4 @@
-"""Who holds which key, and which files it has: read by git itself from the git-annex branch and from trees.
+"""The holders and the files of keys, read by git itself from the git-annex branch and from trees.
 
 Everything in one pass, or only what differs between two commits. git-annex's own queries take fifty times as long.
 """
@@ -28,7 +28,7 @@ AT_ONCE = 50_000  # blobs in memory
 
 
 class Name(NamedTuple):
-    """What stands at a path: a key, and the entry of the tree that names it."""
+    """An annexed path: its key, and the entry of the tree that names it."""
 
     key: str
     entry: Entry
@@ -46,7 +46,7 @@ def everything(repo: Repository, commit: str) -> Iterator[tuple[str, Holders]]:
 
 
 def changed(repo: Repository, old: str, new: str) -> Iterator[tuple[str, Holders]]:
-    """The same of the keys whose logs differ between two commits; of a log that is gone nobody."""
+    """Yield the holders of the keys whose logs differ between two commits; of a log that is gone nobody."""
     logs = ((key_of(log[1]), oid) for path, _, oid in _differing(repo, old, new) if (log := LOG.fullmatch(path)))
     rows = [(key, oid) for key, oid in logs if is_key(key)]
     yield from _read(repo, ((key, oid) for key, oid in rows if oid), _parser())
@@ -59,7 +59,7 @@ def described(repo: Repository, old: str, new: str) -> set[str]:
 
 
 def of_keys(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tuple[str, Holders]]:
-    """The same of some keys; of those without a log nobody."""
+    """Yield the holders of some keys; of those without a log nobody."""
     return _of_keys(repo, commit, keys, _parser())
 
 
@@ -114,7 +114,7 @@ def names(repo: Repository, tree: str) -> Iterator[tuple[bytes, Name]]:
 
 
 def names_changed(repo: Repository, old: str, new: str) -> dict[bytes, Name | None]:
-    """The same of what differs between two trees; None where there is no annexed file any more."""
+    """Return the annexed paths that differ between two trees; None where there is no annexed file any more."""
     rows = _differing(repo, old, new)
     found: dict[bytes, Name | None] = {path: None for path, _, _ in rows}
     found.update(named(repo, rows))
@@ -132,7 +132,7 @@ def _path(key: str) -> bytes:
 
 
 def _short_path(key: str) -> bytes:
-    """The same with annex.tune.branchhash1."""
+    """Return the path of a log with annex.tune.branchhash1."""
     return _path(key)[:4] + file_name(key) + b".log"
 
 
@@ -173,7 +173,7 @@ def _named(repo: Repository, rows: Iterable[tuple[bytes, Entry]]) -> Iterator[tu
 def _read(
     repo: Repository, named: Iterable[tuple[T, str]], parse: Callable[[bytes], Parsed]
 ) -> Iterator[tuple[T, Parsed]]:
-    """What stands in blobs, many read in one call but not all at once."""
+    """Yield what stands in blobs, many read in one call but not all at once."""
     rest = iter(named)
     while pairs := list(islice(rest, AT_ONCE)):
         blobs = cat_file.read(repo, (oid for _, oid in pairs))

@@ -180,7 +180,7 @@ def forget_received(repo: Repository, head: Head) -> None:
 
 
 def behind_adjusted(repo: Repository, head: Head) -> bool:
-    """Whether the adjusted branch is something else than its basis, adjusted."""
+    """Return whether the adjusted branch is something else than its basis, adjusted."""
     ref = f"refs/heads/{head.branch}"
     basis, adjusted = position(repo, head), history.value(repo, ref)
     if not basis or not adjusted:
@@ -189,7 +189,7 @@ def behind_adjusted(repo: Repository, head: Head) -> bool:
 
 
 def waits_beside(repo: Repository, head: Head) -> bool:
-    """Whether the user's commits on an adjusted branch wait for their merge into the basis."""
+    """Return whether the user's commits on an adjusted branch wait for their merge into the basis."""
     basis, carried = position(repo, head), made_from(repo, head) if head.adjusted else None
     return bool(basis and carried) and not history.is_ancestor(repo, carried or "", basis or "")
 

@@ -43,7 +43,7 @@ def _fetch_one(context: Context, known: Mapping[str, str], unrelated: bool, remo
 def _moved(
     context: Context, remote: Remote, before: Mapping[str, str], after: Mapping[str, str]
 ) -> dict[str, object]:
-    """Which branch has moved there, from where to where; of several the user's own."""
+    """Return which branch has moved there, from where to where; of several the user's own."""
     head = git.head(context.repo)
     for branch in (head.basis, "git-annex") if head else ("git-annex",):
         for ref in (remote.tracking(f"synced/{branch}"), remote.tracking(branch)):

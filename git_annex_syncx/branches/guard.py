@@ -55,7 +55,7 @@ class Held(Refused):
 
 
 def too_many(limit: Limit, removed: int, files: int) -> bool:
-    """Whether so many of so many files are held."""
+    """Return whether so many of so many files are held."""
     return removed > max(FEW, limit.number * files / 100 if limit.percent else limit.number)
 
 

@@ -44,13 +44,13 @@ def require_member(context: Context, remote: Remote, known: Mapping[str, str], f
 
 
 def _began_as_ours(context: Context, known: Mapping[str, str], theirs: str) -> bool:
-    """Whether a git-annex branch has our beginning; that ours contains it says little, as git-annex merges any."""
+    """Return whether a git-annex branch has our beginning; that ours contains it says little, as git-annex merges any."""
     ours = known.get("refs/heads/git-annex")
     return ours is not None and history.beginning(context.repo, ours) == history.beginning(context.repo, theirs)
 
 
 def _unrelated(remote: str, lacking: str) -> SyncxError:
-    """What to say of a remote of another history; `lacking` is our branch, where it is not there."""
+    """Return what to say of a remote of another history; `lacking` is our branch, where it is not there."""
     name = shlex.quote(remote)
     joining = f"git push {name} {shlex.quote(lacking)}" if lacking else ""
     return SyncxError(

@@ -26,7 +26,7 @@ LOOKS = 5  # how often the branch may move under us before we call it busy
 
 @dataclass(frozen=True)
 class Merging:
-    """What the merge phase is asked: which remotes' branches take part, and whether unrelated ones may.
+    """Options of a merge: which remotes' branches take part, and whether unrelated ones may.
 
     The git-annex branches may be left to what comes next. With `deletes` any number of files may be removed.
     """
@@ -168,14 +168,14 @@ def _advanced(context: Context, head: Head, old: str | None, joined: Joined | No
 
 
 def resolved(joined: Joined | None) -> dict[str, object]:
-    """What a merge resolved, for the details of its outcome: path, kind of conflict, paths of the versions now."""
+    """Return what a merge resolved, for the details of its outcome: path, kind of conflict, paths of the versions now."""
     if joined is None or not (joined.resolutions or joined.fallbacks):
         return {}
     return {"resolved": [_details(one) for one in joined.resolutions], "fallbacks": joined.fallbacks}
 
 
 def _resolved_by_others(context: Context, old: str | None, new: str | None) -> dict[str, object]:
-    """What the merges resolved that others have made, for those whose versions it concerns."""
+    """Return what the merges resolved that others have made, for those whose versions it concerns."""
     if not old or not new or old == new:
         return {}
     messages = history.messages_of_merges(context.repo, HEADING, old, new)
@@ -190,7 +190,7 @@ def _details(one: Resolution) -> dict[str, object]:
 
 
 def told_of(joined: Joined | None) -> str:
-    """The same for people, in a few words."""
+    """Return the number of conflicts for people, in a few words."""
     count = len(joined.resolutions) if joined else 0
     return f", {count} conflict{'s' * (count != 1)} resolved" if count else ""
 
@@ -255,7 +255,7 @@ def _target(
 
 
 def _unresolved(joined: Joined, theirs: str) -> Refused:
-    """What to say of conflicts that may not be resolved; `theirs` can be merged by hand, if it is not empty."""
+    """Return what to say of conflicts that may not be resolved; `theirs` can be merged by hand, if it is not empty."""
     paths = sorted({one.path for one in joined.resolutions})
     by_hand = f"git merge {theirs[:10]}, or " if theirs else ""
     return Refused(
@@ -270,7 +270,7 @@ def _level(due: float) -> Level:
 
 
 def _heads(known: Mapping[str, str], head: Head, merging: Merging) -> dict[str, str]:
-    """Where others want the branch to be: ref -> commit."""
+    """Return where others want the branch to be: ref -> commit."""
     names = [f"refs/heads/synced/{head.basis}"]
     for remote in merging.remotes:
         if remote.pull:

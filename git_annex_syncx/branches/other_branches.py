@@ -46,7 +46,7 @@ def renamed(repo: Repository, head: Head, known: Mapping[str, str], remotes: Ite
 
 
 def _stands_in(repo: Repository, known: Mapping[str, str], head: Head, remote: Remote, name: str) -> bool:
-    """Whether others may take a branch of a remote for what is ours here under another name."""
+    """Return whether others may take a branch of a remote for what is ours here under another name."""
     if name == head.basis or (f"refs/heads/{name}" in known and not history.is_only_pushed(repo, name)):
         return False
     if remote.tracking(f"synced/{name}") in known:

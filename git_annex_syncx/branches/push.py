@@ -37,7 +37,7 @@ class LostRace(SyncxError):
 
 @dataclass(frozen=True)
 class Pushing:
-    """What is pushed: the branch in hand, and the remotes whose branches a merge on the way takes in.
+    """Options of a push: the branch in hand, and the remotes whose branches a merge on the way takes in.
 
     Of `records` the git-annex branch alone.
     """
@@ -148,7 +148,7 @@ def _exchange(context: Context, pushing: Pushing, known: Mapping[str, str], remo
 
 
 def _not_pulled(context: Context, head: Head, remote: Remote) -> SyncxError:
-    """What to say of a remote that has moved on and is not to be pulled from."""
+    """Return what to say of a remote that has moved on and is not to be pulled from."""
     if context.settings.remotes[remote.name].pull:
         return SyncxError(
             f"it has commits that are not here, and with --no-pull they are not merged into {head.basis}",
@@ -277,7 +277,7 @@ def _require_won(remote: Remote, reports: tuple[RefReport, ...]) -> None:
 
 
 def _remember(context: Context, remote: Remote, spec: PushSpec, reports: Iterable[RefReport]) -> None:
-    """Where git itself does not track the remote, note where its branches are now."""
+    """Note where the branches of a remote are now that git itself does not track."""
     if remote.tracks_all:
         return
     moved = {

@@ -1,4 +1,4 @@
-"""Which refs one remote lacks, known without asking it, and what became of them in a push."""
+"""The refs that one remote lacks, known without asking it, and what became of them in a push."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def sides(context: Context, known: Mapping[str, str], head: Head, remote: Remote
 
 
 def spec(repo: Repository, sides: Sides) -> PushSpec:
-    """What the remote lacks, known without asking it. The user's branch comes first.
+    """Return what the remote lacks, known without asking it. The user's branch comes first.
 
     A forge makes the first branch that a new repository gets its default.
     """
@@ -83,7 +83,7 @@ def _branches(repo: Repository, sides: Sides) -> list[str]:
 
 
 def _lags(repo: Repository, ours: str, sides: Sides) -> bool:
-    """Whether the remote's own branch was deleted or left behind, without a work tree there that would catch up."""
+    """Return whether the remote's own branch was deleted or left behind, without a work tree there that would catch up."""
     there = sides.theirs[1]
     return not sides.checked_out and (not there or (there != ours and history.is_ancestor(repo, there, ours)))
 
@@ -129,7 +129,7 @@ def _problems(head: Head, reports: Iterable[RefReport]) -> list[RefReport]:
 
 
 def moved(sides: Sides, spec: PushSpec) -> dict[str, object]:
-    """Which branch has moved there, from where to where; of both the user's own."""
+    """Return which branch has moved there, from where to where; of both the user's own."""
     if f"refs/heads/synced/{sides.basis}" in spec.wanted:
         return {"branch": sides.basis, "old": sides.theirs[0] or sides.theirs[1], "new": sides.branch}
     if f"refs/heads/{sides.basis}" in spec.wanted:

@@ -23,7 +23,7 @@ LONGEST_STAY = 60.0  # seconds that a run waits by itself; later merges are the 
 
 @dataclass(frozen=True)
 class Postponed:
-    """When a redundant merge may be made; times in seconds since 1970, 0 for none pending."""
+    """A redundant merge that is put off; times in seconds since 1970, 0 for none pending."""
 
     due: float = 0.0
     repetitions: int = 0
@@ -52,7 +52,7 @@ def put_off(context: Context, branch: str) -> float | None:
 
 
 def pending(context: Context, branch: str) -> Postponed:
-    """What the outbox remembers of the branch."""
+    """Return what the outbox remembers of the branch."""
     try:
         return Postponed(**json.loads(fact(context, _key(branch)) or "{}"))
     except (ValueError, TypeError):

@@ -1,4 +1,4 @@
-"""What is remembered of a remote's branches from one push to the next, beyond its tracking refs."""
+"""Facts about a remote's branches that are kept from one push to the next, beyond its tracking refs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def note_checked_out(context: Context, remote: Remote, branch: str, reports: Ite
 
 
 def is_proven(remote: Remote, known: Remembered) -> bool:
-    """Whether tracking refs tell what the push addresses have.
+    """Return whether tracking refs tell what the push addresses have.
 
     Git sets them when the first address has it, and they are those of another place when the address was changed.
     """
@@ -65,7 +65,7 @@ def note_first(context: Context, remote: Remote, known: Remembered) -> None:
 
 
 def fact(context: Context, key: str) -> str | None:
-    """What is remembered; nothing where the outbox cannot be used, which the end of the run says."""
+    """Return what is remembered; nothing where the outbox cannot be used, which the end of the run says."""
     with contextlib.suppress(OutboxError):
         return context.outbox.fact(key)
     return None
@@ -80,5 +80,5 @@ def _addresses(remote: Remote) -> str:
 
 
 def _digest(remote: Remote) -> str:
-    """What tells one set of addresses from another; they can hold passwords."""
+    """Return what tells one set of addresses from another; they can hold passwords."""
     return hashlib.sha256("\n".join(remote.push_urls).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,4 +1,4 @@
-"""What the user has rewritten on an adjusted branch, below their commits that git-annex would carry to the basis."""
+"""Repair of what the user has rewritten on an adjusted branch, below their commits that git-annex would carry to the basis."""
 
 from __future__ import annotations
 
@@ -38,6 +38,6 @@ def restore(repo: Repository, head: Head, tip: str, basis: str) -> str:
 
 
 def _is_adjusting(repo: Repository, moved: list[tuple[str, str, str]], at: int) -> bool:
-    """Whether git-annex itself made the commit to which a branch moved."""
+    """Return whether git-annex itself made the commit to which a branch moved."""
     _, new, why = moved[at]
     return history.subject(repo, new) == history.ADJUSTING and not why.startswith(history.AMENDED)

@@ -1,4 +1,4 @@
-"""What the user took back by amending or rewinding, while others still have it."""
+"""Commits that the user took back by amending or rewinding, while others still have them."""
 
 from __future__ import annotations
 

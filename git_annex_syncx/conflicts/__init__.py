@@ -1,1 +1,1 @@
-"""What becomes of two versions of one path."""
+"""Merges: the resolution of two versions of one path."""

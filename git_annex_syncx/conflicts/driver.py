@@ -1,4 +1,4 @@
-"""What git calls as merge driver (`python -m` of this module), and its installation.
+"""The merge driver that git calls (`python -m` of this module), and its installation.
 
 Git calls it for every path without a merge attribute, in every kind of merge. It unites texts inside real merges,
 where git names the heads in GITHEAD_<commit>; everywhere else, and for what is no text, the shell around it goes on
@@ -48,7 +48,7 @@ EFFECT = (
 
 @dataclass(frozen=True)
 class DriverState:
-    """How the driver stands: `selected` is the value of merge.default that git uses.
+    """The state of the driver's installation: `selected` is the value of merge.default that git uses.
 
     `scope` and `file` say where it is installed, or where it was looked for.
     """
@@ -79,12 +79,12 @@ def main(arguments: list[str]) -> int:
 
 
 def command() -> str:
-    """What git runs through a shell."""
+    """Return what git runs through a shell."""
     return SHELL.replace("{python}", shlex.quote(sys.executable))
 
 
 def settings() -> list[tuple[str, str]]:
-    """What is set in the configuration."""
+    """Return what is set in the configuration."""
     return [
         (f"merge.{NAME}.name", "both sides' lines in canonical order (git-annex-syncx)"),
         (f"merge.{NAME}.driver", command()),
@@ -134,7 +134,7 @@ def _option(everywhere: bool) -> str:
 
 
 def status(repo: Repository | None, everywhere: bool) -> DriverState:
-    """Whether the driver is installed, and whether git would use it."""
+    """Return whether the driver is installed, and whether git would use it."""
     from git_annex_syncx.git import configfile
 
     driver = configfile.find(repo, f"merge.{NAME}.driver", everywhere)

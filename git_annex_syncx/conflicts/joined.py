@@ -1,4 +1,4 @@
-"""What a merge made, and what it resolved; apart from how, which most runs need not load. Pure."""
+"""The results of a merge, apart from how it is made, which most runs need not load. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from git_annex_syncx.errors import Refused
 
 @dataclass(frozen=True)
 class Resolution:
-    """What became of one path: the kind of the conflict, and the paths at which its versions are now.
+    """The resolution of one path: the kind of the conflict, and the paths at which its versions are now.
 
     Of a submodule's two commits `commits` has the one that was taken, then the other.
     """

@@ -1,4 +1,4 @@
-"""What may be done with the lines of a path that both sides changed: by its name and its attributes. Pure."""
+"""Rules for the lines of a path that both sides changed, by its name and its attributes. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ATTRIBUTES = ("syncx", "merge", "filter")
 
 
 class Lines(StrEnum):
-    """How texts are merged."""
+    """The ways in which texts are merged."""
 
     UNION = "union"  # one file holds the lines of both: a line too many in prose or a list is seen and mended
     CLEAN = "clean"  # only where the changes do not touch: a union that does not parse helps nobody
@@ -19,7 +19,7 @@ class Lines(StrEnum):
 
 
 def lines_of_path(path: bytes, attributes: Iterable[Mapping[str, str]]) -> Lines:
-    """How texts at a path are merged; `attributes` are those that each side's tree gives it."""
+    """Return how texts at a path are merged; `attributes` are those that each side's tree gives it."""
     given = [*attributes]
     if any(
         has.get("syncx") == "variants" or has.get("merge") in ("unset", "binary") or has.get("filter") == "lfs"
@@ -31,6 +31,6 @@ def lines_of_path(path: bytes, attributes: Iterable[Mapping[str, str]]) -> Lines
 
 
 def is_prose(path: bytes) -> bool:
-    """Whether a path has the name of prose or of a list: by its suffix, or without one, as .gitignore is."""
+    """Return whether a path has the name of prose or of a list: by its suffix, or without one, as .gitignore is."""
     name = posixpath.basename(path).partition(b".variant-")
     return posixpath.splitext(name[0] + posixpath.splitext(name[2])[1])[1].lower() in PROSE

@@ -195,7 +195,7 @@ class _Merge:
         return {path for path, lines in self._lines_of(paths).items() if lines is Lines.APART}
 
     def _lines_of(self, paths: Iterable[bytes]) -> dict[bytes, Lines]:
-        """How the lines of paths may be merged: the attributes of either side count."""
+        """Return how the lines of paths may be merged: the attributes of either side count."""
         wanted = set(paths)
         if unknown := wanted - self._lines.keys():
             one, two = (self.trees.attributes(side, unknown) for side in self.sides)

@@ -17,7 +17,7 @@ from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
 
 
 class Store(Protocol):
-    """Where the versions are."""
+    """A store of versions."""
 
     def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
         """Contents of blobs."""
@@ -28,7 +28,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True)
 class Resolved:
-    """What must be set (None: removed) in the tree without the conflicts, and what became of each."""
+    """Changes to make to the tree without the conflicts (None: remove the path), and the resolutions."""
 
     changes: Mapping[bytes, Entry | None]
     resolutions: tuple[Resolution, ...]
@@ -36,7 +36,7 @@ class Resolved:
 
 @dataclass(frozen=True)
 class _Settled:
-    """What becomes of the versions of a path: one keeps the name (or a text still to be written), others move."""
+    """The fate of the versions of a path: one keeps the name (or a text still to be written), others move."""
 
     kind: str
     stays: Entry | None = None
@@ -81,7 +81,7 @@ def _settle(conflict: Conflict, contents: Mapping[str, bytes], two_is_later: boo
 
 
 def _replacement(base: Entry | None, one: Entry, two: Entry) -> Entry | None:
-    """What a side put in the place of a file of which the other side changed the executable bit alone."""
+    """Return what a side put in the place of a file of which the other side changed the executable bit alone."""
     for same, other in ((one, two), (two, one)):
         if base and is_file(base) and is_file(same) and same.oid == base.oid and not is_file(other):
             return other
@@ -128,7 +128,7 @@ def _merged(conflict: Conflict, one: Version, two: Version, contents: Mapping[st
 
 
 def _settle_changed(one: Version, two: Version, base: Version | None) -> _Settled | None:
-    """Where one side has changed the key and the other nothing but locked or unlocked it: the new key alone."""
+    """Return the new key alone where one side has changed it and the other only locked or unlocked it."""
     if not base or base.key not in (one.key, two.key):
         return None
     changed, other = (one, two) if two.key == base.key else (two, one)

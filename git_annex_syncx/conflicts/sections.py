@@ -11,7 +11,7 @@ NAME = b".gitmodules"
 
 
 def has_sections(path: bytes) -> bool:
-    """Whether a path is a configuration of git's that travels."""
+    """Return whether a path is a configuration of git's that travels."""
     return posixpath.basename(path) == NAME
 
 

@@ -1,4 +1,4 @@
-"""What git's own merge left in conflict -> conflicts between the versions of both sides. Pure.
+"""Conversion of the stages of git's own merge to conflicts between the versions of both sides. Pure.
 
 Stages tell only which paths are in conflict: the blob of a stage can hold conflict markers, and a rename carries it
 to another name. Versions are read from the trees of the two sides.

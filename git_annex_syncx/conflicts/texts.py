@@ -42,7 +42,7 @@ class Texts:
 
 
 class Holders:
-    """Which of some files hold lines: found by their rarest line, not by looking into each file.
+    """An index of files by their lines: files are found by their rarest line, not by looking into each.
 
     Of each line only its hash is kept, which tells where to look.
     """

@@ -85,7 +85,7 @@ class RepositoryTrees:
         return hashlib.new(self.hashing, header + content, usedforsecurity=False).hexdigest()
 
     def attributes(self, tree: str, paths: Iterable[bytes]) -> Mapping[bytes, Mapping[str, str]]:
-        """What the attribute files of a tree say of paths about merging."""
+        """Return what the attribute files of a tree say of paths about merging."""
         files = (b".gitattributes", b"/.gitattributes")
         found = {p: e for p, e in self.entries(tree).items() if p == files[0] or p.endswith(files[1])}
         given = {path: entry for path, entry in found.items() if is_file(entry)}

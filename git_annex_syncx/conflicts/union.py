@@ -63,7 +63,7 @@ def _blob_id(content: bytes) -> bytes:
 
 
 def _all_crlf(*contents: bytes) -> bool:
-    """Whether every line that has an end in any of the texts ends in CR LF."""
+    """Return whether every line that has an end in any of the texts ends in CR LF."""
     ends = sum(content.count(b"\n") for content in contents)
     return ends > 0 and ends == sum(content.count(b"\r\n") for content in contents)
 
@@ -84,7 +84,7 @@ def _joined(lines: list[bytes], ends: bool, crlf: bool) -> bytes:
 
 
 def _ends(base: _Text, one: _Text, two: _Text) -> bool:
-    """Whether the union has a newline at its end: what a side changed holds, an empty side has no say."""
+    """Return whether the union has a newline at its end: what a side changed holds, an empty side has no say."""
     said = {text.ends for text in (one, two) if text.lines}
     if len(said) == 1:
         return said.pop()

@@ -32,12 +32,12 @@ def variant_names(path: bytes, version: Version) -> Iterator[bytes]:
 
 
 def is_variant(path: bytes) -> bool:
-    """Whether a path has the name of a variant."""
+    """Return whether a path has the name of a variant."""
     return MARKER in posixpath.basename(path)
 
 
 def family(path: bytes) -> tuple[bytes, bytes]:
-    """What a name and its variants have in common: the directory, and the name without the mark of a variant."""
+    """Return what a name and its variants have in common: the directory, and the name without the mark of a variant."""
     directory, _, name = path.rpartition(b"/")
     plain, marker, rest = name.partition(MARKER)
     return directory, plain + (posixpath.splitext(rest)[1] if marker else b"")
@@ -64,7 +64,7 @@ def moved_link(target: bytes, old: bytes, new: bytes) -> bytes:
 
 
 def _parts(path: bytes, version: Version) -> tuple[bytes, bytes, bytes]:
-    """What stands before the stem, the stem, the extension with its dot."""
+    """Return what stands before the stem, the stem, the extension with its dot."""
     directory, slash, name = path.rpartition(b"/")
     plain = name.partition(MARKER)[0] if MARKER in name else None
     stem, dot, ending = name.rpartition(b".")

@@ -30,7 +30,7 @@ Paths = Iterable[bytes]
 
 
 class Trees(Protocol):
-    """What must be readable."""
+    """The reading of trees that a verification needs."""
 
     def diff(self, old: str, new: str) -> Diff:
         """Path -> (entry in `old`, entry in `new`) of all paths that differ."""
@@ -56,14 +56,14 @@ class Missing:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is wrong with a result: versions that are missing, paths at which something is that must not be."""
+    """Faults of a result: versions that are missing, paths at which something is that must not be."""
 
     missing: tuple[Missing, ...] = ()
     spoiled: frozenset[bytes] = frozenset()
 
     @property
     def paths(self) -> frozenset[bytes]:
-        """Where to merge again in another way."""
+        """Return the paths to merge again in another way."""
         return self.spoiled.union(*(one.paths for one in self.missing))
 
 
@@ -99,7 +99,7 @@ class _Side:
                 self.became.setdefault(old.oid, []).append(new)
 
     def before(self, path: bytes) -> list[Entry]:
-        """What the bases had at a path that differs from each of them."""
+        """Return what the bases had at a path that differs from each of them."""
         return [old for since in self.since if (old := since[path][0])]
 
     def taken_away(self) -> dict[bytes, list[Entry]]:
@@ -135,7 +135,7 @@ class _Verification:
     # Versions
 
     def _missing(self) -> dict[tuple[bytes, Entry], bytes]:
-        """Where a side has a version that the result lacks -> its identity."""
+        """Return the versions that the result lacks: where a side has them -> identity."""
         kept = set(self._identities(self.new).values())
         lost: dict[bytes, tuple[bytes, Entry]] = {}
         has = [self._identified(side.replaced) for side in self.sides]
@@ -160,7 +160,7 @@ class _Verification:
         return {place: name for name, place in sorted(lost.items()) if not self._held([self.result], name, place[1])}
 
     def _held(self, trees: Iterable[str], name: bytes, entry: Entry) -> bool:
-        """Whether a tree has a version, wherever; `entry` is one that is it."""
+        """Return whether a tree has a version, wherever; `entry` is one that is it."""
         plain = identity(entry, b"")
         return any(plain in self._objects(tree) or (name != plain and name in self._keys(tree)) for tree in trees)
 
@@ -205,7 +205,7 @@ class _Verification:
     # Lines
 
     def _holds_lines(self, number: int, path: bytes, entry: Entry) -> bool:
-        """Whether one file of the result holds what a side brought with a text at a path."""
+        """Return whether one file of the result holds what a side brought with a text at a path."""
         side, other = self.sides[number], self.sides[1 - number]
         lines = self.texts.lines(entry)
         if lines is None:
@@ -228,14 +228,14 @@ class _Verification:
         return self._left[number]
 
     def _may_go(self, entry: Entry) -> bool:
-        """Whether a text that both sides have may be in no file of the result."""
+        """Return whether a text that both sides have may be in no file of the result."""
         lines = self.texts.lines(entry)
         if lines is None:
             return False
         return self._is_in_a_file(entry) or all(self._edited(side, lines, entry) for side in self.sides)
 
     def _edited(self, side: _Side, lines: frozenset[bytes], entry: Entry) -> bool:
-        """Whether a side has edited a copy of a text: its file is still there and shares a line."""
+        """Return whether a side has edited a copy of a text: its file is still there and shares a line."""
         return any(lines & (self.texts.lines(new) or frozenset()) for new in side.became.get(entry.oid, ()))
 
     @functools.cached_property

@@ -1,4 +1,4 @@
-"""What lies at a path of a tree: text, binary, symlink, submodule, or an annexed file and its key. Pure."""
+"""Versions at paths of trees: text, binary, symlink, submodule, or an annexed file and its key. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEALED = (  # how encrypted or signed texts begin: with another line in it each 
 
 
 class Kind(StrEnum):
-    """How a version is treated."""
+    """The kinds of versions, each treated in its own way."""
 
     TEXT = "text"
     BINARY = "binary"
@@ -40,7 +40,7 @@ class Version:
 
     @property
     def identity(self) -> bytes:
-        """What must not be lost: the key of an annexed version, else the object."""
+        """Return what must not be lost: the key of an annexed version, else the object."""
         return identity(self.entry, self.key)
 
     @property
@@ -81,7 +81,7 @@ def pointer_to(key: bytes) -> bytes:
 
 
 def is_text(content: bytes) -> bool:
-    """Whether lines of it can be merged: no control bytes, nothing encrypted or signed."""
+    """Return whether lines of it can be merged: no control bytes, nothing encrypted or signed."""
     return len(content.translate(None, CONTROLS)) == len(content) and not content.startswith(SEALED)
 
 
@@ -91,10 +91,10 @@ def serialized(key: bytes) -> bytes:
 
 
 def is_file(entry: Entry | None) -> bool:
-    """Whether it is a regular file, executable or not."""
+    """Return whether it is a regular file, executable or not."""
     return entry is not None and entry.mode in (REGULAR, EXECUTABLE)
 
 
 def is_blob(entry: Entry | None) -> bool:
-    """Whether it is a file or a symlink: all but a submodule."""
+    """Return whether it is a file or a symlink: all but a submodule."""
     return is_file(entry) or (entry is not None and entry.mode == SYMLINK)

@@ -27,7 +27,7 @@ class Conflict:
 
 @dataclass(frozen=True)
 class ByPath:
-    """What the paths become, and those that were changed on both sides."""
+    """The entries that the paths become, and the conflicts where both sides changed one."""
 
     changes: Mapping[bytes, Entry | None]
     conflicts: tuple[Conflict, ...]

@@ -32,7 +32,7 @@ THROUGH_SINCE = 20230214  # copy --from --to
 
 @dataclass(frozen=True)
 class TransferOptions:
-    """What is asked of a transfer: below which paths, of all keys, with drops, under which limit (None: as set).
+    """Options of a transfer: below which paths, of all keys, with drops, under which limit (None: as set).
 
     With `deletes` an import may remove any number of files.
 
@@ -54,7 +54,7 @@ class TransferOptions:
 
 @dataclass
 class TransferRun:
-    """What one run knows: the remotes that it may use, what it has tried, what it did."""
+    """The knowledge of one run: the remotes that it may use, what it has tried, what it did."""
 
     context: Context
     remotes: tuple[Remote, ...]
@@ -73,7 +73,7 @@ class TransferRun:
     _costs: dict[str, float] = field(default_factory=dict)
 
     def cost(self, remote: Remote) -> float:
-        """What a link costs, found once a run: the user may have it computed by a program."""
+        """Return what a link costs, found once a run: the user may have it computed by a program."""
         if remote.name not in self._costs:
             self._costs[remote.name] = link_cost(self.context.repo, self.context.outbox, remote)
         return self._costs[remote.name]
@@ -158,7 +158,7 @@ def _look(run: TransferRun, policy: Policy | None) -> Look:
 
 
 def _stable(run: TransferRun, look: Look) -> list[Need]:
-    """What has to travel, without what comes and goes, and from those who really have it."""
+    """Return what has to travel, without what comes and goes, and from those who really have it."""
     unstable, found = missing.inventory(run.context).coming_and_going(), look.needs
     found = [_without(need, unstable) for need in found] if unstable else found
     there = (absent.without(need, run.missed) for need in found)
@@ -219,7 +219,7 @@ def _runnable(
 def _at_once(
     run: TransferRun, policy: Policy, group: KeyGroup, workers: dict[OwnStep, LinkWorker | None]
 ) -> list[OwnStep]:
-    """What this repository lacks, fetched from the lightest holder that answers: a person waits for nobody."""
+    """Return what this repository lacks, fetched from the lightest holder that answers: a person waits for nobody."""
     for step in straight(policy, group):
         if step not in workers:
             workers[step] = _lane(run, policy, step)

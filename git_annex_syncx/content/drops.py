@@ -62,13 +62,13 @@ def drop(
 
 
 def candidates(context: Context, look: Look) -> bool:
-    """Whether anything may have to be dropped anywhere, or comes and goes."""
+    """Return whether anything may have to be dropped anywhere, or comes and goes."""
     unwanted = any(need.unwanted or need.holders & look.policy.emptied for need in look.needs)
     return unwanted or bool(missing.inventory(context).coming_and_going())
 
 
 def _unwanted(look: Look, need: Need) -> frozenset[str]:
-    """Who need not hold the key: a relay while a target lacks it does."""
+    """Return who need not hold the key: a relay while a target lacks it does."""
     if need.targets:
         return need.unwanted - look.policy.relays
     return need.unwanted | (need.holders & look.policy.emptied)
@@ -131,7 +131,7 @@ def _drop_from(
 def _answers(
     context: Context, remote: Remote | None, keys: list[str], env: Mapping[str, str]
 ) -> tuple[list[Answer], str]:
-    """What git-annex says of each key, and its last words."""
+    """Return what git-annex says of each key, and its last words."""
     said: queue.Queue[Answer | str] = queue.Queue()
     heard: Callable[[Batch, Answer | str], None] = lambda _, answer: said.put(answer)  # noqa: E731
     name = remote.name if remote else ""

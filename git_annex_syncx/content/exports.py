@@ -32,7 +32,7 @@ def bring_in(context: Context, remotes: Iterable[Remote], deletes: bool = False)
 
 
 def _is_left(context: Context, remote: Remote) -> bool:
-    """Whether the branch in hand lacks what was imported from a remote; an export is noted there, too, as a merge."""
+    """Return whether the branch in hand lacks what was imported from a remote; an export is noted there, too, as a merge."""
     if (head := git.head(context.repo)) is None:
         return False
     names = (f"refs/heads/{head.basis}", remote.tracking(head.basis))
@@ -126,7 +126,7 @@ def _aimless(remote: Remote, there: Collection[str]) -> str:
 
 
 def _complete(context: Context, remote: Remote, tree: str) -> bool:
-    """Whether nothing of a tree that was exported can be left: then git-annex need not be asked.
+    """Return whether nothing of a tree that was exported can be left: then git-annex need not be asked.
 
     It must be where it chooses among the files, and after a failure: of plain files its branch knows nothing.
     """

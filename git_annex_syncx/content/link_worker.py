@@ -91,37 +91,37 @@ class LinkWorker:
 
     @property
     def idle(self) -> bool:
-        """Whether there is nothing to do at present."""
+        """Return whether there is nothing to do at present."""
         return not self._waiting and not self._flying
 
     @property
     def ended(self) -> bool:
-        """Whether no process of it is left."""
+        """Return whether no process of it is left."""
         return self._batch is None and not self._leaving
 
     @property
     def sending(self) -> bool:
-        """Whether it is at work, or will be at once."""
+        """Return whether it is at work, or will be at once."""
         return not self.idle and not self._gave_up
 
     @property
     def tells(self) -> bool:
-        """Whether a connection that works always tells of progress: git-annex at both ends, by ssh."""
+        """Return whether a connection that works always tells of progress: git-annex at both ends, by ssh."""
         return self.resumes
 
     @property
     def unreached(self) -> bool:
-        """Whether it was given up, or nothing came through: git-annex often does not say why."""
+        """Return whether it was given up, or nothing came through: git-annex often does not say why."""
         return bool(self._gave_up) or (bool(self.failed) and not self.done)
 
     @property
     def left(self) -> int:
-        """How many keys are on their way or wait."""
+        """Return how many keys are on their way or wait."""
         return len(self._waiting) + len(self._flying)
 
     @property
     def resumes(self) -> bool:
-        """Whether a transfer that was ended goes on where it was."""
+        """Return whether a transfer that was ended goes on where it was."""
         return all(remote.url and remote.path is None and not remote.through_special for remote in self.remotes)
 
     def add(self, key: str) -> list[Ended]:
@@ -132,7 +132,7 @@ class LinkWorker:
         return []
 
     def flying(self) -> Mapping[str, KeyTransfer]:
-        """What is on its way."""
+        """Return what is on its way."""
         return self._flying
 
     def feed(self, pace: Pace) -> list[str]:
@@ -290,7 +290,7 @@ class LinkWorker:
             self._unanswered = error.what
 
     def owns(self, batch: Batch) -> bool:
-        """Whether a process is the one in hand."""
+        """Return whether a process is the one in hand."""
         return batch is self._batch
 
     def _let_go(self) -> None:
@@ -345,19 +345,19 @@ class LinkWorker:
         return self._lost(answer.key, reason, transfer.bytes)
 
     def _why(self, answer: Answer) -> str:
-        """Why a file did not arrive; of a directory git-annex may not say what can be seen from here."""
+        """Return why a file did not arrive; of a directory git-annex may not say what can be seen from here."""
         seen = VAGUE.search(answer.reason) and self.step.operation == "push"
         return (
             seen and transport.what_hinders(self.context.repo, self.remote, key_size(answer.key))
         ) or answer.reason
 
     def _taken(self, key: str) -> bool:
-        """Whether another one brings the key there already."""
+        """Return whether another one brings the key there already."""
         name = file_name(key)
         return self.step.operation == "push" and transport.is_receiving(self.context.repo, self.remote, name)
 
     def _settled(self) -> list[Ended]:
-        """What is to be said once an answer is in: keys for which there was nothing to do, and who is given up."""
+        """Return what is to be said once an answer is in: keys for which there was nothing to do, and who is given up."""
         if len(self._hopeless) >= MOST_HOPELESS:
             return self.give_up(self._hopeless[-1])
         if not self._flying or len(self._flying) > self._nothings or self._waiting:

@@ -1,4 +1,4 @@
-"""Which keys have to travel or to go: from the git-annex branch, the tree and what every repository wants."""
+"""Find the keys that have to travel or to go, from the git-annex branch, the tree and what every repository wants."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Asked = Callable[[Iterable[str], str, str], Mapping[str, int]]  # keys, conditio
 
 @dataclass(frozen=True)
 class Look:
-    """What a look found; `left` is what somebody wants, but does not fit there."""
+    """The keys that a look found; `left` are those that somebody wants, but that do not fit there."""
 
     policy: Policy
     needs: list[Need]
@@ -37,12 +37,12 @@ class Look:
 
 
 def inventory(context: Context) -> Inventory:
-    """What the last look has left."""
+    """Return what the last look has left."""
     return Inventory(context.repo.state_dir / "inventory.sqlite")
 
 
 def look(context: Context, policy: Policy | None = None) -> Look:
-    """What has to travel, from what has changed since the last look. Raises SyncxError."""
+    """Return what has to travel, from what has changed since the last look. Raises SyncxError."""
     policy = policy or read_policy(context)
     known = inventory(context)
     if annex.journal_waits(context.repo):
@@ -60,7 +60,7 @@ def look(context: Context, policy: Policy | None = None) -> Look:
 
 
 def of_all_keys(context: Context) -> Look:
-    """The same of all keys that there are, those included that no file of the tree uses. Nothing is remembered."""
+    """Look at all keys that there are, those included that no file of the tree uses. Nothing is remembered."""
     if annex.journal_waits(context.repo):
         annex.bring_branch_up(context.repo)
     policy = read_policy(context)
@@ -102,7 +102,7 @@ def tree_path(context: Context, base: str | None, word: str) -> bytes:
 
 
 def holders_of(context: Context, policy: Policy, keys: Iterable[str]) -> dict[str, frozenset[str]]:
-    """Who holds some keys."""
+    """Return who holds some keys."""
     return _held(context, policy, locations.of_keys(context.repo, _annex_commit(context), keys))
 
 
@@ -186,7 +186,7 @@ def _bring_forward(context: Context, policy: Policy, known: Inventory, before: C
 
 
 def _waiting_for_room(known: Inventory, policy: Policy) -> list[Need]:
-    """What was to go to those who are asked again when others have got something."""
+    """Return what was to go to those who are asked again when others have got something."""
     asking = room.asking(policy)
     return [need for need in known.needs() if need.targets & asking]
 
@@ -228,7 +228,7 @@ def _held(
 
 
 def _needs(context: Context, policy: Policy, files: Files, held: Mapping[str, frozenset[str]]) -> Iterator[Need]:
-    """What becomes of keys, for which alone git-annex is asked what is wanted."""
+    """Yield what becomes of keys, for which alone git-annex is asked what is wanted."""
     nobody: frozenset[str] = frozenset()
     with scratch_worktree.opened(context.repo) as scratch:
         asked = functools.partial(_asked, context, scratch, files)

@@ -1,4 +1,4 @@
-"""How long a step of the plan is waited for before this repository plans without its arc: one clock an arc. Pure."""
+"""Clocks of arcs: how long a step of the plan is waited for before this repository plans without its arc. Pure."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ SECONDS = 60.0  # the longest that a plan may take
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a plan is asked for."""
+    """A question to the planner."""
 
     paths: tuple[bytes, ...] = ()  # from the top of the tree
     holders: tuple[str, ...] = ()  # names or uuids
@@ -62,7 +62,7 @@ def publish(context: Context) -> bool:
 
 
 def tell_links(context: Context, settings: Settings | None = None) -> Iterator[Outcome]:
-    """The same in a run, with the settings as they are by now: plans are made from what all know."""
+    """Publish the links in a run, with the settings as they are by now: plans are made from what all know."""
     begun = time.monotonic()
     try:
         if survey.publish(context.repo, settings or read_settings(context.repo), context.outbox):
@@ -113,7 +113,7 @@ def plan_here(context: Context, wanted: Wanted) -> Planned:
 
 
 def _named(context: Context, look: Look, wanted: Wanted) -> list[Need]:
-    """What the files at paths need, or would need if others held or wanted them."""
+    """Return what the files at paths need, or would need if others held or wanted them."""
     policy, net = look.policy, look.policy.network
     keys = missing.keys_below(context, wanted.paths)
     holders, targets = _uuids(net, wanted.holders), _uuids(net, wanted.targets)

@@ -47,17 +47,17 @@ class Policy:
 
     @cached_property
     def alive(self) -> frozenset[str]:
-        """Who can hold copies."""
+        """Return who can hold copies."""
         return frozenset(place.uuid for place in self.network.places if not place.dead)
 
     @cached_property
     def relays(self) -> frozenset[str]:
-        """Who passes on content and wants none."""
+        """Return who passes on content and wants none."""
         return frozenset(place.uuid for place in self.network.places if place.relay and not place.dead)
 
     @cached_property
     def takers(self) -> frozenset[str]:
-        """Who can be sent anything at all, and is no relay or a relay with a wish of its own; the own repository.
+        """Return who can be sent anything at all, and is no relay or a relay with a wish of its own; the own repository.
 
         Where nothing leads here that is to be said.
         """
@@ -102,7 +102,7 @@ class Policy:
 
     @cached_property
     def digest(self) -> str:
-        """The same as long as the same keys need the same: all that the inventory is keyed by, but for what changes.
+        """Return a hash of all that decides what keys need, beside the keys and what changes in a run: the inventory's key.
 
         What changes is looked at key by key: where it is, its files, its metadata. The room that is left is kept
         beside it (see room.py), and .gitattributes in the tree are seen in what has changed there (see needs.py).
@@ -143,7 +143,7 @@ def read_policy(context: Context) -> Policy:
 
 
 def _judged_by(context: Context, wishes: Wishes) -> Iterator[bytes]:
-    """What git-annex's answers depend on beside the git-annex branch and the tree."""
+    """Yield what git-annex's answers depend on beside the git-annex branch and the tree."""
     repo, settings = context.repo, context.settings
     yield context.annex_version.encode()
     yield from map(os.fsencode, (*settings.of_annex, *repo.annex_options))  # numcopies, trust levels, ...

@@ -1,4 +1,4 @@
-"""How fast transfers may be, and what was measured of them. Pure."""
+"""Rate limits of transfers, and what was measured of them. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def rate_at(table: Timetable, minute: int) -> int | None:
 
 
 def differs(one: int | None, other: int | None) -> bool:
-    """Whether a limit is so different that it is worth a new start."""
+    """Return whether a limit is so different that it is worth a new start."""
     if one is None or other is None:
         return one is not other
     return abs(one - other) > NOTABLE * min(one, other)
@@ -29,7 +29,7 @@ def differs(one: int | None, other: int | None) -> bool:
 
 @dataclass
 class Meter:
-    """What one link did: bytes, seconds in which it was at work, seconds of each small file."""
+    """Measurements of one link: bytes, seconds in which it was at work, seconds of each small file."""
 
     bytes: int = 0
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""How much fits where: who wants content by how full repositories are gets as many bytes as fit, then is asked again.
+"""Free room of repositories: who wants content by how full repositories are gets as many bytes as fit, then is asked again.
 
 git-annex answers for each file as if it were the only one: of five files that fit one by one it wants all.
 """
@@ -24,24 +24,24 @@ def asking(policy: Policy) -> frozenset[str]:
 
 
 def rooms(context: Context, policy: Policy) -> Rooms:
-    """What is left, of repositories with a maximum size; nothing where no wish depends on it."""
+    """Return what is left, of repositories with a maximum size; nothing where no wish depends on it."""
     if not asking(policy) or not policy.maxsizes:
         return {}
     return {uuid: most - size for uuid, (size, most) in annex.ask_sizes(context.repo).items() if most is not None}
 
 
 def written(known: Rooms) -> str:
-    """The same as text, to be kept with what was found out."""
+    """Return the free room as text, to be kept with the inventory."""
     return json.dumps(sorted(known.items())) if known else ""
 
 
 def read(text: str) -> Rooms:
-    """What written() wrote."""
+    """Return what written() wrote."""
     return dict(json.loads(text or "[]"))
 
 
 def asks_all_again(policy: Policy, before: str, now: str) -> bool:
-    """Whether somebody may want what was not wanted before: room was made, or content moves as others fill."""
+    """Return whether somebody may want what was not wanted before: room was made, or content moves as others fill."""
     if any(policy.wishes.rebalances(uuid) for uuid in policy.choosy):
         return True
     old, new = read(before), read(now)

@@ -124,7 +124,7 @@ class Scheduler:
         return max(1, int(min(limits) / jobs)) if limits else None
 
     def _hear(self) -> Iterator[Event]:
-        """What the processes say, at once where there is something."""
+        """Yield what the processes say, at once where there is something."""
         try:
             worker, batch, said = self._said.get(timeout=TICK)
         except queue.Empty:

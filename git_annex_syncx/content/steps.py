@@ -90,7 +90,7 @@ def make_own_steps(steps: Iterable[Step], own: str, through: bool) -> tuple[OwnS
 
 
 def straight(policy: Policy, group: KeyGroup) -> list[OwnStep]:
-    """What this repository could fetch of a group at once, from which holders, the lightest first."""
+    """Return what this repository could fetch of a group at once, from which holders, the lightest first."""
     if policy.own not in group.plan.question.targets:
         return []
     links = [link for link in policy.network.links if link.owner == policy.own and link.pull]

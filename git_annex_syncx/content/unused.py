@@ -36,7 +36,7 @@ def reason(remote: Remote) -> str:
 
 
 def looked_again(context: Context, remotes: Iterable[Remote]) -> Context:
-    """The same with remotes at which git-annex is found by now: looked for now and then, for a person each time."""
+    """Return the context with remotes at which git-annex is found by now: looked for now and then, for a person each time."""
     due = [remote for remote in remotes if remote.found_without and _is_due(context, remote)]
     patience = context.settings.connect_timeout if run.interactive() else context.settings.stall_timeout
 
@@ -51,7 +51,7 @@ def looked_again(context: Context, remotes: Iterable[Remote]) -> Context:
 
 
 def _is_due(context: Context, remote: Remote) -> bool:
-    """Whether to look at a remote now; it counts as done."""
+    """Return whether to look at a remote now; it counts as done."""
     key, now = f"without git-annex {remote.name}", time.time()
     last = fact(context, key)
     due = run.interactive() or (last is not None and now - float(last) >= context.settings.retry_interval)

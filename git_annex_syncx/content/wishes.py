@@ -1,4 +1,4 @@
-"""Who wants content, as far as the git-annex branch says it; what an expression wants is asked of git-annex. Pure."""
+"""Preferred content as far as the git-annex branch says it; what an expression wants is asked of git-annex. Pure."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Wishes:
     group_preferred: Mapping[str, str]
 
     def choosy(self, uuid: str) -> bool:
-        """Whether an expression says what this repository wants; without one it wants all."""
+        """Return whether an expression says what this repository wants; without one it wants all."""
         return bool(self.preferred.get(uuid) or self.required.get(uuid))
 
     def depends_on_copies(self, uuid: str) -> bool:
-        """Whether a copy that comes to another repository can change what this one wants."""
+        """Return whether a copy that comes to another repository can change what this one wants."""
         groups = self.groups.get(uuid, ())
         return any(
             ON_COPIES.match(word) or (word == "standard" and STANDARD_ON_COPIES.intersection(groups))
@@ -42,16 +42,16 @@ class Wishes:
         )
 
     def depends_on_room(self, uuid: str) -> bool:
-        """Whether what this one wants changes with how full it and others of its group are."""
+        """Return whether what this one wants changes with how full it and others of its group are."""
         return self._names(uuid, ON_ROOM)
 
     def rebalances(self, uuid: str) -> bool:
-        """Whether content may have to leave this one as others fill."""
+        """Return whether content may have to leave this one as others fill."""
         return self._names(uuid, REBALANCING)
 
     @property
     def unused(self) -> bool:
-        """Whether anybody wants or does not want what `git annex unused` has found."""
+        """Return whether anybody wants or does not want what `git annex unused` has found."""
         return any(self._names(uuid, UNUSED) for uuid in self.preferred.keys() | self.required.keys())
 
     def _names(self, uuid: str, pattern: re.Pattern[str]) -> bool:

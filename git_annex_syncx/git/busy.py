@@ -19,7 +19,7 @@ STALE = 5.0  # seconds after which a lock that nobody holds is taken for left be
 
 
 def collided(error: ProgramFailed) -> bool:
-    """Whether a program of ours failed because somebody else was at work at that instant."""
+    """Return whether a program of ours failed because somebody else was at work at that instant."""
     return COLLISION.search(error.stderr) is not None
 
 
@@ -51,12 +51,12 @@ def held_lock(repo: Repository) -> Path | None:
 
 
 def busy(lock: Path) -> Busy:
-    """What to say of a lock that is or may be held."""
+    """Return what to say of a lock that is or may be held."""
     return Busy(f"{lock} exists: git is at work here", f"if no git is running, remove {lock}")
 
 
 def commit_editor_open(repo: Repository) -> bool:
-    """Whether a `git commit` waits for its message: it would fail if the branch moved under it."""
+    """Return whether a `git commit` waits for its message: it would fail if the branch moved under it."""
     message, log = repo.git_dir / "COMMIT_EDITMSG", repo.git_dir / "logs" / "HEAD"
     try:
         if message.stat().st_mtime < log.stat().st_mtime:
@@ -68,7 +68,7 @@ def commit_editor_open(repo: Repository) -> bool:
 
 
 def commit_runs(repo: Repository) -> bool:
-    """Whether a `git commit` is at work: also while its hooks run nothing but its process tells."""
+    """Return whether a `git commit` is at work: also while its hooks run nothing but its process tells."""
     return _git_runs(repo, b"commit")
 
 
@@ -77,7 +77,7 @@ def _note(repo: Repository) -> Path:
 
 
 def _locks(repo: Repository) -> list[Path]:
-    """What a git that moves the branch in hand holds; only the index is locked for longer than an instant."""
+    """Return what a git that moves the branch in hand holds; only the index is locked for longer than an instant."""
     index = repo.git_dir / "index.lock"
     if not interrupted(repo):
         return [index]
@@ -90,7 +90,7 @@ def _ref_locks(repo: Repository) -> list[Path]:
 
 
 def _left_by_a_killed_run(repo: Repository, lock: Path) -> bool:
-    """Whether the note says so and nobody has the lock; what is not known is held. Raises FileNotFoundError."""
+    """Return whether the note says so and nobody has the lock; what is not known is held. Raises FileNotFoundError."""
     found = lock.stat()
     if not interrupted(repo) or not PROCESSES.is_dir():
         return False
@@ -101,7 +101,7 @@ def _left_by_a_killed_run(repo: Repository, lock: Path) -> bool:
 
 
 def _is_open(file: os.stat_result) -> bool:
-    """Whether a process has the file open, as far as can be known: of another user's processes it cannot."""
+    """Return whether a process has the file open, as far as can be known: of another user's processes it cannot."""
     if os.geteuid() not in (0, file.st_uid):
         return True
     for process in _processes():
@@ -127,7 +127,7 @@ def _owner(process: Path) -> int | None:
 
 
 def _git_runs(repo: Repository, verb: bytes = b"") -> bool:
-    """Whether a git process (with that verb) runs in this work tree. Where /proc is missing: never known."""
+    """Return whether a git process (with that verb) runs in this work tree. Where /proc is missing: never known."""
     homes = {os.fsencode(place.resolve()) for place in (repo.home, repo.git_dir)}
     for process in _processes():
         with contextlib.suppress(OSError):
@@ -141,7 +141,7 @@ def _git_runs(repo: Repository, verb: bytes = b"") -> bool:
 
 
 def _works_in(process: Path, words: list[bytes], homes: set[bytes]) -> bool:
-    """Whether a process is in one of the places or below, or was told of it. Raises OSError."""
+    """Return whether a process is in one of the places or below, or was told of it. Raises OSError."""
     where = os.fsencode((process / "cwd").readlink())
     if any(where == home or where.startswith(home + b"/") for home in homes):
         return True

@@ -25,7 +25,7 @@ _turn = threading.Lock()
 
 
 class Found(NamedTuple):
-    """What a name stands for; `size` in bytes."""
+    """An object that was looked up; `size` in bytes."""
 
     oid: str
     kind: str
@@ -33,12 +33,12 @@ class Found(NamedTuple):
 
 
 def look_up(repo: Repository, names: Iterable[str | bytes]) -> list[Found | None]:
-    """What each name stands for (an object id, `COMMIT:PATH`, ...); None for what is not here."""
+    """Return what each name stands for (an object id, `COMMIT:PATH`, ...); None for what is not here."""
     return [answer and answer[0] for answer in _answers(repo, [b"info " + _plain(name) for name in names])]
 
 
 def read(repo: Repository, names: Iterable[str | bytes]) -> list[bytes]:
-    """What is in the object of each name. Raises ProgramFailed where one is not here."""
+    """Return what is in the object of each name. Raises ProgramFailed where one is not here."""
     plain, found = [_plain(name) for name in names], []
     if len(plain) > MOST:
         return _all_at_once(repo, plain)
@@ -69,7 +69,7 @@ def _absent(repo: Repository, plain: bytes) -> ProgramFailed:
 
 
 def _all_at_once(repo: Repository, plain: Sequence[bytes]) -> list[bytes]:
-    """The same of millions, without a question each."""
+    """Read millions of objects, without a question each."""
     out = git(repo, "cat-file", "--batch=%(objectsize)", stdin=b"".join(plain)).out
     at, found = 0, []
     for name in plain:

@@ -97,7 +97,7 @@ def _lines(settings: Iterable[tuple[str, str]]) -> list[bytes]:
 
 
 def _foreign(body: bytes, ours: set[bytes]) -> bytes:
-    """What others wrote into the block, under the section headers that they wrote it below."""
+    """Return what others wrote into the block, under the section headers that they wrote it below."""
     kept: list[bytes] = []
     header: bytes | None = None
     for line in body.splitlines(keepends=True):
@@ -111,7 +111,7 @@ def _foreign(body: bytes, ours: set[bytes]) -> bytes:
 
 
 def _is_old_setting(line: bytes) -> bool:
-    """Whether another version of this program wrote the line."""
+    """Return whether another version of this program wrote the line."""
     return line.startswith((b"\tdriver = ", b"\tname = ", b"\trecursive = ")) or line == b'\tdefault = "syncx"\n'
 
 

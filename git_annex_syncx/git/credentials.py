@@ -24,7 +24,7 @@ class Credential:
 
 
 def fill(repo: Repository, protocol: str, host: str, username: str) -> Credential | None:
-    """What a helper knows; None where none does. `host` holds the port where the address does."""
+    """Return what a helper knows; None where none does. `host` holds the port where the address does."""
     asked = {"protocol": protocol, "host": host, "username": username}
     if any(ord(char) < 32 for value in asked.values() for char in value):
         raise UsageError("an address with a control character names no user or host", "mend syncx.signal")

@@ -23,7 +23,7 @@ MERGE_EMAIL = "git-annex-syncx@localhost"
 
 @dataclass(frozen=True)
 class Repository:
-    """Where a repository is: `top` is None in a bare one; worktrees share `common`, not `git_dir`.
+    """The place of a repository: `top` is None in a bare one; worktrees share `common`, not `git_dir`.
 
     `strangers` are remotes elsewhere whose uuid is not known: git-annex would connect to each of them to ask.
     `drives` are directories whose uuid is known: git-annex would take another drive that it finds there for them.
@@ -48,7 +48,7 @@ class Repository:
 
     @property
     def named(self) -> Mapping[str, str]:
-        """What git must be told where the place does not lead it to the git directory by itself.
+        """Return what git must be told where the place does not lead it to the git directory by itself.
 
         To a bare one it does not where safe.bareRepository is `explicit`.
         """
@@ -60,7 +60,7 @@ class Repository:
 
     @property
     def state_path(self) -> Path:
-        """Where syncx keeps what it must remember: never in an annex that is another repository's, by a link.
+        """Return where syncx keeps its state: never in an annex that is another repository's, by a link.
 
         Of a repository that can only be read, nothing outlives the run.
         """
@@ -71,7 +71,7 @@ class Repository:
 
     @property
     def state_dir(self) -> Path:
-        """The same directory, made on demand, but never the repository itself, which may have gone this instant.
+        """Return the state directory, made on demand, but never the repository itself, which may have gone this instant.
 
         Raises SyncxError.
         """
@@ -82,7 +82,7 @@ class Repository:
 
 
 def _leads_to(marker: Path, git_dir: Path) -> bool:
-    """Whether the .git of a work tree, a directory or a file that names one, is that git directory."""
+    """Return whether the .git of a work tree, a directory or a file that names one, is that git directory."""
     try:
         if marker.is_file():
             named = os.fsdecode(files.read_line(marker)).removeprefix("gitdir: ")
@@ -117,7 +117,7 @@ def without_probing(repo: Repository, but: Container[str] = ()) -> list[str]:
 
 
 def text(repo: Repository, *args: str, ok: Container[int] = (0,)) -> str:
-    """What git prints, without the last line end."""
+    """Return what git prints, without the last line end."""
     return os.fsdecode(git(repo, *args, ok=ok).out).removesuffix("\n")
 
 
@@ -254,7 +254,7 @@ def head(repo: Repository) -> Head | None:
 
 
 def _named_by_head(repo: Repository) -> str:
-    """What the file HEAD says, without a program; empty where refs are not kept in files."""
+    """Return what the file HEAD says, without a program; empty where refs are not kept in files."""
     try:
         content = os.fsdecode(files.read_line(repo.git_dir / "HEAD"))
     except OSError:

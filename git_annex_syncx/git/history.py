@@ -33,7 +33,7 @@ _asking = threading.Lock()
 
 
 def is_ancestor(repo: Repository, old: str, new: str) -> bool:
-    """Whether `new` contains `old`. Raises ProgramFailed where one of them is not here."""
+    """Return whether `new` contains `old`. Raises ProgramFailed where one of them is not here."""
     if old == new:
         return True
     pair = (old, new)
@@ -47,7 +47,7 @@ def is_ancestor(repo: Repository, old: str, new: str) -> bool:
 
 
 def _near(repo: Repository, old: str, new: str) -> bool | None:
-    """The same where a few commits tell it, as they mostly do; None where git must be asked."""
+    """Return whether `new` contains `old` where a few commits tell it, as they mostly do; None where git must be asked."""
     parents(repo, old)
     for start, sought, answer in ((new, old, True), (old, new, False)):
         reached = _reaches(repo, start, sought)
@@ -59,7 +59,7 @@ def _near(repo: Repository, old: str, new: str) -> bool | None:
 
 
 def _reaches(repo: Repository, start: str, sought: str) -> bool | None:
-    """Whether `sought` is among the commits below `start`; None where that takes too many steps."""
+    """Return whether `sought` is among the commits below `start`; None where that takes too many steps."""
     seen, left = {start}, deque([start])
     for _ in range(STEPS):
         if not left:
@@ -78,7 +78,7 @@ def beginning(repo: Repository, commit: str) -> str:
 
 
 def is_shallow(repo: Repository) -> bool:
-    """Whether commits can lack the parents that they name."""
+    """Return whether commits can lack the parents that they name."""
     return (repo.common / "shallow").exists()
 
 
@@ -100,13 +100,13 @@ def _commit(repo: Repository, commit: str) -> tuple[str, tuple[str, ...]]:
 
 
 def contained_in_any(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:
-    """Whether one of the others contains the commit."""
+    """Return whether one of the others contains the commit."""
     present = [other for other in others if other]
     return commit in present or any(is_ancestor(repo, commit, other) for other in present)
 
 
 def says_nothing_new(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:
-    """Whether one of the others contains the commit, or has the very same files."""
+    """Return whether one of the others contains the commit, or has the very same files."""
     present = [other for other in others if other]
     if contained_in_any(repo, commit, present):
         return True
@@ -122,7 +122,7 @@ def independent(repo: Repository, commits: Iterable[str]) -> list[str]:
 
 
 def count(repo: Repository, having: Sequence[str], lacking: Sequence[str]) -> int:
-    """How many commits the first have that none of the second has."""
+    """Return how many commits the first have that none of the second has."""
     if len(having) == len(lacking) == 1 and not is_shallow(repo):
         few = _count_near(repo, having[0], lacking[0])
         if few is not None:
@@ -131,14 +131,14 @@ def count(repo: Repository, having: Sequence[str], lacking: Sequence[str]) -> in
 
 
 def touches(repo: Repository, path: str, old: str, new: str) -> bool:
-    """Whether a commit between the two has changed a path, be it as before by now; True where `old` is not known."""
+    """Return whether a commit between the two has changed a path, be it as before by now; True where `old` is not known."""
     words = ("-1", "--full-history", new, f"^{old}", "--", path)
     done = git(repo, "rev-list", *words, ok=(0, 128))
     return bool(done.code or done.out)
 
 
 def _count_near(repo: Repository, new: str, old: str) -> int | None:
-    """The same where it is a line of a few commits."""
+    """Return the number where it is a line of a few commits."""
     for steps in range(STEPS):
         if new == old:
             return steps
@@ -150,7 +150,7 @@ def _count_near(repo: Repository, new: str, old: str) -> int | None:
 
 
 def brings_nothing_new(repo: Repository, ours: str, theirs: str) -> bool:
-    """Whether all that `theirs` has and `ours` lacks are merges made by syncx."""
+    """Return whether all that `theirs` has and `ours` lacks are merges made by syncx."""
     if git(repo, "rev-list", "--max-count=1", "--no-merges", theirs, f"^{ours}").out:
         return False
     merges = text(repo, *LOG, "--format=%ce", theirs, f"^{ours}").splitlines()
@@ -169,19 +169,19 @@ def messages_of_merges(repo: Repository, begin: str, old: str, new: str) -> list
 
 
 def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
-    """Whether an adjusted branch holds git-annex's adjusting commit on the basis and nothing of the user's."""
+    """Return whether an adjusted branch holds git-annex's adjusting commit on the basis and nothing of the user's."""
     parents, _, subject = text(repo, *LOG, "--max-count=1", "--format=%P%n%s", adjusted).partition("\n")
     return parents == basis and subject == ADJUSTING
 
 
 def is_only_pushed(repo: Repository, branch: str) -> bool:
-    """Whether a branch here is others' alone, as its reflog tells: all that it ever was they have pushed."""
+    """Return whether a branch here is others' alone, as its reflog tells: all that it ever was they have pushed."""
     moved = list(moves(repo, f"refs/heads/{branch}"))
     return bool(moved) and all(why == PUSHED for _, _, why in moved)
 
 
 def is_amended(repo: Repository, ref: str, commit: str) -> bool:
-    """Whether a branch came to a commit by an amend."""
+    """Return whether a branch came to a commit by an amend."""
     return any(new == commit and why.startswith(AMENDED) for _, new, why in moves(repo, ref))
 
 
@@ -233,7 +233,7 @@ def abandoned(repo: Repository, branch: str, ours: str, theirs: str) -> list[str
 
 
 def _was_pushed_away(repo: Repository, moved: list[tuple[str, str, str]], commit: str) -> bool:
-    """Whether the move by which a branch lost a commit was a push."""
+    """Return whether the move by which a branch lost a commit was a push."""
     for old, new, why in reversed(moved):
         if new == commit:
             return False

@@ -1,4 +1,4 @@
-"""What of the user's lies in the way when the work tree moves from one tree to another."""
+"""Local changes of the user's that are in the way when the work tree moves from one tree to another."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def in_the_way(repo: Repository, changed: Mapping[bytes, Change]) -> set[bytes]:
 
 
 def _occupied(top: bytes, path: bytes, changed: Container[bytes]) -> bool:
-    """Whether something untracked lies where `path` comes, or where one of its directories comes."""
+    """Return whether something untracked lies where `path` comes, or where one of its directories comes."""
     for parent in parents(path):
         above = os.path.join(top, parent)
         if not os.path.lexists(above):
@@ -171,12 +171,12 @@ def parents(path: bytes) -> list[bytes]:
 
 
 def below_symlink(repo: Repository, path: bytes) -> bool:
-    """Whether a directory above the path is a symlink: what it leads to is the user's."""
+    """Return whether a directory above the path is a symlink: what it leads to is the user's."""
     return any(os.path.islink(full_path(repo, parent)) for parent in parents(path))
 
 
 def _holds_untracked(directory: bytes, path: bytes, changed: Container[bytes]) -> bool:
-    """Whether a directory that becomes a file holds anything that the move itself does not take away."""
+    """Return whether a directory that becomes a file holds anything that the move itself does not take away."""
     for where, directories, files in os.walk(directory):
         below = os.path.join(path, os.path.relpath(where, directory))
         links = [name for name in directories if os.path.islink(os.path.join(where, name))]
@@ -186,7 +186,7 @@ def _holds_untracked(directory: bytes, path: bytes, changed: Container[bytes]) -
 
 
 def _is_already(repo: Repository, path: bytes, wanted: Entry | None) -> bool:
-    """Whether the work tree holds exactly what `wanted` says."""
+    """Return whether the work tree holds exactly what `wanted` says."""
     if below_symlink(repo, path):
         return False
     full = full_path(repo, path)
@@ -206,11 +206,11 @@ def _hash(repo: Repository, full: bytes, *options: str | bytes) -> str:
 
 
 def full_path(repo: Repository, path: bytes) -> bytes:
-    """Where a path of the tree is in the file system."""
+    """Return where a path of the tree is in the file system."""
     assert repo.top is not None
     return os.path.join(os.fsencode(repo.top), path)
 
 
 def _removal(change: Change) -> Entry:
-    """What takes a path out of the index: any id of the right length will do."""
+    """Return what takes a path out of the index: any id of the right length will do."""
     return Entry(0, (change.new or change.old or Entry(0, "")).oid)

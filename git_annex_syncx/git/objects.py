@@ -41,7 +41,7 @@ class Change:
 
 @dataclass(frozen=True)
 class TreeMerge:
-    """What `git merge-tree` made: a tree, and the stages of the paths in conflict (as it names them)."""
+    """A result of `git merge-tree`: a tree, and the stages of the paths in conflict (as it names them)."""
 
     tree: str
     stages: Mapping[bytes, Mapping[int, Entry]]
@@ -53,7 +53,7 @@ def merge_bases(repo: Repository, one: str, two: str) -> list[str]:
 
 
 def related(repo: Repository, one: str, two: str) -> bool:
-    """Whether two commits have a common ancestor."""
+    """Return whether two commits have a common ancestor."""
     return is_ancestor(repo, two, one) or is_ancestor(repo, one, two) or bool(merge_bases(repo, one, two))
 
 
@@ -198,7 +198,7 @@ def attributes(
 
 
 def index_line(path: bytes, entry: Entry) -> bytes:
-    """What `git update-index -z --index-info` reads for one path; mode 0 removes it, whatever the id."""
+    """Return what `git update-index -z --index-info` reads for one path; mode 0 removes it, whatever the id."""
     return f"{entry.mode:o} {entry.oid}\t".encode() + path + b"\0"
 
 
@@ -292,7 +292,7 @@ def _ensure(path: Path, content: str) -> None:
 
 
 def _configured(repo: Repository) -> dict[str, str]:
-    """What the repository's configuration says about the way its objects are stored; keys in small letters."""
+    """Return what the repository's configuration says about the way its objects are stored; keys in small letters."""
     pattern = "^(" + "|".join((*STORED, FORMAT)).replace(".", "[.]") + ")$"
     out = git(repo, "config", "-z", "--show-scope", "--get-regexp", pattern, ok=(0, 1)).out
     fields = os.fsdecode(out).split("\0")

@@ -17,7 +17,7 @@ def override(pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def is_key(name: str) -> bool:
-    """Whether git takes it for the name of a setting."""
+    """Return whether git takes it for the name of a setting."""
     return re.fullmatch(r"[A-Za-z0-9-]+\.([^\n\0]*\.)?[A-Za-z][A-Za-z0-9-]*", name) is not None
 
 

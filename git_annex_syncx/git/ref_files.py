@@ -1,4 +1,4 @@
-"""Whether a repository's refs are still what git listed: starting git to list them again takes much longer."""
+"""Signs that a repository's refs are still what git listed: starting git to list them again takes much longer."""
 
 from __future__ import annotations
 

@@ -196,7 +196,7 @@ def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote
 
 
 def _others(name: str, refspecs: Iterable[str]) -> tuple[str, ...]:
-    """Where refspecs bring what is no branch to the place of the remote's branches, below it."""
+    """Return the refs below the remote's branches to which refspecs bring what is no branch."""
     place = f"refs/remotes/{name}/"
     pairs = (spec.removeprefix("+").partition(":") for spec in refspecs)
     return tuple(
@@ -221,7 +221,7 @@ def _rewrite(url: str, values: list[Value], kinds: tuple[str, ...]) -> str:
 
 
 def truth(text: str, default: bool) -> bool:
-    """What git would read this as; what it would not read is the default."""
+    """Return what git would read this as; what it would not read is the default."""
     try:
         return _boolean(text.strip())
     except ValueError:
@@ -276,7 +276,7 @@ def _count(text: str) -> int:
 
 
 def job_count(text: str) -> int:
-    """How many at once: a number, or `cpus` for one a processor. Raises ValueError."""
+    """Return how many at once: a number, or `cpus` for one a processor. Raises ValueError."""
     return os.cpu_count() or 1 if text == "cpus" else _count(text)
 
 

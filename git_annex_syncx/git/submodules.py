@@ -50,7 +50,7 @@ def carry(repo: Repository, changed: Mapping[bytes, Change], carried: str) -> st
 
 
 def has_any(repo: Repository, commit: str) -> bool:
-    """Whether a commit names submodules in .gitmodules."""
+    """Return whether a commit names submodules in .gitmodules."""
     return cat_file.look_up(repo, [f"{commit}:.gitmodules"])[0] is not None
 
 
@@ -82,7 +82,7 @@ def push(repo: Repository, path: bytes, stall: float) -> None:
 
 
 def _inside(repo: Repository, path: bytes, *words: str) -> bytes:
-    """What git prints in a submodule; nothing where it fails or the submodule is not here."""
+    """Return what git prints in a submodule; nothing where it fails or the submodule is not here."""
     place = (repo.top or repo.home) / os.fsdecode(path)
     if not os.path.lexists(place / ".git"):
         return b""

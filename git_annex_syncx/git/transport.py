@@ -49,7 +49,7 @@ _uuids: dict[tuple[str | int, ...], str] = {}
 
 @dataclass(frozen=True)
 class PushSpec:
-    """What a push sends, and the value that a forced ref must still have there (empty: must not exist).
+    """The refs that a push sends, and the value that a forced ref must still have there (empty: must not exist).
 
     `wanted` maps the full name of each ref there to the full name of ours and its value.
     """
@@ -154,7 +154,7 @@ def _push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) 
 
 
 def ls_remote(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
-    """What branches the remote has now: full ref name -> object id."""
+    """Return what branches the remote has now: full ref name -> object id."""
     require_present(repo, remote)
     done = git(
         repo, *_options(settings), "ls-remote", "--heads", "--", remote.name,
@@ -230,7 +230,7 @@ def _uuid_in(repo: Repository, config: Path) -> str:
 
 
 def is_receiving(repo: Repository, remote: Remote, file_name: bytes) -> bool:
-    """Whether somebody else's git-annex is bringing a key to a directory remote just now, or was killed at it.
+    """Return whether somebody else's git-annex is bringing a key to a directory remote just now, or was killed at it.
 
     To us git-annex only says then that it could not send. `file_name` is the key's name as a file.
     """
@@ -245,7 +245,7 @@ def is_receiving(repo: Repository, remote: Remote, file_name: bytes) -> bool:
 
 
 def what_hinders(repo: Repository, remote: Remote, size: int) -> str:
-    """Why a directory remote took no file of that many bytes, where that can be seen from outside; else empty."""
+    """Return why a directory remote took no file of that many bytes, where that can be seen from outside; else empty."""
     place = remote.path or (Path(remote.directory) if remote.directory else None)
     if place is None:
         return ""
@@ -259,7 +259,7 @@ def what_hinders(repo: Repository, remote: Remote, size: int) -> str:
 
 @dataclass(frozen=True)
 class FileSystem:
-    """What a directory lies on: bytes that are free there."""
+    """A file system: bytes that are free there."""
 
     read_only: bool
     free: float

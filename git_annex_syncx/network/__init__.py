@@ -1,1 +1,1 @@
-"""Where content should travel."""
+"""The network, and the plan by which content travels through it."""

@@ -19,7 +19,7 @@ DEEPEST = 100
 
 
 class BadDot(ValueError):
-    """What is wrong, and in which line."""
+    """DOT that cannot be read; the message says what is wrong and in which line."""
 
 
 class Token(NamedTuple):
@@ -57,7 +57,7 @@ class DotGraph:
 
 
 def looks_like(text: str) -> bool:
-    """Whether this is meant to be DOT."""
+    """Return whether this is meant to be DOT."""
     try:
         return next(_tokens(text)).text.lower() in ("strict", "digraph", "graph")
     except BadDot:

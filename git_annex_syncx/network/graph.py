@@ -60,14 +60,14 @@ class Network:
 
     @cached_property
     def digest(self) -> str:
-        """The same for all that plan alike: names, sources and `here` do not count."""
+        """Return a hash that is equal for networks that plan alike: names, sources and `here` do not count."""
         places = [replace(place, name="") for place in self.places]
         links = [replace(link, source="") for link in self.links]
         told = repr((VERSION, [_values(place) for place in places], [_values(link) for link in links]))
         return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def name(self, uuid: str) -> str:
-        """What people call a place; with the beginning of its uuid where several are called so."""
+        """Return what people call a place; with the beginning of its uuid where several are called so."""
         place = self.by_uuid.get(uuid)
         if place is None or not place.name:
             return uuid

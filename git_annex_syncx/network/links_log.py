@@ -26,7 +26,7 @@ NOTABLE = 1.5  # a speed that is off by more than this is told anew
 
 @dataclass(frozen=True)
 class Line:
-    """What one repository tells: its links, whether it passes on content, which of its remotes are drives."""
+    """The line of one repository: its links, whether it passes on content, which of its remotes are drives."""
 
     uuid: str
     links: tuple[Link, ...] = ()
@@ -155,7 +155,7 @@ def compacted(log: LinksLog, line: Line, now: float) -> bytes:
 
 
 def worth_telling(old: Line | None, new: Line) -> bool:
-    """Whether others should hear of it: a link or a cost is another, or a speed is off by a lot."""
+    """Return whether others should hear of it: a link or a cost is another, or a speed is off by a lot."""
     if old is None:
         return bool(new.links) or new.relay
     if (old.relay, old.removable, _told(old)) != (new.relay, new.removable, _told(new)):

@@ -33,7 +33,7 @@ ADVICE = "it must be what 'git annex-syncx map --json' or 'git annex map --json'
 
 
 class BadMap(ValueError):
-    """What is wrong, and where in the file."""
+    """A map that cannot be read; the message says what is wrong and where."""
 
     def __init__(self, where: str, why: str) -> None:
         """`where`: a place in the JSON value such as `links[3].cost`, or a line and column."""
@@ -210,7 +210,7 @@ def clean(text: str) -> str:
 
 
 def from_annex_json(value: Mapping[str, Any]) -> Network:
-    """What `git annex map --json` prints: remotes without a uuid are joined by their url. Raises BadMap."""
+    """Return what `git annex map --json` prints: remotes without a uuid are joined by their url. Raises BadMap."""
     nodes = [_object(item, f"nodes[{n}]") for n, item in enumerate(_list(value, "nodes"))]
     urls = {node["url"]: node["uuid"] for node in nodes if isinstance(node.get("url"), str) and node.get("uuid")}
     places: dict[str, Place] = {}
@@ -260,7 +260,7 @@ def _read_only(url: str) -> bool:
 
 
 def _from_dot(graph: dot.DotGraph) -> Network:
-    """What git-annex writes as map.dot, or `map --dot`: an arc leads from a repository to its remote."""
+    """Return what git-annex writes as map.dot, or `map --dot`: an arc leads from a repository to its remote."""
     places, links = [], []
     for node, told in graph.nodes.items():
         known = {"name": told.get("label", "")} | _typed(told) | {"uuid": node}
@@ -280,7 +280,7 @@ def _from_dot(graph: dot.DotGraph) -> Network:
 
 
 def _typed(attributes: Mapping[str, str]) -> dict[str, Any]:
-    """The same with flags and numbers as JSON has them."""
+    """Return attributes with flags and numbers as JSON has them."""
     return {key: _value(key, text) for key, text in attributes.items()}
 
 

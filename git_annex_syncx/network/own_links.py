@@ -1,4 +1,4 @@
-"""What this repository tells the others of itself: its links, as its configuration and git-annex have them."""
+"""The links that this repository publishes, as its configuration and git-annex have them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def own_line(repo: Repository, settings: Settings, outbox: Outbox, takers: Colle
 
 
 def _usable(remote: Remote, settings: Settings, takers: Collection[str]) -> bool:
-    """Whether content can travel to or from a remote, and others may know of it."""
+    """Return whether content can travel to or from a remote, and others may know of it."""
     uuid = remote.uuid or ""
     return (
         uuid in takers
@@ -114,7 +114,7 @@ def _special_cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
 
 
 def _latency(remote: Remote) -> float:
-    """What a link of this kind takes, in milliseconds, until it is measured."""
+    """Return what a link of this kind takes, in milliseconds, until it is measured."""
     if remote.special:
         return LOCAL_MS if remote.directory else CLOUD_MS
     if local_path(remote.url) is not None:
@@ -127,7 +127,7 @@ def _latency(remote: Remote) -> float:
 
 
 def _removable(repo: Repository, remote: Remote) -> bool:
-    """Whether a remote is a drive: the user says so, or it lies where desktops mount drives."""
+    """Return whether a remote is a drive: the user says so, or it lies where desktops mount drives."""
     if remote.removable is not None:
         return remote.removable
     place = remote.directory or (str(remote.path) if remote.path else "")

@@ -1,4 +1,4 @@
-"""Who sends what to whom: the cheapest tree from those who hold content to those who want it. Pure."""
+"""The plan of who sends what to whom: the cheapest tree from those who hold content to those who want it. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ROOT = 0
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be sent: `bytes` in `keys` keys, which `holders` have and `targets` want."""
+    """A question to the planner: `bytes` in `keys` keys, which `holders` have and `targets` want."""
 
     holders: frozenset[str]
     targets: frozenset[str]
@@ -109,7 +109,7 @@ def reachable(arcs: Arcs, question: Question) -> frozenset[str]:
 
 
 def _lower_bound(cost: int, paid: int, bound: int, by_time: bool) -> float:
-    """What a better tree would cost at least, without the penalties that this one pays."""
+    """Return what a better tree would cost at least, without the penalties that this one pays."""
     if by_time:
         return cost * bound / paid / 1000 if paid else 0.0
     return max(0, cost - (paid - bound)) / 1000
@@ -127,7 +127,7 @@ def _relays(arcs: Arcs, question: Question) -> set[int]:
 
 
 def _reached(arcs: Arcs, start: set[int], through: set[int], more: Iterable[tuple[int, int]] = ()) -> set[int]:
-    """Where content can come to from `start` by way of some nodes."""
+    """Return the nodes that content can reach from `start` by way of some nodes."""
     onward: dict[int, list[int]] = {}
     for v in through:
         for u in arcs.incoming[v]:
@@ -146,7 +146,7 @@ def _reached(arcs: Arcs, start: set[int], through: set[int], more: Iterable[tupl
 def _unreachable(
     arcs: Arcs, question: Question, wanted: frozenset[str], cut_off: set[int], holders: set[int]
 ) -> Iterator[tuple[str, str]]:
-    """Who cannot have it, and why: what would have to be otherwise for a way to be there."""
+    """Yield who cannot have it, and why: what would have to be otherwise for a way to be there."""
     if not cut_off and wanted <= arcs.number.keys() and not any(arcs.places[arcs.number[w]].dead for w in wanted):
         return
     anywhere = {v for v, place in enumerate(arcs.places) if not place.dead}
@@ -211,7 +211,7 @@ def _tree(table: _Table, relays: set[int], seconds: float) -> Tree:
 
 
 def timed(found: Plan, question: Question) -> Plan:
-    """The same plan for more keys: only when a step begins and ends is another."""
+    """Return the plan for more keys: only when a step begins and ends is another."""
     shares = question.bytes / max(found.question.bytes, 1)
 
     def later(seconds: float | None) -> float | None:
@@ -258,7 +258,7 @@ def _step(arcs: Arcs, arc: Arc, u: int, v: int, relay: bool, times: tuple[int, i
 
 
 def _flood(table: _Table, targets: set[int]) -> int:
-    """What it costs to send from the holders straight to each target, along the cheapest path, in thousandths."""
+    """Return what it costs to send from the holders straight to each target, along the cheapest path, in thousandths."""
     done: dict[int, int] = {}
     near: dict[int, int] = {ROOT: 0}
     heap = [(0, ROOT)]
@@ -276,7 +276,7 @@ def _flood(table: _Table, targets: set[int]) -> int:
 
 
 def as_json(digest: str, plans: Iterable[Plan], objective: str) -> dict[str, Any]:
-    """What `plan --json` prints."""
+    """Return what `plan --json` prints."""
     return {
         "version": VERSION,
         "network": digest,

@@ -35,7 +35,7 @@ class Tree:
 
 @dataclass
 class _Search:
-    """What the branches of the search share."""
+    """State that the branches of the search share."""
 
     incoming: Arcs
     root: int
@@ -282,7 +282,7 @@ def _turned(incoming: Arcs) -> list[dict[int, int]]:
 
 
 def _distances(arcs: Arcs, start: Iterable[int]) -> dict[int, int]:
-    """How far each node is from the nearest of the first ones."""
+    """Return how far each node is from the nearest of the first ones."""
     done: dict[int, int] = {}
     heap = [(0, v) for v in sorted(start)]
     while heap:

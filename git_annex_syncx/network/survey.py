@@ -31,7 +31,7 @@ UNNAMED = re.compile(r"[^@\s]+@[^:\s]+:")  # how git-annex describes what nobody
 
 @dataclass(frozen=True)
 class Shared:
-    """What the git-annex branch tells everyone: places by uuid, the links log, and who takes no copies."""
+    """Knowledge from the git-annex branch, the same for everyone: places by uuid, the links log, and who takes no copies."""
 
     places: Mapping[str, Place]
     log: links_log.LinksLog
@@ -39,7 +39,7 @@ class Shared:
 
     @property
     def takers(self) -> frozenset[str]:
-        """Who can hold copies."""
+        """Return who can hold copies."""
         return frozenset(u for u, place in self.places.items() if not place.dead) - self.no_copies
 
 
@@ -153,7 +153,7 @@ def _complaints(told: Shared, settings: Settings) -> Iterator[str]:
 
 
 def without_annex(remote: Remote) -> str:
-    """What is to be said of a remote where git-annex has found no git-annex, and so ignores it."""
+    """Return what is to be said of a remote where git-annex has found no git-annex, and so ignores it."""
     name = shlex.quote(remote.name)
     reached = ssh.address(remote.url)
     lack = "git-annex finds no repository of its own there; when there is one"
@@ -214,7 +214,7 @@ def _network(told: Shared, lines: Iterable[links_log.Line], settings: Settings) 
 
 
 def _united(net: Network, seen: Network) -> Network:
-    """What was seen by `git annex map` added to what is known better."""
+    """Return what was seen by `git annex map` added to what is known better."""
     places = {place.uuid: place for place in seen.places} | dict(net.by_uuid)
     better = {(link.owner, link.remote) for link in net.links}
     more = [link for link in seen.links if (link.owner, link.remote) not in better]

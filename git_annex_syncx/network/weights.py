@@ -38,7 +38,7 @@ class Arc(NamedTuple):
     measured: bool
 
     def milliseconds(self, size: int) -> int:
-        """How long content of so many bytes is expected to take."""
+        """Return how long content of so many bytes is expected to take."""
         return max(1, min(int(self.latency + size * self.slowness), LONGEST))
 
     def time_class(self, size: int) -> int:
@@ -79,7 +79,7 @@ class Scale:
         return (((first << (TIME_BITS + spare)) + second) << (HASH_BITS + spare)) + hashed
 
     def first(self, packed: int) -> int:
-        """What is compared first: thousandths, or milliseconds."""
+        """Return what is compared first: thousandths, or milliseconds."""
         shift: int = TIME_BITS + HASH_BITS + 2 * self.count.bit_length()
         return packed >> shift
 
@@ -157,7 +157,7 @@ def _rank(arc: Arc, drives: tuple[bool, bool]) -> tuple[int, bool, bool, float, 
 
 
 def roads_of_graph(graph: networkx.DiGraph[str]) -> Arcs:
-    """The same from a networkx graph as `graph.to_networkx` makes it; of an arc only `cost` must be there."""
+    """Build the arcs from a networkx graph as `graph.to_networkx` makes it; each arc needs `cost`."""
     nodes, all_kinds = graph.nodes, _Kinds()
     uuids = sorted(nodes)
     number = {uuid: n for n, uuid in enumerate(uuids)}

@@ -1,1 +1,1 @@
-"""What syncx does: each phase is an idempotent function that yields outcomes."""
+"""The phases: each one is an idempotent function that yields outcomes."""

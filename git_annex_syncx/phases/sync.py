@@ -29,7 +29,7 @@ ARRIVED = (Result.DONE, Result.CURRENT)
 
 @dataclass(frozen=True)
 class SyncOptions:
-    """What the user asked of a sync; None: as the configuration says."""
+    """Options of a sync; None: as the configuration says."""
 
     commit: bool | None = None
     message: str | None = None
@@ -109,7 +109,7 @@ def _wants_commit(context: Context, options: SyncOptions) -> bool:
 
 
 def wants_content(context: Context, options: SyncOptions | None = None) -> bool:
-    """Whether content is transferred too: what was asked, what is configured here or for all, else yes."""
+    """Return whether content is transferred too: what was asked, what is configured here or for all, else yes."""
     asked = (options.content if options else None, context.only_annex or None, context.settings.sync_content)
     return decided(context, "annex.synccontent", asked, default=True)
 

@@ -45,7 +45,7 @@ UNLIMITED = {"external", "rsync", "hook", "bup", "ddar", "tahoe", "adb", "gcrypt
 
 @dataclass(frozen=True)
 class Load:
-    """What would travel over one link: files and bytes, and seconds where the speed is known."""
+    """The load of one link: files and bytes, and seconds where the speed is known."""
 
     remote: str
     operation: str
@@ -103,7 +103,7 @@ def _tell_where_it_is(run: TransferRun) -> Iterator[Outcome]:
 
 
 def preview(context: Context, remotes: Iterable[Remote], options: TransferOptions) -> list[Load]:
-    """What the first round of a transfer would move, as far as is known here; nothing moves, and nobody is asked."""
+    """Return what the first round of a transfer would move, as far as is known here; nothing moves, and nobody is asked."""
     remotes, outsiders = membership.divided(context, "transfer", remotes)
     run = TransferRun(context, usable(context, remotes) + _outside(context, options), options)
     now = next_round(run)
@@ -119,7 +119,7 @@ def preview(context: Context, remotes: Iterable[Remote], options: TransferOption
 
 
 def _acquainted(context: Context, remotes: tuple[Remote, ...]) -> tuple[Context, tuple[Remote, ...], list[Outcome]]:
-    """The same with the uuids of remotes that were met for the first time; what is to be said of those without one.
+    """Return the context with the uuids of remotes met for the first time, and outcomes for those without one.
 
     git-annex is asked for them, which connects.
     """
@@ -269,7 +269,7 @@ def _results(run: TransferRun, begun: float) -> Iterator[Outcome]:
 
 
 def _is_over(run: TransferRun, remote: Remote) -> bool:
-    """Whether something failed at a place before of which nothing is wanted here any more."""
+    """Return whether something failed at a place before of which nothing is wanted here any more."""
     own, needs = run.context.settings.annex_uuid, run.last.needs if run.last else ()
     if any(own in need.targets and remote.uuid in need.holders for need in needs):
         return False
@@ -296,7 +296,7 @@ def _result(remote: Remote, workers: list[LinkWorker], seconds: float) -> Outcom
 
 
 def _as_it_ended(outcome: Outcome, workers: list[LinkWorker]) -> Outcome:
-    """The same where the remote went away in the middle."""
+    """Return the outcome as it is where the remote went away in the middle."""
     for gone in (worker.gone_with for worker in workers):
         if gone and gone.remote == outcome.remote:
             reason = ", then ".join(filter(None, [outcome.reason, gone.reason]))

@@ -1,4 +1,4 @@
-"""Who is ahead, who is behind, what waits in the outbox: from what is known here, without any connection."""
+"""The status of branches and of what waits, from what is known here, without any connection."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Status:
 
 
 def status(context: Context, remotes: Iterable[Remote]) -> Status:
-    """What is known of the remotes, as of the last contact with each."""
+    """Return what is known of the remotes, as of the last contact with each."""
     head = worktree.require_head(context.repo)
     known = git.refs(context.repo)
     ours = known.get(f"refs/heads/{head.basis}")
@@ -95,7 +95,7 @@ def status(context: Context, remotes: Iterable[Remote]) -> Status:
 
 
 def _signals(context: Context) -> tuple[dict[str, int], dict[str, str]]:
-    """What `watch` has noted of the signals that it heard, and of channels that do not work."""
+    """Return what `watch` has noted of the signals that it heard, and of channels that do not work."""
     try:
         told = json.loads(context.outbox.fact(SIGNALS) or "{}")
         return dict(told.get("counts", {})), dict(told.get("trouble", {}))

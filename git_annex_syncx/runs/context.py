@@ -27,12 +27,12 @@ class Context:
 
     @property
     def only_annex(self) -> bool:
-        """Whether git's own branches are left alone: neither committed to, merged nor pushed."""
+        """Return whether git's own branches are left alone: neither committed to, merged nor pushed."""
         return decided(self, "annex.synconlyannex", (self.settings.only_annex,), default=False)
 
     @property
     def resolves(self) -> bool:
-        """Whether a merge may resolve conflicts."""
+        """Return whether a merge may resolve conflicts."""
         return decided(self, "annex.resolvemerge", (self.settings.resolve_merge,), default=True)
 
     @property
@@ -62,7 +62,7 @@ def open_context(named: Path | None, annex_options: tuple[str, ...] = ()) -> Con
 
 
 def open_context_of(repo: Repository) -> Context:
-    """The same for a repository that was found before; what is known of its commits stays known."""
+    """Open a repository that was found before; what is known of its commits stays known."""
     settings = read_settings(repo)
     if not settings.annex_uuid:
         raise UsageError(f"{repo.home} is a git repository without git-annex", "git annex init")
@@ -73,7 +73,7 @@ def open_context_of(repo: Repository) -> Context:
 
 
 def reread(context: Context) -> Context:
-    """The same with the settings as they are by now."""
+    """Return the context with the settings as they are by now."""
     settings = read_settings(context.repo)
     return replace(context, repo=_without_surprises(context.repo, settings), settings=settings)
 
@@ -117,7 +117,7 @@ def divided(remotes: Iterable[Remote], reason_of: Callable[[Remote], str]) -> tu
 
 
 def is_named(context: Context, name: str) -> bool:
-    """Whether it is a remote's or a group's name."""
+    """Return whether it is a remote's or a group's name."""
     settings = context.settings
     return name in settings.remotes or name in settings.groups or name in annex_branch.groups(context.repo)
 
@@ -156,7 +156,7 @@ def _left_out(context: Context, remote: Remote) -> str:
 
 
 def says_yes(context: Context, command: str) -> bool:
-    """Whether there is a command of the user's, and it ends with success."""
+    """Return whether there is a command of the user's, and it ends with success."""
     if not command:
         return False
     return run.run("sh", "-c", command, cwd=context.repo.home, env=run.environment(), ok=range(256)).code == 0

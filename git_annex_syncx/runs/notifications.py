@@ -117,7 +117,7 @@ class Notifier:
 
 
 def changes(outcome: Outcome) -> Iterator[dict[str, str]]:
-    """What a program of the user's hears of an outcome: variables, none where nothing has changed."""
+    """Yield what a program of the user's hears of an outcome: variables, none where nothing has changed."""
     details = outcome.details
     moved = outcome.result is Result.DONE or (outcome.event == "transfer" and details.get("files"))
     if moved and outcome.event in CHANGES:
@@ -139,7 +139,7 @@ def _variables(event: str, outcome: Outcome) -> dict[str, str]:
 
 
 def _safe(value: str) -> str:
-    """What an environment can hold; part of what is too long would only mislead."""
+    """Return what an environment can hold; part of what is too long would only mislead."""
     return "" if len(value) > LONGEST else without_passwords(value).replace("\0", "")
 
 
@@ -147,7 +147,7 @@ def _safe(value: str) -> str:
 
 
 def to_tell(failure: Failure, told: float | None, now: float) -> bool:
-    """Whether the user is to hear of a failure: at its third in a row, then daily."""
+    """Return whether the user is to hear of a failure: at its third in a row, then daily."""
     return failure.tries >= PERSISTENT and (told is None or now < told or now - told >= DAY)
 
 

@@ -74,7 +74,7 @@ class Tally:
         self._last[outcome.remote, outcome.event] = outcome.result
 
     def failed(self) -> bool:
-        """Whether anything failed, the own repository included."""
+        """Return whether anything failed, the own repository included."""
         return Result.FAILED in self._last.values()
 
     def counts(self) -> dict[str, int]:

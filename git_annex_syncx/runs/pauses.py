@@ -1,4 +1,4 @@
-"""What holds automatic work back: pauses of the user's, and the back-off of what has failed."""
+"""Pauses of automatic work: those of the user's, and the back-off of what has failed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Pause:
 
     @property
     def until(self) -> float:
-        """When it ends, in seconds since 1970."""
+        """Return when it ends, in seconds since 1970."""
         return self.begun + self.seconds
 
 
@@ -51,7 +51,7 @@ def resume(outbox: Outbox, names: Collection[str] = ()) -> None:
 
 
 def pauses(outbox: Outbox) -> dict[str, Pause]:
-    """What is paused now. One that has ended is forgotten."""
+    """Return what is paused now. One that has ended is forgotten."""
     found, now = {}, time.time()
     for key, text in outbox.facts(PREFIX).items():
         name, held = key.removeprefix(PREFIX), _read(text)
@@ -84,7 +84,7 @@ def free(
 
 
 def is_due(failure: Failure, now: float) -> bool:
-    """Whether its back-off is over, or the clock was set back since."""
+    """Return whether its back-off is over, or the clock was set back since."""
     return now >= failure.next or now < failure.last
 
 

@@ -1,4 +1,4 @@
-"""What the databases of syncx have in common: a damaged file is mended once, and an error names the file."""
+"""SQLite databases: a damaged file is mended once, and an error names the file."""
 
 from __future__ import annotations
 

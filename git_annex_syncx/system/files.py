@@ -44,7 +44,7 @@ def advice(error: Exception) -> str:
 
 
 def read(path: Path) -> str:
-    """What such a file holds, empty where there is none. Raises SyncxError."""
+    """Return what such a file holds, empty where there is none. Raises SyncxError."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -66,13 +66,13 @@ def write(path: Path, content: str) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """The same, to be read by nobody but the user and the group that shares the repository."""
+    """Write a file to be read by nobody but the user and the group that shares the repository."""
     write_bytes(path, content, 0o600)
     share(path)
 
 
 def write_bytes(path: Path, content: bytes, mode: int) -> None:
-    """The same with any bytes, and with the permissions that it is to have."""
+    """Write bytes to a file, with the permissions that it is to have."""
     with writing(path):
         handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
@@ -116,7 +116,7 @@ def make_directory(path: Path) -> Path:
 
 
 def is_read_only(path: Path) -> bool:
-    """Whether a path lies on a medium that can only be read, or is mounted so."""
+    """Return whether a path lies on a medium that can only be read, or is mounted so."""
     try:
         return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
     except OSError:
@@ -145,7 +145,7 @@ def share(path: Path) -> Path:
 
 
 def _usual_mode(path: Path) -> int:
-    """What others may do with the directory they may do with a file in it."""
+    """Return what others may do with the directory they may do with a file in it."""
     return path.parent.stat().st_mode & 0o666
 
 

@@ -48,7 +48,7 @@ def _raise() -> None:
 
 @contextlib.contextmanager
 def shielded() -> Iterator[None]:
-    """What is done inside is not broken off; it should be short. Raises KeyboardInterrupt afterwards."""
+    """Return what is done inside is not broken off; it should be short. Raises KeyboardInterrupt afterwards."""
     global _depth, _waiting
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -87,7 +87,7 @@ class Stream:
         forget(self._running)
 
     def read(self, patience: float) -> bytes | None:
-        """What it has written, empty when it has ended; None where nothing came within `patience` seconds."""
+        """Return what it has written, empty when it has ended; None where nothing came within `patience` seconds."""
         ready, _, _ = select.select([self._ours], [], [], patience)
         return os.read(self._ours, 65536) if ready else None
 

@@ -28,7 +28,7 @@ def send(addresses: Iterable[str], title: str, text: str, limit: float) -> None:
 
 
 def _main() -> int:
-    """What the program does: 0 where all addresses were told."""
+    """Return what the program does: 0 where all addresses were told."""
     import apprise
 
     order = json.load(sys.stdin)

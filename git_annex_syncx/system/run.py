@@ -138,13 +138,13 @@ def end_all(patience: float = PATIENCE) -> None:
 
 
 def is_ending() -> bool:
-    """Whether this run is being ended; who waits for something should give up."""
+    """Return whether this run is being ended; who waits for something should give up."""
     return _ending.is_set()
 
 
 @functools.cache
 def interactive() -> bool:
-    """Whether a person sits at a terminal and can be asked."""
+    """Return whether a person sits at a terminal and can be asked."""
     return all(stream is not None and not stream.closed and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 
@@ -172,7 +172,7 @@ def environment() -> Mapping[str, str]:
 
 
 def users_environment() -> dict[str, str]:
-    """The same for programs of the user's: without what is ours; what they commit is news."""
+    """Return the environment for programs of the user's: without what is ours; what they commit is news."""
     return {name: value for name, value in environment().items() if name not in (YES, NO, WITHIN)}
 
 
@@ -193,7 +193,7 @@ def own_program() -> Path:
 
 
 def dying_with_us() -> Callable[[], None] | None:
-    """What a child does first so that it ends when this thread does, also when we are killed; Linux only.
+    """Return what a child does first so that it ends when this thread does, also when we are killed; Linux only.
 
     A git-annex whose output nobody reads any more would hang, and keep its transfer locks.
     """
@@ -273,7 +273,7 @@ def end(*all_running: Any, patience: float = PATIENCE, last: float = LAST_WAIT) 
 
 
 def _lives(running: Any) -> bool:
-    """Whether it, or what it started and did not wait for, is still there."""
+    """Return whether it, or what it started and did not wait for, is still there."""
     if running.is_alive():
         return True
     with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -283,7 +283,7 @@ def _lives(running: Any) -> bool:
 
 
 def _all_of(pid: int, own: int) -> list[int]:
-    """What to signal to reach a program with all that it started: its group, where that is not ours."""
+    """Return what to signal to reach a program with all that it started: its group, where that is not ours."""
     return [pid, *_descendants(pid)] if _group(pid) == own else [-pid]
 
 

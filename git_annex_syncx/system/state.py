@@ -1,4 +1,4 @@
-"""What must outlive a run: failures with their back-off, successes, clocks of arcs, and small facts. SQLite."""
+"""The state that outlives a run: failures with their back-off, successes, clocks of arcs, and small facts. SQLite."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class OutboxError(SyncxError):
 
 @dataclass(frozen=True)
 class Failure:
-    """What failed and waits to be tried again; times in seconds since 1970."""
+    """A failure that waits to be tried again; times in seconds since 1970."""
 
     remote: str
     phase: str
@@ -186,7 +186,7 @@ class Outbox:
         return mending(self.path, lambda: self._in_transaction(action, begin), self._set_aside, OutboxError)
 
     def _read(self, action: Callable[[sqlite3.Connection], T]) -> T:
-        """The same of what only reads: readers do not wait for each other."""
+        """Run an action that only reads: readers do not wait for each other."""
         return self._do(action, "BEGIN")
 
     def _in_transaction(self, action: Callable[[sqlite3.Connection], T], begin: str = "BEGIN") -> T:

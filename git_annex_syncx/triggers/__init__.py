@@ -1,1 +1,1 @@
-"""What makes a phase run."""
+"""Triggers: hooks, the queue, its worker, watch, and the service."""

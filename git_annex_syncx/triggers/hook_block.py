@@ -56,7 +56,7 @@ def block(repo: Repository, hook: str) -> bytes:
 
 
 def name_of(common: Path) -> str:
-    """What an earlier version told the block of one repository from that of another by, in hooks that they share."""
+    """Return what an earlier version told the block of one repository from that of another by, in hooks that they share."""
     return f"{shlex.quote(str(common))} "
 
 

@@ -89,13 +89,13 @@ def uninstall(repo: Repository) -> list[Hook]:
 
 
 def status(repo: Repository) -> list[Hook]:
-    """How each hook stands."""
+    """Return how each hook stands."""
     directory = _directory(repo)
     return [_status(repo, directory / name) for name in _names(repo)]
 
 
 def installed_here(repo: Repository) -> bool:
-    """Whether the hooks were installed in this very place: a copy of a repository must not act for it."""
+    """Return whether the hooks were installed in this very place: a copy of a repository must not act for it."""
     mark = files.read(_mark(repo))
     if not mark and any(hook.state == "installed" for hook in status(repo)):
         mark = f"{_here(repo)}\n"  # cleared away with all that we remember; the blocks name the place too
@@ -104,7 +104,7 @@ def installed_here(repo: Repository) -> bool:
 
 
 def moved(repo: Repository) -> str:
-    """Where the hooks were installed, if that is another place than this."""
+    """Return where the hooks were installed, if that is another place than this."""
     mark = files.read(_mark(repo)).strip()
     return "" if mark == _here(repo) else unquote(mark, errors="surrogateescape")
 
@@ -122,7 +122,7 @@ def _here(repo: Repository) -> str:
 
 
 def _directory(repo: Repository) -> Path:
-    """Where git looks for hooks: the common directory's, or core.hooksPath."""
+    """Return where git looks for hooks: the common directory's, or core.hooksPath."""
     return repo.home / git.text(repo, "rev-parse", "--path-format=absolute", "--git-path", "hooks")
 
 
@@ -130,7 +130,7 @@ def _directory(repo: Repository) -> Path:
 
 
 def _room(repo: Repository, file: Path) -> bytes | None:
-    """What our block is to stand beside, None for what must be set aside first. Raises UsageError, SyncxError."""
+    """Return what our block is to stand beside, None for what must be set aside first. Raises UsageError, SyncxError."""
     aside, content = _aside(file), _content(file)
     if content is None:
         return _around(file) if os.path.lexists(aside) else MADE
@@ -155,7 +155,7 @@ def _install(repo: Repository, file: Path, room: bytes | None) -> None:
 
 
 def _place_in(repo: Repository, rest: bytes) -> int:
-    """Where our block comes in a hook."""
+    """Return where our block comes in a hook."""
     alone = ANNEX_ALONE.fullmatch(rest)
     moves = alone and git.text(repo, "config", "receive.denyCurrentBranch", ok=(0, 1)).lower() == "updateinstead"
     return alone.start(1) if alone and not moves else len(rest)
@@ -172,7 +172,7 @@ def _set_aside(file: Path) -> None:
 
 
 def _has_two_names(file: Path) -> bool:
-    """Whether an install was cut off when it had set the hook aside."""
+    """Return whether an install was cut off when it had set the hook aside."""
     try:
         one, two = file.lstat(), _aside(file).lstat()
     except OSError:
@@ -232,7 +232,7 @@ def _content(file: Path) -> bytes | None:
 
 
 def _ends_reached(file: Path, content: bytes) -> bool:
-    """Whether it is a shell script of which the end is always reached, run by git and by nobody else."""
+    """Return whether it is a shell script of which the end is always reached, run by git and by nobody else."""
     own = ANY_BLOCK.sub(b"", content)  # other repositories have theirs in it
     plain = PLAIN_SHELL.match(own) and own.endswith(b"\n") and not LEAVES.search(own)
     closed = not any(own.count(quote) % 2 for quote in QUOTES)
@@ -240,7 +240,7 @@ def _ends_reached(file: Path, content: bytes) -> bool:
 
 
 def _is_others(repo: Repository, directory: Path) -> bool:
-    """Whether hooks there are not this repository's alone: it is tracked, or other repositories may use it too."""
+    """Return whether hooks there are not this repository's alone: it is tracked, or other repositories may use it too."""
     return not directory.resolve().is_relative_to(repo.common.resolve())
 
 
@@ -293,7 +293,7 @@ def detach(repo: Repository) -> None:
 
 
 def called(name: str) -> None:
-    """What our block in a hook starts: look what there is to do, in a process that nobody waits for.
+    """Look what there is to do, in a process that nobody waits for; our block in a hook calls this.
 
     Where the repository was moved, or is no repository any more, nothing happens.
     """
@@ -316,7 +316,7 @@ def called(name: str) -> None:
 
 
 def _forget_command() -> None:
-    """What belongs to the one command that git ran the hook in: its -c, its --author and --date."""
+    """Forget what belongs to the one command that git ran the hook in: its -c, its --author and --date."""
     own = {"GIT_CONFIG_PARAMETERS", "GIT_AUTHOR_DATE"}
     if "GIT_COMMITTER_NAME" not in os.environ:  # else the user says there who commits, and git needs both
         own |= {"GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL"}

@@ -36,7 +36,7 @@ class Drives:
 
 
 def _identity(repo: Repository, place: Path) -> Identity | None:
-    """What is in a directory, None where there is none, or nothing in it (a mount point).
+    """Return what is in a directory, None where there is none, or nothing in it (a mount point).
 
     Two drives that are mounted in one place in turn can have the same device and root directory.
     """

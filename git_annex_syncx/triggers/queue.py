@@ -1,4 +1,4 @@
-"""What was asked for and is not done yet, as files: one run at a time, and one more for all that is asked meanwhile.
+"""A queue of requests, as files: one run at a time, and one more for all that is asked meanwhile.
 
 A request is an empty file, its date is when it is due. A trigger only makes sure that it is there; whoever holds the
 lock of a group takes all that is due. What a killed run had taken is asked for again by the next one.
@@ -28,7 +28,7 @@ TAKEN = ".taken"
 
 @dataclass(frozen=True, order=True)
 class Request:
-    """What to do: `commit`, `received`, `retry`, `look`, `content`; with a remote `fetch` and `drive`."""
+    """A request: `commit`, `received`, `retry`, `look`, `content`; with a remote `fetch` and `drive`."""
 
     kind: str
     remote: str = ""
@@ -86,7 +86,7 @@ class Queue:
                 _put_off(path, due)
 
     def waiting(self, group: str = "") -> dict[Request, float]:
-        """What was asked (of one group), and in how many seconds it is due: now, where somebody has begun with it.
+        """Return what was asked (of one group), and in how many seconds it is due: now, where somebody has begun with it.
 
         Who has begun holds the lock of the group, or is dead.
         """
@@ -134,7 +134,7 @@ class Queue:
 
     @contextlib.contextmanager
     def turn(self, group: str) -> Iterator[bool]:
-        """Whether it is ours to serve the group; a dead process holds nothing. What it had taken is asked again."""
+        """Return whether it is ours to serve the group; a dead process holds nothing. What it had taken is asked again."""
         with files.open_lock(self._place.parent / f"{self._place.name}-{_short(group)}.lock") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -165,7 +165,7 @@ def process_at(path: Path) -> int:
 
 
 def _begun(pid: str) -> str:
-    """When a process was started, as Linux has it: a number alone may be another's by now."""
+    """Return when a process was started, as Linux has it: a number alone may be another's by now."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -173,7 +173,7 @@ def _begun(pid: str) -> str:
 
 
 def _make(path: Path) -> bool:
-    """Whether an empty file was made; false where it is there already."""
+    """Return whether an empty file was made; false where it is there already."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     except FileExistsError:

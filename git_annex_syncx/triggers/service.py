@@ -118,7 +118,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _others(place: Path, name: str) -> bool:
-    """Whether instances of a template are still enabled, or of the timer that starts it."""
+    """Return whether instances of a template are still enabled, or of the timer that starts it."""
     return any(place.glob(f"*.wants/{name.partition('@')[0]}@?*"))
 
 

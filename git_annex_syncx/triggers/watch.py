@@ -52,7 +52,7 @@ TICKED, END = "tick", "the end"
 
 @dataclass
 class Seen:
-    """What was there at the last look. Times in seconds since 1970."""
+    """The state at the last look. Times in seconds since 1970."""
 
     refs: dict[str, str] = field(default_factory=dict)
     remotes: frozenset[str] | None = None
@@ -196,7 +196,7 @@ class Watch:
                 self._drives = Drives()
 
     def _due(self) -> set[Request]:
-        """What time has brought, or the end of a pause."""
+        """Return what time has brought, or the end of a pause."""
         now, seen, requests = time.time(), self._seen, set()
         if not 0 <= now - seen.looked < FULL_LOOK or not 0 <= now - seen.ticked < TICK + ASLEEP:
             requests.add(Request("look"))
@@ -210,7 +210,7 @@ class Watch:
         return requests
 
     def _news(self) -> set[Request]:
-        """What has happened to the branches, and remotes that have come."""
+        """Return what has happened to the branches, and remotes that have come."""
         seen, refs = self._seen, git.refs(self._repo, "refs/heads")
         remotes = frozenset(self._settings.remotes)
         requests = {Request("received"), Request("commit")} if refs != seen.refs else set()
@@ -245,7 +245,7 @@ class Watch:
             self._ear.start()
 
     def _heard(self, requests: Iterable[tuple[Request, float]]) -> None:
-        """What signals ask for."""
+        """Ask for what a signal wants."""
         request_queue = Queue(self._repo, self._settings.push_delay)
         for request, delay in requests:
             request_queue.ask(request, delay)
@@ -288,7 +288,7 @@ def _said(line: bytes) -> None:
 
 
 def _place(repo: Repository) -> Place | None:
-    """Which directory is there now, None where there is none."""
+    """Return which directory is there now, None where there is none."""
     try:
         found = repo.git_dir.stat()
         return found.st_dev, found.st_ino

@@ -1,4 +1,4 @@
-"""What runs by itself when something has happened: refs at once, then content, never in the user's way."""
+"""Automatic runs when something has happened: refs at once, then content, never in the user's way."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def resume(context: Context, names: Collection[str]) -> None:
 
 
 def retry(context: Context) -> Iterator[Event]:
-    """What failed and is due, and what was asked for and never done."""
+    """Yield what failed and is due, and what was asked for and never done."""
     if pauses.EVERYTHING in pauses.pauses(context.outbox):
         return
     request_queue, failures = Queue(context.repo), context.outbox.failures()
@@ -143,7 +143,7 @@ class Worker:
             time.sleep(STEP if lively else SLOW_STEP)
 
     def _is_needed(self, waiting: Iterable[Request]) -> bool:
-        """Whether there is anything to do that is not left to another process."""
+        """Return whether there is anything to do that is not left to another process."""
         working = any(thread.is_alive() for name, thread in self._others.items() if name not in self._shut)
         return working or any(request.group not in self._shut for request in waiting)
 
@@ -173,7 +173,7 @@ class Worker:
             return
 
     def _give_up(self, group: str) -> None:
-        """What could not even be begun is for another process, at the next trigger."""
+        """Leave what could not even be begun to another process, at the next trigger."""
         self._shut[group] = math.inf
 
     def _put_off(self, request: Request) -> None:
@@ -238,7 +238,7 @@ class Worker:
                 self._requests.ask(Request("received"))
 
     def _run(self, context: Context, events: Iterator[Event]) -> set[Result]:
-        """What became of it."""
+        """Return what became of it."""
         outcomes = []
         for event in announced(context, recorded(context, events), self._teller):
             with self._showing:
@@ -297,7 +297,7 @@ def refs(context: Context, requests: Collection[Request]) -> Iterator[Event]:
 
 
 def _merge_rests(failures: Iterable[Failure]) -> bool:
-    """Whether the merge here has failed and is not due yet: what stands in its way would only be told again."""
+    """Return whether the merge here has failed and is not due yet: what stands in its way would only be told again."""
     now = time.time()
     return any(
         not failure.remote and failure.phase == "merge" and not pauses.is_due(failure, now) for failure in failures

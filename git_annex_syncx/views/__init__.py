@@ -1,1 +1,1 @@
-"""What people and programs see of a run or an answer."""
+"""Views: output for people and programs."""

@@ -1,4 +1,4 @@
-"""What every view is made of: stdout is data, stderr is talk; text from outside cannot drive the terminal."""
+"""Output: stdout is data, stderr is talk; text from outside cannot drive the terminal."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def data(text: str) -> None:
 
 
 def console_on(stream: Any) -> Console:
-    """Where tables are drawn: colours and widths of a terminal only on one; words are what they are."""
+    """Return a console to draw tables on: colours and widths of a terminal only on one; words are what they are."""
     from rich.console import Console
 
     return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())

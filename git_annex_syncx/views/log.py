@@ -1,4 +1,4 @@
-"""What runs by itself says: a line with its time for everything that was done or went wrong."""
+"""Log lines of automatic runs, with a time, for everything that was done or went wrong."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ WAYS = {(True, True): "push, pull", (True, False): "push", (False, True): "pull"
 
 
 def published(news: bool, private: bool, quiet: bool) -> None:
-    """What became of --publish."""
+    """Show what became of --publish."""
     if quiet:
         return
     if private:
@@ -35,7 +35,7 @@ def published(news: bool, private: bool, quiet: bool) -> None:
 
 
 def warn(found: Survey) -> None:
-    """What is to be said about the map."""
+    """Show what is to be said about the map."""
     for warning in found.warnings:
         log.warning("%s", warning)
 

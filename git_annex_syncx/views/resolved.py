@@ -1,4 +1,4 @@
-"""What merges resolved, for people: a line for each path."""
+"""Conflicts that merges resolved, for people: a line for each path."""
 
 from __future__ import annotations
 

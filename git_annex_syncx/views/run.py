@@ -1,4 +1,4 @@
-"""What a run looks like: a table that fills and bars that move, lines, or JSON events."""
+"""Views of a run: a table that fills and bars that move, lines, or JSON events."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class View(abc.ABC):
         """One more outcome."""
 
     def progress(self, progress: Progress) -> None:  # noqa: B027 (not every view shows it)
-        """What becomes of one file of a transfer."""
+        """Show the progress of one file of a transfer."""
 
     def summary(self, command: str, tally: Tally) -> None:  # noqa: B027 (not every view has one)
         """The last word, where there is one."""
@@ -95,7 +95,7 @@ class JsonView(View):
         })  # fmt: skip
 
     def summary(self, command: str, tally: Tally) -> None:
-        """How many remotes ended how."""
+        """Show how many remotes ended how."""
         json_line({"event": "summary", "command": command, **tally.counts()})
 
 
@@ -207,7 +207,7 @@ class TableView(View):
         return Group(Grid(("remote", *phases), rows), *notes, *resolved, *failed, *bars)
 
     def _notes(self, outcome: Outcome) -> Iterator[Text]:
-        """What is to be said of an outcome, below the table."""
+        """Yield what is to be said of an outcome, below the table."""
         from rich.text import Text
 
         where = f"{outcome.remote or 'here'}: {outcome.event}: "

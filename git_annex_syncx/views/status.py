@@ -1,4 +1,4 @@
-"""What people and programs see of a repository at rest: its status, and how the merge driver stands."""
+"""Views of a repository at rest: its status, hooks, pauses and merge driver."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _table(remotes: Iterable[RemoteStatus]) -> RenderableType:
 
 
 def show_driver(state: DriverState, as_json: bool, effect: Iterable[str] = (), removed: bool = False) -> None:
-    """How the merge driver stands, and what that changes for plain git."""
+    """Show how the merge driver stands, and what that changes for plain git."""
     if as_json:
         json_line({"event": "merge-driver"} | dataclasses.asdict(state))
         return
@@ -112,7 +112,7 @@ HOOKS = {
 
 
 def show_hooks(hooks: Iterable[Hook], moved: str, as_json: bool, removed: Collection[str] = ()) -> None:
-    """How the hooks stand; `moved` is where they were installed, if that is another place.
+    """Show how the hooks stand; `moved` is where they were installed, if that is another place.
 
     `removed` are those that were there before this command.
     """
@@ -132,7 +132,7 @@ def show_hooks(hooks: Iterable[Hook], moved: str, as_json: bool, removed: Collec
 
 
 def show_signal(heard: ChannelEvent, as_json: bool, quiet: bool) -> None:
-    """What was sent, heard, or went wrong with a channel."""
+    """Show what was sent, heard, or went wrong with a channel."""
     if as_json:
         json_line({"event": "signal"} | dataclasses.asdict(heard))
         return
@@ -145,7 +145,7 @@ def show_signal(heard: ChannelEvent, as_json: bool, quiet: bool) -> None:
 
 
 def show_pauses(pauses: Mapping[str, Pause], as_json: bool, ended: Iterable[str] = ()) -> None:
-    """What is held back, and until when; `ended` are the pauses that were ended just now."""
+    """Show what is held back, and until when; `ended` are the pauses that were ended just now."""
     console = console_on(sys.stdout)
     if as_json:
         for name, pause in sorted(pauses.items()):
@@ -168,12 +168,12 @@ def _paused(pauses: Mapping[str, Pause]) -> list[str]:
 
 
 def _held(name: str) -> str:
-    """What a pause holds back."""
+    """Return what a pause holds back."""
     return f"automatic work with {name}" if name else "all automatic work"
 
 
 def _until(pause: Pause) -> float | None:
-    """When it ends by itself, in seconds since 1970."""
+    """Return when it ends by itself, in seconds since 1970."""
     return None if pause.until == math.inf else pause.until
 
 

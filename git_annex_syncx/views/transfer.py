@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show_loads(loads: Iterable[Load], as_json: bool) -> None:
-    """What would travel over each link: files, bytes, expected time."""
+    """Show what would travel over each link: files, bytes, expected time."""
     loads = list(loads)
     if as_json:
         for load in loads:
@@ -56,7 +56,7 @@ class Bars:
         self._links: dict[tuple[str, str], TaskID] = {}
 
     def move(self, progress: Progress) -> None:
-        """What became of one file."""
+        """Move the bars as one file goes on."""
         speed = f", {amount(progress.speed)}/s" if progress.speed else ""
         left = f", {duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
         told = f"{amount(progress.run_bytes)} of {amount(progress.run_size)}{speed}{left}"

@@ -22,7 +22,7 @@ class Lost(SyncxError):
 
 
 class Waits:
-    """How long to wait before the next connection: doubled each time, with jitter, until one stood for a while."""
+    """The wait before the next connection: doubled each time, with jitter, until one stood for a while."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock` tells seconds."""

@@ -1,4 +1,4 @@
-"""Which channel an address of syncx.signal means."""
+"""Choice of the channel for an address of syncx.signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the channels over a network share: addresses, checked certificates, and asyncio that ends when it must."""
+"""Connections of channels: addresses, checked certificates, and asyncio that ends when it must."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ OTHER_NAME = (62, 64)
 
 
 def wrong(address: str, why: str, right: str) -> UsageError:
-    """What to say of an address that cannot be right."""
+    """Return what to say of an address that cannot be right."""
     return UsageError(f"syncx.signal = {shown(address)!r}: {why}", f"right is {right}")
 
 
 def options_of(address: str, query: str, known: Iterable[str], right: str) -> Mapping[str, str]:
-    """What stands behind the `?` of an address. Raises UsageError."""
+    """Return what stands behind the `?` of an address. Raises UsageError."""
     try:
         found = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
     except ValueError as error:
@@ -111,7 +111,7 @@ def checking(address: str, authority: str | None) -> ssl.SSLContext:
 
 
 def no_trust(where: str, error: BaseException) -> SyncxError:
-    """What to say where TLS fails."""
+    """Return what to say where TLS fails."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         return Lost(f"{where} does not speak TLS as it should: {getattr(error, 'reason', None) or error}")
     if error.verify_code in OTHER_NAME:

@@ -1,4 +1,4 @@
-"""What a signal from outside may cause: at most one look at somebody, now and then. Pure but for the clock.
+"""A filter of signals from outside: one may cause at most one look at somebody, now and then. Pure but for the clock.
 
 Whoever can reach a channel can say anything. So nothing that a signal says is believed: it only decides whether a
 look is worth while. Memory is bounded, whatever comes.

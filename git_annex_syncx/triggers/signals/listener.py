@@ -117,7 +117,7 @@ class Listener:
         return uuid in known
 
     def _is_news(self, signal: Signal) -> bool:
-        """Whether its branches are neither as ours are nor as we have seen them there."""
+        """Return whether its branches are neither as ours are nor as we have seen them there."""
         ours = own_branches(self._repo)
         if hash_of(ours) == signal.refs:
             return False

@@ -26,7 +26,7 @@ class Signal:
 
 
 class NoSignal(ValueError):
-    """What came is no signal; the message says in a word why: it is counted under that word."""
+    """A message that is no signal; says in a word why, under which it is counted."""
 
 
 def encode(signal: Signal) -> bytes:

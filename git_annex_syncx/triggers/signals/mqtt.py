@@ -149,7 +149,7 @@ class Mqtt:
         )  # fmt: skip
 
     def _refusal(self, error: BaseException, credential: Credential | None) -> SyncxError:
-        """Why there is no connection."""
+        """Return why there is no connection."""
         reason, cause = _value(getattr(error, "rc", None)), error.__context__
         if isinstance(cause, ssl.SSLError):
             return connection.no_trust(self._where, cause)
@@ -171,7 +171,7 @@ def _topic(address: str, path: str) -> str:
 
 
 def _may_be_old(error: BaseException) -> bool:
-    """Whether a broker that knows no MQTT 5 would refuse us so: with a reason, or by silence."""
+    """Return whether a broker that knows no MQTT 5 would refuse us so: with a reason, or by silence."""
     return _value(getattr(error, "rc", None)) in OLD_BROKER or str(error) == SILENCE
 
 

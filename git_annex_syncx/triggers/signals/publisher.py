@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def kind_of_news(context: Context, outcomes: Iterable[Outcome]) -> str:
-    """What is to be told of a run: `content` that is in a store now, `refs` that have been pushed; empty for nothing.
+    """Return what is to be told of a run: `content` that is in a store now, `refs` that have been pushed; empty for nothing.
 
     A push that failed is never told of: whoever came would find nothing.
     """
@@ -45,7 +45,7 @@ def tell(context: Context, kind: str) -> list[str]:
 
 
 def tell_of(context: Context, outcomes: Iterable[Outcome]) -> None:
-    """The same after a run, where it has news; a channel that does not work harms nothing."""
+    """Publish after a run that has news; a channel that does not work harms nothing."""
     kind = kind_of_news(context, outcomes) if context.settings.signals else ""
     for complaint in tell(context, kind) if kind else ():
         log.warning("the others were not told: %s", complaint)
