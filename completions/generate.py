@@ -61,8 +61,7 @@ def scripts() -> dict[str, str]:
     program = described(PROGRAM, group, root)
     commands = [
         described(name, command, click.Context(command, info_name=name, parent=root))
-        for name, command in group.commands.items()
-        if not command.hidden
+        for name, command in group.shown().items()
     ]
     return {
         "git-annex-syncx": bash(program, commands),

@@ -24,7 +24,10 @@ OUTSIDE_COST = 200.0  # git-annex's own for them
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit of how many files may be removed at once: a number (infinity: any), or with `percent` a part of all in percent."""
+    """A limit of how many files may be removed at once.
+
+    A number (infinity: any), or with `percent` a part of all in percent.
+    """
 
     number: float
     percent: bool = False

@@ -36,15 +36,10 @@ def pages() -> dict[str, str]:
     """File name -> manual page in man(7) markup."""
     root = click.Context(group, info_name=PROGRAM, **group.context_settings)
     found = {f"{PROGRAM}.1": page(PROGRAM, group, root)}
-    for name, command in visible(group):
+    for name, command in group.shown().items():
         context = click.Context(command, info_name=name, parent=root)
         found[f"{PROGRAM}-{name}.1"] = page(f"{PROGRAM}-{name}", command, context)
     return found
-
-
-def visible(parent: click.Group) -> Iterator[tuple[str, click.Command]]:
-    """The commands that people call, by name."""
-    return ((name, command) for name, command in parent.commands.items() if not command.hidden)
 
 
 def page(name: str, command: click.Command, context: click.Context) -> str:
@@ -64,7 +59,7 @@ def page(name: str, command: click.Command, context: click.Context) -> str:
         *heading("DESCRIPTION", written.pop("DESCRIPTION")),
     ]
     if isinstance(command, click.Group):
-        lines += [".SH COMMANDS", *commands(command)]
+        lines += [".SH COMMANDS", *commands()]
     lines += [".SH OPTIONS", *options(command, context)]
     for title, text in written.items():
         lines += heading(title, text)
@@ -95,9 +90,9 @@ def placeholder(word: str) -> str:
     return re.sub(r"[A-Z]+", lambda found: f"\\fI{found[0]}\\fP", escape(word))
 
 
-def commands(parent: click.Group) -> Iterator[str]:
+def commands() -> Iterator[str]:
     """The commands, each with the page that tells more."""
-    for name, command in visible(parent):
+    for name, command in group.shown().items():
         yield ".TP"
         yield f"\\fB{escape(name)}\\fP"
         yield escape((command.help or "").split("\n")[0])

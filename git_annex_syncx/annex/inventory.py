@@ -1,4 +1,6 @@
-"""A database of what the last look at the git-annex branch and the tree found: the next one reads only what has changed.
+"""A database of what the last look at the git-annex branch and the tree found.
+
+The next one reads only what has changed.
 
 A database of its own: all in it can be found again, so it may be deleted at any time, unlike the outbox.
 """
@@ -64,7 +66,10 @@ class InventoryError(SyncxError):
 
 @dataclass(frozen=True)
 class Cursor:
-    """The state that an inventory was made from: commits of the git-annex branch and tree, a digest of all else, and room."""
+    """The state that an inventory was made from.
+
+    Commits of the git-annex branch and tree, a digest of all else, and room.
+    """
 
     annex: str
     tree: str

@@ -44,7 +44,10 @@ def require_member(context: Context, remote: Remote, known: Mapping[str, str], f
 
 
 def _began_as_ours(context: Context, known: Mapping[str, str], theirs: str) -> bool:
-    """Return whether a git-annex branch has our beginning; that ours contains it says little, as git-annex merges any."""
+    """Return whether a git-annex branch has our beginning.
+
+    That ours contains it says little, as git-annex merges any.
+    """
     ours = known.get("refs/heads/git-annex")
     return ours is not None and history.beginning(context.repo, ours) == history.beginning(context.repo, theirs)
 

@@ -168,7 +168,10 @@ def _advanced(context: Context, head: Head, old: str | None, joined: Joined | No
 
 
 def resolved(joined: Joined | None) -> dict[str, object]:
-    """Return what a merge resolved, for the details of its outcome: path, kind of conflict, paths of the versions now."""
+    """Return what a merge resolved, for the details of its outcome.
+
+    Path, kind of conflict, paths of the versions now.
+    """
     if joined is None or not (joined.resolutions or joined.fallbacks):
         return {}
     return {"resolved": [_details(one) for one in joined.resolutions], "fallbacks": joined.fallbacks}
@@ -255,7 +258,10 @@ def _target(
 
 
 def _unresolved(joined: Joined, theirs: str) -> Refused:
-    """Return what to say of conflicts that may not be resolved; `theirs` can be merged by hand, if it is not empty."""
+    """Return what to say of conflicts that may not be resolved.
+
+    `theirs` can be merged by hand, if it is not empty.
+    """
     paths = sorted({one.path for one in joined.resolutions})
     by_hand = f"git merge {theirs[:10]}, or " if theirs else ""
     return Refused(

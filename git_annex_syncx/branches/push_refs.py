@@ -83,7 +83,7 @@ def _branches(repo: Repository, sides: Sides) -> list[str]:
 
 
 def _lags(repo: Repository, ours: str, sides: Sides) -> bool:
-    """Return whether the remote's own branch was deleted or left behind, without a work tree there that would catch up."""
+    """Return whether the remote's own branch is gone or behind, with no work tree there that would catch up."""
     there = sides.theirs[1]
     return not sides.checked_out and (not there or (there != ours and history.is_ancestor(repo, there, ours)))
 

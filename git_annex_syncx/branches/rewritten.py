@@ -1,4 +1,4 @@
-"""Repair of what the user has rewritten on an adjusted branch, below their commits that git-annex would carry to the basis."""
+"""Repair of what the user has rewritten on an adjusted branch, below commits that are to be carried to the basis."""
 
 from __future__ import annotations
 

@@ -17,7 +17,10 @@ LINE = re.compile(f"(?P<kind>[a-z/ ]+): (?P<path>{QUOTED})(?: ->(?P<became>(?: {
 
 
 def message(resolutions: Iterable[Resolution]) -> str:
-    """Return what the commit says: for each path that was resolved the kind of conflict and where its versions are now."""
+    """Return what the commit says.
+
+    For each path that was resolved the kind of conflict and where its versions are now.
+    """
     lines = [_line(one) for one in sorted(resolutions, key=lambda one: (one.path, one.kind, one.became))]
     more = [f"and {len(lines) - MOST} more\n"] if len(lines) > MOST else []
     return MESSAGE + "".join([f"\n{HEADING}\n", *lines[:MOST], *more] if lines else [])

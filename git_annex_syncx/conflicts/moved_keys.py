@@ -25,7 +25,10 @@ class Followed:
 
 
 def followed(trees: Trees, since: tuple[Diff, Diff]) -> list[Followed]:
-    """Return what one side changed and the other moved; `since` are the differences from the merge base to each side."""
+    """Return what one side changed and the other moved.
+
+    `since` are the differences from the merge base to each side.
+    """
     return [move for mover, other in (since, since[::-1]) for move in _followed(trees, mover, other)]
 
 

@@ -37,7 +37,10 @@ def is_variant(path: bytes) -> bool:
 
 
 def family(path: bytes) -> tuple[bytes, bytes]:
-    """Return what a name and its variants have in common: the directory, and the name without the mark of a variant."""
+    """Return what a name and its variants have in common.
+
+    The directory, and the name without the mark of a variant.
+    """
     directory, _, name = path.rpartition(b"/")
     plain, marker, rest = name.partition(MARKER)
     return directory, plain + (posixpath.splitext(rest)[1] if marker else b"")

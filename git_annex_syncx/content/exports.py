@@ -32,7 +32,10 @@ def bring_in(context: Context, remotes: Iterable[Remote], deletes: bool = False)
 
 
 def _is_left(context: Context, remote: Remote) -> bool:
-    """Return whether the branch in hand lacks what was imported from a remote; an export is noted there, too, as a merge."""
+    """Return whether the branch in hand lacks what was imported from a remote.
+
+    An export is noted there, too, as a merge.
+    """
     if (head := git.head(context.repo)) is None:
         return False
     names = (f"refs/heads/{head.basis}", remote.tracking(head.basis))

@@ -357,7 +357,10 @@ class LinkWorker:
         return self.step.operation == "push" and transport.is_receiving(self.context.repo, self.remote, name)
 
     def _settled(self) -> list[Ended]:
-        """Return what is to be said once an answer is in: keys for which there was nothing to do, and who is given up."""
+        """Return what is to be said once an answer is in.
+
+        Keys for which there was nothing to do, and who is given up.
+        """
         if len(self._hopeless) >= MOST_HOPELESS:
             return self.give_up(self._hopeless[-1])
         if not self._flying or len(self._flying) > self._nothings or self._waiting:

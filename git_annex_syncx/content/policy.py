@@ -57,7 +57,9 @@ class Policy:
 
     @cached_property
     def takers(self) -> frozenset[str]:
-        """Return who can be sent anything at all, and is no relay or a relay with a wish of its own; the own repository.
+        """Return who can be sent anything at all, and is no relay or a relay with a wish of its own.
+
+        The own repository is one of them.
 
         Where nothing leads here that is to be said.
         """
@@ -102,7 +104,9 @@ class Policy:
 
     @cached_property
     def digest(self) -> str:
-        """Return a hash of all that decides what keys need, beside the keys and what changes in a run: the inventory's key.
+        """Return a hash of all that decides what keys need, beside the keys and what changes in a run.
+
+        The inventory is keyed by it.
 
         What changes is looked at key by key: where it is, its files, its metadata. The room that is left is kept
         beside it (see room.py), and .gitattributes in the tree are seen in what has changed there (see needs.py).

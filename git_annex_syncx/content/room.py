@@ -1,4 +1,6 @@
-"""Free room of repositories: who wants content by how full repositories are gets as many bytes as fit, then is asked again.
+"""Free room of repositories.
+
+Who wants content by how full repositories are gets as many bytes as fit, then is asked again.
 
 git-annex answers for each file as if it were the only one: of five files that fit one by one it wants all.
 """

@@ -36,7 +36,10 @@ def reason(remote: Remote) -> str:
 
 
 def looked_again(context: Context, remotes: Iterable[Remote]) -> Context:
-    """Return the context with remotes at which git-annex is found by now: looked for now and then, for a person each time."""
+    """Return the context with remotes at which git-annex is found by now.
+
+    Looked for now and then, for a person each time.
+    """
     due = [remote for remote in remotes if remote.found_without and _is_due(context, remote)]
     patience = context.settings.connect_timeout if run.interactive() else context.settings.stall_timeout
 

@@ -1,4 +1,7 @@
-"""Report what is left when a transfer ends: who must bring what to whom, and until when this repository waits for that."""
+"""Report what is left when a transfer ends.
+
+Who must bring what to whom, and until when this repository waits for that.
+"""
 
 from __future__ import annotations
 

@@ -90,7 +90,10 @@ def _ref_locks(repo: Repository) -> list[Path]:
 
 
 def _left_by_a_killed_run(repo: Repository, lock: Path) -> bool:
-    """Return whether the note says so and nobody has the lock; what is not known is held. Raises FileNotFoundError."""
+    """Return whether the note says so and nobody has the lock; what is not known is held.
+
+    Raises FileNotFoundError.
+    """
     found = lock.stat()
     if not interrupted(repo) or not PROCESSES.is_dir():
         return False

@@ -21,7 +21,10 @@ def directory(repo: Repository, remote: Remote) -> Path | None:
 
 
 def may_be_unplugged(place: Path) -> bool:
-    """Return whether a place is on a drive, as far as its mount point tells: no process should stay there for long."""
+    """Return whether a place is on a drive, as far as its mount point tells.
+
+    No process should stay there for long.
+    """
     resolved = place.resolve()
     mount = next(above for above in (resolved, *resolved.parents) if os.path.ismount(above))
     return f"{mount}/".startswith(MOUNTS)

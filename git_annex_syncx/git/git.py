@@ -71,7 +71,7 @@ class Repository:
 
     @property
     def state_dir(self) -> Path:
-        """Return the state directory, made on demand, but never the repository itself, which may have gone this instant.
+        """Return the state directory, made on demand; never the repository itself, which may have gone this instant.
 
         Raises SyncxError.
         """

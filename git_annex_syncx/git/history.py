@@ -47,7 +47,10 @@ def is_ancestor(repo: Repository, old: str, new: str) -> bool:
 
 
 def _near(repo: Repository, old: str, new: str) -> bool | None:
-    """Return whether `new` contains `old` where a few commits tell it, as they mostly do; None where git must be asked."""
+    """Return whether `new` contains `old` where a few commits tell it, as they mostly do.
+
+    None where git must be asked.
+    """
     parents(repo, old)
     for start, sought, answer in ((new, old, True), (old, new, False)):
         reached = _reaches(repo, start, sought)
@@ -131,7 +134,10 @@ def count(repo: Repository, having: Sequence[str], lacking: Sequence[str]) -> in
 
 
 def touches(repo: Repository, path: str, old: str, new: str) -> bool:
-    """Return whether a commit between the two has changed a path, be it as before by now; True where `old` is not known."""
+    """Return whether a commit between the two has changed a path, be it as before by now.
+
+    True where `old` is not known.
+    """
     words = ("-1", "--full-history", new, f"^{old}", "--", path)
     done = git(repo, "rev-list", *words, ok=(0, 128))
     return bool(done.code or done.out)

@@ -245,7 +245,10 @@ def is_receiving(repo: Repository, remote: Remote, file_name: bytes) -> bool:
 
 
 def what_hinders(repo: Repository, remote: Remote, size: int) -> str:
-    """Return why a directory remote took no file of that many bytes, where that can be seen from outside; else empty."""
+    """Return why a directory remote took no file of that many bytes, where that can be seen from outside.
+
+    It is empty where it cannot.
+    """
     place = remote.path or (Path(remote.directory) if remote.directory else None)
     if place is None:
         return ""

@@ -67,7 +67,10 @@ def _link(link: Link, style: str = "") -> str:
 
 
 def _told(value: Place | Link, *but: str) -> list[str]:
-    """Return what else is known, as attributes that Graphviz does not know: so a network comes back from its picture."""
+    """Return what else is known, as attributes that Graphviz does not know.
+
+    So a network comes back from its picture.
+    """
     fields = {name: getattr(value, name) for name in value.__slots__ if name not in but}
     known = {name: told for name, told in fields.items() if told is not None and told is not False}
     return [f"{name}={'true' if told is True else quoted(str(told))}" for name, told in known.items()]

@@ -258,7 +258,7 @@ def _step(arcs: Arcs, arc: Arc, u: int, v: int, relay: bool, times: tuple[int, i
 
 
 def _flood(table: _Table, targets: set[int]) -> int:
-    """Return what it costs to send from the holders straight to each target, along the cheapest path, in thousandths."""
+    """Return the cost, in thousandths, of sending from the holders to each target along the cheapest path."""
     done: dict[int, int] = {}
     near: dict[int, int] = {ROOT: 0}
     heap = [(0, ROOT)]

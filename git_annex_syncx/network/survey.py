@@ -31,7 +31,10 @@ UNNAMED = re.compile(r"[^@\s]+@[^:\s]+:")  # how git-annex describes what nobody
 
 @dataclass(frozen=True)
 class Shared:
-    """Knowledge from the git-annex branch, the same for everyone: places by uuid, the links log, and who takes no copies."""
+    """Knowledge from the git-annex branch, the same for everyone.
+
+    Places by uuid, the links log, and who takes no copies.
+    """
 
     places: Mapping[str, Place]
     log: links_log.LinksLog

@@ -103,7 +103,10 @@ def _tell_where_it_is(run: TransferRun) -> Iterator[Outcome]:
 
 
 def preview(context: Context, remotes: Iterable[Remote], options: TransferOptions) -> list[Load]:
-    """Return what the first round of a transfer would move, as far as is known here; nothing moves, and nobody is asked."""
+    """Return what the first round of a transfer would move, as far as is known here.
+
+    Nothing moves, and nobody is asked.
+    """
     remotes, outsiders = membership.divided(context, "transfer", remotes)
     run = TransferRun(context, usable(context, remotes) + _outside(context, options), options)
     now = next_round(run)

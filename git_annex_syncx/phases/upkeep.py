@@ -1,4 +1,6 @@
-"""Upkeep that `git annex sync` does besides: it follows migrations, and refreshes adjusted branches that show what is here.
+"""Upkeep that `git annex sync` does besides.
+
+It follows migrations, and refreshes adjusted branches that show what is here.
 
 Both depend on what the git-annex branch and the branch in hand say: looked at again where those have moved.
 """

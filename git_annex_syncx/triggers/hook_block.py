@@ -56,7 +56,7 @@ def block(repo: Repository, hook: str) -> bytes:
 
 
 def name_of(common: Path) -> str:
-    """Return what an earlier version told the block of one repository from that of another by, in hooks that they share."""
+    """Return the mark by which an earlier version told the blocks of several repositories in a shared hook apart."""
     return f"{shlex.quote(str(common))} "
 
 

@@ -130,7 +130,10 @@ def _directory(repo: Repository) -> Path:
 
 
 def _room(repo: Repository, file: Path) -> bytes | None:
-    """Return what our block is to stand beside, None for what must be set aside first. Raises UsageError, SyncxError."""
+    """Return what our block is to stand beside, None for what must be set aside first.
+
+    Raises UsageError, SyncxError.
+    """
     aside, content = _aside(file), _content(file)
     if content is None:
         return _around(file) if os.path.lexists(aside) else MADE
@@ -240,7 +243,10 @@ def _ends_reached(file: Path, content: bytes) -> bool:
 
 
 def _is_others(repo: Repository, directory: Path) -> bool:
-    """Return whether hooks there are not this repository's alone: it is tracked, or other repositories may use it too."""
+    """Return whether hooks there are not this repository's alone.
+
+    It is tracked, or other repositories may use it too.
+    """
     return not directory.resolve().is_relative_to(repo.common.resolve())
 
 

@@ -86,7 +86,9 @@ class Queue:
                 _put_off(path, due)
 
     def waiting(self, group: str = "") -> dict[Request, float]:
-        """Return what was asked (of one group), and in how many seconds it is due: now, where somebody has begun with it.
+        """Return what was asked (of one group), and in how many seconds it is due.
+
+        It is due now where somebody has begun with it.
 
         Who has begun holds the lock of the group, or is dead.
         """
@@ -134,7 +136,10 @@ class Queue:
 
     @contextlib.contextmanager
     def turn(self, group: str) -> Iterator[bool]:
-        """Return whether it is ours to serve the group; a dead process holds nothing. What it had taken is asked again."""
+        """Return whether it is ours to serve the group; a dead process holds nothing.
+
+        What it had taken is asked again.
+        """
         with files.open_lock(self._place.parent / f"{self._place.name}-{_short(group)}.lock") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

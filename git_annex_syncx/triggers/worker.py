@@ -297,7 +297,10 @@ def refs(context: Context, requests: Collection[Request]) -> Iterator[Event]:
 
 
 def _merge_rests(failures: Iterable[Failure]) -> bool:
-    """Return whether the merge here has failed and is not due yet: what stands in its way would only be told again."""
+    """Return whether the merge here has failed and is not due yet.
+
+    What stands in its way would only be told again.
+    """
     now = time.time()
     return any(
         not failure.remote and failure.phase == "merge" and not pauses.is_due(failure, now) for failure in failures

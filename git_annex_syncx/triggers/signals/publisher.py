@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 
 def kind_of_news(context: Context, outcomes: Iterable[Outcome]) -> str:
-    """Return what is to be told of a run: `content` that is in a store now, `refs` that have been pushed; empty for nothing.
+    """Return what is to be told of a run: `content` that is in a store now, `refs` that have been pushed.
+
+    It is empty where there is nothing to tell.
 
     A push that failed is never told of: whoever came would find nothing.
     """

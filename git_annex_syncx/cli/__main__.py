@@ -1,0 +1,7 @@
+"""`python -m git_annex_syncx.cli`."""
+
+from __future__ import annotations
+
+from git_annex_syncx.cli.main import main
+
+main()

@@ -1,0 +1,140 @@
+"""The parts of commands: the global options, the choice of remotes, and how a command is defined."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from git_annex_syncx.cli import git_annex_options
+
+if TYPE_CHECKING:
+    from git_annex_syncx.git.git import Repository
+    from git_annex_syncx.model import Event, Outcome, Remote
+    from git_annex_syncx.runs.context import Context
+
+
+@dataclass
+class GlobalOptions:
+    """Options that may stand before or after the command."""
+
+    path: str | None = None
+    as_json: bool = False
+    quiet: bool = False
+    verbose: int = 0
+
+    def repository(self) -> Repository:
+        """The repository alone, not looked into."""
+        from git_annex_syncx.git.git import open_repository
+
+        return open_repository(Path(self.path) if self.path else None)
+
+    def context(self) -> Context:
+        """The repository that the command works on."""
+        from git_annex_syncx.runs.context import open_context
+        from git_annex_syncx.views import base
+
+        base.talk(self.quiet, self.verbose)
+        words = git_annex_options.passed_on(click.get_current_context())
+        context = open_context(Path(self.path) if self.path else None, words)
+        base.warn(context.settings.unknown)
+        return context
+
+    def run(
+        self, command: str, context: Context, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Event]]
+    ) -> None:
+        """Show and record what a phase yields; the exit code says whether anything failed."""
+        from git_annex_syncx.branches.redundant_merge import look_again
+        from git_annex_syncx.model import Outcome
+        from git_annex_syncx.runs.notifications import announced
+        from git_annex_syncx.runs.outcome_log import Tally, recorded
+        from git_annex_syncx.views import run as view_run
+
+        tally, outcomes = Tally(), list[Outcome]()
+        with view_run.for_run(self.as_json, self.quiet, self.verbose) as shown:
+            for outcome in skipped:
+                tally.add(outcome)
+                shown.show(outcome)
+            for event in announced(context, recorded(context, look_again(context, phase))):
+                if isinstance(event, Outcome):
+                    outcomes.append(event)
+                    tally.add(event)
+                    shown.show(event)
+                else:
+                    shown.progress(event)
+        if context.settings.signals:
+            from git_annex_syncx.triggers.signals.publisher import tell_of
+
+            tell_of(context, outcomes)
+        shown.summary(command, tally)
+        click.get_current_context().exit(1 if tally.failed() else 0)
+
+
+def _global_option(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    found = ctx.ensure_object(GlobalOptions)
+    if value not in (None, False, 0):
+        setattr(found, str(parameter.name), value)
+    return value
+
+
+def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every command takes, on either side of its name."""
+    common: dict[str, Any] = {"expose_value": False, "callback": _global_option, "is_eager": True}
+    for option in (
+        click.option("-v", "--verbose", count=True, help="Say what is done; twice: say everything.", **common),
+        click.option("-q", "--quiet", is_flag=True, help="Nothing but failures.", **common),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.", **common),
+        click.option("-C", "path", metavar="PATH", help="Work in this repository.", **common),
+    ):
+        command = option(command)
+    return command
+
+
+def command(name: str, hidden: bool = False) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command with the global options, and with GlobalOptions as its first argument."""
+
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        def with_globals(**options: Any) -> Any:
+            return function(click.get_current_context().ensure_object(GlobalOptions), **options)
+
+        made: click.Command = click.command(name, hidden=hidden)(global_options(with_globals))
+        return made
+
+    return decorate
+
+
+remotes_argument = click.argument("remotes", metavar="[REMOTE...]", nargs=-1)
+except_option = click.option(
+    "--except", "excepted", metavar="REMOTE", multiple=True, help="Leave out this remote or group; repeats."
+)
+unrelated_option = click.option(
+    "--allow-unrelated-histories/--no-allow-unrelated-histories",
+    "unrelated",
+    default=False,
+    help="Join histories that share no commit.",
+)
+
+
+deletes_option = click.option(
+    "--allow-deletes", "deletes", is_flag=True, help="Let more files be removed than syncx.maxDelete allows."
+)
+
+
+def choose(
+    options: GlobalOptions, names: Iterable[str], excepted: Iterable[str]
+) -> tuple[Context, list[Remote], list[Outcome]]:
+    """Open the repository and choose remotes; outcomes for those that are left out."""
+    from git_annex_syncx.runs.context import choose_remotes
+
+    context = options.context()
+    return context, *choose_remotes(context, names, excepted)
+
+
+def git_only(remotes: Iterable[Remote]) -> list[Remote]:
+    """Return the remotes that git itself can reach."""
+    return [remote for remote in remotes if not remote.special]

@@ -1,0 +1,30 @@
+"""`git annex-syncx map`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from git_annex_syncx.cli.commands import GlobalOptions, command
+from git_annex_syncx.cli.pictures import picture_options, require_one_form, show_pictures
+
+
+@command("map")
+@click.option("--refresh", is_flag=True, help="Ask the repositories that can be reached (git annex map).")
+@click.option("--publish", is_flag=True, help="Tell the others the links of this repository.")
+@picture_options
+def map_command(options: GlobalOptions, refresh: bool, publish: bool, **pictures: Any) -> None:
+    """Show the network: who has whom as a remote, and what that costs."""
+    from git_annex_syncx.content import planning
+    from git_annex_syncx.views import network as view_network
+
+    require_one_form(options, pictures["dot"])
+    context = options.context()
+    if publish:
+        news = planning.publish(context)
+        view_network.published(news, context.settings.private, options.quiet)
+    found = planning.see_map(context, refresh)
+    view_network.warn(found)
+    if not show_pictures(lambda: view_network.map_dot(found), **pictures):
+        view_network.show_map(found, options.as_json)

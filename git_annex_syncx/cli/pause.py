@@ -1,0 +1,45 @@
+"""`git annex-syncx pause`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from git_annex_syncx.cli.commands import GlobalOptions, command
+
+if TYPE_CHECKING:
+    from git_annex_syncx.runs.context import Context
+
+
+def _seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float:
+    from git_annex_syncx.git.settings import duration
+
+    try:
+        return math.inf if value is None else duration(value)
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no time; right are 90s, 30m, 2h or 1d") from None
+
+
+@command("pause")
+@click.argument("remotes", metavar="[REMOTE...]", nargs=-1)
+@click.option("--for", "seconds", metavar="TIME", callback=_seconds, help="End by itself after 90s, 30m, 2h or 1d.")
+def pause_command(options: GlobalOptions, remotes: tuple[str, ...], seconds: float) -> None:
+    """Hold all automatic work, or that with some remotes."""
+    from git_annex_syncx.runs import pauses
+
+    context = options.context()
+    pauses.pause(context.outbox, pauses.names(context, remotes), seconds)
+    show_pauses(options, context)
+
+
+def show_pauses(options: GlobalOptions, context: Context, before: Iterable[str] = ()) -> None:
+    """Show the pauses that are left, and which of `before` were ended."""
+    from git_annex_syncx.runs import pauses
+    from git_annex_syncx.views import status as view_status
+
+    if not options.quiet:
+        left = pauses.pauses(context.outbox)
+        view_status.show_pauses(left, options.as_json, set(before) - left.keys())

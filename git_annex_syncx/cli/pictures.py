@@ -1,0 +1,39 @@
+"""The options about pictures that `map` and `plan` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from git_annex_syncx.cli.commands import GlobalOptions
+
+
+def picture_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The forms that a map and a plan can be shown in."""
+    for option in (
+        click.option("--png", metavar="FILE", help="Write a picture; needs Graphviz."),
+        click.option("--svg", metavar="FILE", help="Write a picture; needs Graphviz."),
+        click.option("--dot", is_flag=True, help="Print the graph in Graphviz's language."),
+    ):
+        function = option(function)
+    return function
+
+
+def require_one_form(options: GlobalOptions, dot: bool) -> None:
+    """Raise UsageError where two forms are asked for at once."""
+    if options.as_json and dot:
+        raise click.UsageError("--json and --dot exclude each other")
+
+
+def show_pictures(drawn: Callable[[], str], dot: bool, svg: str | None, png: str | None) -> bool:
+    """Print or write a graph where one was asked for."""
+    from git_annex_syncx.content import planning
+    from git_annex_syncx.views import base
+
+    if dot:
+        base.data(drawn())
+    for name in planning.draw(drawn(), svg, png) if svg or png else ():
+        base.say(f"{name} is written")
+    return bool(dot or svg or png)
