@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from git_annex_syncx.annex import annex
 from git_annex_syncx.git import cat_file, objects
 from git_annex_syncx.git.git import Repository, git, text
-from git_annex_syncx.system import files
+from git_annex_syncx.system import locks
 
 BRANCH = "refs/heads/git-annex"
 OURS = "refs/remotes/syncx/git-annex"  # git-annex merges every refs/remotes/*/git-annex
@@ -131,7 +129,7 @@ def write_log(repo: Repository, name: str, content: bytes) -> None:
 
     Lines of both sides stay when somebody else wrote meanwhile. Never the branch itself: git-annex owns it.
     """
-    with _alone(repo):
+    with locks.held(repo.state_dir / "branch.lock"):
         tip = text(repo, "rev-parse", "--verify", BRANCH)
         blob = objects.write_blob(repo, content)
         entries = git(repo, "ls-tree", "-z", tip).out.split(b"\0")[:-1]
@@ -145,10 +143,3 @@ def write_log(repo: Repository, name: str, content: bytes) -> None:
             annex.bring_branch_up(repo)
         finally:
             git(repo, "update-ref", "-d", OURS)
-
-
-@contextlib.contextmanager
-def _alone(repo: Repository) -> Iterator[None]:
-    with files.open_lock(repo.state_dir / "branch.lock") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

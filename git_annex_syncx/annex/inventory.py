@@ -8,7 +8,6 @@ A database of its own: all in it can be found again, so it may be deleted at any
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import sqlite3
@@ -22,7 +21,7 @@ from typing import Any, TypeVar
 from git_annex_syncx.annex.locations import Name
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.model import Entry, Need
-from git_annex_syncx.system import files
+from git_annex_syncx.system import locks
 from git_annex_syncx.system.database import connect, mending
 
 T = TypeVar("T")
@@ -87,8 +86,7 @@ class Inventory:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other processes from looking at the same time."""
-        with files.open_lock(self.path.with_suffix(".lock")) as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with locks.held(self.path):
             yield
 
     def cursor(self) -> Cursor | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import tempfile
@@ -14,7 +13,7 @@ from pathlib import Path
 from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.git.objects import index_line
 from git_annex_syncx.model import Entry
-from git_annex_syncx.system import files
+from git_annex_syncx.system import files, locks
 
 # Pointers stay pointers.
 UNFILTERED = ("-c", "filter.annex.process=", "-c", "filter.annex.smudge=", "-c", "filter.annex.clean=")
@@ -60,8 +59,7 @@ def opened(repo: Repository) -> Iterator[Scratch]:
 def _made(repo: Repository) -> Iterator[tuple[Repository, Mapping[str, str]]]:
     """An empty work tree on the disk of the repository, without those that killed runs have left there."""
     place = repo.state_dir
-    with files.open_lock(place / "scratch.lock") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with locks.held(place / "scratch.lock"):
         for left in place.glob("scratch-*"):
             shutil.rmtree(left, ignore_errors=True)
         with files.writing(place):

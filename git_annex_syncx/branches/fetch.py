@@ -9,8 +9,7 @@ from git_annex_syncx.branches import membership, remote_facts
 from git_annex_syncx.git import git, transport
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.runs.context import Context
-from git_annex_syncx.runs.parallel import each_remote
-from git_annex_syncx.system import locks
+from git_annex_syncx.runs.parallel import each_remote, exchanging
 
 
 def fetch(context: Context, remotes: Iterable[Remote], unrelated: bool = False) -> Iterator[Outcome]:
@@ -28,7 +27,7 @@ def _fetch_one(context: Context, known: Mapping[str, str], unrelated: bool, remo
         return Outcome("fetch", Result.SKIPPED, remote.name, remote.uuid, reason="annex-pull is false")
     prefix = f"refs/remotes/{remote.name}/"
     before = {name: value for name, value in known.items() if name.startswith(prefix)}
-    with locks.with_remote(context.repo.state_dir, remote.name):
+    with exchanging(context.repo.state_dir, remote.name):
         membership.require_other(context, remote) if unrelated else membership.require_member(
             context, remote, known, True
         )

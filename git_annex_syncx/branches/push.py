@@ -17,8 +17,7 @@ from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.reasons import mending
 from git_annex_syncx.runs.context import Context
-from git_annex_syncx.runs.parallel import each_remote, own_failure
-from git_annex_syncx.system import locks
+from git_annex_syncx.runs.parallel import each_remote, exchanging, own_failure
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
 BROKEN = "look at its disk, or at the store behind it: git ls-remote shows what it has"
@@ -130,7 +129,7 @@ def _push_one(context: Context, pushing: Pushing, known: Mapping[str, str], remo
         reason = "annex-readonly is true" if remote.readonly else "annex-push is false"
         return Outcome("push", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
     transport.require_name(remote)
-    with locks.with_remote(context.repo.state_dir, remote.name) as waited:
+    with exchanging(context.repo.state_dir, remote.name) as waited:
         membership.require_member(context, remote, known, first=True)
         return _exchange(context, pushing, _look(context, pushing) if waited else known, remote)
 

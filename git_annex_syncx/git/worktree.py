@@ -16,8 +16,7 @@ from git_annex_syncx.git.git import Repository, git, head, text
 from git_annex_syncx.git.local_changes import Changes
 from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import Entry, Head
-from git_annex_syncx.system import files
-from git_annex_syncx.system.locks import wait_for
+from git_annex_syncx.system import files, locks
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +41,7 @@ def merge_lock(repo: Repository) -> Iterator[None]:
     Raises SyncxError where the repository cannot be written, Busy where another run holds it for too long, or where
     this one is being ended.
     """
-    with files.open_lock(repo.state_dir / "merge.lock") as handle:
-        wait_for(handle, "another git-annex-syncx merges here")
+    with locks.held(repo.state_dir / "merge.lock", "another git-annex-syncx merges here"):
         yield
 
 

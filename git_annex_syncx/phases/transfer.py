@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import logging
 import shlex
@@ -33,7 +32,7 @@ from git_annex_syncx.phases import upkeep
 from git_annex_syncx.reasons import kinds, mending
 from git_annex_syncx.runs.context import Context, reread, says_yes
 from git_annex_syncx.runs.parallel import failure, one_remote, own_failure
-from git_annex_syncx.system import files
+from git_annex_syncx.system import locks
 from git_annex_syncx.system.state import OutboxError
 
 log = logging.getLogger(__name__)
@@ -185,11 +184,8 @@ def _alone(run: TransferRun) -> Iterator[None]:
     occupied = set()
     with contextlib.ExitStack() as held:
         for uuid in here:
-            name = f"transfer-{quote(uuid or '', safe='')}.lock"
-            handle = held.enter_context(files.open_lock(run.context.repo.state_dir / name))
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            path = run.context.repo.state_dir / f"transfer-{quote(uuid or '', safe='')}.lock"
+            if not held.enter_context(locks.held_if_free(path)):
                 occupied.add(uuid)
         if here and occupied == here.keys():
             raise Busy("another transfer is at work in this repository")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
+from pathlib import Path
 
 from git_annex_syncx.errors import EXIT_FAILED, Away, Busy, Level, ProgramFailed, SyncxError
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.reasons import mending
-from git_annex_syncx.system import run
+from git_annex_syncx.system import locks, run
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +36,18 @@ def each_remote(
             pool.shutdown(wait=False, cancel_futures=True)
             run.end_all()
             raise
+
+
+@contextlib.contextmanager
+def exchanging(state_dir: Path, name: str) -> Iterator[bool]:
+    """Exchange refs with a remote, one run at a time; yield whether another was at it, so that it may have moved.
+
+    Raises Busy.
+    """
+    digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+    busy = f"another git-annex-syncx exchanges refs with {name}"
+    with locks.held(state_dir / f"remote-{digest}.lock", busy) as waited:
+        yield waited
 
 
 def one_remote(event: str, remote: Remote, work: Callable[[Remote], Outcome]) -> Outcome:

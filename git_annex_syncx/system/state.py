@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import logging
 import os
 import sqlite3
@@ -15,7 +14,7 @@ from typing import TypeVar
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.model import Clock
-from git_annex_syncx.system import files
+from git_annex_syncx.system import locks
 from git_annex_syncx.system.database import connect, mending, tells_of_damage
 from git_annex_syncx.system.redact import without_passwords
 
@@ -218,8 +217,7 @@ class Outbox:
             return False
 
     def _set_aside(self, error: sqlite3.DatabaseError) -> None:
-        with files.open_lock(self.path.with_suffix(".lock")) as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        with locks.held(self.path):
             if self._is_sound():
                 return  # another process has done it while we waited
             aside = self.path.with_name(f"{self.path.name}.damaged-{int(time.time())}")

@@ -9,7 +9,6 @@ While a process attends to the requests, its id stands in a file beside them: a 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator
@@ -19,7 +18,7 @@ from urllib.parse import quote, unquote
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git.git import Repository
-from git_annex_syncx.system import files
+from git_annex_syncx.system import files, locks
 
 REFS, CONTENT = "refs", "content"
 LONGEST = 900.0  # seconds; what is due later was dated by another clock
@@ -140,14 +139,10 @@ class Queue:
 
         What it had taken is asked again.
         """
-        with files.open_lock(self._place.parent / f"{self._place.name}-{_short(group)}.lock") as handle:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                yield False
-                return
-            self._ask_again(group)
-            yield True
+        with locks.held_if_free(self._place.parent / f"{self._place.name}-{_short(group)}.lock") as ours:
+            if ours:
+                self._ask_again(group)
+            yield ours
 
     def _ask_again(self, group: str) -> None:
         for name in self._names():

@@ -24,7 +24,7 @@ from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import open_context_of
-from git_annex_syncx.system import files, interrupts, locks, run
+from git_annex_syncx.system import interrupts, locks, run
 from git_annex_syncx.system.lasting import Talk
 from git_annex_syncx.system.state import Failure, Outbox
 from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
@@ -80,8 +80,7 @@ def _alone(repo: Repository) -> Iterator[None]:
     """
     requests = place(repo)
     path = repo.state_dir / f"{requests.name.replace('requests', 'watch', 1)}.pid"
-    with files.open_lock(path.with_suffix(".lock")) as handle:  # of two that start at once one sees the other
-        locks.wait_for(handle, "another watch is being started here")
+    with locks.held(path, "another watch is being started here"):  # of two that start at once one sees the other
         if other := process_at(path):
             raise UsageError(f"watch is at work here already, as process {other}", f"to end that one: kill {other}")
         with contextlib.suppress(SyncxError):  # it works all the same
