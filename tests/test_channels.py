@@ -383,7 +383,7 @@ def raw_client(port: int, topic: str = "") -> Iterator[tuple[Any, list[tuple[str
 LISTEN = """\
 import pathlib, sys, threading
 from git_annex_syncx.git.git import open_repository
-from git_annex_syncx.triggers.signals.channel import open_channel
+from git_annex_syncx.triggers.signals.channels import open_channel
 channel = open_channel(open_repository(pathlib.Path(sys.argv[1])), sys.argv[2], sys.argv[3])
 channel.listen(lambda _: None, lambda: None, threading.Event())
 """

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from network import Node
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.git import settings as gateway_settings
+from git_annex_syncx.git import settings as git_settings
 from git_annex_syncx.git.known_keys import OF_REMOTES, SPELLED
 from git_annex_syncx.git.settings import Settings, Value, parse
 from git_annex_syncx.model import Limit
@@ -198,7 +198,7 @@ def test_urls_are_rewritten_as_git_does(pair: tuple[Node, Node]) -> None:
 
 
 def test_every_setting_that_is_read_is_known() -> None:
-    source = inspect.getsource(gateway_settings)
+    source = inspect.getsource(git_settings)
     read = set(re.findall(r'"(syncx\.[a-z]+)"', source)) | set(re.findall(r'"(syncx-[a-z]+)"', source))
     assert read
     assert read <= {*SPELLED, *OF_REMOTES}
