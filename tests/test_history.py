@@ -54,6 +54,7 @@ def test_refs_are_listed_anew_where_they_have_changed(node: Node, monkeypatch: p
         assert refs(repo, "refs/heads/main", "refs/remotes/") == {
             ref: oid for ref, oid in listed().items() if ref == "refs/heads/main" or "/remotes/" in ref
         }
+    repo.listed.clear()
     while not repo.listed:  # what changed this instant may change again unseen
         refs(repo)
     repo.listed[next(iter(repo.listed))]["refs/heads/remembered"] = first
@@ -194,7 +195,15 @@ def readers(repo: Repository) -> list[int]:
     """The processes that stay for a repository."""
     listed = subprocess.run(["pgrep", "-f", "cat-file --batch-command"], capture_output=True, check=False).stdout
     home = os.path.realpath(repo.home)
-    return [int(pid) for pid in listed.split() if os.path.realpath(f"/proc/{int(pid)}/cwd") == home]
+    return [pid for pid in map(int, listed.split()) if _directory_of(pid) == home]
+
+
+def _directory_of(pid: int) -> str:
+    """Where a process is; nothing where it has ended meanwhile."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except FileNotFoundError:
+        return ""
 
 
 @pytest.mark.parametrize("torn", [b"\n", b"\0\0\0\n", b"0123456789abc", b"0123456789abc\n"])

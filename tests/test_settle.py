@@ -16,7 +16,7 @@ from test_merge import parents
 
 from git_annex_syncx.branches import redundant_merge
 from git_annex_syncx.git.settings import parse
-from git_annex_syncx.runs import context as nodes
+from git_annex_syncx.runs.context import Context
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import Outbox
 
@@ -134,27 +134,27 @@ def test_nothing_is_pushed_to_a_level_remote(net: Network, level: tuple[Node, st
 # The wait itself
 
 
-def settling(path: Path, seconds: str = "10s") -> nodes.Node:
+def settling(path: Path, seconds: str = "10s") -> Context:
     """A node of which only what settle reads is there."""
     from git_annex_syncx.git.git import Repository
     from git_annex_syncx.git.settings import Value
 
     options = parse([Value("syncx.settletime", seconds, "test")])
-    return nodes.Node(Repository(path, path, path), options, Outbox(path / "outbox.sqlite"), "10.20261026")
+    return Context(Repository(path, path, path), options, Outbox(path / "outbox.sqlite"), "10.20261026")
 
 
 @pytest.fixture
-def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> nodes.Node:
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
     monkeypatch.setattr(run, "interactive", lambda: False)
     return settling(tmp_path)
 
 
-def make_due(node: nodes.Node) -> None:
+def make_due(node: Context) -> None:
     wait = redundant_merge.pending(node, "main")
     redundant_merge._remember(node, "main", redundant_merge.Postponed(time.time() - 1, wait.repetitions, wait.last))
 
 
-def test_wait_doubles_up_to_64_times(alone: nodes.Node) -> None:
+def test_wait_doubles_up_to_64_times(alone: Context) -> None:
     for repetition in range(9):
         now = time.time()
         longest = 10 * 2 ** min(repetition, redundant_merge.MOST_DOUBLINGS)
@@ -167,27 +167,27 @@ def test_wait_doubles_up_to_64_times(alone: nodes.Node) -> None:
         assert redundant_merge.pending(alone, "main").due == 0
 
 
-def test_wait_is_kept_and_ends_when_heads_meet(alone: nodes.Node) -> None:
+def test_wait_is_kept_and_ends_when_heads_meet(alone: Context) -> None:
     due = redundant_merge.put_off(alone, "main")
     assert redundant_merge.put_off(alone, "main") == due
     redundant_merge.at_rest(alone, "main")
     assert redundant_merge.pending(alone, "main").due == 0
 
 
-def test_long_ago_is_another_story(alone: nodes.Node) -> None:
+def test_long_ago_is_another_story(alone: Context) -> None:
     redundant_merge._remember(alone, "main", redundant_merge.Postponed(0.0, 6, time.time() - 10_000))
     redundant_merge.put_off(alone, "main")
     assert redundant_merge.pending(alone, "main").repetitions == 0
 
 
-def test_clock_that_was_set_back_does_not_stop_merging(alone: nodes.Node) -> None:
+def test_clock_that_was_set_back_does_not_stop_merging(alone: Context) -> None:
     redundant_merge._remember(alone, "main", redundant_merge.Postponed(time.time() + 1e6, 0, time.time() + 1e6))
     due = redundant_merge.put_off(alone, "main")
     assert due is not None
     assert due < time.time() + 11
 
 
-def test_damaged_fact_is_no_wait(alone: nodes.Node) -> None:
+def test_damaged_fact_is_no_wait(alone: Context) -> None:
     for rubbish in ("{", "[]", '{"other": 1}', "7"):
         alone.outbox.remember("settle main", rubbish)
         assert redundant_merge.pending(alone, "main") == redundant_merge.Postponed()
