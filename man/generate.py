@@ -48,7 +48,7 @@ def page(name: str, command: click.Command, context: click.Context) -> str:
     see_also = written.pop("SEE ALSO")
     exits = written.pop("EXIT STATUS")
     lines = [
-        '.\\" Written by man/generate.py from cli.py and man/sections/; after a change there run "make man".',
+        '.\\" Written by man/generate.py from cli/ and man/sections/; after a change there run "make man".',
         f'.TH "{escape(name.upper())}" "1" "{DATE}" "{escape(PROGRAM)} {__version__}" "User Commands"',
         ".nh",
         ".ad l",

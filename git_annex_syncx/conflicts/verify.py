@@ -160,7 +160,7 @@ class _Verification:
         return {place: name for name, place in sorted(lost.items()) if not self._held([self.result], name, place[1])}
 
     def _held(self, trees: Iterable[str], name: bytes, entry: Entry) -> bool:
-        """Return whether a tree has a version, wherever; `entry` is one that is it."""
+        """Return whether one of the trees has a version at any path; `entry` is one that has it."""
         plain = identity(entry, b"")
         return any(plain in self._objects(tree) or (name != plain and name in self._keys(tree)) for tree in trees)
 

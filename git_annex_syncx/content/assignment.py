@@ -209,7 +209,7 @@ def _runnable(
     at, found = set(group.plan.question.holders), []
     for step in wished:
         if step not in workers:
-            workers[step] = _lane(run, policy, step)
+            workers[step] = _link_worker(run, policy, step)
         if step.source in at and workers[step]:
             found.append(step)
             at.add(step.target)
@@ -222,13 +222,13 @@ def _at_once(
     """Return what this repository lacks, fetched from the lightest holder that answers: a person waits for nobody."""
     for step in straight(policy, group):
         if step not in workers:
-            workers[step] = _lane(run, policy, step)
+            workers[step] = _link_worker(run, policy, step)
         if workers[step] and any((key, step) not in run.tried for key in group.keys):
             return [step]
     return []
 
 
-def _lane(run: TransferRun, policy: Policy, step: OwnStep) -> LinkWorker | None:
+def _link_worker(run: TransferRun, policy: Policy, step: OwnStep) -> LinkWorker | None:
     """Return the link for a step, by the cheapest remotes that are there; None where there is none now."""
     ends = [end(run, uuid) for uuid in (step.source, step.target) if uuid != policy.own]
     remotes = tuple(remote for remote in ends if remote)

@@ -70,7 +70,7 @@ class LinkWorker:
     limited: bool = False  # then its speed says something about the limit only
     pace: Pace = field(default_factory=lambda: Pace(1))
     _waiting: list[tuple[int, str]] = field(default_factory=list)
-    _flying: dict[str, KeyTransfer] = field(default_factory=dict)
+    _moving: dict[str, KeyTransfer] = field(default_factory=dict)
     _tries: dict[str, int] = field(default_factory=dict)
     _nothings: int = 0
     _batch: Batch | None = None
@@ -92,7 +92,7 @@ class LinkWorker:
     @property
     def idle(self) -> bool:
         """Return whether there is nothing to do at present."""
-        return not self._waiting and not self._flying
+        return not self._waiting and not self._moving
 
     @property
     def ended(self) -> bool:
@@ -101,7 +101,7 @@ class LinkWorker:
 
     @property
     def sending(self) -> bool:
-        """Return whether it is at work, or will be at once."""
+        """Return whether keys are on their way, or will be at once."""
         return not self.idle and not self._gave_up
 
     @property
@@ -117,7 +117,7 @@ class LinkWorker:
     @property
     def left(self) -> int:
         """Return how many keys are on their way or wait."""
-        return len(self._waiting) + len(self._flying)
+        return len(self._waiting) + len(self._moving)
 
     @property
     def resumes(self) -> bool:
@@ -131,22 +131,22 @@ class LinkWorker:
         heapq.heappush(self._waiting, (key_size(key), key))
         return []
 
-    def flying(self) -> Mapping[str, KeyTransfer]:
+    def in_motion(self) -> Mapping[str, KeyTransfer]:
         """Return what is on its way."""
-        return self._flying
+        return self._moving
 
     def feed(self, pace: Pace) -> list[str]:
         """Give the process what it can take; the keys given. Starts one where there is none."""
         given: list[str] = []
-        if self._draining and not self._flying:
+        if self._draining and not self._moving:
             self._let_go()
-        room = pace.jobs * (1 if pace.limit else 2) + self._nothings - len(self._flying)
+        room = pace.jobs * (1 if pace.limit else 2) + self._nothings - len(self._moving)
         while self._waiting and room > 0 and not self._draining and not self._gave_up:
             if self._batch is None:
                 self._start(pace)
             _, key = heapq.heappop(self._waiting)
             room -= 1
-            self._flying[key] = KeyTransfer(self._now(), tries=self._tries.get(key, 0))
+            self._moving[key] = KeyTransfer(self._now(), tries=self._tries.get(key, 0))
             if self._batch:
                 self._batch.say(key)
                 given.append(key)
@@ -166,7 +166,7 @@ class LinkWorker:
             self._draining = True
             return []
         self._end()
-        keys = list(self._flying)
+        keys = list(self._moving)
         told = self._taken_back()
         for key in keys:
             self.add(key)
@@ -175,7 +175,7 @@ class LinkWorker:
     def answered(self, answer: Answer) -> list[Ended]:
         """Take an answer of the process in hand; what became of which keys."""
         self._now()
-        transfer = self._flying.get(answer.key)
+        transfer = self._moving.get(answer.key)
         if answer.state is AnswerState.NOTHING:
             self._nothings += 1
         elif transfer is None:
@@ -193,19 +193,19 @@ class LinkWorker:
         self._leaving.discard(batch)
         if batch is not self._batch:
             return []
-        self._batch, self._nothings, flying = None, 0, dict(self._flying)
+        self._batch, self._nothings, in_motion = None, 0, dict(self._moving)
         back = self._taken_back()
-        if not flying:
+        if not in_motion:
             return []
         self._deaths += 1
         told = reason or "git-annex ended without an answer"
         if self._deaths >= MOST_DEATHS:
-            return [*back, *(self._lost(key, told) for key in flying), *self.give_up(told)]
-        again = [key for key, transfer in flying.items() if transfer.tries < 1]
+            return [*back, *(self._lost(key, told) for key in in_motion), *self.give_up(told)]
+        again = [key for key, transfer in in_motion.items() if transfer.tries < 1]
         for key in again:
             self._tries[key] = 1
             self.add(key)
-        return back + [self._lost(key, told) for key in flying if key not in again]
+        return back + [self._lost(key, told) for key in in_motion if key not in again]
 
     def stalled(self, patience: float) -> list[Ended]:
         """End a process that makes no progress.
@@ -213,24 +213,24 @@ class LinkWorker:
         A file that has moved as a whole is given time to be verified, a small one that goes to a store without a word
         on the way the time that it takes. Disks, and special remotes that tell of no progress, are given much more.
         """
-        if not self._flying or self._batch is None:
+        if not self._moving or self._batch is None:
             return []
         if self._unanswered:
             self._end()
             return self.give_up(self._unanswered)
-        sizes = {key: key_size(key) for key in self._flying}
-        moving = any(0 < transfer.bytes < sizes[key] for key, transfer in self._flying.items())
+        sizes = {key: key_size(key) for key in self._moving}
+        moving = any(0 < transfer.bytes < sizes[key] for key, transfer in self._moving.items())
         largest = max(sizes.values())
         store = all(remote.web_store for remote in self.remotes)
         if self.tells or moving or (store and self._hears):
-            at_end = (sizes[key] for key, transfer in self._flying.items() if transfer.bytes >= sizes[key])
+            at_end = (sizes[key] for key, transfer in self._moving.items() if transfer.bytes >= sizes[key])
             patience += max(at_end, default=0) / VERIFYING
         else:
             patience = (1 if store else SILENT) * patience + largest / min(SLOWEST, self.pace.limit or SLOWEST)
         if awake() - self._seen < patience:
             return []
         self._end()
-        keys = list(self._flying)
+        keys = list(self._moving)
         back = self._taken_back()
         self._deaths += 1
         told = f"no progress for {patience:.0f} s, given up"
@@ -240,7 +240,7 @@ class LinkWorker:
     def give_up(self, reason: str) -> list[Ended]:
         """Try no more of what waits."""
         self._gave_up = reason
-        keys = [key for _, key in self._waiting] + list(self._flying)
+        keys = [key for _, key in self._waiting] + list(self._moving)
         self._waiting.clear()
         back = self._taken_back()
         self._let_go()
@@ -254,7 +254,7 @@ class LinkWorker:
             except SyncxError as error:
                 self._end()
                 self.gone_with, self._gave_up = failure("transfer", error, remote), error.what
-                keys = [key for _, key in self._waiting] + list(self._flying)
+                keys = [key for _, key in self._waiting] + list(self._moving)
                 self._waiting.clear()
                 return self._taken_back() + [Ended(key, AnswerState.CARRIED, reason=error.what) for key in keys]
         return []
@@ -309,22 +309,22 @@ class LinkWorker:
         """Nothing is on its way any more: what was counted of it does not count."""
         told = [
             Ended(key, AnswerState.MOVING, -transfer.bytes)
-            for key, transfer in self._flying.items()
+            for key, transfer in self._moving.items()
             if transfer.bytes
         ]
         self.meter.bytes += sum(one.bytes for one in told)
-        self._flying.clear()
+        self._moving.clear()
         return told
 
     def _now(self) -> float:
         now = awake()
-        if self._flying:
+        if self._moving:
             self.meter.seconds += min(now - self._seen, 60.0)
         self._seen = now
         return now
 
     def _landed(self, answer: Answer, transfer: KeyTransfer) -> Ended:
-        del self._flying[answer.key]
+        del self._moving[answer.key]
         if answer.state is AnswerState.DONE:
             size = key_size(answer.key)
             rest = max(0, size - transfer.bytes)
@@ -363,10 +363,10 @@ class LinkWorker:
         """
         if len(self._hopeless) >= MOST_HOPELESS:
             return self.give_up(self._hopeless[-1])
-        if not self._flying or len(self._flying) > self._nothings or self._waiting:
+        if not self._moving or len(self._moving) > self._nothings or self._waiting:
             return []
-        keys = list(self._flying)
-        self._flying.clear()
+        keys = list(self._moving)
+        self._moving.clear()
         self._nothings = 0
         if self.step.operation == "push" and not self.step.through:
             return [self._lost(key, GONE) for key in keys]

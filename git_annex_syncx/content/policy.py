@@ -109,7 +109,7 @@ class Policy:
         The inventory is keyed by it.
 
         What changes is looked at key by key: where it is, its files, its metadata. The room that is left is kept
-        beside it (see room.py), and .gitattributes in the tree are seen in what has changed there (see needs.py).
+        beside it (see room.py), and .gitattributes in the tree are seen in what has changed there (see missing.py).
         """
         lines = [sorted(one) for one in (self.takers, self.relays, self.alive, self.reach)]
         wishes = [

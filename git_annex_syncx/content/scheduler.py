@@ -166,7 +166,7 @@ class Scheduler:
             yield replace(self._progress(worker, told.key, NAMES[told.state]), reason=told.reason)
 
     def _progress(self, worker: LinkWorker, key: str, state: str) -> Progress:
-        size, transfer, speed = key_size(key), worker.flying().get(key), self._speed()
+        size, transfer, speed = key_size(key), worker.in_motion().get(key), self._speed()
         return Progress(
             state, worker.remote.name, worker.step.operation, key, self._work.files.get(key, key),
             bytes=transfer.bytes if transfer else size * (state == "done"), size=size, run_bytes=round(self._moved),

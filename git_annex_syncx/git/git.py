@@ -101,7 +101,7 @@ def git(
     stall: float | None = None,
     asks: bool = False,
 ) -> run.Done:
-    """Run git in the repository; for the verbs of the gateway only."""
+    """Run git in the repository; for the verbs in this package only."""
     environment = {**run.environment(), **repo.named, **(env or {})}
     return run.run("git", *args, cwd=repo.home, env=environment, stdin=stdin, ok=ok, stall=stall, asks=asks)
 

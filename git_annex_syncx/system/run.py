@@ -213,7 +213,7 @@ def start(
     streams: Mapping[str, Any],
     foreground: bool = False,
 ) -> Any:
-    """Start a program for the gateway's own classes, with streams as sh takes them; it must be forgotten later."""
+    """Start a program for the classes of lasting.py, with streams as sh takes them; it must be forgotten later."""
     log.debug("%s", _shown(program, args))
     words = [os.fsencode(arg).decode(ENCODING) for arg in args]
     with shielded(), _alive_lock:

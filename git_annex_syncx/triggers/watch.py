@@ -1,6 +1,6 @@
 """The foreground service: refs, drives and timers -> one queue -> requests, and a process that does what is asked.
 
-It compares what is there; events of the file system only wake it. What it finds becomes a request (see requests.py),
+It compares what is there; events of the file system only wake it. What it finds becomes a request (see queue.py),
 so that hooks, cron and this service never do the same twice. The work is done by processes of their own: this one
 stays small for years, and whatever happens to them, it goes on.
 """
