@@ -10,7 +10,7 @@ What must hold for the result of a merge:
    go where each has edited another copy of it, or where one file holds all its lines.
 4. Where both sides have changed a name and its variants, something of them is left; what each has, if both have taken
    some of them away and have nothing of them in common.
-5. Where lines must not be merged no blob is new.
+5. Where lines must not be merged no blob is new, and elsewhere no line is.
 """
 
 from __future__ import annotations
@@ -295,7 +295,31 @@ class _Verification:
         if not merged:
             return set()
         at = {path: [entry for entry in (one[path][0], two[path][0], new) if entry] for path, new in merged.items()}
-        return {path for path, entries in at.items() if None in map(self.texts.lines, entries)} | set(apart(merged))
+        binary = {path for path, entries in at.items() if None in map(self.texts.lines, entries)}
+        return (
+            binary
+            | set(apart(merged))
+            | {path for path in merged.keys() - binary if self._invents(path, merged[path])}
+        )
+
+    def _invents(self, path: bytes, entry: Entry) -> bool:
+        """Return whether a text has a line that neither a side nor a base has.
+
+        Git leaves the marks of a conflict in a clean result where a file that one side renamed and both edited meets
+        an empty one.
+        """
+        lines = self.texts.lines(entry) or frozenset()
+        here = [pair[path][0] for side in self.sides for pair in (side.moved, *side.since) if path in pair]
+        return not (lines <= self.texts.all_lines(filter(None, here)) or lines <= self._changed_lines)
+
+    @functools.cached_property
+    def _changed_lines(self) -> Set[bytes]:
+        """The lines of all texts at paths that a side or the result has changed."""
+        diffs = [diff for side in self.sides for diff in (*side.since, side.moved)]
+        old = [before for diff in diffs for before, _ in diff.values() if before]
+        return self.texts.all_lines(
+            [*old, *(new for side in self.sides for s in side.since for _, new in s.values() if new)]
+        )
 
 
 def _at(place: tuple[bytes, Entry]) -> tuple[bytes, int, str]:

@@ -98,6 +98,11 @@ CASES = {
         [("move", ("old", "older"))],
         [("move", ("new", "old"), ("old", "older")), _file("new", "2\n2a\n")],
     ),
+    "renamed onto an empty file": short(
+        [_file("a.py", "def f1():\n    return 1\n\ndef f2():\n    return 2\n")],
+        [("move", ("a.py", "f")), _file("f", "7\ndef f1():\n    return 1\n\ndef f2():\n    return 2\n")],
+        [_file("f", ""), _file("a.py", "def f8():\n    return 8\n\ndef f9():\n    return 9\n")],
+    ),
     "swap and copy": short(
         [_annexed("x", 1), _annexed("d", 2), _annexed("c", 3)],
         [("move", ("x", "d"), ("d", "x")), ("copy", "d", "c")],
