@@ -82,17 +82,20 @@ class _Merge:
         self.versions = Versions(self.trees.diff(*sides), since, lambda path: self.trees.entries(self.one).get(path))
         self._lines: dict[bytes, Lines] = {}
 
-    def verified(self, merged: objects.TreeMerge, one: str, two: str) -> tuple[str, tuple[Resolution, ...], bool]:
+    def verified(
+        self, by_git: objects.TreeMerge | None, one: str, two: str
+    ) -> tuple[str, tuple[Resolution, ...], bool]:
         """Return the tree of the merge, what was resolved, and whether git's own merge had to be mended."""
+        merged = by_git or objects.TreeMerge(self.one, {})  # all is merged path by path then
         stages = by_name(merged.stages, one, two)
-        by_path = at_first = self._without_renames(merged.tree)
+        by_path = at_first = self._without_renames(merged.tree) if by_git else self._changed()
         result = self._result(merged, stages, by_path)
         while (verdict := self._verify(result)).paths - by_path:
             by_path = by_path | verdict.paths
             lost = sorted(by_path - at_first)
             log.info("a merge by renames would lose or spoil %s; merging path by path", _shown(lost))
             result = self._result(merged, stages, by_path)
-        mended = bool(by_path - at_first or verdict.missing)
+        mended = bool(by_path - at_first or verdict.missing or by_git is None)
         if verdict.missing:
             added, told = put_back(verdict.missing, self.trees.entries(result.tree), self.trees)
             log.info("put back: %s", _shown(sorted(added)))
@@ -102,6 +105,11 @@ class _Merge:
             lost = [*verdict.spoiled, *(one.path for one in verdict.missing)]
             raise LostVersion(f"merging {one[:10]} and {two[:10]} would lose a version of {_shown(sorted(lost))}")
         return result.tree, result.resolutions, mended
+
+    def _changed(self) -> frozenset[bytes]:
+        """Return all paths at which a side differs from a merge base or from the other."""
+        diffs = [self.trees.diff(base, side) for side in self.sides for base in self.bases]
+        return frozenset(self.trees.diff(*self.sides)).union(*diffs)
 
     def _without_renames(self, tree: str) -> frozenset[bytes]:
         """Return the paths to merge without renames where git's tree has put another version in their place.

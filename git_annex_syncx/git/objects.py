@@ -9,11 +9,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import signal
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.git import cat_file
 from git_annex_syncx.git.git import MERGE_EMAIL, MERGE_NAME, Repository, git
 from git_annex_syncx.git.history import is_ancestor
@@ -23,6 +25,7 @@ from git_annex_syncx.system import files, run
 FIXED = ("-c", "core.attributesFile=/dev/null", "-c", "core.commitGraph=false", "-c", "merge.directoryRenames=false",
          "-c", "merge.renames=true", "-c", "merge.renameLimit=7000", "-c", "core.quotePath=false",
          "-c", "core.bare=true")  # fmt: skip
+ABORTED = (-signal.SIGABRT, 128 + signal.SIGABRT)  # exit codes, the second by way of a shell
 HEAD = "ref: refs/heads/none\n"
 # How objects are written, which is no part of what they are: here the user's configuration has its say.
 STORED = ("core.sharedrepository", "core.fsync", "core.fsyncmethod", "core.fsyncobjectfiles")
@@ -57,9 +60,19 @@ def related(repo: Repository, one: str, two: str) -> bool:
     return is_ancestor(repo, two, one) or is_ancestor(repo, one, two) or bool(merge_bases(repo, one, two))
 
 
-def merge_tree(repo: Repository, one: str, two: str) -> TreeMerge:
-    """Merge two commits in the object database. The caller gives them in canonical order."""
-    done = _git(repo, "merge-tree", "--write-tree", "-z", "--allow-unrelated-histories", one, two, ok=(0, 1))
+def merge_tree(repo: Repository, one: str, two: str) -> TreeMerge | None:
+    """Merge two commits in the object database. The caller gives them in canonical order.
+
+    Return None where git aborts: an assertion of its own fails where a submodule was moved on one side and something
+    else stands in its place on another.
+    """
+    words = ("merge-tree", "--write-tree", "-z", "--allow-unrelated-histories", one, two)
+    try:
+        done = _git(repo, *words, ok=(0, 1))
+    except ProgramFailed as error:
+        if error.code not in ABORTED:
+            raise
+        return None
     fields = done.out.split(b"\0")
     stages: dict[bytes, dict[int, Entry]] = {}
     for field in fields[1:]:
