@@ -38,6 +38,25 @@ def test_what_once_went_wrong_is_right(at: Bench, name: str) -> None:
     assert not wrong, f"{wrong}\n{CASES[name]}"
 
 
+ABORTING = """
+{"seed": 77000235, "wild": true, "nodes": ["a", "b", "c", "d"], "old": [], "alone": []}
+["base", ["put", "old.tar", ["submodule", "356a192b7913b04c54574d18c28d46e6395428ab"]]]
+["edit", "c", ["move", ["old.tar", "f"]]]
+["commit", "c", 1700000240]
+["edit", "a", ["put", "old.tar", ["locked", "SHA256E-s12--f9e77fdd0802bef59511bac8b34fa529b0e104f2f6ec90a0a0a09574dd9493e9.dat"]]]
+["commit", "a", 1700000600]
+["edit", "d", ["put", "f", ["submodule", "91032ad7bbcb6cf72875e8e8207dcfba80173f7c"]]]
+["commit", "d", 1700000780]
+["merge", "d", ["a", "b"]]
+["merge", "c", ["d", "a"]]
+"""  # noqa: E501
+
+
+def test_where_git_aborts_all_is_merged_path_by_path(at: Bench) -> None:
+    """Git 2.39 does: merge-ort asserts that a moved submodule meets no other kind of file."""
+    assert not told(at, parse(ABORTING.lstrip()))
+
+
 def test_random_merges_are_right(at: Bench) -> None:
     seed = SEED
     while at.counts["merges"] < MERGES:
