@@ -51,6 +51,17 @@ def record_submodule(node: Node, commit: str) -> None:
     node.git("commit", "--quiet", "--message", commit)
 
 
+def check_carried(laptop: Node, desktop: Node) -> None:
+    """Sync until the submodule that the desktop recorded has been through a merge, and see that it is everywhere."""
+    desktop.syncx("sync", "--no-content")
+    laptop.syncx("merge")
+    laptop.commit({"y.txt": "y\n"})
+    desktop.syncx("sync", "--no-content")
+    for node, rev in ((laptop, "synced/main"), (laptop, "main"), (desktop, "main"), (desktop, "HEAD")):
+        assert node.head(f"{rev}:plain/leaf") == "22" * 20
+    assert only_forward(desktop) and desktop.git("status", "--porcelain").out == ""
+
+
 def on_adjusted(node: Node) -> bool:
     return node.git("symbolic-ref", "HEAD").out.strip() == "refs/heads/adjusted/main(unlocked)"
 
@@ -322,7 +333,6 @@ def test_a_reset_of_what_is_on_the_basis_is_told(unlocked: Pair, back: bool) -> 
 @pytest.mark.parametrize("pushed", [False, True])
 def test_a_submodule_in_a_directory_is_carried(net: Network, pushed: bool) -> None:
     """Also where somebody has pushed into the basis; git-annex leaves it behind."""
-
     laptop = net.create("laptop")
     laptop.commit({"a.txt": "a\n"})
     record_submodule(laptop, "11")
@@ -333,13 +343,7 @@ def test_a_submodule_in_a_directory_is_carried(net: Network, pushed: bool) -> No
     if pushed:
         laptop.commit({"x.txt": "x\n"})
         laptop.git("push", "--quiet", str(desktop.path), "main")
-    desktop.syncx("sync", "--no-content")
-    laptop.syncx("merge")
-    laptop.commit({"y.txt": "y\n"})
-    desktop.syncx("sync", "--no-content")
-    for node, rev in ((laptop, "synced/main"), (desktop, "main"), (desktop, "HEAD")):
-        assert node.head(f"{rev}:plain/leaf") == "22" * 20
-    assert only_forward(desktop) and desktop.git("status", "--porcelain").out == ""
+    check_carried(laptop, desktop)
 
 
 def test_a_submodule_that_git_annex_left_behind_is_carried(net: Network) -> None:
@@ -352,10 +356,4 @@ def test_a_submodule_that_git_annex_left_behind_is_carried(net: Network) -> None
     record_submodule(desktop, "22")
     desktop.annex("sync", "--no-content", "--quiet")
     assert desktop.head("main:plain/leaf") == "11" * 20
-    desktop.syncx("sync", "--no-content")
-    laptop.syncx("merge")
-    laptop.commit({"y.txt": "y\n"})
-    desktop.syncx("sync", "--no-content")
-    for node, rev in ((laptop, "main"), (desktop, "main"), (desktop, "HEAD")):
-        assert node.head(f"{rev}:plain/leaf") == "22" * 20
-    assert only_forward(desktop) and desktop.git("status", "--porcelain").out == ""
+    check_carried(laptop, desktop)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from git_annex_syncx.content import patience, planning
 from git_annex_syncx.network.graph import Link, Network, Place, from_networkx, network, to_networkx
 from git_annex_syncx.network.plan import Plan, Question, plan
-from git_annex_syncx.network.weights import RELAY_PENALTY, REMOVABLE_PENALTY, arcs, roads_of_graph
+from git_annex_syncx.network.weights import RELAY_PENALTY, REMOVABLE_PENALTY, arcs, arcs_of_graph
 
 relaxed = settings(deadline=None, max_examples=150)  # a busy machine is no failure
 
@@ -205,7 +205,7 @@ def test_a_graph_of_networkx_gives_the_same_plan(net: Network, data: st.DataObje
     executing = network([p for p in net.places if not p.special], net.links)
     graph = to_networkx(executing)
     question = Question(holders, targets)
-    theirs = plan(roads_of_graph(graph), question)
+    theirs = plan(arcs_of_graph(graph), question)
     ours = plan(arcs(executing), question)
     assert theirs.steps == ours.steps
     assert (theirs.cost, theirs.flood_cost, theirs.exact) == (ours.cost, ours.flood_cost, ours.exact)

@@ -28,13 +28,13 @@ class GlobalOptions:
     verbose: int = 0
 
     def repository(self) -> Repository:
-        """The repository alone, not looked into."""
+        """Return the repository alone, not looked into."""
         from git_annex_syncx.git.git import open_repository
 
         return open_repository(Path(self.path) if self.path else None)
 
     def context(self) -> Context:
-        """The repository that the command works on."""
+        """Open the repository that the command works on."""
         from git_annex_syncx.runs.context import open_context
         from git_annex_syncx.views import base
 
@@ -118,8 +118,6 @@ unrelated_option = click.option(
     default=False,
     help="Join histories that share no commit.",
 )
-
-
 deletes_option = click.option(
     "--allow-deletes", "deletes", is_flag=True, help="Let more files be removed than syncx.maxDelete allows."
 )

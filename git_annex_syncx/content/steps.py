@@ -43,7 +43,7 @@ def groups(
         now, base = targets_now[pair]
         if now:
             alike.setdefault((need.holders, now, base, key_size(need.key).bit_length()), []).append(need.key)
-    ways, base_ways = _roads(policy, shut.light), _roads(policy, shut.heavy)
+    ways, base_ways = _arcs(policy, shut.light), _arcs(policy, shut.heavy)
     for (holders, now, base, bits), keys in sorted(alike.items(), key=lambda item: (item[0][3], min(item[1]))):
         total = sum(map(key_size, keys))
         # The tree depends on the class of size alone: nodes that know other keys of it make the same.
@@ -53,7 +53,7 @@ def groups(
         yield KeyGroup(found, tuple(keys), found if same else plan(base_ways, replace(question, targets=base)))
 
 
-def _roads(policy: Policy, shut: frozenset[tuple[str, str, bool]]) -> Arcs:
+def _arcs(policy: Policy, shut: frozenset[tuple[str, str, bool]]) -> Arcs:
     return arcs(policy.network, shut, policy.own) if shut else policy.arcs
 
 

@@ -156,7 +156,7 @@ def _rank(arc: Arc, drives: tuple[bool, bool]) -> tuple[int, bool, bool, float, 
     return arc.cost, drives[arc.pull], arc.pull, arc.latency, arc.slowness
 
 
-def roads_of_graph(graph: networkx.DiGraph[str]) -> Arcs:
+def arcs_of_graph(graph: networkx.DiGraph[str]) -> Arcs:
     """Build the arcs from a networkx graph as `graph.to_networkx` makes it; each arc needs `cost`."""
     nodes, all_kinds = graph.nodes, _Kinds()
     uuids = sorted(nodes)

@@ -100,7 +100,7 @@ class Worker:
         self._repo, self._show, self._stays = repo, show, stays
         self._requests = Queue(repo, read_settings(repo).push_delay)
         self._showing = threading.Lock()
-        self._teller: Notifier | None = None
+        self._notifier: Notifier | None = None
         self._busy = 0.0  # seconds until the next look at somebody who is at work
         self._paused = False
         self._others: dict[str, threading.Thread] = {}
@@ -111,7 +111,7 @@ class Worker:
         """See to all that is asked, unless another process does; until nothing is left and nothing comes."""
         with Notifier(
             open_context_of(self._repo)
-        ) as self._teller:  # waits for programs when others can have the turn
+        ) as self._notifier:  # waits for programs when others can have the turn
             while not self._paused and not run.is_ending() and self._is_needed(self._requests.waiting()):
                 with self._requests.turn(REFS) as ours:
                     if not ours:
@@ -240,7 +240,7 @@ class Worker:
     def _run(self, context: Context, events: Iterator[Event]) -> set[Result]:
         """Return what became of it."""
         outcomes = []
-        for event in announced(context, recorded(context, events), self._teller):
+        for event in announced(context, recorded(context, events), self._notifier):
             with self._showing:
                 self._show(event)
             if isinstance(event, Outcome):
