@@ -20,6 +20,7 @@ from network import Network, Node
 from sshd import free_port
 from watching import nothing_is_left, trigger
 
+from git_annex_syncx.git.git import open_repository
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.runs import notifications
 from git_annex_syncx.runs.context import open_context
@@ -142,7 +143,7 @@ def test_a_push_that_was_received(hub: tuple[Node, Node], net: Network) -> None:
 def test_a_drive_that_is_ready(hub: tuple[Node, Node]) -> None:
     laptop, bare = hub
     told = listening(laptop)
-    node = open_context(laptop.path)
+    node = open_context(open_repository(laptop.path))
     for event in notifications.announced(node, worker.drive(node, node.settings.remotes["hub"])):
         assert isinstance(event, Outcome)
     ready = told.last("drive-ready")
@@ -202,7 +203,7 @@ def test_programs_that_misbehave_harm_nothing(hub: tuple[Node, Node]) -> None:
 
 def test_a_program_that_hangs_is_ended(hub: tuple[Node, Node], caplog: pytest.LogCaptureFixture) -> None:
     laptop, _ = hub
-    node, begun = open_context(laptop.path), time.monotonic()
+    node, begun = open_context(open_repository(laptop.path)), time.monotonic()
     mark = laptop.net.root / "mark"
     with Notifier(node, limit=1.0) as notifier:
         notifier.tell("trap '' TERM; sleep 50; sleep 50", change("pushed"))
@@ -217,7 +218,7 @@ def test_a_program_that_hangs_is_ended(hub: tuple[Node, Node], caplog: pytest.Lo
 
 
 def test_one_that_is_slow_does_not_hold_up_the_run(hub: tuple[Node, Node]) -> None:
-    node = open_context(hub[0].path)
+    node = open_context(open_repository(hub[0].path))
     go_on, done = node.repo.home / "go-on", node.repo.home / "done"
     with Notifier(node, limit=30.0) as notifier:
         notifier.tell(f"until test -e '{go_on}'; do sleep 0.02; done; touch '{done}'", change("pushed"))

@@ -9,6 +9,7 @@ import pytest
 from network import Network, Node
 
 from git_annex_syncx.content import missing
+from git_annex_syncx.git.git import open_repository
 from git_annex_syncx.runs.context import open_context
 
 
@@ -56,7 +57,7 @@ def test_each_thing_that_decides_is_looked_at_anew(
 
     def asks_anew() -> bool:
         caplog.clear()
-        missing.look(open_context(laptop.path))
+        missing.look(open_context(open_repository(laptop.path)))
         return "looking at all keys" in caplog.text
 
     assert asks_anew() and not asks_anew()

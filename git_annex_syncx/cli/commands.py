@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,41 +36,32 @@ class GlobalOptions:
 
     def context(self) -> Context:
         """Open the repository that the command works on."""
+        from git_annex_syncx.git.git import require_version
         from git_annex_syncx.runs.context import open_context
         from git_annex_syncx.views import base
 
         base.talk(self.quiet, self.verbose)
         words = git_annex_options.passed_on(click.get_current_context())
-        context = open_context(Path(self.path) if self.path else None, words)
+        require_version()
+        context = open_context(replace(self.repository(), annex_options=words))
         base.warn(context.settings.unknown)
         return context
 
     def run(
         self, command: str, context: Context, skipped: Iterable[Outcome], phase: Callable[[], Iterator[Event]]
     ) -> None:
-        """Show and record what a phase yields; the exit code says whether anything failed."""
+        """Run a phase and show what it yields; the exit code says whether anything failed."""
         from git_annex_syncx.branches.redundant_merge import look_again
-        from git_annex_syncx.model import Outcome
-        from git_annex_syncx.runs.notifications import announced
-        from git_annex_syncx.runs.outcome_log import Tally, recorded
+        from git_annex_syncx.runs.phase_run import Tally, run_phase
         from git_annex_syncx.views import run as view_run
 
-        tally, outcomes = Tally(), list[Outcome]()
         with view_run.for_run(self.as_json, self.quiet, self.verbose) as shown:
-            for outcome in skipped:
-                tally.add(outcome)
-                shown.show(outcome)
-            for event in announced(context, recorded(context, look_again(context, phase))):
-                if isinstance(event, Outcome):
-                    outcomes.append(event)
-                    tally.add(event)
-                    shown.show(event)
-                else:
-                    shown.progress(event)
+            outcomes = run_phase(context, itertools.chain(skipped, look_again(context, phase)), shown.event)
         if context.settings.signals:
             from git_annex_syncx.triggers.signals.publisher import tell_of
 
             tell_of(context, outcomes)
+        tally = Tally(outcomes)
         shown.summary(command, tally)
         click.get_current_context().exit(1 if tally.failed() else 0)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from git_annex_syncx.annex import annex, annex_branch
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.git import git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings, read_settings, truth
 from git_annex_syncx.model import OUTSIDE, Outcome, Remote, Result
@@ -55,14 +53,8 @@ def decided(context: Context, key: str, said: Iterable[bool | None], *, default:
     return truth(shared, default) if shared else default
 
 
-def open_context(named: Path | None, annex_options: tuple[str, ...] = ()) -> Context:
-    """Open the repository that `named` is in, without it git's own. Raises UsageError for what a user must mend."""
-    git.require_version()
-    return open_context_of(replace(git.open_repository(named), annex_options=annex_options))
-
-
-def open_context_of(repo: Repository) -> Context:
-    """Open a repository that was found before; what is known of its commits stays known."""
+def open_context(repo: Repository) -> Context:
+    """Read the settings and the state of a repository. Raises UsageError for what the user must mend."""
     settings = read_settings(repo)
     if not settings.annex_uuid:
         raise UsageError(f"{repo.home} is a git repository without git-annex", "git annex init")

@@ -23,7 +23,7 @@ from git_annex_syncx.git import git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.runs import pauses
-from git_annex_syncx.runs.context import open_context_of
+from git_annex_syncx.runs.context import open_context
 from git_annex_syncx.system import interrupts, locks, run
 from git_annex_syncx.system.lasting import Talk
 from git_annex_syncx.system.state import Failure, Outbox
@@ -67,7 +67,7 @@ class Seen:
 def watch(repo: Repository, verbose: int) -> None:
     """Look after a repository until we are told to end. Raises UsageError where the file watcher is missing."""
     require_watcher()
-    open_context_of(repo)  # where no run can work, this says why
+    open_context(repo)  # where no run can work, this says why
     with _alone(repo):
         Watch(repo, verbose).run()
 

@@ -20,9 +20,9 @@ from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import sync
 from git_annex_syncx.phases.transfer import transfer
 from git_annex_syncx.runs import pauses
-from git_annex_syncx.runs.context import Context, choose_remotes, open_context_of
-from git_annex_syncx.runs.notifications import Notifier, announced
-from git_annex_syncx.runs.outcome_log import recorded
+from git_annex_syncx.runs.context import Context, choose_remotes, open_context
+from git_annex_syncx.runs.notifications import Notifier
+from git_annex_syncx.runs.phase_run import run_phase
 from git_annex_syncx.system import run
 from git_annex_syncx.system.state import Failure
 from git_annex_syncx.triggers.queue import CONTENT, REFS, Queue, Request
@@ -109,9 +109,8 @@ class Worker:
 
     def attend(self) -> None:
         """See to all that is asked, unless another process does; until nothing is left and nothing comes."""
-        with Notifier(
-            open_context_of(self._repo)
-        ) as self._notifier:  # waits for programs when others can have the turn
+        # The notifier waits for the user's programs when others can have the turn.
+        with Notifier(open_context(self._repo)) as self._notifier:
             while not self._paused and not run.is_ending() and self._is_needed(self._requests.waiting()):
                 with self._requests.turn(REFS) as ours:
                     if not ours:
@@ -201,7 +200,7 @@ class Worker:
 
     def _open(self) -> Context | None:
         """None where all automatic work is paused."""
-        context = open_context_of(self._repo)
+        context = open_context(self._repo)
         self._requests.grace = context.settings.push_delay
         self._paused = pauses.EVERYTHING in pauses.pauses(context.outbox)
         return None if self._paused else context
@@ -238,15 +237,15 @@ class Worker:
                 self._requests.ask(Request("received"))
 
     def _run(self, context: Context, events: Iterator[Event]) -> set[Result]:
-        """Return what became of it."""
-        outcomes = []
-        for event in announced(context, recorded(context, events), self._notifier):
+        """Run a phase; return the results of its outcomes."""
+
+        def show(event: Event) -> None:
             with self._showing:
                 self._show(event)
-            if isinstance(event, Outcome):
-                outcomes.append(event)
-                if event.event == "merge":  # now it is known what content there is to move
-                    self._ask_content()
+            if isinstance(event, Outcome) and event.event == "merge":  # now it is known what content there is to move
+                self._ask_content()
+
+        outcomes = run_phase(context, events, show, self._notifier)
         if kind_of_news(context, outcomes) and context.settings.signals:
             self._tell(context, outcomes)
         return {outcome.result for outcome in outcomes}

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from git_annex_syncx.model import Outcome, Progress, Result
-from git_annex_syncx.runs.outcome_log import Tally
+from git_annex_syncx.model import Event, Outcome, Progress, Result
+from git_annex_syncx.runs.phase_run import Tally
 from git_annex_syncx.views import resolved as view_resolved
 from git_annex_syncx.views.base import Grid, clean, console_on, json_line, say
 from git_annex_syncx.views.transfer import Bars
@@ -41,6 +41,13 @@ class View(abc.ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End, also after an error."""
+
+    def event(self, event: Event) -> None:
+        """Show an outcome, or the progress of a file."""
+        if isinstance(event, Outcome):
+            self.show(event)
+        else:
+            self.progress(event)
 
     @abc.abstractmethod
     def show(self, outcome: Outcome) -> None:
