@@ -9,7 +9,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from git_annex_syncx.annex import annex
-from git_annex_syncx.annex.batch import Direction
 from git_annex_syncx.content import absent, missing, patience
 from git_annex_syncx.content.absent import Missed
 from git_annex_syncx.content.link_worker import LinkWorker
@@ -236,10 +235,7 @@ def _link_worker(run: TransferRun, policy: Policy, step: OwnStep) -> LinkWorker 
         return None
     if (step.source != policy.own and not remotes[0].pull) or (step.target != policy.own and not remotes[-1].push):
         return None
-    source = "" if step.source == policy.own else remotes[0].name
-    target = "" if step.target == policy.own else remotes[-1].name
-    cost = sum(run.cost(remote) for remote in remotes)
-    return LinkWorker(run.context, step, Direction(source, target), remotes, cost, lambda *_: None)
+    return LinkWorker(run.context, step, remotes, sum(run.cost(remote) for remote in remotes))
 
 
 def end(run: TransferRun, uuid: str) -> Remote | None:

@@ -1,4 +1,4 @@
-"""After content has moved: drop what a repository does not want, and empty the relays. git-annex judges each drop."""
+"""Drop what a repository does not want, and empty the relays, after content has moved. git-annex judges each drop."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import logging
 import os
 import queue
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-from git_annex_syncx.annex.batch import Answer, AnswerState, Batch, dropping
+from git_annex_syncx.annex.batch import Answer, AnswerState, Batch
 from git_annex_syncx.annex.key import is_key
 from git_annex_syncx.content import missing
-from git_annex_syncx.content.link_worker import MOST_HOPELESS, SILENT
+from git_annex_syncx.content.link_process import SILENT
+from git_annex_syncx.content.link_worker import MOST_HOPELESS
 from git_annex_syncx.content.missing import Look
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives, ssh, transport
@@ -22,6 +23,8 @@ from git_annex_syncx.runs.parallel import failure, own_failure
 from git_annex_syncx.system import clock
 
 log = logging.getLogger(__name__)
+NOBODY = frozenset[str]()
+Held = Mapping[str, frozenset[str]]  # key -> who holds it, and those of them at hand once more with a `+`
 
 
 def drop(
@@ -33,29 +36,17 @@ def drop(
     holds the key, or has it no more, when a drive with a copy has come, when what git-annex judges by is otherwise
     (see Policy.digest), or some hours have passed.
     """
-    inventory = missing.inventory(context)
+    inventory, policy = missing.inventory(context), look.policy
     refused = inventory.refusals()
-    unstable = {(key, uuid) for key, uuid in inventory.coming_and_going() if uuid not in look.policy.emptied}
-    todo: dict[str, list[str]] = {}
+    unstable = {(key, uuid) for key, uuid in inventory.coming_and_going() if uuid not in policy.emptied}
     asked, at_hand = [need for need in look.needs if need.key in looked_at], _at_hand(context)
     held = {need.key: need.holders | {f"+{uuid}" for uuid in need.holders & at_hand} for need in asked}
+    todo: dict[str, list[str]] = {}
     for need in asked:
         for uuid in _unwanted(look, need):
             if (need.key, uuid) not in unstable and refused.get((need.key, uuid)) != held[need.key]:
                 todo.setdefault(uuid, []).append(need.key)
-    own = look.policy.own
-    places: list[tuple[str, Remote | None]] = [(own, None)] if here and own in todo else []
-    places += [(remote.uuid or "", remote) for remote in _one_each(remotes) if remote.uuid in todo]
-    gone: set[str] = set()
-    for uuid, remote in places:
-        # Where the wish depends on copies, what went elsewhere may be wanted here again: the next look tells.
-        keys = [k for k in todo[uuid] if k not in gone or not look.policy.wishes.depends_on_copies(uuid)]
-        if keys:
-            outcome, dropped = _drop_from(context, remote, keys, held)
-            gone.update(dropped)
-            yield outcome
-    if places:
-        missing.look(context, look.policy)  # is it wanted there again? Others may bring it before our next look
+    yield from _drop_all(context, [*([None] if here else []), *_one_each(remotes)], look, todo, held)
     all_of = ((need.key, uuid) for need in asked for uuid in need.targets | _unwanted(look, need))
     if going_round := [pair for pair in all_of if pair in unstable]:
         yield _contradiction(context, look, going_round)
@@ -75,71 +66,57 @@ def _unwanted(look: Look, need: Need) -> frozenset[str]:
 
 
 def _at_hand(context: Context) -> frozenset[str]:
-    """Remotes at directories that are there now."""
-    places = (
-        (remote.uuid or "", drives.directory(context.repo, remote)) for remote in context.settings.remotes.values()
-    )
+    """Return the remotes at directories that are there now."""
+    remotes = context.settings.remotes.values()
+    places = ((remote.uuid or "", drives.directory(context.repo, remote)) for remote in remotes)
     return frozenset(uuid for uuid, place in places if place and os.path.exists(place))
 
 
-def _one_each(remotes: Iterable[Remote]) -> Iterator[Remote]:
-    seen = set()
+def _one_each(remotes: Iterable[Remote]) -> Iterable[Remote]:
+    """Return one remote that may be written to for each repository."""
+    found: dict[str | None, Remote] = {}
     for remote in remotes:
-        if remote.uuid not in seen and remote.push and not remote.readonly:
-            seen.add(remote.uuid)
-            yield remote
+        if remote.push and not remote.readonly:
+            found.setdefault(remote.uuid, remote)
+    return found.values()
 
 
-def _drop_from(
-    context: Context, remote: Remote | None, keys: list[str], held: Mapping[str, frozenset[str]]
-) -> tuple[Outcome, list[str]]:
-    """Drop keys from one place; what is said of it, and the keys that are gone."""
-    begun = time.monotonic()
-    name, uuid = (remote.name, remote.uuid) if remote else ("", context.settings.annex_uuid)
-    try:
-        if remote:
-            transport.require_present(context.repo, remote)
-        # Before a drop git-annex asks the others for their copies.
-        env = ssh.annex_connection(context.repo, context.settings, *context.settings.remotes.values())
-        answers, last_words = _answers(context, remote, keys, env)
-    except SyncxError as error:
-        return (failure("drop", error, remote) if remote else own_failure("drop", error)), []
-    kept = {a.key: a.reason for a in answers if a.state in (AnswerState.FAILED, AnswerState.CARRIED)}
-    lost = [reason for reason in kept.values() if is_hopeless(reason)]
-    if lost:
-        last_words = lost[0]
-    gone = [a.key for a in answers if a.state is AnswerState.DONE]
-    done, inventory = len(gone), missing.inventory(context)
-    inventory.note_refusals(
-        {(key, uuid or ""): held.get(key, frozenset()) for key, why in kept.items() if not is_hopeless(why)}
-    )
-    inventory.count_drops({(key, uuid or ""): held.get(key, frozenset()) for key in gone})
-    for key, reason in kept.items():
-        log.info("not dropped %s%s: %s", key, f" from {name}" if name else "", reason)
-    reason = f"{done} dropped" if done else ""
-    if kept:
-        reason += (", " if reason else "") + f"{len(kept)} kept: {next(iter(kept.values()))}"
-    if last_words and (lost or not answers):
-        seconds, advice = time.monotonic() - begun, mending(last_words, name)
-        return Outcome("drop", Result.FAILED, name, uuid, reason=last_words, advice=advice, seconds=seconds), gone
-    result = Result.DONE if done else Result.SKIPPED if kept else Result.CURRENT
-    details = {"dropped": done, "kept": len(kept)}
-    seconds = time.monotonic() - begun
-    return Outcome("drop", result, name, uuid, reason=reason, details=details, seconds=seconds), gone
+def _drop_all(
+    context: Context, places: Iterable[Remote | None], look: Look, todo: Mapping[str, list[str]], held: Held
+) -> Iterator[Outcome]:
+    """Drop from one place after the other; None is here."""
+    gone: set[str] = set()
+    busy = [(place, place.uuid or "" if place else look.policy.own) for place in places]
+    busy = [(place, uuid) for place, uuid in busy if uuid in todo]
+    for remote, uuid in busy:
+        # Where the wish depends on copies, what went elsewhere may be wanted here again: the next look tells.
+        keys = [k for k in todo[uuid] if k not in gone or not look.policy.wishes.depends_on_copies(uuid)]
+        if keys:
+            begun = time.monotonic()
+            try:
+                answers, last_words = _ask(context, remote, keys)
+            except SyncxError as error:
+                yield failure("drop", error, remote) if remote else own_failure("drop", error)
+                continue
+            gone.update(_remember(context, uuid, answers, held))
+            yield _outcome(remote.name if remote else "", uuid, answers, last_words, time.monotonic() - begun)
+    if busy:
+        missing.look(context, look.policy)  # is it wanted there again? Others may bring it before our next look
 
 
-def _answers(
-    context: Context, remote: Remote | None, keys: list[str], env: Mapping[str, str]
-) -> tuple[list[Answer], str]:
-    """Return what git-annex says of each key, and its last words."""
+def _ask(context: Context, remote: Remote | None, keys: Iterable[str]) -> tuple[list[Answer], str]:
+    """Let git-annex drop keys; return what it says of each, and its last words. Raises SyncxError."""
+    if remote:
+        transport.require_present(context.repo, remote)
+    # Before a drop git-annex asks the others for their copies.
+    env = ssh.annex_connection(context.repo, context.settings, *context.settings.remotes.values())
     said: queue.Queue[Answer | str] = queue.Queue()
-    heard: Callable[[Batch, Answer | str], None] = lambda _, answer: said.put(answer)  # noqa: E731
-    name = remote.name if remote else ""
-    batch = Batch(context.repo, dropping(name), (name,) if name else (), env, heard, heard)
+    words, names = (["drop", f"--from={remote.name}"], [remote.name]) if remote else (["drop"], [])
+    batch = Batch(context.repo, words, names, env, lambda _, answer: said.put(answer))
     answers: list[Answer] = []
     try:
         for key in filter(is_key, keys):
-            batch.say(key)
+            batch.tell(key)
         batch.finish()
         while isinstance(answer := clock.get(said, SILENT * context.settings.stall_timeout), Answer):
             answers.append(answer)
@@ -150,6 +127,38 @@ def _answers(
         raise SyncxError("git-annex says nothing any more", "the next run tries again") from None
     finally:
         batch.end()
+
+
+def _kept(answers: Iterable[Answer]) -> dict[str, str]:
+    """key -> why it was not dropped."""
+    return {a.key: a.reason for a in answers if a.state in (AnswerState.FAILED, AnswerState.CARRIED)}
+
+
+def _remember(context: Context, uuid: str, answers: Sequence[Answer], held: Held) -> list[str]:
+    """Note what was dropped and what git-annex refused; return what was dropped."""
+    gone, kept = [a.key for a in answers if a.state is AnswerState.DONE], _kept(answers)
+    inventory = missing.inventory(context)
+    inventory.note_refusals({(key, uuid): held.get(key, NOBODY) for key, why in kept.items() if not is_hopeless(why)})
+    inventory.count_drops({(key, uuid): held.get(key, NOBODY) for key in gone})
+    for key, reason in kept.items():
+        log.info("not dropped %s from %s: %s", key, uuid, reason)
+    return gone
+
+
+def _outcome(name: str, uuid: str, answers: Sequence[Answer], last_words: str, seconds: float) -> Outcome:
+    done, kept = sum(a.state is AnswerState.DONE for a in answers), _kept(answers)
+    lost = next(filter(is_hopeless, kept.values()), "")
+    if lost or (last_words and not answers):
+        reason = lost or last_words
+        return Outcome(
+            "drop", Result.FAILED, name, uuid, reason=reason, advice=mending(reason, name), seconds=seconds
+        )
+    told = [f"{done} dropped"] * bool(done)
+    told += [f"{len(kept)} kept: {next(iter(kept.values()))}"] if kept else []
+    return Outcome(
+        "drop", Result.DONE if done else Result.SKIPPED if kept else Result.CURRENT, name, uuid,
+        reason=", ".join(told), details={"dropped": done, "kept": len(kept)}, seconds=seconds,
+    )  # fmt: skip
 
 
 def _contradiction(context: Context, look: Look, found: list[tuple[str, str]]) -> Outcome:

@@ -1,4 +1,4 @@
-"""Rate limits of transfers, and what was measured of them. Pure."""
+"""Limits of the rate of transfers, and measurements of links. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NOTABLE = 0.1  # a limit that is off by less is left as it is
 
 
 def rate_at(table: Timetable, minute: int) -> int | None:
-    """Bytes a second at a minute of the day; before the first entry the last of the day before holds."""
+    """Return bytes a second at a minute of the day; before the first entry the last of the day before holds."""
     begun = [rate for start, rate in table if start <= minute]
     return begun[-1] if begun else table[-1][1] if table else None
 
@@ -36,29 +36,30 @@ class Meter:
     small: list[float] = field(default_factory=list)
 
     def arrived(self, size: int, seconds: float) -> None:
-        """A file came through."""
+        """Count a file that came through."""
+        self.bytes += size
         if size <= SMALL:
             self.small.append(seconds)
 
     def speed(self) -> float | None:
-        """Bytes a second, None where too little has moved."""
+        """Return bytes a second, None where too little has moved."""
         enough = self.bytes >= ENOUGH_BYTES and self.seconds >= ENOUGH_SECONDS
         return self.bytes / self.seconds if enough else None
 
     def latency(self) -> float | None:
-        """Milliseconds, None where no small file has moved."""
+        """Return milliseconds, None where no small file has moved."""
         return statistics.median(self.small) * 1000 if self.small else None
 
 
 def averaged(old: float | None, new: float | None) -> float | None:
-    """The decaying average after a new measurement."""
+    """Return the decaying average after a new measurement."""
     if old is None or new is None:
         return old if new is None else new
     return (1 - NEW_SHARE) * old + NEW_SHARE * new
 
 
 def measured(text: str | None) -> tuple[float | None, float | None]:
-    """Speed and latency as the outbox keeps them."""
+    """Return speed and latency from the text that the outbox keeps."""
     try:
         found = json.loads(text or "{}")
         return found.get("bytes_per_second"), found.get("latency_ms")
