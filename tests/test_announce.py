@@ -26,7 +26,7 @@ from git_annex_syncx.runs import notifications
 from git_annex_syncx.runs.context import open_context
 from git_annex_syncx.runs.notifications import DAY, Notifier, change, changes, to_tell
 from git_annex_syncx.system import notify
-from git_annex_syncx.system.state import Failure
+from git_annex_syncx.system.records import Failure
 from git_annex_syncx.triggers import worker
 
 NOW = 1_800_000_000.0
@@ -276,7 +276,7 @@ def test_a_failure_that_persists_is_told_once_a_day_and_when_it_is_over(hub: tup
     assert "failed 3 times since" in first["SYNCX_TEXT"]
     outbox = laptop.path / ".git" / "annex" / "syncx" / "outbox.sqlite"
     with sqlite3.connect(outbox) as db:
-        db.execute("UPDATE facts SET value = value - 86401 WHERE key = 'told push hub'")
+        db.execute("UPDATE notices SET at = at - 86401 WHERE phase = 'push' AND remote = 'hub'")
     laptop.syncx("push", ok=1)
     assert told.events == ["failure", "failure"]
     hook.unlink()

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 from network import Network, Node
+from old_state import keep_facts
 from sshd import Proxy, Sshd
 from watching import Watching, eventually, has_content, key_of, nothing_is_left, trigger
 
 from git_annex_syncx.model import Remote
 from git_annex_syncx.runs import pauses
-from git_annex_syncx.runs.pauses import EVERYTHING, Pause
-from git_annex_syncx.system.state import Failure, Outbox
+from git_annex_syncx.runs.pauses import EVERYTHING
+from git_annex_syncx.system.records import Failure, Pause
+from git_annex_syncx.system.state import State
 
 NOW = 1_800_000_000.0
 
@@ -29,9 +31,9 @@ def tidy(net: Network) -> Iterator[None]:
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Outbox:
+def state(tmp_path: Path) -> State:
     """An empty one."""
-    return Outbox(tmp_path / "outbox.sqlite")
+    return State(tmp_path / "outbox.sqlite")
 
 
 def level_hub(net: Network) -> tuple[Node, Node]:
@@ -200,7 +202,7 @@ def test_watch_tries_again_what_is_due_and_lets_it_rest_where_it_cannot_help(hub
         laptop.git("remote", "add", "off", "ssh://127.0.0.1:1/nowhere")
         laptop.config("remote.off.annex-sync", "false")
         watching.rest()
-        Outbox(laptop.path / ".git" / "annex" / "syncx" / "outbox.sqlite", 1).record_failure("off", "push", "x")
+        State(laptop.path / ".git" / "annex" / "syncx" / "outbox.sqlite", 1).record_failure("off", "push", "x")
         make_due(laptop)
         started = watching.said.count(" trigger waiting")
         for number in range(1, 4):
@@ -224,7 +226,7 @@ def test_what_is_due() -> None:
 def test_who_is_free() -> None:
     hub, nas, usb = (Remote(name, f"/{name}", f"/{name}") for name in ("hub", "nas", "usb"))
     waits = failure(time.time(), time.time() + 100)
-    free, held = pauses.free([hub, nas, usb], {"nas": Pause(NOW)}, [waits], pauses.REFS)
+    free, held = pauses.free([hub, nas, usb], {"nas": Pause("nas", NOW)}, [waits], pauses.REFS)
     assert free == [usb]
     assert [(one.remote, one.reason.partition(",")[0]) for one in held] == [
         ("hub", "failed before"),
@@ -237,35 +239,35 @@ def test_who_is_free() -> None:
 # Pauses
 
 
-def test_a_pause_ends_by_itself(outbox: Outbox) -> None:
-    pauses.pause(outbox, ["nas"], 0.3)
-    pauses.pause(outbox, ["usb", EVERYTHING])
-    assert set(pauses.pauses(outbox)) == {"nas", "usb", EVERYTHING}
-    eventually(lambda: set(pauses.pauses(outbox)) == {"usb", EVERYTHING})
-    assert outbox.fact(pauses.PREFIX + "nas") is None
-    pauses.resume(outbox, ["usb"])
-    assert set(pauses.pauses(outbox)) == {EVERYTHING}
-    pauses.resume(outbox)
-    assert pauses.pauses(outbox) == {}
+def test_a_pause_ends_by_itself(state: State) -> None:
+    pauses.pause(state, ["nas"], 0.3)
+    pauses.pause(state, ["usb", EVERYTHING])
+    assert set(pauses.pauses(state)) == {"nas", "usb", EVERYTHING}
+    eventually(lambda: set(pauses.pauses(state)) == {"usb", EVERYTHING})
+    assert state.pauses.get("nas") is None
+    pauses.resume(state, ["usb"])
+    assert set(pauses.pauses(state)) == {EVERYTHING}
+    pauses.resume(state)
+    assert pauses.pauses(state) == {}
 
 
-def test_a_pause_does_not_grow_when_the_clock_is_set_back(outbox: Outbox) -> None:
-    outbox.remember(pauses.PREFIX + "nas", f'{{"begun": {time.time() + 86400 * 400}, "seconds": 60}}')
-    (held,) = pauses.pauses(outbox).values()
+def test_a_pause_does_not_grow_when_the_clock_is_set_back(state: State) -> None:
+    state.pauses.put(Pause("nas", time.time() + 86400 * 400, 60))
+    (held,) = pauses.pauses(state).values()
     assert held.until <= time.time() + 60
-    assert pauses.pauses(outbox)["nas"].until <= time.time() + 60, "and it is remembered so"
+    assert pauses.pauses(state)["nas"].until <= time.time() + 60, "and it is remembered so"
 
 
-def test_odd_names_and_rubbish(outbox: Outbox) -> None:
+def test_odd_names_and_rubbish(state: State) -> None:
     for name in ("a b", "n\udcffs", "pause x", "ä'\"\n"):
-        pauses.pause(outbox, [name])
-        assert list(pauses.pauses(outbox)) == [name]
-        pauses.resume(outbox)
-        assert pauses.pauses(outbox) == {}
+        pauses.pause(state, [name])
+        assert list(pauses.pauses(state)) == [name]
+        pauses.resume(state)
+        assert pauses.pauses(state) == {}
     for rubbish in ("", "null", "[]", '{"begun": "x"}', '{"begun": 1}'):
-        outbox.remember(pauses.PREFIX + "x", rubbish)
-        assert pauses.pauses(outbox) == {}
-        assert outbox.facts(pauses.PREFIX) == {}
+        keep_facts(state.path, {"pause x": rubbish})
+        assert pauses.pauses(state) == {}
+        assert state.pauses.all() == []
 
 
 def test_all_is_paused_and_resumed(hub: tuple[Node, Node]) -> None:
@@ -346,4 +348,4 @@ def test_a_remote_that_is_none_is_explained(hub: tuple[Node, Node], command: str
 
 
 def test_an_endless_pause_is_one() -> None:
-    assert Pause(NOW).until == math.inf
+    assert Pause("", NOW).until == math.inf

@@ -15,87 +15,118 @@ from pathlib import Path
 
 import pytest
 from network import Network, Node
+from old_state import keep_facts
 from sshd import wait_until
 
 from git_annex_syncx.model import Clock
-from git_annex_syncx.system.state import LONGEST_WAIT, Outbox
+from git_annex_syncx.system.records import Failure, Notice, Pause, RemoteState, Speed, Upkeep, Wait
+from git_annex_syncx.system.state import LONGEST_WAIT, VERSION, State, printable
 
 DAY = 86400.0
 
 
 @pytest.fixture
-def outbox(tmp_path: Path) -> Outbox:
+def state(tmp_path: Path) -> State:
     """An empty one with a back-off of half an hour."""
-    return Outbox(tmp_path / "outbox.sqlite", 1800)
+    return State(tmp_path / "outbox.sqlite", 1800)
 
 
-def test_a_failure_is_kept_with_its_times(outbox: Outbox) -> None:
+def test_a_failure_is_kept_with_its_times(state: State) -> None:
     before = time.time()
-    failure = outbox.record_failure("nas", "push", "no route")
+    failure = state.record_failure("nas", "push", "no route")
     assert before <= failure.first == failure.last <= time.time()
     assert (failure.tries, failure.error) == (1, "no route")
     assert failure.next == pytest.approx(failure.last + 1800)
-    assert Outbox(outbox.path).failures() == [failure]
+    assert State(state.path).failures() == [failure]
 
 
-def test_back_off_doubles_up_to_a_day(outbox: Outbox) -> None:
-    kept = [outbox.record_failure("nas", "push", f"error {n}") for n in range(40)]
+def test_back_off_doubles_up_to_a_day(state: State) -> None:
+    kept = [state.record_failure("nas", "push", f"error {n}") for n in range(40)]
     waits = [round(failure.next - failure.last) for failure in kept]
     assert waits[:7] == [1800, 3600, 7200, 14400, 28800, 57600, 86400]
     assert set(waits[7:]) == {LONGEST_WAIT} == {DAY}
     assert {failure.first for failure in kept} == {kept[0].first}
     assert [failure.tries for failure in kept] == list(range(1, 41))
-    assert outbox.failures()[0].error == "error 39"
+    assert state.failures()[0].error == "error 39"
 
 
-def test_success_clears_what_it_is_about_and_no_more(outbox: Outbox) -> None:
+def test_success_clears_what_it_is_about_and_no_more(state: State) -> None:
     for remote in ("nas", "usb"):
         for phase in ("push", "fetch"):
-            outbox.record_failure(remote, phase, "x")
-    outbox.record_successes({("nas", "push"): 1234.5})
-    assert {(f.remote, f.phase) for f in outbox.failures()} == {("nas", "fetch"), ("usb", "push"), ("usb", "fetch")}
-    assert outbox.last_successes() == {("nas", "push"): 1234.5}
-    assert outbox.record_failure("nas", "push", "again").tries == 1
+            state.record_failure(remote, phase, "x")
+    state.record_successes({("nas", "push"): 1234.5})
+    assert {(f.remote, f.phase) for f in state.failures()} == {("nas", "fetch"), ("usb", "push"), ("usb", "fetch")}
+    assert state.last_successes() == {("nas", "push"): 1234.5}
+    assert state.record_failure("nas", "push", "again").tries == 1
 
 
-def test_what_waits_is_kept_whole(outbox: Outbox) -> None:
+def test_what_waits_is_kept_whole(state: State) -> None:
     keys = tuple(f"SHA256E-s{n}--{'x' * 200}{n}.caf\udce9" for n in range(100))
     clocks = {("a", "b", True): Clock(1.5, keys, 2), ("a", "b", False): Clock(2.5)}
     absent = {(keys[0], "a"): ("1s 1 a", 3.5)}
-    outbox.keep_clocks(clocks)
-    outbox.keep_absences(absent)
-    outbox.remember("long", "y" * 10_000)
-    again = Outbox(outbox.path)
-    assert (again.clocks(), again.absences(), again.fact("long")) == (clocks, absent, "y" * 10_000)
+    state.keep_clocks(clocks)
+    state.keep_absences(absent)
+    state.upkeep.put(Upkeep("long", "y" * 10_000))
+    again = State(state.path)
+    assert (again.clocks(), again.absences(), again.upkeep.all()) == (clocks, absent, [Upkeep("long", "y" * 10_000)])
     again.keep_clocks({})
     assert again.clocks() == {} and again.absences() == absent
 
 
-def test_an_outbox_of_the_first_version_is_taken_over(outbox: Outbox) -> None:
-    failure = outbox.record_failure("nas", "push", "no route")
-    with sqlite3.connect(outbox.path) as db:
+def test_an_outbox_of_the_first_version_is_taken_over(state: State) -> None:
+    failure = state.record_failure("nas", "push", "no route")
+    with sqlite3.connect(state.path) as db:
         db.executescript("DROP TABLE clocks; DROP TABLE absent; PRAGMA user_version = 1;")
-    assert outbox.failures() == [failure] and outbox.clocks() == {}
+    assert state.failures() == [failure] and state.clocks() == {}
 
 
-def test_facts(outbox: Outbox) -> None:
-    assert outbox.fact("x") is None
-    outbox.remember("x", "1")
-    outbox.remember("x", "2")
-    assert outbox.fact("x") == "2"
-    outbox.forget("x")
-    assert outbox.fact("x") is None
+def test_an_outbox_of_the_second_version_is_taken_over(state: State) -> None:
+    facts = {
+        "pause nas": '{"begun": 1.5, "seconds": Infinity}', "pause ": '{"begun": 2.5, "seconds": 60}',
+        b"pause n\xffs": '{"begun": 3.5, "seconds": 60.0}', "pause x": "[",
+        "settle main": '{"due": 4.5, "last": 1.0}',
+        "speed UUID": '{"bytes_per_second": 5e6, "latency_ms": null}', "told push the hub": "6.5",
+        "told merge ": "7.5", "addresses nas": "0a", "checked out nas": "main", "unverified push store": "pushed",
+        "without git-annex nas": "8.5", "migrate": "0b -", "cost UUID": "100.0", "signals": "{}",
+    }  # fmt: skip
+    keep_facts(state.path, facts)
+    with sqlite3.connect(state.path) as db:
+        db.execute("INSERT INTO failures VALUES ('nas', 'push', 1.0, 2.0, 'no route', 3, 4.0)")
+        db.execute("INSERT INTO absent VALUES (X'6b', 'a', '1s 1 a', 3.5)")
+    assert state.failures() == [Failure("nas", "push", 1.0, 2.0, "no route", 3, 4.0)]
+    assert state.absences() == {("k", "a"): ("1s 1 a", 3.5)}
+    assert {*state.pauses.all()} == {Pause("nas", 1.5), Pause("", 2.5, 60.0), Pause("n\udcffs", 3.5, 60.0)}
+    assert state.waits.all() == [Wait("main", 4.5, 0, 1.0)]
+    assert state.speeds.all() == [Speed("UUID", 5e6)]
+    assert {*state.notices.all()} == {Notice("push", "the hub", 6.5), Notice("merge", "", 7.5)}
+    assert state.remotes.get("nas") == RemoteState("nas", "main", "0a", False, 8.5)
+    assert state.remotes.get("store") == RemoteState("store", unverified=True)
+    assert state.upkeep.all() == [Upkeep("migrate", "0b -")]
 
 
-def test_any_text_can_be_kept(outbox: Outbox) -> None:
+def test_rows(state: State) -> None:
+    assert state.speeds.get("x") is None
+    state.speeds.put(Speed("x", 1.0))
+    state.speeds.put(Speed("x", 2.0))
+    assert state.speeds.get("x") == Speed("x", 2.0)
+    state.speeds.change("x", latency_ms=3.0)
+    state.speeds.change("y", latency_ms=4.0)
+    assert state.speeds.all() == [Speed("x", 2.0, 3.0), Speed("y", None, 4.0)]
+    state.speeds.remove("x")
+    assert state.speeds.get("x") is None
+    state.speeds.replace([Speed("z")])
+    assert state.speeds.all() == [Speed("z")]
+
+
+def test_any_text_can_be_kept(state: State) -> None:
     for text in ("\udcff\udc80", "\0", "a" * 100_000, "ä\n'\"; DROP TABLE failures"):
-        outbox.record_failure("r\udcff", "push", text)
-        assert [failure.remote for failure in outbox.failures()] == ["r\udcff"]
-    outbox.remember("k\udcff", "v\udcff")
-    assert outbox.fact("k\udcff") == "v\\udcff"
-    outbox.record_successes({("r\udcff", "push"): 1.0})
-    assert outbox.last_successes() == {("r\udcff", "push"): 1.0}
-    assert outbox.failures() == []
+        state.record_failure("r\udcff", "push", text)
+        assert [failure.remote for failure in state.failures()] == ["r\udcff"]
+    state.upkeep.put(Upkeep("k\udcff", printable("v\udcff")))
+    assert state.upkeep.get("k\udcff") == Upkeep("k\udcff", "v\\udcff")
+    state.record_successes({("r\udcff", "push"): 1.0})
+    assert state.last_successes() == {("r\udcff", "push"): 1.0}
+    assert state.failures() == []
 
 
 def scribble(path: Path) -> None:
@@ -120,7 +151,7 @@ def other_tables(path: Path) -> None:
     path.unlink()
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE failures (something TEXT)")
-        db.execute("PRAGMA user_version = 2")
+        db.execute(f"PRAGMA user_version = {VERSION}")
 
 
 DAMAGE = [scribble, empty_middle, overwrite_a_page, swap_in_a_text, other_tables]
@@ -141,24 +172,24 @@ def test_a_damaged_file_is_set_aside(pair: tuple[Node, Node], damage: Callable[[
     (aside,) = path.parent.glob("outbox.sqlite.damaged-*")
     assert aside.read_bytes() == damaged
     assert laptop.syncx("status").err == "", "said once"
-    assert Outbox(path).last_successes().keys() == {("desktop", "push")}
+    assert State(path).last_successes().keys() == {("desktop", "push")}
 
 
-def test_an_empty_file_is_as_good_as_none(outbox: Outbox) -> None:
-    outbox.path.touch()
-    outbox.record_failure("nas", "push", "x")
-    assert len(outbox.failures()) == 1
+def test_an_empty_file_is_as_good_as_none(state: State) -> None:
+    state.path.touch()
+    state.record_failure("nas", "push", "x")
+    assert len(state.failures()) == 1
 
 
 WRITER = """
 import sys
 from pathlib import Path
-from git_annex_syncx.system.state import Outbox
-outbox = Outbox(Path(sys.argv[1]))
+from git_annex_syncx.system.state import State
+state = State(Path(sys.argv[1]))
 print("ready", flush=True)
 for turn in range(int(sys.argv[2])):
-    outbox.record_failure("shared", "push", "x")
-    outbox.record_failure(sys.argv[3], f"phase {turn}", "x")
+    state.record_failure("shared", "push", "x")
+    state.record_failure(sys.argv[3], f"phase {turn}", "x")
 """
 
 
@@ -167,35 +198,35 @@ def writer(path: Path, turns: int, name: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen((sys.executable, "-c", WRITER, path, str(turns), name), stdout=subprocess.PIPE)
 
 
-def test_several_processes_at_once_lose_nothing(outbox: Outbox) -> None:
-    writers = [writer(outbox.path, 60, name) for name in ("one", "two", "three")]
+def test_several_processes_at_once_lose_nothing(state: State) -> None:
+    writers = [writer(state.path, 60, name) for name in ("one", "two", "three")]
     assert [process.wait(120) for process in writers] == [0, 0, 0]
-    found = {(f.remote, f.phase): f.tries for f in outbox.failures()}
+    found = {(f.remote, f.phase): f.tries for f in state.failures()}
     assert found.pop(("shared", "push")) == 180
     assert found == {(name, f"phase {turn}"): 1 for name in ("one", "two", "three") for turn in range(60)}
 
 
-def test_two_processes_that_find_it_damaged_at_once(outbox: Outbox) -> None:
-    outbox.record_failure("old", "push", "x")
-    scribble(outbox.path)
-    writers = [writer(outbox.path, 10, name) for name in ("one", "two", "three")]
+def test_two_processes_that_find_it_damaged_at_once(state: State) -> None:
+    state.record_failure("old", "push", "x")
+    scribble(state.path)
+    writers = [writer(state.path, 10, name) for name in ("one", "two", "three")]
     assert [process.wait(120) for process in writers] == [0, 0, 0]
-    assert len(list(outbox.path.parent.glob("*.damaged-*"))) == 1
-    assert next(f.tries for f in outbox.failures() if f.remote == "shared") == 30
+    assert len(list(state.path.parent.glob("*.damaged-*"))) == 1
+    assert next(f.tries for f in state.failures() if f.remote == "shared") == 30
 
 
-def test_killed_in_the_middle_of_writing(outbox: Outbox) -> None:
+def test_killed_in_the_middle_of_writing(state: State) -> None:
     for turn in range(5):
-        process = writer(outbox.path, 100_000, f"writer {turn}")
+        process = writer(state.path, 100_000, f"writer {turn}")
         assert process.stdout
         process.stdout.readline()
-        wait_until(lambda name=f"writer {turn}": sum(f.remote == name for f in outbox.failures()) > 2)
+        wait_until(lambda name=f"writer {turn}": sum(f.remote == name for f in state.failures()) > 2)
         process.send_signal(signal.SIGKILL)
         process.wait(20)
-        kept = len(outbox.failures())
-        outbox.record_failure("after", f"{turn}", "x")
-        assert len(outbox.failures()) == kept + 1
-    assert not list(outbox.path.parent.glob("*.damaged-*"))
+        kept = len(state.failures())
+        state.record_failure("after", f"{turn}", "x")
+        assert len(state.failures()) == kept + 1
+    assert not list(state.path.parent.glob("*.damaged-*"))
 
 
 # The disk is full, or not ours to write to

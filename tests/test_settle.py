@@ -12,13 +12,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from network import Network, Node
+from old_state import keep_facts
 from test_merge import parents
 
 from git_annex_syncx.branches import redundant_merge
 from git_annex_syncx.git.settings import parse
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.system import run
-from git_annex_syncx.system.state import Outbox
+from git_annex_syncx.system.records import Wait
+from git_annex_syncx.system.state import State
 
 Pair = tuple[Node, Node]
 NEVER = "365d"  # the wait is random: so long that no run comes near its end
@@ -140,7 +142,7 @@ def settling(path: Path, seconds: str = "10s") -> Context:
     from git_annex_syncx.git.settings import Value
 
     options = parse([Value("syncx.settletime", seconds, "test")])
-    return Context(Repository(path, path, path), options, Outbox(path / "outbox.sqlite"), "10.20261026")
+    return Context(Repository(path, path, path), options, State(path / "outbox.sqlite"), "10.20261026")
 
 
 @pytest.fixture
@@ -151,7 +153,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Context:
 
 def make_due(node: Context) -> None:
     wait = redundant_merge.pending(node, "main")
-    redundant_merge._remember(node, "main", redundant_merge.Postponed(time.time() - 1, wait.repetitions, wait.last))
+    redundant_merge._remember(node, Wait("main", time.time() - 1, wait.repetitions, wait.last))
 
 
 def test_wait_doubles_up_to_64_times(alone: Context) -> None:
@@ -175,22 +177,23 @@ def test_wait_is_kept_and_ends_when_heads_meet(alone: Context) -> None:
 
 
 def test_long_ago_is_another_story(alone: Context) -> None:
-    redundant_merge._remember(alone, "main", redundant_merge.Postponed(0.0, 6, time.time() - 10_000))
+    redundant_merge._remember(alone, Wait("main", 0.0, 6, time.time() - 10_000))
     redundant_merge.put_off(alone, "main")
     assert redundant_merge.pending(alone, "main").repetitions == 0
 
 
 def test_clock_that_was_set_back_does_not_stop_merging(alone: Context) -> None:
-    redundant_merge._remember(alone, "main", redundant_merge.Postponed(time.time() + 1e6, 0, time.time() + 1e6))
+    redundant_merge._remember(alone, Wait("main", time.time() + 1e6, 0, time.time() + 1e6))
     due = redundant_merge.put_off(alone, "main")
     assert due is not None
     assert due < time.time() + 11
 
 
 def test_damaged_fact_is_no_wait(alone: Context) -> None:
+    """Before version 3 waits were JSON."""
     for rubbish in ("{", "[]", '{"other": 1}', "7"):
-        alone.outbox.remember("settle main", rubbish)
-        assert redundant_merge.pending(alone, "main") == redundant_merge.Postponed()
+        keep_facts(alone.state.path, {"settle main": rubbish})
+        assert redundant_merge.pending(alone, "main") == Wait("main")
 
 
 @settings(derandomize=True, max_examples=30, deadline=None)
@@ -204,6 +207,6 @@ def test_waits_differ_from_node_to_node(repetitions: int) -> None:
         for name in ("one", "two", "three"):
             (Path(place) / name).mkdir()
             node = settling(Path(place) / name)
-            redundant_merge._remember(node, "main", redundant_merge.Postponed(0.0, repetitions, time.time()))
+            redundant_merge._remember(node, Wait("main", 0.0, repetitions, time.time()))
             dues.add(redundant_merge.put_off(node, "main"))
         assert len(dues) == 3

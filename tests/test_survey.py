@@ -13,8 +13,9 @@ from git_annex_syncx.model import Remote
 from git_annex_syncx.network import links_log
 from git_annex_syncx.network.graph import Link
 from git_annex_syncx.network.links_log import Line
-from git_annex_syncx.network.own_links import _latency, remember_speed
-from git_annex_syncx.system.state import Outbox
+from git_annex_syncx.network.own_links import _latency
+from git_annex_syncx.system.records import Speed
+from git_annex_syncx.system.state import State
 
 FAR, NEAR = 100.0, 10.0  # milliseconds
 LOG = "git-annex:syncx-links.log"
@@ -24,8 +25,8 @@ def uuid_of(node: Node) -> str:
     return node.git("config", "annex.uuid").out.strip()
 
 
-def outbox_of(node: Node) -> Outbox:
-    return Outbox(node.path / ".git" / "annex" / "syncx" / "outbox.sqlite")
+def state_of(node: Node) -> State:
+    return State(node.path / ".git" / "annex" / "syncx" / "outbox.sqlite")
 
 
 def spread(*nodes: Node) -> None:
@@ -73,7 +74,7 @@ def test_nodes_that_do_not_reach_each_other_make_the_same_plan(chain: list[Node]
     drive = nas.net.clone(nas, "drive")
     nas.git("remote", "add", "drive", str(drive.path))
     nas.config("remote.drive.annex-uuid", uuid_of(drive))
-    remember_speed(outbox_of(laptop), uuid_of(desktop), 5e6, 0.4)
+    state_of(laptop).speeds.put(Speed(uuid_of(desktop), 5e6, 0.4))
     again = [plan_of(node, *asked) for node in chain]
     assert again == plans
     assert "map --publish" in laptop.syncx("plan", *asked).err
@@ -97,10 +98,10 @@ def test_it_is_published_only_when_it_is_news(chain: list[Node]) -> None:
     laptop.syncx("map", "--publish")
     tip = laptop.head("git-annex")
     assert "already" in laptop.run("git-annex-syncx", "map", "--publish").err
-    remember_speed(outbox_of(laptop), uuid_of(desktop), None, 1.3)  # it was told as 1 ms
+    state_of(laptop).speeds.put(Speed(uuid_of(desktop), None, 1.3))  # it was told as 1 ms
     laptop.syncx("map", "--publish")
     assert laptop.head("git-annex") == tip
-    remember_speed(outbox_of(laptop), uuid_of(desktop), None, 40.0)
+    state_of(laptop).speeds.put(Speed(uuid_of(desktop), None, 40.0))
     laptop.syncx("map", "--publish")
     assert json.loads(laptop.show(LOG).decode().split(" ")[1])["links"][0]["latency_ms"] == 40.0
     laptop.config("remote.desktop.annex-cost", "175")

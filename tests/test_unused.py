@@ -8,7 +8,7 @@ import threading
 
 from network import Network
 
-from git_annex_syncx.system.state import Outbox
+from git_annex_syncx.system.state import State
 
 LONG = 40  # seconds for which a remote is waited for
 
@@ -17,7 +17,7 @@ def test_remotes_that_hang_are_looked_at_together(net: Network) -> None:
     laptop = net.create("laptop")
     laptop.commit()
     laptop.syncx("transfer")
-    outbox = Outbox(laptop.path / ".git" / "annex" / "syncx" / "outbox.sqlite")
+    state = State(laptop.path / ".git" / "annex" / "syncx" / "outbox.sqlite")
     met = threading.Barrier(2)
     together: list[int] = []
 
@@ -35,7 +35,7 @@ def test_remotes_that_hang_are_looked_at_together(net: Network) -> None:
         laptop.git("remote", "add", name, f"ssh://127.0.0.1:{server.getsockname()[1]}/x")
         for setting in ("annex-ignore", "annex-ignore-auto"):
             laptop.config(f"remote.{name}.{setting}", "true")
-        outbox.remember(f"without git-annex {name}", "0")
+        state.remotes.change(name, looked_at=0.0)
     laptop.config("syncx.stallTimeout", f"{LONG}s")
     laptop.config("syncx.connectTimeout", f"{LONG}s")
     for thread in threads:

@@ -2,7 +2,7 @@
 
 The next one reads only what has changed.
 
-A database of its own: all in it can be found again, so it may be deleted at any time, unlike the outbox.
+A database of its own: all in it can be found again, so it may be deleted at any time, unlike the state.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from git_annex_syncx.annex.locations import Name
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.model import Entry, Need
 from git_annex_syncx.system import locks
-from git_annex_syncx.system.database import connect, mending
+from git_annex_syncx.system.database import Database
 
-T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 FORMAT = 4
@@ -76,12 +75,12 @@ class Cursor:
     rooms: str = ""  # how much was left where, if that counts
 
 
-class Inventory:
+class Inventory(Database):
     """The database of one repository."""
 
     def __init__(self, path: Path) -> None:
         """Opened for each operation; a damaged one is begun anew."""
-        self.path = path
+        super().__init__(path, InventoryError, timeout=60)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -91,12 +90,12 @@ class Inventory:
 
     def cursor(self) -> Cursor | None:
         """Return what it was made from; None where a full pass is needed."""
-        row = self._do(lambda db: db.execute("SELECT annex, tree, world, rooms FROM cursor").fetchone())
+        row = self.read(lambda db: db.execute("SELECT annex, tree, world, rooms FROM cursor").fetchone())
         return Cursor(*row) if row else None
 
     def forget(self) -> None:
         """The next look is at everything, and what git-annex refused or dropped counts no more."""
-        self._do(lambda db: db.execute("DELETE FROM cursor") and None)
+        self.write(lambda db: db.execute("DELETE FROM cursor") and None)
 
     def replace(
         self, cursor: Cursor, names: Iterable[tuple[bytes, Name]], needs: Callable[[], Iterable[Need]]
@@ -113,7 +112,7 @@ class Inventory:
             _put_needs(db, needs())
             _put_cursor(db, cursor)
 
-        self._do(write)
+        self.write(write)
 
     def update(
         self,
@@ -137,7 +136,7 @@ class Inventory:
             _put_needs(db, needs)
             _put_cursor(db, cursor)
 
-        self._do(write)
+        self.write(write)
 
     def needs(self) -> list[Need]:
         """All keys with which something is to be done somewhere."""
@@ -150,7 +149,7 @@ class Inventory:
             except KeyError as error:
                 raise sqlite3.DatabaseError(f"there is no set {error}") from error
 
-        return self._do(read)
+        return self.read(read)
 
     def files(self, keys: Iterable[str]) -> dict[str, dict[bytes, Entry]]:
         """The paths of keys and what stands there, in order; a key without a file is missing."""
@@ -175,7 +174,7 @@ class Inventory:
     def count_drops(self, dropped: Mapping[tuple[str, str], Iterable[str]]) -> None:
         """Note that keys were dropped: (key, uuid) -> who held it before."""
         rows = [(os.fsencode(key), uuid, " ".join(sorted(held))) for (key, uuid), held in dropped.items()]
-        self._do(lambda db: db.executemany(COUNT, rows) and None)
+        self.write(lambda db: db.executemany(COUNT, rows) and None)
 
     def coming_and_going(self) -> set[tuple[str, str]]:
         """(key, uuid) of what was dropped, was wanted there again and was dropped from the same holders.
@@ -190,7 +189,7 @@ class Inventory:
         """Note that git-annex would not drop: (key, uuid) -> who held it."""
         now = time.time()
         rows = [(os.fsencode(key), uuid, " ".join(sorted(held)), now) for (key, uuid), held in refused.items()]
-        self._do(lambda db: db.executemany("INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)", rows) and None)
+        self.write(lambda db: db.executemany("INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)", rows) and None)
 
     def refusals(self) -> dict[tuple[str, str], frozenset[str]]:
         """(key, uuid) -> who held it when git-annex would not drop, not long ago."""
@@ -205,37 +204,20 @@ class Inventory:
         return found
 
     def _all(self, question: str, values: Iterable[object]) -> list[tuple[Any, ...]]:
-        return self._do(lambda db: db.execute(question, tuple(values)).fetchall())
+        return self.read(lambda db: db.execute(question, tuple(values)).fetchall())
 
-    def _do(self, action: Callable[[sqlite3.Connection], T]) -> T:
-        """Run it in a transaction; what is damaged is thrown away, once. Raises InventoryError."""
-        return mending(self.path, lambda: self._in_transaction(action), self._throw_away, InventoryError)
+    def prepare(self, db: sqlite3.Connection) -> None:
+        """Make the tables; those of another version held nothing that cannot be found again."""
+        if db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
+            for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+                db.execute(f"DROP TABLE IF EXISTS {name}")
+            db.executescript(SCHEMA + f"PRAGMA user_version = {FORMAT};")
 
-    def _throw_away(self, error: sqlite3.DatabaseError) -> None:
+    def mend(self, error: sqlite3.DatabaseError) -> None:
+        """Throw the damaged file away."""
         log.warning("%s is damaged (%s) and begun anew", self.path, error)
         for name in (self.path.name, f"{self.path.name}-journal"):
             self.path.with_name(name).unlink(missing_ok=True)
-
-    def _in_transaction(self, action: Callable[[sqlite3.Connection], T]) -> T:
-        with contextlib.closing(connect(self.path, timeout=60)) as db:
-            if db.execute("PRAGMA user_version").fetchone()[0] != FORMAT:
-                _begin_anew(db)
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                result = action(db)
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
-            return result
-
-
-def _begin_anew(db: sqlite3.Connection) -> None:
-    """Make the tables; those of another version held nothing that cannot be found again."""
-    for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        db.execute(f"DROP TABLE IF EXISTS {name}")
-    db.executescript(SCHEMA + f"PRAGMA user_version = {FORMAT};")
 
 
 def _put_cursor(db: sqlite3.Connection, cursor: Cursor) -> None:

@@ -32,7 +32,7 @@ def _fetch_one(context: Context, known: Mapping[str, str], unrelated: bool, remo
             context, remote, known, True
         )
         transport.fetch(context.repo, context.settings, remote, context.branches)
-        remote_facts.note_first(context, remote, remote_facts.remembered(context, remote))
+        remote_facts.note_first(context, remote, remote_facts.remote_state(context, remote))
     after = git.refs(context.repo, prefix)
     if after == before:
         return Outcome("fetch", Result.CURRENT, remote.name, remote.uuid)

@@ -19,7 +19,7 @@ from git_annex_syncx.git import git, history, local_changes, objects, worktree
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import failure, own_failure
-from git_annex_syncx.system.state import OutboxError
+from git_annex_syncx.system.state import StateError
 
 LOOKS = 5  # how often the branch may move under us before we call it busy
 
@@ -147,8 +147,8 @@ def _told(context: Context, aside: Aside, holders: Collection[str]) -> Iterator[
 
 def _healed(context: Context, aside: Aside, merging: Merging) -> Iterator[Outcome]:
     """Of remotes whose heads could not be merged and now can: their failure is not to be remembered."""
-    with contextlib.suppress(OutboxError):
-        failing = {failed.remote for failed in context.outbox.failures() if failed.phase == "merge"}
+    with contextlib.suppress(StateError):
+        failing = {failed.remote for failed in context.state.failures() if failed.phase == "merge"}
         failing -= {holder for _, holder in aside}
         yield from (Outcome("merge", Result.CURRENT, r.name, r.uuid) for r in merging.remotes if r.name in failing)
 

@@ -219,9 +219,9 @@ def _attempt(context: Context, pushing: Pushing, known: Mapping[str, str], remot
     """One push, or none where nothing is to be pushed. Raises LostRace where the remote has moved on."""
     sides, spec = _lacking(context, pushing, known, remote)
     if not spec.wanted:
-        if remote.through_special and context.outbox.fact(_unverified(remote)):
+        if remote.through_special and _is_unverified(context, remote):
             _verify(context, remote)
-            context.outbox.forget(_unverified(remote))
+            context.state.remotes.change(remote.name, unverified=False)
         transport.require_present(context.repo, remote)
         remote_facts.note_first(context, remote, sides.remembered)
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
@@ -232,7 +232,7 @@ def _attempt(context: Context, pushing: Pushing, known: Mapping[str, str], remot
             return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
     _require_contained(context, pushing, sides, remote)
     if remote.through_special:
-        context.outbox.remember(_unverified(remote), "pushed")
+        context.state.remotes.change(remote.name, unverified=True)
     remote_facts.note_proven(context, remote, False)
     reports = transport.push(context.repo, context.settings, remote, spec)
     remote_facts.note_checked_out(context, remote, sides.basis, reports)
@@ -290,8 +290,10 @@ def _remember(context: Context, remote: Remote, spec: PushSpec, reports: Iterabl
 # Git through a special remote: another's push can undo ours while both are told that all is well
 
 
-def _unverified(remote: Remote) -> str:
-    return f"unverified push {remote.name}"
+def _is_unverified(context: Context, remote: Remote) -> bool:
+    """Raises StateError, where a push may have been undone and nothing says so."""
+    known = context.state.remotes.get(remote.name)
+    return known is not None and known.unverified
 
 
 def _verify(context: Context, remote: Remote) -> None:

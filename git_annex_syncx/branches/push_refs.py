@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.branches import guard, remote_facts
-from git_annex_syncx.branches.remote_facts import Remembered
 from git_annex_syncx.git import git, history, transport
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.runs.context import Context
+from git_annex_syncx.system.records import RemoteState
 
 ARRIVED = (Fate.UPDATED, Fate.CURRENT)
 ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"
@@ -29,7 +29,7 @@ class Sides:
     theirs: tuple[str | None, str | None]  # synced/B, B
     annex: str | None
     annex_theirs: tuple[str | None, str | None]  # synced/git-annex, git-annex
-    remembered: Remembered
+    remembered: RemoteState
     direct: bool = True  # whether B itself is to be sent, beside synced/B
     checked_out: bool = False  # whether a work tree there has B open
     proven: bool = True  # whether every push address has what `theirs` say
@@ -40,7 +40,7 @@ def sides(context: Context, known: Mapping[str, str], head: Head, remote: Remote
     """The sides of a push, from all refs that there are here; with `records` of the git-annex branch alone."""
     basis = head.basis
     ours, branch = guard.outgoing(context.repo, known, basis)
-    remembered = remote_facts.remembered(context, remote)
+    remembered = remote_facts.remote_state(context, remote)
     return Sides(
         basis=basis,
         branch=None if records else branch,

@@ -31,7 +31,7 @@ def pause_command(options: GlobalOptions, remotes: tuple[str, ...], seconds: flo
     from git_annex_syncx.runs import pauses
 
     context = options.context()
-    pauses.pause(context.outbox, pauses.names(context, remotes), seconds)
+    pauses.pause(context.state, pauses.names(context, remotes), seconds)
     show_pauses(options, context)
 
 
@@ -41,5 +41,5 @@ def show_pauses(options: GlobalOptions, context: Context, before: Iterable[str] 
     from git_annex_syncx.views import status as view_status
 
     if not options.quiet:
-        left = pauses.pauses(context.outbox)
+        left = pauses.pauses(context.state)
         view_status.show_pauses(left, options.as_json, set(before) - left.keys())

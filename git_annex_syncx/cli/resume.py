@@ -16,6 +16,6 @@ def resume_command(options: GlobalOptions, remotes: tuple[str, ...]) -> None:
     from git_annex_syncx.triggers import worker
 
     context = options.context()
-    before = pauses.pauses(context.outbox)
+    before = pauses.pauses(context.state)
     worker.resume(context, pauses.names(context, remotes) if remotes else ())
     show_pauses(options, context, before)

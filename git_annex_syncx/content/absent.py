@@ -21,11 +21,11 @@ Missed = frozenset[tuple[str, str]]  # key, uuid of the source
 
 def missed(context: Context) -> Missed:
     """Return what sources said that they do not have, as far as that still counts."""
-    told, now = context.outbox.absences(), time.time()
+    told, now = context.state.absences(), time.time()
     lines = _lines(context, told) if told else {}
     left = {pair: (line, at) for pair, (line, at) in told.items() if 0 <= now - at < LEFT_OUT and lines[pair] == line}
     if left != told:
-        context.outbox.keep_absences(left)
+        context.state.keep_absences(left)
     return frozenset(left)
 
 
@@ -37,7 +37,7 @@ def note(context: Context, workers: Iterable[LinkWorker]) -> Missed:
     if found:
         now = time.time()
         told = {pair: (line, now) for pair, line in _lines(context, found).items()}
-        context.outbox.keep_absences(context.outbox.absences() | told)
+        context.state.keep_absences(context.state.absences() | told)
     return frozenset(found)
 
 

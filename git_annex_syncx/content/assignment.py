@@ -74,7 +74,7 @@ class TransferRun:
     def cost(self, remote: Remote) -> float:
         """Return what a link costs, found once a run: the user may have it computed by a program."""
         if remote.name not in self._costs:
-            self._costs[remote.name] = link_cost(self.context.repo, self.context.outbox, remote)
+            self._costs[remote.name] = link_cost(self.context.repo, self.context.state, remote)
         return self._costs[remote.name]
 
     @property
@@ -96,7 +96,7 @@ class Round:
 def next_round(run: TransferRun) -> Round:
     """Look at what has changed; the policy does not change in a run."""
     if run.last is None:
-        run.clocks, run.missed = run.context.outbox.clocks(), absent.missed(run.context)
+        run.clocks, run.missed = run.context.state.clocks(), absent.missed(run.context)
     look = run.last = _look(run, run.last.policy if run.last else None)
     wanted = _stable(run, look)
     keys = missing.keys_below(run.context, run.options.paths) if run.options.paths else {need.key for need in wanted}
@@ -130,8 +130,8 @@ def keep_clocks(run: TransferRun, now: Round) -> None:
     """Remember what waits as a run ends, and since when."""
     policy = now.look.policy
     clocks = patience.kept(run.clocks, now.groups, policy.arcs, policy.own, answers(run), time.time())
-    if clocks != run.context.outbox.clocks():
-        run.context.outbox.keep_clocks(clocks)
+    if clocks != run.context.state.clocks():
+        run.context.state.keep_clocks(clocks)
     run.clocks = clocks
 
 

@@ -135,7 +135,7 @@ def _complete(context: Context, remote: Remote, tree: str) -> bool:
     """
     if annex_branch.choosy(context.repo, remote.uuid or ""):
         return False
-    if any(failure.phase == "export" and failure.remote == remote.name for failure in context.outbox.failures()):
+    if any(failure.phase == "export" and failure.remote == remote.name for failure in context.state.failures()):
         return False
     keys = {name.key for _, name in locations.names(context.repo, tree)}
     held = locations.of_keys(context.repo, annex_branch.BRANCH, keys)

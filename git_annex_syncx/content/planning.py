@@ -52,20 +52,20 @@ class Planned:
 def see_map(context: Context, refresh: bool) -> Survey:
     """All that is known of the network; `refresh` asks the repositories that can be reached."""
     said = survey.refresh(context.repo) if refresh else ()
-    found = survey.known(context.repo, context.settings, context.outbox)
+    found = survey.known(context.repo, context.settings, context.state)
     return Survey(found.network, said + found.warnings)
 
 
 def publish(context: Context) -> bool:
     """Tell the others the links of this repository; whether that was news."""
-    return survey.publish(context.repo, context.settings, context.outbox)
+    return survey.publish(context.repo, context.settings, context.state)
 
 
 def tell_links(context: Context, settings: Settings | None = None) -> Iterator[Outcome]:
     """Publish the links in a run, with the settings as they are by now: plans are made from what all know."""
     begun = time.monotonic()
     try:
-        if survey.publish(context.repo, settings or read_settings(context.repo), context.outbox):
+        if survey.publish(context.repo, settings or read_settings(context.repo), context.state):
             yield Outcome(
                 "publish",
                 Result.DONE,
@@ -100,7 +100,7 @@ def draw(dot: str, svg: str | None, png: str | None) -> list[str]:
 def plan_here(context: Context, wanted: Wanted) -> Planned:
     """Plans for this repository's network: for what is missing where, for paths, or for one imagined key."""
     if (wanted.holders or wanted.targets) and not wanted.paths:
-        found = survey.planned(context.repo, context.settings, context.outbox)
+        found = survey.planned(context.repo, context.settings, context.state)
         return Planned(found, _answered(found.network, [_imagined(found.network, wanted)]), wanted.by_time)
     look = missing.look(context)
     policy = look.policy

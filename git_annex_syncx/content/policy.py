@@ -122,7 +122,7 @@ class Policy:
 
 def read_policy(context: Context) -> Policy:
     """From the git-annex branch and the own configuration."""
-    found = survey.planned(context.repo, context.settings, context.outbox)
+    found = survey.planned(context.repo, context.settings, context.state)
     texts = annex_branch.logs(context.repo, (*LOGS, GROUP_LOG, *ALSO))
     raw = {name: annex_branch.newest_lines(texts[name]) for name in LOGS}
     groups = {uuid: tuple(sorted(names.split())) for uuid, names in raw["group.log"].items()}

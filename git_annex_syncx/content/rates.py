@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from dataclasses import dataclass, field
 
@@ -56,12 +55,3 @@ def averaged(old: float | None, new: float | None) -> float | None:
     if old is None or new is None:
         return old if new is None else new
     return (1 - NEW_SHARE) * old + NEW_SHARE * new
-
-
-def measured(text: str | None) -> tuple[float | None, float | None]:
-    """Return speed and latency from the text that the outbox keeps."""
-    try:
-        found = json.loads(text or "{}")
-        return found.get("bytes_per_second"), found.get("latency_ms")
-    except (ValueError, AttributeError):
-        return None, None

@@ -8,14 +8,14 @@ import time
 from collections.abc import Iterable, Iterator
 
 from git_annex_syncx.annex import annex
-from git_annex_syncx.branches.remote_facts import fact
+from git_annex_syncx.branches.remote_facts import remote_state
 from git_annex_syncx.git import ssh
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.network.survey import without_annex
 from git_annex_syncx.runs.context import Context, reread
 from git_annex_syncx.runs.parallel import each_remote
 from git_annex_syncx.system import run
-from git_annex_syncx.system.state import OutboxError
+from git_annex_syncx.system.state import StateError
 
 
 def told(remotes: Iterable[Remote]) -> Iterator[Outcome]:
@@ -55,10 +55,9 @@ def looked_again(context: Context, remotes: Iterable[Remote]) -> Context:
 
 def _is_due(context: Context, remote: Remote) -> bool:
     """Return whether to look at a remote now; it counts as done."""
-    key, now = f"without git-annex {remote.name}", time.time()
-    last = fact(context, key)
-    due = run.interactive() or (last is not None and now - float(last) >= context.settings.retry_interval)
+    last, now = remote_state(context, remote).looked_at, time.time()
+    due = run.interactive() or (last is not None and now - last >= context.settings.retry_interval)
     if due or last is None:
-        with contextlib.suppress(OutboxError):
-            context.outbox.remember(key, str(now))
+        with contextlib.suppress(StateError):
+            context.state.remotes.change(remote.name, looked_at=now)
     return due

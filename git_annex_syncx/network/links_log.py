@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -181,9 +181,8 @@ def _differ(old: float | None, new: float | None) -> bool:
     return not 1 / NOTABLE <= new / old <= NOTABLE
 
 
-def bounded(measured: Mapping[str, float | None]) -> tuple[float | None, float | None]:
-    """Measured speed and latency, three digits each, within what a reader takes."""
-    speed, latency = measured.get("bytes_per_second"), measured.get("latency_ms")
+def bounded(speed: float | None, latency: float | None) -> tuple[float | None, float | None]:
+    """Return a measured speed and latency, three digits each, within what a reader takes."""
     return _three(speed, HIGHEST_SPEED), _three(latency, HIGHEST_LATENCY)
 
 

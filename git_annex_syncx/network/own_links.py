@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-import json
 import math
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from git_annex_syncx.annex import annex
 from git_annex_syncx.errors import ProgramFailed, SyncxError
@@ -18,24 +18,20 @@ from git_annex_syncx.network import links_log
 from git_annex_syncx.network.graph import HIGHEST_COST, Link, Place, network
 from git_annex_syncx.network.map_reader import LOCAL_COST, REMOTE_COST, host
 from git_annex_syncx.system import run
-from git_annex_syncx.system.state import Outbox
+from git_annex_syncx.system.records import Cost, Speed
+from git_annex_syncx.system.state import State
 
 LOCAL_MS, NEAR_MS, FAR_MS, CLOUD_MS = 1.0, 10.0, 100.0, 200.0
 COMMAND_PATIENCE = 10.0  # seconds
 NEAR_NAMES = (".local", ".lan", ".home", ".internal", ".localdomain")
 
 
-def remember_speed(outbox: Outbox, uuid: str, bytes_per_second: float | None, latency_ms: float | None) -> None:
-    """Keep what was measured of the link to a repository; published when it is news."""
-    outbox.remember(f"speed {uuid}", json.dumps({"bytes_per_second": bytes_per_second, "latency_ms": latency_ms}))
-
-
-def own_line(repo: Repository, settings: Settings, outbox: Outbox, takers: Collection[str]) -> links_log.Line:
+def own_line(repo: Repository, settings: Settings, state: State, takers: Collection[str]) -> links_log.Line:
     """The links of this repository to `takers`: places that are known, not dead, and take copies."""
     usable = [remote for remote in settings.remotes.values() if _usable(remote, settings, takers)]
     found = network(
         [Place(uuid) for uuid in {settings.annex_uuid, *(remote.uuid or "" for remote in usable)}],
-        [_own_link(repo, settings, outbox, remote) for remote in usable],
+        [_own_link(repo, settings, state, remote) for remote in usable],
     ).links
     drives = frozenset(remote.uuid or "" for remote in usable if _removable(repo, remote))
     return links_log.Line(settings.annex_uuid, found, settings.relay, drives)
@@ -52,13 +48,14 @@ def _usable(remote: Remote, settings: Settings, takers: Collection[str]) -> bool
     )
 
 
-def _own_link(repo: Repository, settings: Settings, outbox: Outbox, remote: Remote) -> Link:
-    speed, latency = links_log.bounded(_measured(outbox, remote.uuid or ""))
+def _own_link(repo: Repository, settings: Settings, state: State, remote: Remote) -> Link:
+    known = _speed(state, remote.uuid or "")
+    speed, latency = links_log.bounded(known.bytes_per_second, known.latency_ms)
     read_only = remote.readonly or remote.url.startswith(("http://", "https://", "git://"))
     return Link(
         owner=settings.annex_uuid,
         remote=remote.uuid or "",
-        cost=link_cost(repo, outbox, remote),
+        cost=link_cost(repo, state, remote),
         push=remote.push and not read_only,
         pull=remote.pull,
         bytes_per_second=speed,
@@ -66,18 +63,13 @@ def _own_link(repo: Repository, settings: Settings, outbox: Outbox, remote: Remo
     )
 
 
-def _measured(outbox: Outbox, uuid: str) -> Mapping[str, float | None]:
-    try:
-        found = json.loads(outbox.fact(f"speed {uuid}") or "{}")
-    except (ValueError, SyncxError):
-        return {}
-    usable = isinstance(found, dict) and all(
-        value is None or isinstance(value, int | float) for value in found.values()
-    )
-    return found if usable else {}
+def _speed(state: State, uuid: str) -> Speed:
+    with contextlib.suppress(SyncxError):
+        return state.speeds.get(uuid) or Speed(uuid)
+    return Speed(uuid)
 
 
-def link_cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
+def link_cost(repo: Repository, state: State, remote: Remote) -> float:
     """As git-annex has it: a command, a setting, or the default of the kind of remote."""
     if remote.cost_command:
         with_command = _cost_by_command(repo, remote)
@@ -86,7 +78,7 @@ def link_cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
     if remote.cost is not None:
         return remote.cost
     if remote.special:
-        return _special_cost(repo, outbox, remote)
+        return _special_cost(repo, state, remote)
     return LOCAL_COST if local_path(remote.url) is not None else REMOTE_COST
 
 
@@ -99,15 +91,15 @@ def _cost_by_command(repo: Repository, remote: Remote) -> float | None:
     return cost if math.isfinite(cost) and 0 <= cost <= HIGHEST_COST else None
 
 
-def _special_cost(repo: Repository, outbox: Outbox, remote: Remote) -> float:
+def _special_cost(repo: Repository, state: State, remote: Remote) -> float:
     """Git-annex is asked once; the answer does not change."""
-    key = f"cost {remote.uuid}"
+    uuid = remote.uuid or ""
     try:
-        saved = outbox.fact(key)
+        saved = state.costs.get(uuid)
         if saved is None:
-            saved = annex.ask_cost(repo, remote.name)
-            outbox.remember(key, saved)
-        cost = float(saved)
+            saved = Cost(uuid, float(annex.ask_cost(repo, remote.name)))
+            state.costs.put(saved)
+        cost = saved.cost
     except (SyncxError, ValueError):
         return LOCAL_COST if remote.directory else REMOTE_COST
     return cost if 0 <= cost <= HIGHEST_COST else REMOTE_COST

@@ -21,7 +21,7 @@ from git_annex_syncx.network.map_reader import read_map
 from git_annex_syncx.network.own_links import CLOUD_MS, own_line
 from git_annex_syncx.system import files
 from git_annex_syncx.system.redact import without_passwords
-from git_annex_syncx.system.state import Outbox
+from git_annex_syncx.system.state import State
 
 LINKS_LOG = "syncx-links.log"
 LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", LINKS_LOG)
@@ -96,13 +96,13 @@ def _just_met(repo: Repository, remotes: Iterable[Remote]) -> dict[str, str]:
     return {r.uuid or "": r.name for r, tip in theirs if ours and tip and objects.related(repo, ours, tip)}
 
 
-def planned(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
+def planned(repo: Repository, settings: Settings, state: State) -> Survey:
     """The network that plans are made from: the links log alone, so that all nodes make the same plan.
 
     Only where this repository has told nothing yet its own configuration stands in.
     """
     told = shared(repo, settings.remotes.values())
-    ours = own_line(repo, settings, outbox, told.takers)
+    ours = own_line(repo, settings, state, told.takers)
     published = told.log.lines.get(settings.annex_uuid)
     warnings = list(_complaints(told, settings))
     if not settings.private and links_log.worth_telling(published, ours):
@@ -124,10 +124,10 @@ def _with_outside(net: Network, executors: Iterable[str]) -> Network:
     return network([*net.places, *places], [*net.links, *web], net.here)
 
 
-def known(repo: Repository, settings: Settings, outbox: Outbox) -> Survey:
+def known(repo: Repository, settings: Settings, state: State) -> Survey:
     """All that is known, for people to look at: links log, own configuration, the last `git annex map`."""
     told = shared(repo, settings.remotes.values())
-    ours = own_line(repo, settings, outbox, told.takers)
+    ours = own_line(repo, settings, state, told.takers)
     net = _network(told, (*(line for line in told.log.lines.values() if line.uuid != ours.uuid), ours), settings)
     warnings = tuple(_complaints(told, settings))
     saved = _saved_map(repo)
@@ -182,12 +182,12 @@ def refresh(repo: Repository) -> tuple[str, ...]:
     return tuple(dict.fromkeys(complaints))
 
 
-def publish(repo: Repository, settings: Settings, outbox: Outbox) -> bool:
+def publish(repo: Repository, settings: Settings, state: State) -> bool:
     """Tell the others the links of this repository, where that is news to them. Raises SyncxError."""
     if settings.private:
         return False
     told = shared(repo, settings.remotes.values())
-    ours = own_line(repo, settings, outbox, told.takers)
+    ours = own_line(repo, settings, state, told.takers)
     if settings.annex_uuid not in told.places or told.places[settings.annex_uuid].dead:
         return False
     if not links_log.worth_telling(told.log.lines.get(settings.annex_uuid), ours):

@@ -20,20 +20,20 @@ from git_annex_syncx.branches.push import push_records
 from git_annex_syncx.content import drops, exports, planning, unused
 from git_annex_syncx.content.assignment import TransferOptions, TransferRun, end, learn, look_afresh, next_round
 from git_annex_syncx.content.link_worker import LinkWorker
-from git_annex_syncx.content.rates import averaged, measured
+from git_annex_syncx.content.rates import averaged
 from git_annex_syncx.content.scheduler import Assignment, Scheduler
 from git_annex_syncx.content.steps import OwnStep
 from git_annex_syncx.content.waits import many, no_room, tell, with_rest
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.git import git, ssh, transport, worktree
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Event, Outcome, Remote, Result
-from git_annex_syncx.network.own_links import remember_speed
 from git_annex_syncx.phases import upkeep
 from git_annex_syncx.reasons import kinds, mending
 from git_annex_syncx.runs.context import Context, reread, says_yes
 from git_annex_syncx.runs.parallel import failure, one_remote, own_failure
 from git_annex_syncx.system import locks
-from git_annex_syncx.system.state import OutboxError
+from git_annex_syncx.system.records import Speed
+from git_annex_syncx.system.state import StateError
 
 log = logging.getLogger(__name__)
 
@@ -272,7 +272,7 @@ def _is_over(run: TransferRun, remote: Remote) -> bool:
     own, needs = run.context.settings.annex_uuid, run.last.needs if run.last else ()
     if any(own in need.targets and remote.uuid in need.holders for need in needs):
         return False
-    failures = run.context.outbox.failures()
+    failures = run.context.state.failures()
     return any(failure.phase == "transfer" and failure.remote == remote.name for failure in failures)
 
 
@@ -310,15 +310,17 @@ def _measure(run: TransferRun, remote: Remote, workers: list[LinkWorker]) -> Non
     latencies = [latency for worker in workers if (latency := worker.meter.latency())]
     if not (speeds or latencies) or not remote.uuid:
         return
-    with contextlib.suppress(OutboxError):
+    with contextlib.suppress(StateError):
         run.measured = True
-        before = measured(run.context.outbox.fact(f"speed {remote.uuid}"))
-        now = (max(speeds, default=None), min(latencies, default=None))
-        remember_speed(run.context.outbox, remote.uuid, averaged(before[0], now[0]), averaged(before[1], now[1]))
+        before = run.context.state.speeds.get(remote.uuid) or Speed(remote.uuid)
+        speed = averaged(before.bytes_per_second, max(speeds, default=None))
+        latency = averaged(before.latency_ms, min(latencies, default=None))
+        run.context.state.speeds.put(Speed(remote.uuid, speed, latency))
 
 
 def _load(run: TransferRun, own_step: OwnStep, keys: list[str], worker: LinkWorker) -> Load:
     size = sum(map(key_size, keys))
-    speed, latency = measured(run.context.outbox.fact(f"speed {worker.remote.uuid}"))
+    known = run.context.state.speeds.get(worker.remote.uuid)
+    speed, latency = (known.bytes_per_second, known.latency_ms) if known else (None, None)
     seconds = size / speed + len(keys) * (latency or 0.0) / 1000 if speed else None
     return Load(worker.remote.name, own_step.operation, tuple(keys), size, seconds)

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 from git_annex_syncx.annex import annex, annex_branch, locations
 from git_annex_syncx.branches import advance, guard
-from git_annex_syncx.branches.remote_facts import fact
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, history, local_changes, worktree
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import own_failure
-from git_annex_syncx.system.state import OutboxError
+from git_annex_syncx.system.records import Upkeep
+from git_annex_syncx.system.state import StateError
 
 MIGRATES_SINCE = 20240129  # migrate --update
 MIGRATIONS = "migrate.tree"  # by a commit that adds it and one that removes it migrations are recorded
@@ -45,7 +45,10 @@ def _once(
 
     The action is told where the first was. What it was then is remembered, since others work here meanwhile.
     """
-    now, before = " ".join(history.value(context.repo, ref) or "-" for ref in refs), fact(context, event) or ""
+    now, before = " ".join(history.value(context.repo, ref) or "-" for ref in refs), ""
+    with contextlib.suppress(StateError):
+        last = context.state.upkeep.get(event)
+        before = last.commits if last else ""
     if now == before:
         return
     try:
@@ -56,8 +59,8 @@ def _once(
         yield told
     if told and told.result is not Result.DONE:
         return
-    with contextlib.suppress(OutboxError):
-        context.outbox.remember(event, now)
+    with contextlib.suppress(StateError):
+        context.state.upkeep.put(Upkeep(event, now))
 
 
 def _migrate(context: Context, before: str) -> Outcome | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -16,10 +15,7 @@ from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.model import Remote
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import Context
-from git_annex_syncx.runs.pauses import Pause
-from git_annex_syncx.system.state import Failure
-
-SIGNALS = "signals"  # the fact that holds what was heard
+from git_annex_syncx.system.records import Failure, Pause
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def status(context: Context, remotes: Iterable[Remote]) -> Status:
     ours = known.get(f"refs/heads/{head.basis}")
     remotes = tuple(remotes)
     counts, trouble = _signals(context)
-    failures, successes = context.outbox.failures(), context.outbox.last_successes()
+    failures, successes = context.state.failures(), context.state.last_successes()
     due = redundant_merge.pending(context, head.basis).due
 
     def one(remote: Remote) -> RemoteStatus:
@@ -88,7 +84,7 @@ def status(context: Context, remotes: Iterable[Remote]) -> Status:
         tuple(one(remote) for remote in remotes if not remote.special or _failing(remote, failures)),
         tuple(failure for failure in failures if failure.remote not in context.settings.remotes),
         tuple(os.fsdecode(path) for path in history.paths(context.repo, ours) if is_variant(path)) if ours else (),
-        pauses.pauses(context.outbox),
+        pauses.pauses(context.state),
         counts,
         trouble | {remote.name: reason for remote in remotes if (reason := unused.reason(remote))},
     )
@@ -96,11 +92,8 @@ def status(context: Context, remotes: Iterable[Remote]) -> Status:
 
 def _signals(context: Context) -> tuple[dict[str, int], dict[str, str]]:
     """Return what `watch` has noted of the signals that it heard, and of channels that do not work."""
-    try:
-        told = json.loads(context.outbox.fact(SIGNALS) or "{}")
-        return dict(told.get("counts", {})), dict(told.get("trouble", {}))
-    except (ValueError, AttributeError, TypeError):
-        return {}, {}
+    counts = {row.verdict: row.count for row in context.state.signal_counts.all()}
+    return counts, {row.channel: row.reason for row in context.state.channel_troubles.all()}
 
 
 def _failing(remote: Remote, failures: Iterable[Failure]) -> bool:

@@ -11,16 +11,17 @@ from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings, read_settings, truth
 from git_annex_syncx.model import OUTSIDE, Outcome, Remote, Result
 from git_annex_syncx.system import run
-from git_annex_syncx.system.state import Outbox, OutboxError
+from git_annex_syncx.system.records import AnnexVersion
+from git_annex_syncx.system.state import State, StateError
 
 
 @dataclass(frozen=True)
 class Context:
-    """One repository, its settings, its outbox, the version of its git-annex."""
+    """One repository, its settings, its state, the version of its git-annex."""
 
     repo: Repository
     settings: Settings
-    outbox: Outbox
+    state: State
     annex_version: str
 
     @property
@@ -58,10 +59,10 @@ def open_context(repo: Repository) -> Context:
     settings = read_settings(repo)
     if not settings.annex_uuid:
         raise UsageError(f"{repo.home} is a git repository without git-annex", "git annex init")
-    outbox = Outbox(repo.state_dir / "outbox.sqlite", settings.retry_interval)
-    version = _annex_version(repo, outbox, settings.annex_format)
+    state = State(repo.state_dir / "outbox.sqlite", settings.retry_interval)
+    version = _annex_version(repo, state, settings.annex_format)
     annex.require_version(version)
-    return Context(_without_surprises(repo, settings), settings, outbox, version)
+    return Context(_without_surprises(repo, settings), settings, state, version)
 
 
 def reread(context: Context) -> Context:
@@ -93,7 +94,7 @@ def cheapest(context: Context, remotes: Iterable[Remote]) -> list[Remote]:
         link_cost,
     )  # with all of the planner's modules  # with all of the planner's modules
 
-    costs = {remote: link_cost(context.repo, context.outbox, remote) for remote in remotes}
+    costs = {remote: link_cost(context.repo, context.state, remote) for remote in remotes}
     return [remote for remote, cost in costs.items() if cost == min(costs.values())]
 
 
@@ -163,17 +164,16 @@ def _without_surprises(repo: Repository, settings: Settings) -> Repository:
     )
 
 
-def _annex_version(repo: Repository, outbox: Outbox, format_: str) -> str:
+def _annex_version(repo: Repository, state: State, format_: str) -> str:
     """The version of git-annex, asked again only when the program changed (it takes longer than all else here)."""
     program = annex.program().resolve()
     found = program.stat()
-    key = f"annex {program} {found.st_mtime_ns} {found.st_size} {format_}"
+    key = f"{program} {found.st_mtime_ns} {found.st_size} {format_}"
     try:
-        known = outbox.fact("annex-version") or ""
-        if known.startswith(key + "\n"):
-            return known.rpartition("\n")[2]
-        version = annex.ask_version(repo, format_)
-        outbox.remember("annex-version", f"{key}\n{version}")
-    except OutboxError:  # nothing can be remembered now; the phases will say so
+        known = state.annex_versions.get(key)
+        if known is None:
+            known = AnnexVersion(key, annex.ask_version(repo, format_))
+            state.annex_versions.replace([known])
+    except StateError:  # nothing can be remembered now; the phases will say so
         return annex.ask_version(repo, format_)
-    return version
+    return known.version

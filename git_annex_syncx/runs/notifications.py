@@ -16,8 +16,9 @@ from git_annex_syncx.errors import ProgramFailed, SyncxError
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.system import notify, run
+from git_annex_syncx.system.records import Failure, Notice
 from git_annex_syncx.system.redact import without_passwords
-from git_annex_syncx.system.state import Failure, OutboxError
+from git_annex_syncx.system.state import StateError
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,6 @@ WITHIN_SHELL = 'sh -c "$1" </dev/null >/dev/null; exit $?'
 MOST_WAITING = 1000  # changes that wait for a program of the user's; more are dropped
 PERSISTENT = 3  # failures in a row, before anybody is told
 DAY = 86400.0
-PREFIX = "told "  # facts of the outbox: when the user was told of a failure that persists
 CHANGES = {
     "fetch": "received", "received": "received", "merge": "merged", "push": "pushed", "transfer": "transferred",
     "drive": "drive-ready",
@@ -156,18 +156,15 @@ def _tell_of_failures(context: Context, notifier: Notifier) -> None:
     settings = context.settings
     if not (settings.on_failure or settings.notify):
         return
-    with contextlib.suppress(OutboxError):
-        failures, told = context.outbox.failures(), context.outbox.facts(PREFIX)
-        now, left = time.time(), set()
+    with contextlib.suppress(StateError):
+        failures, now = context.state.failures(), time.time()
+        told = {(notice.phase, notice.remote): notice.at for notice in context.state.notices.all()}
         for failure in failures:
-            key = f"{PREFIX}{failure.phase} {failure.remote}"
-            left.add(key)
-            if to_tell(failure, _time(told.get(key)), now):
-                context.outbox.remember(key, str(now))
+            if to_tell(failure, told.get((failure.phase, failure.remote)), now):
+                context.state.notices.put(Notice(failure.phase, failure.remote, now))
                 _tell_failure(context, notifier, "failure", failure.phase, failure.remote, failure)
-        for key in told.keys() - left:
-            context.outbox.forget(key)
-            phase, _, remote = key.removeprefix(PREFIX).partition(" ")
+        for phase, remote in told.keys() - {(failure.phase, failure.remote) for failure in failures}:
+            context.state.notices.remove(phase, remote)
             if not remote or remote in context.can_fail:
                 _tell_failure(context, notifier, "recovered", phase, remote, None)
 

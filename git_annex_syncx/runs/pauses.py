@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.runs.context import Context, choose_remotes, divided
-from git_annex_syncx.system.state import Failure, Outbox
+from git_annex_syncx.system.records import Failure, Pause
+from git_annex_syncx.system.state import State
 
 EVERYTHING = ""  # in place of a remote's name: all automatic work of this repository
-PREFIX = "pause "
 REFS = frozenset({"fetch", "merge", "push"})
 CONTENT = frozenset({"transfer", "drop", "import", "export"})
-
-
-@dataclass(frozen=True)
-class Pause:
-    """Begun at (seconds since 1970), for so many seconds; infinity: until it is resumed."""
-
-    begun: float
-    seconds: float = math.inf
-
-    @property
-    def until(self) -> float:
-        """Return when it ends, in seconds since 1970."""
-        return self.begun + self.seconds
 
 
 def names(context: Context, words: Iterable[str]) -> list[str]:
@@ -37,31 +23,29 @@ def names(context: Context, words: Iterable[str]) -> list[str]:
     return [remote.name for remote in choose_remotes(context, words, ())[0]] if words else [EVERYTHING]
 
 
-def pause(outbox: Outbox, names: Iterable[str], seconds: float = math.inf) -> None:
+def pause(state: State, names: Iterable[str], seconds: float = math.inf) -> None:
     """Hold automatic work with the named remotes, or EVERYTHING."""
-    value = json.dumps(asdict(Pause(time.time(), seconds)))
     for name in names:
-        outbox.remember(PREFIX + name, value)
+        state.pauses.put(Pause(name, time.time(), seconds))
 
 
-def resume(outbox: Outbox, names: Collection[str] = ()) -> None:
+def resume(state: State, names: Collection[str] = ()) -> None:
     """End the pauses of the named remotes; without names all pauses."""
-    for name in names or [key.removeprefix(PREFIX) for key in outbox.facts(PREFIX)]:
-        outbox.forget(PREFIX + name)
+    for name in names or [held.remote for held in state.pauses.all()]:
+        state.pauses.remove(name)
 
 
-def pauses(outbox: Outbox) -> dict[str, Pause]:
+def pauses(state: State) -> dict[str, Pause]:
     """Return what is paused now. One that has ended is forgotten."""
     found, now = {}, time.time()
-    for key, text in outbox.facts(PREFIX).items():
-        name, held = key.removeprefix(PREFIX), _read(text)
-        if held and now < held.begun:  # the clock was set back: not longer than was asked
-            pause(outbox, [name], held.seconds)
-            held = Pause(now, held.seconds)
-        if held and now < held.until:
-            found[name] = held
+    for held in state.pauses.all():
+        if now < held.begun:  # the clock was set back: not longer than was asked
+            held = replace(held, begun=now)
+            state.pauses.put(held)
+        if now < held.until:
+            found[held.remote] = held
         else:
-            outbox.forget(key)
+            state.pauses.remove(held.remote)
     return found
 
 
@@ -86,14 +70,6 @@ def free(
 def is_due(failure: Failure, now: float) -> bool:
     """Return whether its back-off is over, or the clock was set back since."""
     return now >= failure.next or now < failure.last
-
-
-def _read(text: str) -> Pause | None:
-    try:
-        told = json.loads(text)
-        return Pause(float(told["begun"]), float(told["seconds"]))
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _clock(when: float) -> str:

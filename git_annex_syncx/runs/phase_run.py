@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.notifications import Notifier, announced
-from git_annex_syncx.system.state import OutboxError
+from git_annex_syncx.system.state import StateError
 
 log = logging.getLogger(__name__)
 
@@ -61,21 +61,21 @@ def recorded(context: Context, events: Iterable[Event]) -> Iterator[Event]:
         # Where a phase came as far as a remote, nothing of our own stands in its way any more.
         own = {("", phase) for _, phase in succeeded if ("", phase) not in failed}
         with _tolerant():
-            context.outbox.record_successes(succeeded, own)
-            context.outbox.forget_others(context.can_fail)
+            context.state.record_successes(succeeded, own)
+            context.state.forget_others(context.can_fail)
 
 
 def _record_failure(context: Context, outcome: Outcome) -> None:
     with _tolerant():
         interval = SOON if outcome.details.get("soon") else None
-        context.outbox.record_failure(outcome.remote, outcome.event, outcome.reason, interval)
+        context.state.record_failure(outcome.remote, outcome.event, outcome.reason, interval)
 
 
 @contextlib.contextmanager
 def _tolerant() -> Iterator[None]:
     try:
         yield
-    except OutboxError as error:
+    except StateError as error:
         log.warning("%s; what failed is not remembered", error.what)
 
 

@@ -1,37 +1,176 @@
-"""SQLite databases: a damaged file is mended once, and an error names the file."""
+"""SQLite databases that threads and processes share: damage is mended once, and an error names the file."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import errno
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.system import files
 
 T = TypeVar("T")
+Row = TypeVar("Row")
+
+# SQL for the type of a field.
+COLUMN = {
+    "str": "TEXT NOT NULL", "str | None": "TEXT", "float": "REAL NOT NULL", "float | None": "REAL",
+    "int": "INTEGER NOT NULL", "bool": "INTEGER NOT NULL", "tuple[str, ...]": "BLOB NOT NULL",
+}  # fmt: skip
 
 
-def mending(
-    path: Path, attempt: Callable[[], T], mend: Callable[[sqlite3.DatabaseError], None], kind: type[SyncxError]
-) -> T:
-    """Try it; where the file turns out to be damaged, mend it and try once more. Raises `kind`."""
-    try:
+class Database:
+    """One file, opened for each operation."""
+
+    def __init__(self, path: Path, error: type[SyncxError], timeout: float) -> None:
+        """`error` is raised where the file cannot be used; another's transaction is waited for `timeout` seconds."""
+        self.path = path
+        self._error, self._timeout = error, timeout
+
+    def prepare(self, db: sqlite3.Connection) -> None:
+        """Make the tables that are missing."""
+        raise NotImplementedError
+
+    def mend(self, error: sqlite3.DatabaseError) -> None:
+        """Put the damaged file out of the way."""
+        raise NotImplementedError
+
+    def read(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Run an action that only reads, in a transaction: readers do not wait for each other."""
+        return self._mending(lambda: self.transaction("BEGIN", action))
+
+    def write(self, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Run an action in a transaction that no other writer shares."""
+        return self._mending(lambda: self.transaction("BEGIN IMMEDIATE", action))
+
+    def transaction(self, begin: str, action: Callable[[sqlite3.Connection], T]) -> T:
+        """Run an action once. Raises sqlite3.Error, OSError."""
+        with contextlib.closing(_connect(self.path, self._timeout)) as db, db:
+            self.prepare(db)
+            db.execute(begin)
+            return action(db)
+
+    def _mending(self, attempt: Callable[[], T]) -> T:
         try:
-            return attempt()
-        except sqlite3.DatabaseError as error:
-            if not tells_of_damage(error):
-                raise
-            mend(error)
-            return attempt()
-    except (sqlite3.Error, OSError) as error:
-        raise kind(f"{path} cannot be used: {error}", files.advice(error)) from error
+            try:
+                return attempt()
+            except sqlite3.DatabaseError as error:
+                if not tells_of_damage(error):
+                    raise
+                self.mend(error)
+                return attempt()
+        except (sqlite3.Error, OSError) as error:
+            raise self._error(f"{self.path} cannot be used: {error}", files.advice(error)) from error
 
 
-def connect(path: Path, timeout: float) -> sqlite3.Connection:
+class Table(Generic[Row]):
+    """Rows that are frozen dataclasses: a column for each field, in the order of the fields."""
+
+    def __init__(self, database: Database, name: str, row: type[Row], keys: int = 1) -> None:
+        """The first `keys` fields name a row."""
+        self._database, self._name, self._row = database, name, row
+        self._fields = dataclasses.fields(row)  # type: ignore[arg-type]
+        self._columns = [field.name for field in self._fields]
+        self._keys = self._columns[:keys]
+
+    def schema(self) -> str:
+        """Return the statement that makes the table where it is missing."""
+        columns = ", ".join(f"{field.name} {COLUMN[str(field.type)]}" for field in self._fields)
+        return f"CREATE TABLE IF NOT EXISTS {self._name} ({columns}, PRIMARY KEY ({', '.join(self._keys)}));"
+
+    def all(self) -> list[Row]:
+        """Return all rows."""
+        return self._database.read(self.rows)
+
+    def get(self, *key: object) -> Row | None:
+        """Return the row of a key, None where there is none."""
+        return next(iter(self._database.read(lambda db: self.rows(db, key))), None)
+
+    def put(self, row: Row) -> None:
+        """Insert a row, or replace the one of its key."""
+        self._database.write(lambda db: self.insert(db, [row]))
+
+    def change(self, *key: object, **values: object) -> None:
+        """Set some fields of a row; the others of a new one have their defaults."""
+        self._database.write(lambda db: self.change_in(db, key, **values))
+
+    def remove(self, *key: object) -> None:
+        """Remove the row of a key, if there is one."""
+        self._database.write(lambda db: self.delete(db, [key]))
+
+    def replace(self, rows: Iterable[Row]) -> None:
+        """Let the table have these rows and no others."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute(f"DELETE FROM {self._name}")
+            self.insert(db, rows)
+
+        self._database.write(write)
+
+    def rows(self, db: sqlite3.Connection, key: Sequence[object] = ()) -> list[Row]:
+        """Return all rows, or that of a key, inside a transaction."""
+        question = f"SELECT {', '.join(self._columns)} FROM {self._name}{self._where(key)}"
+        kinds = [str(field.type) for field in self._fields]
+        return [self._row(*map(_loaded, kinds, row)) for row in db.execute(question, _stored(key))]
+
+    def insert(self, db: sqlite3.Connection, rows: Iterable[Row]) -> None:
+        """Insert or replace rows inside a transaction."""
+        values = (_stored([getattr(row, name) for name in self._columns]) for row in rows)
+        marks = ", ".join("?" * len(self._columns))
+        db.executemany(f"INSERT OR REPLACE INTO {self._name} ({', '.join(self._columns)}) VALUES ({marks})", values)
+
+    def change_in(self, db: sqlite3.Connection, key: Sequence[object], **values: object) -> None:
+        """Set some fields of a row inside a transaction."""
+        row = next(iter(self.rows(db, key)), None) or self._row(*key)
+        self.insert(db, [dataclasses.replace(row, **values)])  # type: ignore[type-var]
+
+    def delete(self, db: sqlite3.Connection, keys: Iterable[Sequence[object]]) -> None:
+        """Remove the rows of keys inside a transaction."""
+        db.executemany(f"DELETE FROM {self._name}{self._where(self._keys)}", map(_stored, keys))
+
+    def _where(self, key: Sequence[object]) -> str:
+        return f" WHERE {' AND '.join(f'{name} = ?' for name in self._keys)}" if key else ""
+
+
+def storable(name: str) -> str | bytes:
+    """Return a text for SQLite, which takes no lone surrogates; they stand for bytes that are not UTF-8."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(name)
+    return name
+
+
+def tells_of_damage(error: sqlite3.DatabaseError) -> bool:
+    """Return False when the file is only locked, read-only, or on a full disk. SQLITE_ERROR: not our tables."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return not isinstance(error, sqlite3.OperationalError) or code == sqlite3.SQLITE_ERROR
+
+
+def _stored(values: Iterable[object]) -> list[object]:
+    return [_value(value) for value in values]
+
+
+def _value(value: object) -> object:
+    if isinstance(value, tuple):
+        return b"\n".join(map(os.fsencode, value))
+    return storable(value) if isinstance(value, str) else value
+
+
+def _loaded(kind: str, value: Any) -> Any:
+    if kind == "tuple[str, ...]":
+        return tuple(map(os.fsdecode, filter(None, value.split(b"\n"))))
+    if kind == "bool":
+        return bool(value)
+    return os.fsdecode(value) if isinstance(value, bytes) else value
+
+
+def _connect(path: Path, timeout: float) -> sqlite3.Connection:
     """Open a database, without transactions of Python's; its journals get the permissions that it has.
 
     Raises sqlite3.Error, OSError.
@@ -43,9 +182,3 @@ def connect(path: Path, timeout: float) -> sqlite3.Connection:
     path.touch()
     files.share(path)
     return sqlite3.connect(path, timeout=timeout, isolation_level=None)
-
-
-def tells_of_damage(error: sqlite3.DatabaseError) -> bool:
-    """Not when the file is only locked, read-only, or on a full disk. SQLITE_ERROR: the tables are not ours."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-    return not isinstance(error, sqlite3.OperationalError) or code == sqlite3.SQLITE_ERROR

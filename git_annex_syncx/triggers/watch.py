@@ -26,7 +26,8 @@ from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import open_context
 from git_annex_syncx.system import interrupts, locks, run
 from git_annex_syncx.system.lasting import Talk
-from git_annex_syncx.system.state import Failure, Outbox
+from git_annex_syncx.system.records import Failure
+from git_annex_syncx.system.state import State
 from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
 from git_annex_syncx.triggers.mounts import Drives
 from git_annex_syncx.triggers.queue import Queue, Request, name_process, place, process_at
@@ -40,7 +41,7 @@ log = logging.getLogger(__name__)
 Place = tuple[int, int]  # device and inode of a git directory
 
 FULL_LOOK = 6 * 3600.0  # seconds between two looks at everything, also at what others have
-TICK = 30.0  # seconds between two looks at the clock and the outbox
+TICK = 30.0  # seconds between two looks at the clock and the state
 DRIVES_EVERY = 3.0  # seconds between two looks at drives
 ASLEEP = 60.0  # seconds by which a tick comes late when the machine was suspended
 DEBOUNCE = 0.2  # seconds in which events become one
@@ -200,9 +201,9 @@ class Watch:
         if not 0 <= now - seen.looked < FULL_LOOK or not 0 <= now - seen.ticked < TICK + ASLEEP:
             requests.add(Request("look"))
             seen.looked = now
-        outbox, before = self._outbox(), (seen.due, seen.paused)
-        seen.due = frozenset(failure for failure in outbox.failures() if pauses.is_due(failure, now))
-        seen.paused = frozenset(pauses.pauses(outbox))
+        state, before = self._open_state(), (seen.due, seen.paused)
+        seen.due = frozenset(failure for failure in state.failures() if pauses.is_due(failure, now))
+        seen.paused = frozenset(pauses.pauses(state))
         if seen.due - before[0] or before[1] - seen.paused:  # once: not all that failed is for us to mend
             requests.add(Request("retry"))
         seen.ticked = now
@@ -240,7 +241,7 @@ class Watch:
         if self._settings.signals:
             from git_annex_syncx.triggers.signals.listener import Listener
 
-            self._ear = Listener(self._repo, self._settings, self._outbox(), self._heard)
+            self._ear = Listener(self._repo, self._settings, self._open_state(), self._heard)
             self._ear.start()
 
     def _heard(self, requests: Iterable[tuple[Request, float]]) -> None:
@@ -250,8 +251,8 @@ class Watch:
             request_queue.ask(request, delay)
         self._events.put("signal")
 
-    def _outbox(self) -> Outbox:
-        return Outbox(self._repo.state_dir / "outbox.sqlite", self._settings.retry_interval)
+    def _open_state(self) -> State:
+        return State(self._repo.state_dir / "outbox.sqlite", self._settings.retry_interval)
 
     def _start(self) -> None:
         self._workers = {worker for worker in self._workers if worker.is_alive()}

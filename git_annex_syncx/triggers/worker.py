@@ -24,7 +24,7 @@ from git_annex_syncx.runs.context import Context, choose_remotes, open_context
 from git_annex_syncx.runs.notifications import Notifier
 from git_annex_syncx.runs.phase_run import run_phase
 from git_annex_syncx.system import run
-from git_annex_syncx.system.state import Failure
+from git_annex_syncx.system.records import Failure
 from git_annex_syncx.triggers.queue import CONTENT, REFS, Queue, Request
 from git_annex_syncx.triggers.signals.publisher import kind_of_news, tell_of
 
@@ -53,8 +53,8 @@ def serve_waiting(repo: Repository, show: Show) -> None:
 
 def resume(context: Context, names: Collection[str]) -> None:
     """End pauses; what has waited is done by a process that nobody waits for."""
-    request_queue, held = Queue(context.repo), pauses.pauses(context.outbox)
-    pauses.resume(context.outbox, names)
+    request_queue, held = Queue(context.repo), pauses.pauses(context.state)
+    pauses.resume(context.state, names)
     if any(not names or name in names for name in held):
         request_queue.ask(Request("retry"))  # with a remote that was paused, more may have failed than is asked for
     if request_queue.waiting():
@@ -63,9 +63,9 @@ def resume(context: Context, names: Collection[str]) -> None:
 
 def retry(context: Context) -> Iterator[Event]:
     """Yield what failed and is due, and what was asked for and never done."""
-    if pauses.EVERYTHING in pauses.pauses(context.outbox):
+    if pauses.EVERYTHING in pauses.pauses(context.state):
         return
-    request_queue, failures = Queue(context.repo), context.outbox.failures()
+    request_queue, failures = Queue(context.repo), context.state.failures()
     request_queue.ask(Request("retry"))
     for outcome in _in_turn(request_queue, REFS, lambda due: refs(context, due)):
         if isinstance(outcome, Outcome) and outcome.result is Result.DONE:
@@ -73,7 +73,7 @@ def retry(context: Context) -> Iterator[Event]:
         yield outcome
     now = time.time()
     due = any(pauses.is_due(failure, now) for failure in failures if failure.phase in pauses.CONTENT)
-    if due or context.outbox.clocks():  # time alone can make a step ours
+    if due or context.state.clocks():  # time alone can make a step ours
         request_queue.ask(Request("content"))
     yield from _in_turn(request_queue, CONTENT, lambda _: content(context))
 
@@ -195,14 +195,14 @@ class Worker:
         except SyncxError as error:
             log.error("%s", error)
             with contextlib.suppress(SyncxError):  # so that `retry` takes it up
-                context.outbox.record_failure("", "push" if work == self._refs else "transfer", error.what)
+                context.state.record_failure("", "push" if work == self._refs else "transfer", error.what)
         self._requests.done(due)
 
     def _open(self) -> Context | None:
         """None where all automatic work is paused."""
         context = open_context(self._repo)
         self._requests.grace = context.settings.push_delay
-        self._paused = pauses.EVERYTHING in pauses.pauses(context.outbox)
+        self._paused = pauses.EVERYTHING in pauses.pauses(context.state)
         return None if self._paused else context
 
     def _refs(self, context: Context, requests: frozenset[Request]) -> None:
@@ -228,7 +228,7 @@ class Worker:
             self._waits.pop(CONTENT, None)
 
     def _drive(self, context: Context, requests: frozenset[Request]) -> None:
-        everyone, paused = choose_remotes(context, (), ())[0], pauses.pauses(context.outbox)
+        everyone, paused = choose_remotes(context, (), ())[0], pauses.pauses(context.state)
         chosen = {remote.name: remote for remote in everyone if remote.name not in paused}
         for request in requests:
             if remote := chosen.get(request.remote):
@@ -267,7 +267,7 @@ class Worker:
             self._requests.ask(Request("received"), max(redundant_merge.SHORTEST_WAIT, due - time.time()))
         else:
             self._busy = 0.0
-        left = [failure.next - time.time() for failure in context.outbox.failures() if failure.phase in pauses.REFS]
+        left = [failure.next - time.time() for failure in context.state.failures() if failure.phase in pauses.REFS]
         if soon := [seconds for seconds in left if 0 < seconds < PATIENCE]:
             self._requests.ask(Request("retry"), min(soon))
 
@@ -275,7 +275,7 @@ class Worker:
 def refs(context: Context, requests: Collection[Request]) -> Iterator[Event]:
     """The two branches: what was received, what is to be pushed; `retry`, `look`, `fetch` also what others have."""
     kinds = {request.kind for request in requests}
-    failures, paused = context.outbox.failures(), pauses.pauses(context.outbox)
+    failures, paused = context.state.failures(), pauses.pauses(context.state)
     everyone, _ = choose_remotes(context, (), ())
     free, held = pauses.free(everyone, paused, failures, pauses.REFS)
     yield from held
@@ -323,7 +323,7 @@ def content(context: Context, but: Collection[str] = ()) -> Iterator[Event]:
         return
     everyone, _ = choose_remotes(context, (), ())
     phases = pauses.REFS | pauses.CONTENT
-    free, _ = pauses.free(everyone, pauses.pauses(context.outbox), context.outbox.failures(), phases)
+    free, _ = pauses.free(everyone, pauses.pauses(context.state), context.state.failures(), phases)
     yield from transfer(context, (remote for remote in free if remote.name not in but), TransferOptions(alone=False))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from git_annex_syncx.conflicts.driver import DriverState
-    from git_annex_syncx.runs.pauses import Pause
+    from git_annex_syncx.system.records import Pause
 
 STATES = {"current": "green", "diverged": "yellow", "other": "bold red", "away": "yellow"}
 NAMED = 10  # how many variants are named

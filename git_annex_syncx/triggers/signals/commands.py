@@ -12,7 +12,6 @@ from dataclasses import replace
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.model import ChannelEvent
 from git_annex_syncx.runs.context import Context
-from git_annex_syncx.system.state import Outbox
 from git_annex_syncx.triggers.signals.channel import Channel, shown
 from git_annex_syncx.triggers.signals.channels import EXAMPLE, open_channel
 from git_annex_syncx.triggers.signals.listener import Listener
@@ -39,7 +38,7 @@ def send(context: Context) -> Iterator[ChannelEvent]:
 def listen(context: Context) -> Iterator[ChannelEvent]:
     """Whatever comes on any channel, and what would be made of it; nothing is fetched. Until interrupted."""
     said: queue.Queue[ChannelEvent] = queue.Queue()
-    listener = Listener(context.repo, context.settings, _no_outbox(context), lambda _: None)
+    listener = Listener(context.repo, context.settings, None, lambda _: None)
     stop = threading.Event()
 
     def hear(address: str) -> None:
@@ -123,14 +122,3 @@ def _addresses(context: Context) -> tuple[str, ...]:
 
 def _channel(context: Context, address: str) -> Channel:
     return open_channel(context.repo, context.settings.annex_uuid, address)
-
-
-class _NoOutbox(Outbox):
-    """Listening by hand leaves no counts."""
-
-    def remember(self, key: str, value: str) -> None:
-        """Nothing is remembered."""
-
-
-def _no_outbox(context: Context) -> Outbox:
-    return _NoOutbox(context.outbox.path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import threading
 import time
@@ -16,8 +15,8 @@ from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Remote
 from git_annex_syncx.network import survey
-from git_annex_syncx.reports.status import SIGNALS
-from git_annex_syncx.system.state import Outbox
+from git_annex_syncx.system.records import ChannelTrouble, SignalCount
+from git_annex_syncx.system.state import State, printable
 from git_annex_syncx.triggers.queue import Request
 from git_annex_syncx.triggers.signals.channel import Channel, shown
 from git_annex_syncx.triggers.signals.channels import open_channel
@@ -37,11 +36,11 @@ SAVE_EVERY = 10.0  # seconds between two notes of the counts
 class Listener:
     """The channels of one repository, each with a thread of its own."""
 
-    def __init__(self, repo: Repository, settings: Settings, outbox: Outbox, ask: Ask) -> None:
-        """`ask` takes requests and the seconds in which they are due."""
+    def __init__(self, repo: Repository, settings: Settings, state: State | None, ask: Ask) -> None:
+        """`ask` takes requests and the seconds in which they are due. Counts are kept in `state`."""
         self.addresses = settings.signals
         self.judge = Filter(settings.annex_uuid, self._is_known, self._is_news)
-        self._repo, self._settings, self._outbox, self._ask = repo, settings, outbox, ask
+        self._repo, self._settings, self._state, self._ask = repo, settings, state, ask
         self._trouble: dict[str, str] = {}
         self._stop = threading.Event()
         self._known: tuple[float, frozenset[str]] = (-KNOWN_FOR, frozenset())
@@ -128,9 +127,12 @@ class Listener:
     def _save(self) -> None:
         """Leave the counts where `status` finds them."""
         self._saved = time.monotonic()
+        if self._state is None:
+            return
         try:
-            told = {"counts": dict(self.judge.counts), "trouble": dict(self._trouble)}
-            self._outbox.remember(SIGNALS, json.dumps(told))
+            self._state.signal_counts.replace([SignalCount(*pair) for pair in self.judge.counts.items()])
+            troubles = [ChannelTrouble(channel, printable(why)) for channel, why in self._trouble.items()]
+            self._state.channel_troubles.replace(troubles)
         except SyncxError as error:
             log.info("%s", error)
 
