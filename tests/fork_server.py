@@ -156,10 +156,12 @@ def _load() -> None:
     """Import the program with what it imports, but signals: each fork copies tables of the memory that it has."""
     import ctypes  # noqa: F401
 
+    import quick_sh
     import tenacity  # noqa: F401
 
     import git_annex_syncx
 
+    quick_sh.install()
     for module in pkgutil.walk_packages(git_annex_syncx.__path__, "git_annex_syncx."):
         if ".signals." not in module.name and not module.name.endswith("__main__"):
             importlib.import_module(module.name)
