@@ -14,16 +14,16 @@ from hypothesis import strategies as st
 from network import THOROUGH, Network
 from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, lost_paths, pointer, sound, text, trees
 
-from git_annex_syncx.conflicts.joined import Joined, Resolution
 from git_annex_syncx.conflicts.merge_commits import join
-from git_annex_syncx.conflicts.message import MESSAGE, message, resolved_in
-from git_annex_syncx.conflicts.put_back import put_back
+from git_annex_syncx.conflicts.moved_keys import moved_link
+from git_annex_syncx.conflicts.placing import put_back
+from git_annex_syncx.conflicts.resolutions import MESSAGE, Joined, Resolution, message, resolved_in
 from git_annex_syncx.conflicts.resolve import resolve
 from git_annex_syncx.conflicts.texts import lines_in
-from git_annex_syncx.conflicts.variant_names import is_variant, moved_link, variant_names
+from git_annex_syncx.conflicts.trees import Sides
+from git_annex_syncx.conflicts.variant_names import is_variant, variant_names
 from git_annex_syncx.conflicts.verify import verify
-from git_annex_syncx.conflicts.versions import key_in, serialized, version_of
-from git_annex_syncx.conflicts.without_renames import merge_by_path
+from git_annex_syncx.conflicts.versions import key_in, lines_of_path, serialized, version_of
 from git_annex_syncx.git import cat_file, objects
 from git_annex_syncx.git.git import Repository, open_repository
 from git_annex_syncx.model import EXECUTABLE, GITLINK, Entry
@@ -32,10 +32,10 @@ from git_annex_syncx.model import EXECUTABLE, GITLINK, Entry
 def merged(base: Tree, one: Tree, two: Tree, two_is_later: bool = True) -> tuple[Tree, tuple[Resolution, ...]]:
     """The merge path by path, and what it lacks put back."""
     memory = MemoryTrees(STORE, base=base, one=one, two=two)
-    found = merge_by_path(memory.diff("one", "two"), [memory.diff("base", "one")])
-    others = {path: found.changes.get(path, one.get(path)) for path in one.keys() | found.changes.keys()}
-    others = {path: entry for path, entry in others.items() if entry}
-    resolved = resolve(found.conflicts, others, STORE, two_is_later)
+    changes, conflicts = Sides(memory, ["base"], "one", "two").merge_by_path(memory.diff("one", "two"))
+    others = {path: entry for path, entry in {**one, **changes}.items() if entry}
+    lines = {conflict.path: lines_of_path(conflict.path, ()) for conflict in conflicts}
+    resolved = resolve(conflicts, others, STORE, lines, two_is_later)
     result = {p: e for p, e in {**others, **resolved.changes}.items() if e}
     memory.trees["result"] = result
     verdict = verify(memory, ["base"], ("one", "two"), "result", lambda paths: ())

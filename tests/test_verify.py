@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from trees import lost_paths
 
 from git_annex_syncx.conflicts.texts import Holders, Texts, lines_in
+from git_annex_syncx.conflicts.trees import Sides
 from git_annex_syncx.conflicts.verify import verify
 from git_annex_syncx.conflicts.versions import key_in
-from git_annex_syncx.conflicts.without_renames import merge_by_path
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 Content = tuple[int, bytes]  # mode, content
@@ -150,10 +150,10 @@ def test_taking_a_version_away_is_noticed(base: Files, one: Files, two: Files) -
 def three_way(base: Files, one: Files, two: Files) -> Files | None:
     """The path-wise merge, None where a path has changed on both sides."""
     trees = Memory(base=base, one=one, two=two)
-    merged = merge_by_path(trees.diff("one", "two"), [trees.diff("base", "one")])
-    if merged.conflicts:
+    changes, conflicts = Sides(trees, ["base"], "one", "two").merge_by_path(trees.diff("one", "two"))
+    if conflicts:
         return None
-    result = {p: e for p, e in {**trees.entries("one"), **merged.changes}.items() if e}
+    result = {p: e for p, e in {**trees.entries("one"), **changes}.items() if e}
     return {path: (entry.mode, trees.blobs[entry.oid]) for path, entry in result.items()}
 
 

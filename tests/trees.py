@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hypothesis import strategies as st
 
-from git_annex_syncx.conflicts.verify import Trees, verify
-from git_annex_syncx.conflicts.versions import key_in, version_of
+from git_annex_syncx.conflicts.verify import verify
+from git_annex_syncx.conflicts.versions import Trees, key_in, version_of
 from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
 
 Tree = dict[bytes, Entry]

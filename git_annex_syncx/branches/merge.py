@@ -12,8 +12,7 @@ from git_annex_syncx.annex import annex
 from git_annex_syncx.branches import advance, guard, other_branches, redundant_merge
 from git_annex_syncx.branches.advance import behind_adjusted, position
 from git_annex_syncx.branches.taken_back import HERE, refusal, taken_back
-from git_annex_syncx.conflicts.joined import Joined, Resolution, unrelated_error
-from git_annex_syncx.conflicts.message import HEADING, resolved_in
+from git_annex_syncx.conflicts.resolutions import HEADING, Joined, Resolution, resolved_in, unrelated_error
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
 from git_annex_syncx.git import git, history, local_changes, objects, worktree
 from git_annex_syncx.model import Head, Outcome, Remote, Result
@@ -246,9 +245,7 @@ def _target(
         if ahead == ours:
             raise _level(due)
         return Joined(ahead)
-    from git_annex_syncx.conflicts.merge_commits import (
-        join_heads,
-    )  # loaded where there is a merge to make  # loaded where there is a merge to make
+    from git_annex_syncx.conflicts.merge_commits import join_heads  # loaded where there is a merge to make
 
     joined = join_heads(repo, alone, merging.unrelated)
     if joined.resolutions and not context.resolves:

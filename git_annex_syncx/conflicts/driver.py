@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from git_annex_syncx.conflicts.lines import Lines, lines_of_path
 from git_annex_syncx.conflicts.union import unite
-from git_annex_syncx.conflicts.versions import is_text, key_in
+from git_annex_syncx.conflicts.versions import Lines, is_text, key_in, lines_of_path
 
 if TYPE_CHECKING:
     from git_annex_syncx.git.git import Repository

@@ -1,10 +1,10 @@
-"""The lines of texts, each text read once, and which of many texts hold some lines. Pure."""
+"""The lines of texts, and an index of texts by their lines. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from git_annex_syncx.conflicts.versions import is_file, is_text
+from git_annex_syncx.conflicts.versions import FILES, is_text
 from git_annex_syncx.model import Entry
 
 REMEMBERED = 16 * 1024  # bytes of a text whose lines are kept in memory
@@ -26,7 +26,7 @@ class Texts:
 
     def lines(self, entry: Entry | None) -> frozenset[bytes] | None:
         """Return the lines of a text, None for all that is none."""
-        if entry is None or not is_file(entry):
+        if entry is None or entry.mode not in FILES:
             return None
         if entry.oid in self._known:
             return self._known[entry.oid]

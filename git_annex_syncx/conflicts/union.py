@@ -12,11 +12,12 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 SMALL = 2500  # a table of so many cells is cheap enough for an exact match
 DEEPEST = 12  # of anchors within anchors
+MODULES = b".gitmodules"
 
 Lines = Sequence[bytes]
 
@@ -58,6 +59,42 @@ def unite(one: bytes, two: bytes, base: bytes | None = None) -> United:
     return United(_joined(lines, _ends(origin, *texts), crlf), clean)
 
 
+def unite_at(path: bytes, one: bytes, two: bytes, base: bytes | None) -> United:
+    """Unite two texts at a path: .gitmodules section by section, lest lines of two submodules mix."""
+    is_modules = path == MODULES or path.endswith(b"/" + MODULES)
+    return (unite_sections if is_modules else unite)(one, two, base)
+
+
+def unite_sections(one: bytes, two: bytes, base: bytes | None) -> United:
+    """Unite two configuration files. The order of the two makes no difference.
+
+    A section that one side removed and the other left alone goes; of one that both changed the lines are united.
+    """
+    first, second = map(_sections, sorted((one, two)))
+    before = _sections(base or b"")
+    united = [_united_section(name, first, second, before) for name in first | second]
+    return United(b"".join(part.content for part in united), all(part.clean for part in united))
+
+
+def _united_section(
+    name: bytes, one: Mapping[bytes, bytes], two: Mapping[bytes, bytes], base: Mapping[bytes, bytes]
+) -> United:
+    if name in one and name in two:
+        return unite(one[name], two[name], base.get(name))
+    body = one[name] if name in one else two[name]
+    return United(b"" if base.get(name) == body else body, True)
+
+
+def _sections(content: bytes) -> dict[bytes, bytes]:
+    """Return the sections by their headers, header included; what stands before the first has an empty name."""
+    found: dict[bytes, bytes] = {}
+    name = b""
+    for line in content.splitlines(keepends=True):
+        name = line.strip() if line.lstrip().startswith(b"[") else name
+        found[name] = found.get(name, b"") + (line if line.endswith(b"\n") else line + b"\n")
+    return found
+
+
 def _blob_id(content: bytes) -> bytes:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).digest()
 
@@ -69,7 +106,7 @@ def _all_crlf(*contents: bytes) -> bool:
 
 
 def _split(content: bytes, crlf: bool) -> _Text:
-    """The lines without their ends. With other line ends a CR belongs to the line."""
+    """Return the lines without their ends; `crlf` says that each end is CR LF, else a CR belongs to the line."""
     if not content:
         return _Text((), True)
     lines = content.split(b"\r\n" if crlf else b"\n")
@@ -122,7 +159,7 @@ def _hunks(base: Lines, side: Lines) -> Iterator[_Hunk]:
 
 
 def _overlaps(one: list[_Hunk], two: list[_Hunk]) -> Iterator[tuple[int, int, list[_Hunk], list[_Hunk]]]:
-    """Stretches of the base that were changed, with the hunks of each side that make up the stretch."""
+    """Yield the stretches of the base that were changed, with the hunks of each side that make up the stretch."""
     queue = sorted([(h.start, h.end, n, h) for n, side in enumerate((one, two)) for h in side], key=lambda q: q[:3])
     at = 0
     while at < len(queue):
@@ -136,7 +173,7 @@ def _overlaps(one: list[_Hunk], two: list[_Hunk]) -> Iterator[tuple[int, int, li
 
 
 def _both(one: Lines, two: Lines) -> list[bytes]:
-    """All lines of one in their order, and among them those that two has more often, at their place."""
+    """Return all lines of one in their order, and at their places those that two has more often."""
     wanted = Counter(two)
     wanted.subtract(Counter(one))
     merged: list[bytes] = []
@@ -156,47 +193,44 @@ def _both(one: Lines, two: Lines) -> list[bytes]:
 
 
 def _matches(one: Lines, two: Lines) -> list[tuple[int, int, int]]:
-    """Blocks (i, j, size) with one[i:i+size] == two[j:j+size], increasing in both.
+    """Return blocks (i, j, size) with one[i:i+size] == two[j:j+size], increasing in both.
 
     Where one text is the other with lines left out, all lines of the shorter are matched.
     """
-    found: list[tuple[int, int, int]] = []
-    todo = [(0, len(one), 0, len(two), 0)]
-    while todo:
-        low, high, low2, high2, depth = todo.pop()
-        start = low
-        while low < high and low2 < high2 and one[low] == two[low2]:
-            low, low2 = low + 1, low2 + 1
-        if low > start:
-            found.append((start, low2 - (low - start), low - start))
-        end = high
-        while low < high and low2 < high2 and one[high - 1] == two[high2 - 1]:
-            high, high2 = high - 1, high2 - 1
-        if end > high:
-            found.append((high, high2, end - high))
-        left, right = one[low:high], two[low2:high2]
-        if set(left).isdisjoint(right):
-            continue
-        anchors = _anchors(left, right) if depth < DEEPEST else []
-        if not anchors:
-            found += [(low + i, low2 + j, 1) for i, j in _common(left, right)]
-            continue
-        at, at2 = low, low2
-        for i, j in anchors:
-            found.append((low + i, low2 + j, 1))
-            if at < low + i and at2 < low2 + j:
-                todo.append((at, low + i, at2, low2 + j, depth + 1))
-            at, at2 = low + i + 1, low2 + j + 1
-        todo.append((at, high, at2, high2, depth + 1))
-    return sorted(found)
+    return sorted(_blocks(one, two, 0))
+
+
+def _blocks(one: Lines, two: Lines, depth: int) -> Iterator[tuple[int, int, int]]:
+    shorter = min(len(one), len(two))
+    head = _alike(one, two, shorter)
+    tail = _alike(reversed(one), reversed(two), shorter - head)
+    if head:
+        yield 0, 0, head
+    if tail:
+        yield len(one) - tail, len(two) - tail, tail
+    left, right = one[head : len(one) - tail], two[head : len(two) - tail]
+    if set(left).isdisjoint(right):
+        return
+    anchors = _anchors(left, right) if depth < DEEPEST else []
+    pairs = anchors or _common(left, right)
+    yield from ((head + i, head + j, 1) for i, j in pairs)
+    if anchors:
+        starts = [(0, 0), *((i + 1, j + 1) for i, j in anchors)]
+        for (i, j), (end, end2) in zip(starts, [*anchors, (len(left), len(right))], strict=True):
+            for low, low2, size in _blocks(left[i:end], right[j:end2], depth + 1):
+                yield head + i + low, head + j + low2, size
+
+
+def _alike(one: Iterable[bytes], two: Iterable[bytes], most: int) -> int:
+    """Return how many lines at the beginning are alike, at most so many."""
+    differing = (n for n, (line, other) in enumerate(zip(one, two, strict=False)) if line != other)
+    return min(next(differing, most), most)
 
 
 def _anchors(one: Lines, two: Lines) -> list[tuple[int, int]]:
-    """The longest increasing run of lines that are unique in both."""
+    """Return the longest increasing run of lines that are unique in both."""
     places = _unique(two)
-    pairs = [
-        (i, places[line]) for line, i in sorted(_unique(one).items(), key=lambda item: item[1]) if line in places
-    ]
+    pairs = [(i, places[line]) for line, i in _unique(one).items() if line in places]
     tails: list[int] = []  # smallest end of a run of each length
     ends: list[int] = []  # which pair that is
     before: list[int] = []
@@ -219,7 +253,7 @@ def _unique(lines: Lines) -> dict[bytes, int]:
 
 
 def _common(one: Lines, two: Lines) -> list[tuple[int, int]]:
-    """A common subsequence without anchors: the longest where that is cheap, else greedy from the shorter one."""
+    """Return a common subsequence: the longest where that is cheap, else a greedy one from the shorter text."""
     if len(one) * len(two) <= SMALL:
         return _longest(one, two)
     if len(one) > len(two):

@@ -13,22 +13,19 @@ MARKER = b".variant-"
 LONGEST = 255  # bytes in a component of a path
 LONGEST_TAG = 180  # a longer key is named by its digest
 LONGEST_EXTENSION = 60
-DEEP = b"/x" * 64  # stands for the directories above a work tree
 
 
 def variant_names(path: bytes, version: Version) -> Iterator[bytes]:
-    """Names for a version that cannot stay at its path, the wanted one first, without end."""
+    """Yield names for a version that cannot stay at its path, the wanted one first, without end."""
     directory, stem, extension = _parts(path, version)
     whole = version.key or version.entry.oid.encode()
     short = hashlib.md5(serialized(version.key) if version.key else whole, usedforsecurity=False).hexdigest()[:4]
     if len(whole) > LONGEST_TAG:
         whole = hashlib.sha256(whole).hexdigest().encode()
-    yield directory + _fitted(stem, short.encode(), extension)
-    yield directory + _fitted(stem, whole, extension)
-    count = 1
-    while True:  # same object as another kind of file, or a directory of that name
-        yield directory + _fitted(stem, b"%s-%d" % (whole, count), extension)
-        count += 1
+    # The same object can be there as another kind of file, or a directory of that name.
+    numbered = (b"%s-%d" % (whole, count) for count in itertools.count(1))
+    for tag in itertools.chain((short.encode(), whole), numbered):
+        yield directory + _fitted(stem, tag, extension)
 
 
 def is_variant(path: bytes) -> bool:
@@ -37,33 +34,22 @@ def is_variant(path: bytes) -> bool:
 
 
 def family(path: bytes) -> tuple[bytes, bytes]:
-    """Return what a name and its variants have in common.
-
-    The directory, and the name without the mark of a variant.
-    """
+    """Return what a name and its variants share: the directory, and the name without the mark of a variant."""
     directory, _, name = path.rpartition(b"/")
     plain, marker, rest = name.partition(MARKER)
     return directory, plain + (posixpath.splitext(rest)[1] if marker else b"")
 
 
 def directory_variant(path: bytes, files: Container[bytes]) -> bytes:
-    """Return a name for a directory that cannot stay at its path, the same whatever it holds, lest it multiply.
+    """Return a name for a directory that cannot stay at its path, none of `files`.
 
-    Where it is one of `files` another one is taken.
+    It depends on the path alone, not on what the directory holds: else each merge would make another one.
     """
     tag = hashlib.md5(path, usedforsecurity=False).hexdigest()[:4].encode()
     directory, slash, name = path.rpartition(b"/")
     tags = itertools.chain([tag], (b"%s-%d" % (tag, count) for count in itertools.count(1)))
     names = (directory + slash + _fitted(name.partition(MARKER)[0], tag, b"") for tag in tags)
     return next(name for name in names if name not in files)
-
-
-def moved_link(target: bytes, old: bytes, new: bytes) -> bytes:
-    """The target that a relative symlink needs when it moves from one path to another."""
-    if posixpath.dirname(old) == posixpath.dirname(new) or target.startswith(b"/"):
-        return target
-    full = posixpath.normpath(posixpath.join(DEEP, posixpath.dirname(old), target))
-    return posixpath.relpath(full, posixpath.join(DEEP, posixpath.dirname(new)))
 
 
 def _parts(path: bytes, version: Version) -> tuple[bytes, bytes, bytes]:
@@ -84,7 +70,7 @@ def _parts(path: bytes, version: Version) -> tuple[bytes, bytes, bytes]:
 
 
 def _fitted(stem: bytes, tag: bytes, extension: bytes) -> bytes:
-    """The name, the stem cut where it would be too long for a file system, never within a UTF-8 character."""
+    """Return the name, the stem cut where it would be too long for a file system, never within a UTF-8 character."""
     if len(stem + MARKER + tag + extension) > LONGEST:
         extension = _cut(extension, LONGEST_EXTENSION)
         stem = _cut(stem, LONGEST - len(MARKER + tag + extension))

@@ -1,15 +1,21 @@
-"""Versions at paths of trees: text, binary, symlink, submodule, or an annexed file and its key. Pure."""
+"""Versions at paths of trees, and the rules by which two of them may share a file. Pure.
+
+A version is an annexed file's key, or a text, a binary, a symlink or a submodule's commit.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from git_annex_syncx.annex.key import OBJECTS, key_of, named_in
 from git_annex_syncx.model import EXECUTABLE, GITLINK, REGULAR, SYMLINK, Entry
 
+FILES = (REGULAR, EXECUTABLE)  # modes
 CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r")) + b"\x7f"  # no text holds them
 SEALED = (  # how encrypted or signed texts begin: with another line in it each of them is worth nothing
     b"-----BEGIN ",
@@ -17,10 +23,39 @@ SEALED = (  # how encrypted or signed texts begin: with another line in it each 
     b"$ANSIBLE_VAULT;",
     b"version https://git-lfs.github.com/spec/",
 )
+PROSE = frozenset((b"", *(b"." + end for end in b"txt md rst org tex csv tsv log".split())))
+
+Diff = Mapping[bytes, tuple[Entry | None, Entry | None]]
+
+
+class Store(Protocol):
+    """A store of blobs."""
+
+    def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the contents of blobs."""
+
+    def write(self, contents: Sequence[bytes]) -> Sequence[str]:
+        """Store blobs; return their ids."""
+
+
+class Trees(Protocol):
+    """The reading of trees and their blobs."""
+
+    def diff(self, old: str, new: str) -> Diff:
+        """Return path -> (entry in `old`, entry in `new`) for all paths that differ."""
+
+    def entries(self, tree: str) -> Mapping[bytes, Entry]:
+        """Return all paths of a tree with their entries."""
+
+    def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the contents of blobs."""
+
+    def keys(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the keys that blobs name, empty for those that name none."""
 
 
 class Kind(StrEnum):
-    """The kinds of versions, each treated in its own way."""
+    """The kinds of versions, each merged in its own way."""
 
     TEXT = "text"
     BINARY = "binary"
@@ -28,6 +63,14 @@ class Kind(StrEnum):
     SUBMODULE = "submodule"
     LOCKED = "locked"  # annexed, a symlink
     UNLOCKED = "unlocked"  # annexed, a pointer
+
+
+class Lines(StrEnum):
+    """The ways in which two texts are merged."""
+
+    UNION = "union"  # one file holds the lines of both: a line too many in prose or a list is seen and mended
+    CLEAN = "clean"  # only where the changes do not touch: a union that does not parse helps nobody
+    APART = "apart"  # never: both versions stay
 
 
 @dataclass(frozen=True)
@@ -45,12 +88,22 @@ class Version:
 
     @property
     def order(self) -> tuple[bytes, int, str]:
-        """Sorts versions in the same way for everyone."""
+        """Return what sorts versions alike on every node."""
         return self.key or self.entry.oid.encode(), self.entry.mode, self.entry.oid
 
 
+@dataclass(frozen=True)
+class Conflict:
+    """A path with two versions (None: absent) and their common base."""
+
+    path: bytes
+    base: Entry | None
+    one: Entry | None
+    two: Entry | None
+
+
 def version_of(entry: Entry, contents: Mapping[str, bytes]) -> Version:
-    """The version that an entry is; `contents` holds its blob (a submodule has none)."""
+    """Return the version that an entry is; `contents` holds its blob (a submodule has none)."""
     if entry.mode == GITLINK:
         return Version(entry, Kind.SUBMODULE)
     content = contents[entry.oid]
@@ -63,21 +116,26 @@ def version_of(entry: Entry, contents: Mapping[str, bytes]) -> Version:
 
 
 def identity(entry: Entry, key: bytes) -> bytes:
-    """The key of an annexed version, else what kind of object it is and which."""
+    """Return the key of an annexed version, else the type and id of its object."""
     return key or f"{entry.mode & 0o170000:o} {entry.oid}".encode()
 
 
 def key_in(blob: bytes) -> bytes:
-    """The key that a locked file's link or an unlocked file's pointer names, empty for other blobs.
+    """Return the key that a locked file's link or an unlocked file's pointer names, empty for other blobs.
 
-    One that names a second key too (lines of two pointers, united) is none here: git-annex reads the first alone.
+    A blob that names a second key too (lines of two pointers, united) has none here: git-annex reads only the first.
     """
     return b"" if OBJECTS in blob.partition(b"\n")[2] else named_in(blob)
 
 
 def pointer_to(key: bytes) -> bytes:
-    """The pointer of an unlocked file."""
+    """Return the pointer of an unlocked file."""
     return OBJECTS + key + b"\n"
+
+
+def serialized(key: bytes) -> bytes:
+    """Return a key as git-annex writes it outside of file names."""
+    return os.fsencode(key_of(key))
 
 
 def is_text(content: bytes) -> bool:
@@ -85,16 +143,29 @@ def is_text(content: bytes) -> bool:
     return len(content.translate(None, CONTROLS)) == len(content) and not content.startswith(SEALED)
 
 
-def serialized(key: bytes) -> bytes:
-    """A key as git-annex writes it outside of file names."""
-    return os.fsencode(key_of(key))
-
-
 def is_file(entry: Entry | None) -> bool:
     """Return whether it is a regular file, executable or not."""
-    return entry is not None and entry.mode in (REGULAR, EXECUTABLE)
+    return entry is not None and entry.mode in FILES
 
 
 def is_blob(entry: Entry | None) -> bool:
     """Return whether it is a file or a symlink: all but a submodule."""
-    return is_file(entry) or (entry is not None and entry.mode == SYMLINK)
+    return entry is not None and entry.mode in (*FILES, SYMLINK)
+
+
+def lines_of_path(path: bytes, attributes: Iterable[Mapping[str, str]]) -> Lines:
+    """Return how texts at a path are merged; `attributes` are those that each side's tree gives it."""
+    given = [*attributes]
+    if any(
+        has.get("syncx") == "variants" or has.get("merge") in ("unset", "binary") or has.get("filter") == "lfs"
+        for has in given
+    ):
+        return Lines.APART
+    united = any("union" in (has.get("syncx"), has.get("merge")) for has in given)
+    return Lines.UNION if united or _is_prose(path) else Lines.CLEAN
+
+
+def _is_prose(path: bytes) -> bool:
+    """Return whether a path has the name of prose or of a list: by its suffix, or without one, as .gitignore is."""
+    name = posixpath.basename(path).partition(b".variant-")
+    return posixpath.splitext(name[0] + posixpath.splitext(name[2])[1])[1].lower() in PROSE
