@@ -1,9 +1,8 @@
-"""service: what is given to systemd, launchd and cron is what they understand, and is taken back whole."""
+"""service: what is given to systemd and cron is what they understand, and is taken back whole."""
 
 from __future__ import annotations
 
 import os
-import plistlib
 import shlex
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 from network import Network, Node, Ran
 
+from git_annex_syncx.errors import UsageError
 from git_annex_syncx.git.git import open_repository
 from git_annex_syncx.triggers import service
 
@@ -190,21 +190,14 @@ def test_cron_and_timer_exclude_each_other(laptop: Node, units: Units) -> None:
     assert "--cron and --timer exclude" in units.run(laptop, "show", "--cron", "--timer", ok=2).err
 
 
-# launchd
+# Where there is no systemd
 
 
-@pytest.mark.parametrize("name", ["plain", "my <photos> & films", "ä"])
-def test_agents_of_launchd(net: Network, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_systemd_the_lines_for_cron_are_named(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    repo = open_repository(net.create(name).path)
-    home = str(net.root.resolve() / name)
-    for kind, jobs in (("watch", ["watch"]), ("timer", ["retry", "sync"])):
-        lines = list(service.do(repo, "show", kind))
-        assert [line.startswith("# ") for line in lines] == [True, False] * len(jobs)
-        for head, text, command in zip(lines[::2], lines[1::2], jobs, strict=True):
-            read = plistlib.loads(text.encode())
-            assert read["ProgramArguments"][1:] == ["-C", home, command]
-            assert head.endswith(f"/Library/LaunchAgents/{read['Label']}.plist")
-            assert read.get("KeepAlive", False) == (kind == "watch")
-            assert read.get("StartInterval") == {"watch": None, "retry": 1800, "sync": 21600}[command]
-            assert "made by: git annex-syncx service install" in text
+    repo = open_repository(net.create("node").path)
+    for action in ("install", "uninstall", "show"):
+        with pytest.raises(UsageError) as refused:
+            list(service.do(repo, action, "watch"))
+        assert refused.value.advice == "git annex-syncx service show --cron"
+    assert len(list(service.do(repo, "show", "cron"))) == 2

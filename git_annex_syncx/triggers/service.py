@@ -1,4 +1,4 @@
-"""Let the system start us: systemd's user units, launchd's agents, lines for cron; one instance a repository."""
+"""Let the system start us: systemd's user units, an instance a repository, or lines for cron."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError, UsageError
 from git_annex_syncx.git.git import Repository
@@ -50,29 +49,19 @@ RandomizedDelaySec=1min
 [Install]
 WantedBy=timers.target
 """
-PLIST = """\
-<?xml version="1.0" encoding="UTF-8"?>
-<!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
-<plist version="1.0"><dict>
-  <key>Label</key><string>{label}</string>
-  <key>ProgramArguments</key><array>{words}</array>
-  {when}
-  <key>ProcessType</key><string>Background</string>
-</dict></plist>
-"""
-ALWAYS = "<key>RunAtLoad</key><true/><key>KeepAlive</key><true/>"
-EVERY = "<key>StartInterval</key><integer>{seconds}</integer>"
 
 
 def do(repo: Repository, action: str, kind: str) -> Iterator[str]:
     """`install`, `uninstall` or `show` what runs `watch` all the time, or `retry` and `sync` by a `timer` or `cron`.
 
-    Yields lines for the user.
+    Yield lines for the user. Raises UsageError.
     """
     if kind == "cron":
         yield from _cron(repo)
         return
-    place, made, start, stop = _launchd(repo, kind) if sys.platform == "darwin" else _systemd(repo, kind)
+    if sys.platform == "darwin":
+        raise UsageError("service is for systemd, which macOS does not have", "git annex-syncx service show --cron")
+    place, made, units = _units(repo, kind)
     if action == "show":
         for name, text in made.items():
             yield f"# {place / name}"
@@ -80,12 +69,12 @@ def do(repo: Repository, action: str, kind: str) -> Iterator[str]:
     elif action == "install":
         if kind == "watch":
             require_watcher()
-        yield from _install(place, made, start)
+        yield from _install(place, made, units)
     else:
-        yield from _uninstall(place, made, stop)
+        yield from _uninstall(place, made, units)
 
 
-def _install(place: Path, made: Mapping[str, str], start: Iterable[tuple[str, ...]]) -> Iterator[str]:
+def _install(place: Path, made: Mapping[str, str], units: Iterable[str]) -> Iterator[str]:
     for name in made:
         if os.path.lexists(place / name) and not _is_ours(place / name):
             raise UsageError(f"{place / name} is there and is not ours", "move it away, then install again")
@@ -94,15 +83,15 @@ def _install(place: Path, made: Mapping[str, str], start: Iterable[tuple[str, ..
     for name, text in made.items():
         files.write(place / name, text)
         yield f"written: {place / name}"
-    yield from _run(place, start)
+    yield from _systemctl(place, ("daemon-reload",), ("enable", "--now", *units))
 
 
-def _uninstall(place: Path, made: Mapping[str, str], stop: Iterable[tuple[str, ...]]) -> Iterator[str]:
+def _uninstall(place: Path, made: Mapping[str, str], units: Iterable[str]) -> Iterator[str]:
     ours = [name for name in made if _is_ours(place / name)]
     if not ours:
         yield f"not installed: nothing of ours is in {place}"
         return
-    yield from _run(place, stop)
+    yield from _systemctl(place, ("disable", "--now", *units))
     for name in ours:
         path = place / name
         if "@" in name and _others(place, name):
@@ -122,14 +111,15 @@ def _others(place: Path, name: str) -> bool:
     return any(place.glob(f"*.wants/{name.partition('@')[0]}@?*"))
 
 
-def _run(place: Path, commands: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    """Run the system's own program, or say what is to be run where that cannot be done here."""
+def _systemctl(place: Path, *commands: tuple[str, ...]) -> Iterator[str]:
+    """Tell systemd, or say what is to be run where that cannot be done here."""
     left, why = [], ""
-    for program, *words in commands:
+    for words in commands:
         try:
-            run.run(program, *words, cwd=place if place.exists() else Path("/"), env=run.environment(), limit=60.0)
+            directory = place if place.exists() else Path("/")
+            run.run("systemctl", "--user", *words, cwd=directory, env=run.environment(), limit=60.0)
         except SyncxError as error:
-            left.append(f"  {shlex.join([program, *words])}")
+            left.append(f"  {shlex.join(['systemctl', '--user', *words])}")
             why = why or _reason(error)
     if left:
         yield f"this could not be done from here ({why}); run it in a session of yours:"
@@ -137,36 +127,31 @@ def _run(place: Path, commands: Iterable[tuple[str, ...]]) -> Iterator[str]:
 
 
 def _reason(error: SyncxError) -> str:
-    """The last thing that a program said: what came before is what it did."""
+    """Return the last thing that a program said: what came before is what it did."""
     said = error.stderr.strip().splitlines() if isinstance(error, ProgramFailed) else []
     return said[-1] if said else error.what
 
 
-def _systemd(
-    repo: Repository, kind: str
-) -> tuple[Path, dict[str, str], list[tuple[str, ...]], list[tuple[str, ...]]]:
+def _units(repo: Repository, kind: str) -> tuple[Path, dict[str, str], list[str]]:
+    """Return the directory of the user's units, the files to be there (name -> text), the instances to enable."""
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    place, instance = Path(config) / "systemd" / "user", escaped(_home(repo))
+    instance, program = escaped(_home(repo)), _quoted(run.own_program())
     made, units = {}, []
-    jobs = [("watch", 0)] if kind == "watch" else [("retry", RETRY_EVERY), ("sync", SYNC_EVERY)]
-    for command, minutes in jobs:
-        name = f"git-annex-syncx-{command}@"
+    for command, minutes in (("watch", 0),) if kind == "watch" else (("retry", RETRY_EVERY), ("sync", SYNC_EVERY)):
+        name, stays = f"git-annex-syncx-{command}@", not minutes
         made[f"{name}.service"] = SERVICE.format(
-            command=command, program=_quoted(run.own_program()), type="exec" if not minutes else "oneshot",
-            more=STAYS if not minutes else "",
-        )  # fmt: skip
+            command=command, program=program, type="exec" if stays else "oneshot", more=STAYS if stays else ""
+        )
         if minutes:
             made[f"{name}.timer"] = TIMER.format(command=command, minutes=minutes)
-        units.append(f"{name}{instance}.{'timer' if minutes else 'service'}")
+        units.append(f"{name}{instance}.{'service' if stays else 'timer'}")
     if max(map(len, units)) > LONGEST_NAME:
         raise UsageError(f"the path {_home(repo)} is too long for systemd", "git annex-syncx service show --cron")
-    systemctl = ("systemctl", "--user")
-    start = [(*systemctl, "daemon-reload"), (*systemctl, "enable", "--now", *units)]
-    return place, made, start, [(*systemctl, "disable", "--now", *units)]
+    return Path(config) / "systemd" / "user", made, units
 
 
 def escaped(path: Path) -> str:
-    """A path as the instance of a unit, after systemd-escape(1) --path."""
+    """Return a path as the instance of a unit, after systemd-escape(1) --path."""
     text = os.fsencode(path).strip(b"/") or b"/"
     out = "".join(chr(c) if re.match(rb"[A-Za-z0-9:_.]", bytes([c])) else f"\\x{c:02x}" for c in text)
     out = out.replace("\\x2f", "-")
@@ -174,31 +159,9 @@ def escaped(path: Path) -> str:
 
 
 def _quoted(path: Path) -> str:
-    """A path as the first word of ExecStart, in which a dollar is a dollar."""
+    """Return a path as the first word of ExecStart, in which a dollar is a dollar."""
     text = str(path).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{text}"' if re.search(r"[^A-Za-z0-9/._+%$-]", text) else text
-
-
-def _launchd(
-    repo: Repository, kind: str
-) -> tuple[Path, dict[str, str], list[tuple[str, ...]], list[tuple[str, ...]]]:
-    place, made = Path.home() / "Library" / "LaunchAgents", {}
-    jobs = [("watch", 0)] if kind == "watch" else [("retry", RETRY_EVERY), ("sync", SYNC_EVERY)]
-    for command, minutes in jobs:
-        label = f"git-annex-syncx.{command}.{escaped(_home(repo)).replace(chr(92), '_')}"
-        words = (str(run.own_program()), "-C", str(_home(repo)), command)
-        made[f"{label}.plist"] = _plist(label, words, minutes)
-    names = [str(place / name) for name in made]
-    return place, made, [("launchctl", "load", "-w", *names)], [("launchctl", "unload", "-w", *names)]
-
-
-def _plist(label: str, words: Iterable[str], minutes: int) -> str:
-    text = PLIST.format(
-        label=escape(label),
-        words="".join(f"<string>{escape(word)}</string>" for word in words),
-        when=EVERY.format(seconds=60 * minutes) if minutes else ALWAYS,
-    )
-    return text.replace("<plist", "<!-- made by: git annex-syncx service install -->\n<plist", 1)
 
 
 def _cron(repo: Repository) -> Iterator[str]:
