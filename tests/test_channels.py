@@ -29,9 +29,8 @@ from git_annex_syncx.git import credentials
 from git_annex_syncx.git.git import Repository, open_repository
 from git_annex_syncx.system import run
 from git_annex_syncx.triggers.signals import connection
-from git_annex_syncx.triggers.signals.channel import Channel
+from git_annex_syncx.triggers.signals.channel import LONGEST, Channel
 from git_annex_syncx.triggers.signals.channels import open_channel
-from git_annex_syncx.triggers.signals.connection import LONGEST
 from git_annex_syncx.triggers.signals.message import decode
 
 ONE, TWO, THREE = (f"{digit * 8}-0000-4000-8000-{digit * 12}" for digit in "123")
@@ -510,7 +509,8 @@ def test_only_the_account_itself_is_heard_and_garbage_is_cut(bell: Bell, authori
         tls = connection.checking("", str(authority.path))
         me = Looking("me@localhost/phone", USERS["me"], tls, "", None)
         eve = Session("eve@localhost/x", USERS["eve"], tls, "", None)
-        assert await me.log_in(at) and await eve.log_in(at)
+        await me.log_in(at)
+        await eve.log_in(at)
         await me.appear()
         (listener,) = (one for one in me.there if "/syncx." in one)
         eve.send_raw(form.format(listener, "forged"))
@@ -524,7 +524,7 @@ def test_only_the_account_itself_is_heard_and_garbage_is_cut(bell: Bell, authori
         await me.ping()
         with contextlib.suppress(SyncxError):  # more than the server takes
             me.send_raw(form.format(listener, "y" * (1 << 20)))
-            await me.ping()
+            await me.attend(me.ping())
         await asyncio.gather(me.leave(), eve.leave())
 
     with bell.listening(ONE) as one:

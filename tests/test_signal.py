@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_annex_syncx.triggers.signals.again import STOOD, Waits
-from git_annex_syncx.triggers.signals.channel import FIRST_WAIT, LONGEST_WAIT, shown
-from git_annex_syncx.triggers.signals.connection import LONGEST
+from git_annex_syncx.triggers.signals.channel import FIRST_WAIT, LONGEST, LONGEST_WAIT, STOOD, Lost, again, shown
 from git_annex_syncx.triggers.signals.message import KINDS, LARGEST, NoSignal, Signal, decode, encode, hash_of
 from git_annex_syncx.triggers.signals.program import LineSplitter
 
@@ -97,16 +96,36 @@ def test_lines_are_the_same_however_they_come_in_pieces(lines: list[bytes], size
     assert found == [line[:LONGEST] for line in clean if line]
 
 
+class Stop(threading.Event):
+    """Notes how long it would be waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return False
+
+
 def test_waits_grow_and_begin_anew_after_a_connection_that_stood() -> None:
-    now = [0.0]
-    waits = Waits(lambda: now[0])
-    for expected in (1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300):
-        assert expected * FIRST_WAIT / 2 <= waits.next() <= min(expected * FIRST_WAIT, LONGEST_WAIT)
-    waits.stands()
-    assert waits.next() >= LONGEST_WAIT / 2  # thrown out at once: no reason to hurry
-    waits.stands()
-    now[0] += STOOD
-    assert waits.next() <= FIRST_WAIT
+    expected, now, stop = (1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300), [0.0], Stop()
+
+    def attend(stands: Callable[[], None]) -> None:
+        if len(stop.waits) >= len(expected):
+            stands()
+        if len(stop.waits) == len(expected) + 1:
+            now[0] += STOOD
+        if len(stop.waits) == len(expected) + 2:
+            stop.set()
+        raise Lost("no connection")
+
+    again(attend, lambda: None, stop, lambda: now[0])
+    for seconds, wait in zip(expected, stop.waits, strict=False):
+        assert seconds * FIRST_WAIT / 2 <= wait <= min(seconds * FIRST_WAIT, LONGEST_WAIT)
+    thrown_out_at_once, after_it_stood = stop.waits[len(expected) :]
+    assert thrown_out_at_once >= LONGEST_WAIT / 2  # no reason to hurry
+    assert after_it_stood <= FIRST_WAIT
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from git_annex_syncx.model import ChannelEvent
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.triggers.signals.channel import Channel, shown
 from git_annex_syncx.triggers.signals.channels import EXAMPLE, open_channel
-from git_annex_syncx.triggers.signals.listener import Listener
-from git_annex_syncx.triggers.signals.message import NoSignal, decode, encode
-from git_annex_syncx.triggers.signals.publisher import news
+from git_annex_syncx.triggers.signals.filter import Filter
+from git_annex_syncx.triggers.signals.listener import Known
+from git_annex_syncx.triggers.signals.message import NoSignal, Signal, decode, encode
+from git_annex_syncx.triggers.signals.publisher import news, publish
 
 SLOW = 2.0  # seconds after which a connection is looked into
 ECHO = 15.0  # seconds to wait for the connection, and again for the own signal
@@ -24,41 +25,30 @@ ECHO = 15.0  # seconds to wait for the connection, and again for the own signal
 
 def send(context: Context) -> Iterator[ChannelEvent]:
     """Tell the others on every channel that there is news here."""
-    payload = encode(news(context.repo, context.settings.annex_uuid, "refs"))
-    for address in _addresses(context):
-        begun = time.monotonic()
-        try:
-            _channel(context, address).send(payload)
-        except SyncxError as error:
-            yield ChannelEvent(shown(address), wrong=str(error))
-        else:
-            yield ChannelEvent(shown(address), "sent", "refs", seconds=time.monotonic() - begun)
+    _require_channels(context)
+    yield from publish(context, "refs")
 
 
 def listen(context: Context) -> Iterator[ChannelEvent]:
-    """Whatever comes on any channel, and what would be made of it; nothing is fetched. Until interrupted."""
+    """Yield whatever comes on any channel, and how it is judged; nothing is fetched. Until interrupted."""
+    _require_channels(context)
     said: queue.Queue[ChannelEvent] = queue.Queue()
-    listener = Listener(context.repo, context.settings, None, lambda _: None)
-    stop = threading.Event()
+    known = Known(context.repo, context.settings)
+    judge, stop = Filter(context.settings.annex_uuid, known.is_known, known.is_news), threading.Event()
 
     def hear(address: str) -> None:
         def heard(raw: bytes) -> None:
-            verdict = listener.hear(raw)
-            signal = verdict.signal
-            said.put(
-                ChannelEvent(
-                    shown(address), verdict.why, signal.kind if signal else "", signal.uuid if signal else ""
-                )
-            )
+            decision = judge.hear(raw)
+            kind, uuid = (decision.signal.kind, decision.signal.uuid) if decision.signal else ("", "")
+            said.put(ChannelEvent(shown(address), decision.why, kind, uuid))
 
         try:
-            _channel(context, address).listen(
-                heard, lambda: said.put(ChannelEvent(shown(address), "connected")), stop
-            )
+            connected = ChannelEvent(shown(address), "connected")
+            _channel(context, address).listen(heard, lambda: said.put(connected), stop)
         except SyncxError as error:
             said.put(ChannelEvent(shown(address), wrong=str(error)))
 
-    for address in _addresses(context):
+    for address in context.settings.signals:
         threading.Thread(target=hear, args=(address,), daemon=True).start()
     try:
         while True:
@@ -68,56 +58,71 @@ def listen(context: Context) -> Iterator[ChannelEvent]:
 
 
 def test(context: Context) -> Iterator[ChannelEvent]:
-    """Send a signal on every channel and wait for its echo: how long that took, or what is wrong."""
-    for address in _addresses(context):
+    """Send a signal on every channel and wait for its echo; yield how long that took, or what is wrong."""
+    _require_channels(context)
+    for address in context.settings.signals:
+        signal = replace(news(context.repo, context.settings.annex_uuid, "test"), refs=secrets.token_hex(8))
         try:
-            yield _tried(_channel(context, address), address, context)
+            seconds = Echo(_channel(context, address), signal).seconds()
         except SyncxError as error:
             yield ChannelEvent(shown(address), wrong=str(error))
+        else:
+            yield ChannelEvent(shown(address), "works, its echo came back", seconds=seconds)
 
 
-def _tried(channel: Channel, address: str, context: Context) -> ChannelEvent:
-    signal = replace(news(context.repo, context.settings.annex_uuid, "test"), refs=secrets.token_hex(8))
-    stop, connected, echo = threading.Event(), threading.Event(), threading.Event()
-    errors: list[SyncxError] = []
+class Echo:
+    """A signal that is sent on a channel and heard there."""
 
-    def heard(raw: bytes) -> None:
+    def __init__(self, channel: Channel, signal: Signal) -> None:
+        """Send nothing yet."""
+        self._channel, self._signal = channel, signal
+        self._stop, self._connected, self._heard = threading.Event(), threading.Event(), threading.Event()
+        self._error: SyncxError | None = None
+
+    def seconds(self) -> float:
+        """Return how long it took. Raises SyncxError."""
+        thread = threading.Thread(target=self._listen, daemon=True)
+        thread.start()
         try:
-            if decode(raw) == signal:
-                echo.set()
+            self._wait_for_connection()
+            begun = time.monotonic()
+            self._send()
+            if not self._heard.wait(ECHO):
+                raise SyncxError(f"the signal was sent, but did not come back within {ECHO:g} s")
+            return time.monotonic() - begun
+        finally:
+            self._stop.set()
+            thread.join(1.0)
+
+    def _wait_for_connection(self) -> None:
+        if not self._connected.wait(SLOW):
+            self._send()  # it says what is wrong, where listening tries again
+        if not self._connected.wait(ECHO):
+            raise SyncxError(f"no connection for listening within {ECHO:g} s")
+        if self._error:
+            raise self._error
+
+    def _send(self) -> None:
+        self._channel.send(encode(self._signal), last=False)
+
+    def _listen(self) -> None:
+        try:
+            self._channel.listen(self._hear, self._connected.set, self._stop)
+        except SyncxError as error:
+            self._error = error
+            self._connected.set()
+
+    def _hear(self, raw: bytes) -> None:
+        try:
+            if decode(raw) == self._signal:
+                self._heard.set()
         except NoSignal:
             return
 
-    def listening() -> None:
-        try:
-            channel.listen(heard, connected.set, stop)
-        except SyncxError as error:
-            errors.append(error)
-            connected.set()
 
-    thread = threading.Thread(target=listening, daemon=True)
-    thread.start()
-    try:
-        if not connected.wait(SLOW):
-            channel.send(encode(signal), last=False)  # it says what is wrong, where listening tries again
-        if not connected.wait(ECHO) and not errors:
-            return ChannelEvent(shown(address), wrong=f"no connection for listening within {ECHO:g} s")
-        if errors:
-            raise errors[0]
-        begun = time.monotonic()
-        channel.send(encode(signal), last=False)
-        if not echo.wait(ECHO):
-            return ChannelEvent(shown(address), wrong=f"the signal was sent, but did not come back within {ECHO:g} s")
-        return ChannelEvent(shown(address), "works, its echo came back", seconds=time.monotonic() - begun)
-    finally:
-        stop.set()
-        thread.join(1.0)
-
-
-def _addresses(context: Context) -> tuple[str, ...]:
+def _require_channels(context: Context) -> None:
     if not context.settings.signals:
         raise UsageError("no channel is configured", f"git config --add syncx.signal ADDRESS; right are {EXAMPLE}")
-    return context.settings.signals
 
 
 def _channel(context: Context, address: str) -> Channel:

@@ -1,7 +1,8 @@
-"""Connections of channels: addresses, checked certificates, and asyncio that ends when it must."""
+"""Connections to servers: addresses, logins, checked certificates, and asyncio that ends when it must."""
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import os
 import ssl
@@ -14,28 +15,51 @@ from urllib.parse import parse_qsl
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.git import credentials
 from git_annex_syncx.git.git import Repository
-from git_annex_syncx.system import extras
-from git_annex_syncx.triggers.signals.again import Lost
-from git_annex_syncx.triggers.signals.channel import SEND_LIMIT, shown
+from git_annex_syncx.triggers.signals.channel import (
+    POLL,
+    SEND_LIMIT,
+    Channel,
+    Connected,
+    Heard,
+    Lost,
+    shown,
+    wrong,
+)
 
 T = TypeVar("T")
 
-LONGEST = 4096  # bytes of what comes that are handed on: more than any signal has
-POLL, FAREWELL = 0.2, 0.6  # seconds between looks whether to stop; for saying good-bye then
+FAREWELL = 0.6  # seconds for saying good-bye when we are to stop
 EXPIRED, NOT_YET = 10, 9  # of X509_V_ERR_*
 OTHER_NAME = (62, 64)
+
+
+class ServerChannel(Channel):
+    """A channel through a server, one connection a call."""
+
+    where: str  # the server, for people
+
+    @abc.abstractmethod
+    async def tell(self, payload: bytes, last: bool) -> None:
+        """Connect, and send to all others."""
+
+    @abc.abstractmethod
+    async def hear(self, heard: Heard, connected: Connected) -> None:
+        """Connect, and hear until the connection is lost. Raises Lost, SyncxError."""
+
+    def send(self, payload: bytes, last: bool = True) -> None:
+        """Send to all others."""
+        call(in_time(self.tell(payload, last), self.where))
+
+    def attend(self, heard: Heard, connected: Connected, stop: threading.Event) -> None:
+        """Hear over one connection."""
+        call(_unless(stop, self.hear(heard, connected)))
 
 
 # Addresses
 
 
-def wrong(address: str, why: str, right: str) -> UsageError:
-    """Return what to say of an address that cannot be right."""
-    return UsageError(f"syncx.signal = {shown(address)!r}: {why}", f"right is {right}")
-
-
 def options_of(address: str, query: str, known: Iterable[str], right: str) -> Mapping[str, str]:
-    """Return what stands behind the `?` of an address. Raises UsageError."""
+    """Return the options behind the `?` of an address. Raises UsageError."""
     try:
         found = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) if query else {}
     except ValueError as error:
@@ -46,18 +70,13 @@ def options_of(address: str, query: str, known: Iterable[str], right: str) -> Ma
 
 
 def host_and_port(address: str, text: str, right: str) -> tuple[str, int | None]:
-    """HOST, HOST:PORT or [IPv6]:PORT. Raises UsageError."""
+    """Split HOST, HOST:PORT or [IPv6]:PORT. Raises UsageError."""
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, ""
     if not host or (colon and port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
         raise wrong(address, f"{text!r} is no host and port", right)
     return host.strip("[]"), int(port) if port else None
-
-
-def require_package(package: str, extra: str, scheme: str) -> None:
-    """Raises UsageError where a package that a channel needs is missing."""
-    extras.require(package, extra, f"syncx.signal has an address {scheme}, but {package} is not installed")
 
 
 # Passwords
@@ -67,12 +86,12 @@ class Login:
     """One user's password at one host, as git's credential helpers know it."""
 
     def __init__(self, repo: Repository, protocol: str, host: str, user: str) -> None:
-        """Nothing is asked yet."""
+        """Ask nothing yet."""
         self._repo, self._protocol, self._host, self.user = repo, protocol, host, user
         self._approved: credentials.Credential | None = None
 
     def password(self) -> credentials.Credential:
-        """Raises UsageError where no helper knows it."""
+        """Ask the helpers. Raises UsageError where none knows it."""
         known = credentials.fill(self._repo, self._protocol, self._host, self.user)
         if known is None:
             what = f"no credential helper of git knows the password of {self.user} at {self._host}"
@@ -80,13 +99,13 @@ class Login:
         return known
 
     def right(self, credential: credentials.Credential) -> None:
-        """It was accepted; helpers are told once."""
+        """Tell the helpers, once, that it was accepted."""
         if credential != self._approved:
             credentials.approve(self._repo, credential)
             self._approved = credential
 
     def wrong(self, credential: credentials.Credential) -> SyncxError:
-        """It was refused: helpers are to forget it. What to say of it."""
+        """Let the helpers forget one that was refused; return the error to raise."""
         credentials.reject(self._repo, credential)
         return SyncxError(f"{self._host} does not accept the password of {self.user}", self._advice)
 
@@ -100,7 +119,7 @@ class Login:
 
 
 def checking(address: str, authority: str | None) -> ssl.SSLContext:
-    """A context that accepts only certificates of a known authority (or of the one given) for the right host."""
+    """Return a context that accepts certificates of a known authority, or the one given, for the right host alone."""
     try:
         path = os.path.expanduser(authority) if authority else None
         context = ssl.create_default_context(cafile=path)
@@ -111,7 +130,7 @@ def checking(address: str, authority: str | None) -> ssl.SSLContext:
 
 
 def no_trust(where: str, error: BaseException) -> SyncxError:
-    """Return what to say where TLS fails."""
+    """Return the error to raise where TLS fails."""
     if not isinstance(error, ssl.SSLCertVerificationError):
         return Lost(f"{where} does not speak TLS as it should: {getattr(error, 'reason', None) or error}")
     if error.verify_code in OTHER_NAME:
@@ -128,7 +147,7 @@ def no_trust(where: str, error: BaseException) -> SyncxError:
 
 
 class Unattended(ThreadPoolExecutor):
-    """Threads that nobody waits for: a host that does not answer must not keep us from ending."""
+    """Threads that nobody waits for: a name server that does not answer must not keep `watch` from ending in time."""
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """Call it in a thread of its own."""
@@ -148,28 +167,22 @@ class Unattended(ThreadPoolExecutor):
 
 def call(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in this thread to its end."""
-
-    def loop() -> asyncio.AbstractEventLoop:
-        made = asyncio.new_event_loop()
-        made.set_default_executor(Unattended())
-        return made
-
-    with asyncio.Runner(loop_factory=loop) as runner:
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_default_executor(Unattended())
         return runner.run(work)
 
 
 async def in_time(work: Coroutine[Any, Any, T], where: str) -> T:
-    """The result of a coroutine, of which one is had within SEND_LIMIT. Raises Lost."""
+    """Return the result of a coroutine, which has SEND_LIMIT seconds for it. Raises Lost."""
     try:
         async with asyncio.timeout(SEND_LIMIT):
             return await work
     except TimeoutError as error:
-        raise Lost(
-            f"{where} does not answer within {SEND_LIMIT:g} s", "check the network and syncx.signal"
-        ) from error
+        advice = "check the network and syncx.signal"
+        raise Lost(f"{where} does not answer within {SEND_LIMIT:g} s", advice) from error
 
 
-async def unless(stop: threading.Event, work: Coroutine[Any, Any, None]) -> None:
+async def _unless(stop: threading.Event, work: Coroutine[Any, Any, None]) -> None:
     """Await a coroutine, and cancel it when `stop` is set."""
     task = asyncio.ensure_future(work)
     try:

@@ -18,9 +18,9 @@ from git_annex_syncx.network import survey
 from git_annex_syncx.system.records import ChannelTrouble, SignalCount
 from git_annex_syncx.system.state import State, printable
 from git_annex_syncx.triggers.queue import Request
-from git_annex_syncx.triggers.signals.channel import Channel, shown
+from git_annex_syncx.triggers.signals.channel import shown
 from git_annex_syncx.triggers.signals.channels import open_channel
-from git_annex_syncx.triggers.signals.filter import ACCEPTED, Decision, Filter
+from git_annex_syncx.triggers.signals.filter import ACCEPTED, Filter
 from git_annex_syncx.triggers.signals.message import Signal, hash_of
 from git_annex_syncx.triggers.signals.publisher import own_branches
 
@@ -33,17 +33,50 @@ MENDED = 600.0  # seconds between two looks whether the user has mended a channe
 SAVE_EVERY = 10.0  # seconds between two notes of the counts
 
 
+class Known:
+    """The knowledge here of other repositories, by which a signal is judged."""
+
+    def __init__(self, repo: Repository, settings: Settings) -> None:
+        """`repo` and `settings` may be replaced by newer ones."""
+        self.repo, self.settings = repo, settings
+        self._read, self._uuids = -KNOWN_FOR, frozenset[str]()
+
+    def is_known(self, uuid: str) -> bool:
+        """Return whether there is such a repository."""
+        if time.monotonic() - self._read >= KNOWN_FOR:
+            self._uuids = frozenset(annex_branch.descriptions(self.repo))
+            self._read = time.monotonic()
+        return uuid in self._uuids
+
+    def is_news(self, signal: Signal) -> bool:
+        """Return whether its branches are neither as ours are nor as we have seen them there."""
+        ours = own_branches(self.repo)
+        if hash_of(ours) == signal.refs:
+            return False
+        tracked = git.refs(self.repo, "refs/remotes")
+        remotes = [remote for remote in self.settings.remotes.values() if remote.uuid == signal.uuid]
+        return all(hash_of(_tracked(tracked, ours, remote)) != signal.refs for remote in remotes)
+
+    def remotes_with(self, uuid: str) -> list[str]:
+        """Return the git remotes at which the news of a repository can be: itself, and those that it can push to."""
+        usable = [one for one in self.settings.remotes.values() if not one.special and one.pull and one.sync]
+        told = survey.shared(self.repo).log.lines.get(uuid)
+        reached = {uuid, *(link.remote for link in (told.links if told else ()) if link.push)}
+        names = [remote.name for remote in usable if remote.uuid in reached or remote.through_special]
+        return names or [remote.name for remote in usable]
+
+
 class Listener:
     """The channels of one repository, each with a thread of its own."""
 
-    def __init__(self, repo: Repository, settings: Settings, state: State | None, ask: Ask) -> None:
+    def __init__(self, repo: Repository, settings: Settings, state: State, ask: Ask) -> None:
         """`ask` takes requests and the seconds in which they are due. Counts are kept in `state`."""
         self.addresses = settings.signals
-        self.judge = Filter(settings.annex_uuid, self._is_known, self._is_news)
-        self._repo, self._settings, self._state, self._ask = repo, settings, state, ask
+        self._known = Known(repo, settings)
+        self._filter = Filter(settings.annex_uuid, self._known.is_known, self._known.is_news)
+        self._state, self._ask = state, ask
         self._trouble: dict[str, str] = {}
         self._stop = threading.Event()
-        self._known: tuple[float, frozenset[str]] = (-KNOWN_FOR, frozenset())
         self._looked = -LOOK_ONCE
         self._saved = 0.0
 
@@ -53,30 +86,19 @@ class Listener:
             threading.Thread(target=self._listen, args=(address,), daemon=True, name="signals").start()
 
     def update(self, repo: Repository, settings: Settings) -> None:
-        """The repository and its settings as they are by now; other addresses need another listener."""
-        self._repo, self._settings = repo, settings
+        """Take the repository and its settings as they are by now; other addresses need another listener."""
+        self._known.repo, self._known.settings = repo, settings
 
     def stop(self) -> None:
         """Listen no more."""
         self._stop.set()
         self._save()
 
-    def hear(self, raw: bytes) -> Decision:
-        """Judge what came; ask for what follows from it."""
-        verdict = self.judge.hear(raw)
-        if verdict.why == ACCEPTED and verdict.signal:
-            names = could_have(self._repo, self._settings, verdict.signal.uuid)
-            log.info("signal of %s: look at %s", verdict.signal.uuid, ", ".join(names))
-            self._ask((Request("fetch", name), verdict.delay) for name in names)
-        if time.monotonic() - self._saved > SAVE_EVERY:
-            self._save()
-        return verdict
-
     def _listen(self, address: str) -> None:
-        """For as long as we run; what the user has to mend is said once, and looked at again now and then."""
+        """Listen for as long as we run; what the user has to mend is said once, and looked at again now and then."""
         while not self._stop.is_set():
             try:
-                channel: Channel = open_channel(self._repo, self._settings.annex_uuid, address)
+                channel = open_channel(self._known.repo, self._known.settings.annex_uuid, address)
                 channel.listen(self._heard, functools.partial(self._connected, address), self._stop)
             except SyncxError as error:
                 self._complain(shown(address), str(error))
@@ -92,15 +114,22 @@ class Listener:
         self._save()
 
     def _heard(self, raw: bytes) -> None:
+        """Judge a message; ask for what follows from it."""
         try:
-            self.hear(raw)
+            decision = self._filter.hear(raw)
+            if decision.why == ACCEPTED and decision.signal:
+                names = self._known.remotes_with(decision.signal.uuid)
+                log.info("signal of %s: look at %s", decision.signal.uuid, ", ".join(names))
+                self._ask((Request("fetch", name), decision.delay) for name in names)
+            if time.monotonic() - self._saved > SAVE_EVERY:
+                self._save()
         except (SyncxError, OSError) as error:
             log.warning("a signal could not be looked into: %s", error)
         finally:
             cat_file.close()  # we stay for years; nothing is to stay with us
 
     def _connected(self, address: str) -> None:
-        """Something may have been missed: look once at everything."""
+        """Ask for one look at everything: something may have been missed."""
         self._trouble.pop(shown(address), None)
         self._save()
         now = time.monotonic()
@@ -108,42 +137,15 @@ class Listener:
             self._looked = now
             self._ask([(Request("look"), 0.0)])
 
-    def _is_known(self, uuid: str) -> bool:
-        when, known = self._known
-        if time.monotonic() - when >= KNOWN_FOR:
-            known = frozenset(annex_branch.descriptions(self._repo))
-            self._known = time.monotonic(), known
-        return uuid in known
-
-    def _is_news(self, signal: Signal) -> bool:
-        """Return whether its branches are neither as ours are nor as we have seen them there."""
-        ours = own_branches(self._repo)
-        if hash_of(ours) == signal.refs:
-            return False
-        tracked = git.refs(self._repo, "refs/remotes")
-        remotes = [remote for remote in self._settings.remotes.values() if remote.uuid == signal.uuid]
-        return all(hash_of(_tracked(tracked, ours, remote)) != signal.refs for remote in remotes)
-
     def _save(self) -> None:
         """Leave the counts where `status` finds them."""
         self._saved = time.monotonic()
-        if self._state is None:
-            return
         try:
-            self._state.signal_counts.replace([SignalCount(*pair) for pair in self.judge.counts.items()])
+            self._state.signal_counts.replace([SignalCount(*pair) for pair in self._filter.counts.items()])
             troubles = [ChannelTrouble(channel, printable(why)) for channel, why in self._trouble.items()]
             self._state.channel_troubles.replace(troubles)
         except SyncxError as error:
             log.info("%s", error)
-
-
-def could_have(repo: Repository, settings: Settings, uuid: str) -> list[str]:
-    """The names of git remotes at which the news of a repository can be: itself, and those that it can push to."""
-    usable = [remote for remote in settings.remotes.values() if not remote.special and remote.pull and remote.sync]
-    told = survey.shared(repo).log.lines.get(uuid)
-    reached = {uuid, *(link.remote for link in (told.links if told else ()) if link.push)}
-    names = [remote.name for remote in usable if remote.uuid in reached or remote.through_special]
-    return names or [remote.name for remote in usable]
 
 
 def _tracked(known: dict[str, str], names: Collection[str], remote: Remote) -> dict[str, str | None]:

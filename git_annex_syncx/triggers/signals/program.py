@@ -10,9 +10,7 @@ from git_annex_syncx.errors import ProgramFailed, SyncxError
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import run
 from git_annex_syncx.system.lasting import Stream
-from git_annex_syncx.triggers.signals.again import Lost, again
-from git_annex_syncx.triggers.signals.channel import SEND_LIMIT, Connected, Heard
-from git_annex_syncx.triggers.signals.connection import LONGEST, POLL, wrong
+from git_annex_syncx.triggers.signals.channel import LONGEST, POLL, SEND_LIMIT, Channel, Connected, Heard, Lost, wrong
 
 EXAMPLE = "exec:my-program, which is run as `my-program send` and `my-program listen`"
 # The command may be any that a shell understands; what it prints when it sends is nobody's.
@@ -20,7 +18,7 @@ SEND = 'exec sh -c "$1 \\"\\$@\\"" sh send >/dev/null'
 LISTEN = 'exec sh -c "$1 \\"\\$@\\"" sh listen </dev/null'
 
 
-class Program:
+class Program(Channel):
     """A channel through a program of the user's."""
 
     def __init__(self, repo: Repository, uuid: str, address: str) -> None:
@@ -40,13 +38,10 @@ class Program:
         except ProgramFailed as error:
             raise SyncxError(f"{self._shown} send: {error.what}", "try it by hand") from error
 
-    def listen(self, heard: Heard, connected: Connected, stop: threading.Event) -> None:
-        """Run `COMMAND listen`, again when it has ended."""
-        again(lambda stands: self._attend(heard, stands, stop), connected, stop)
-
-    def _attend(self, heard: Heard, stands: Connected, stop: threading.Event) -> None:
+    def attend(self, heard: Heard, connected: Connected, stop: threading.Event) -> None:
+        """Run `COMMAND listen` until it ends."""
         with Stream("sh", "-c", LISTEN, "sh", self._command, cwd=self._repo.home, env=self._env) as stream:
-            stands()
+            connected()
             lines = LineSplitter()
             while not stop.is_set():
                 chunk = stream.read(POLL)
@@ -61,11 +56,11 @@ class LineSplitter:
     """Chunks as they come -> lines without their ends, none longer than LONGEST: the rest of one is dropped."""
 
     def __init__(self) -> None:
-        """Nothing has come."""
+        """Begin with no line."""
         self._begun = b""
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """The lines that a chunk completes; empty ones are none."""
+        """Yield the lines that a chunk completes; empty ones are none."""
         *complete, rest = chunk.split(b"\n")
         for line in complete:
             if whole := (self._begun + line)[:LONGEST].rstrip(b"\r"):

@@ -1,4 +1,4 @@
-"""One connection to an XMPP server, over checked TLS or not at all. Imports slixmpp: for xmpp.py, when it connects.
+"""One connection to an XMPP server, over checked TLS or not at all.
 
 slixmpp answers requests for subscription, keeps whose presence it sees, and reconnects as it likes; all that is
 kept from it: what comes is looked at here first, and little is passed on.
@@ -12,27 +12,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from typing import Literal
+from collections.abc import Coroutine
+from typing import Any, Literal, TypeVar
 from xml.etree import ElementTree
 
 import slixmpp
 from slixmpp.exceptions import IqError, IqTimeout
-from slixmpp.stanza import Iq, Message, Presence, StreamFeatures
+from slixmpp.stanza import Message, Presence, StreamFeatures
 from slixmpp.xmlstream.stanzabase import StanzaBase
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.triggers.signals import connection
-from git_annex_syncx.triggers.signals.again import Lost
-from git_annex_syncx.triggers.signals.channel import Heard
+from git_annex_syncx.triggers.signals.channel import LONGEST, Heard, Lost
 
+T = TypeVar("T")
+
+PLUGINS = ("xep_0004", "xep_0045", "xep_0199")  # forms, rooms, pings
 SIGNAL = "{urn:git-annex-syncx:1}signal"
 HINTS = ("{urn:xmpp:hints}no-store", "{urn:xmpp:hints}no-copy")
-PING = "{urn:xmpp:ping}ping"
-MUC = "{http://jabber.org/protocol/muc}"
-STATUS = "{http://jabber.org/protocol/muc#user}x/{http://jabber.org/protocol/muc#user}status"
-OWNER = "{http://jabber.org/protocol/muc#owner}query"
-FORM = "{jabber:x:data}"
-SELF, CREATED = "110", "201"
+SELF = ".//{http://jabber.org/protocol/muc#user}status[@code='110']"
+CREATED = 201  # status of a room that was made for us
 CONFIGURATION = {  # nobody comes in whom the account does not let in
     "FORM_TYPE": "http://jabber.org/protocol/muc#roomconfig",
     "muc#roomconfig_membersonly": "1",
@@ -53,24 +52,28 @@ OUTSIDE = {"not-acceptable", "item-not-found"}
 logging.getLogger("slixmpp").setLevel(logging.CRITICAL + 1)  # it would log passwords; errors are raised here
 
 
+class WrongPassword(SyncxError):
+    """The server does not accept the password."""
+
+
 class Session(slixmpp.ClientXMPP):
-    """A connection that is logged in, or over for a reason that is told once, by whatever waits then."""
+    """A connection that stands, or is over for a reason, which `attend` raises."""
 
     def __init__(self, jid: str, password: str, tls: ssl.SSLContext, room: str, heard: Heard | None) -> None:
         """`jid` has the resource, `room` is empty where signals go to the account itself."""
         super().__init__(jid, password)
+        for plugin in PLUGINS:
+            self.register_plugin(plugin)
         self.ssl_context = tls
         self.enable_direct_tls = False  # STARTTLS on every server, else each would be tried in vain first
+        self.where = f"the XMPP server of {self.boundjid.domain}"
         self._heard, self._payload, self._told = heard, b"", {str(self.boundjid)}
         self._peers = room or self.boundjid.bare
         self._seat = f"{room}/{self.boundjid.resource}" if room else ""
         self._refused, self._unreached, self._pending = "", "", 0
-        self._in: asyncio.Future[bool] = self.loop.create_future()
-        self._over: asyncio.Future[None] = self.loop.create_future()
-        self._seated: asyncio.Future[set[str]] = self.loop.create_future()
-        self.where = f"the XMPP server of {self.boundjid.domain}"
+        self._logged_in, self._over = asyncio.Event(), self.loop.create_future()
         self.add_filter("in", self._look)
-        self.add_event_handler("session_start", self._succeed)
+        self.add_event_handler("session_start", lambda _: self._logged_in.set())
         self.add_event_handler("failed_auth", self._note_refusal)
         self.add_event_handler("failed_all_auth", self._fail_login)
         self.add_event_handler("ssl_invalid_chain", lambda error: self._end(connection.no_trust(self.where, error)))
@@ -80,15 +83,24 @@ class Session(slixmpp.ClientXMPP):
 
     # What the channel does
 
-    async def log_in(self, server: tuple[str, int] | None) -> bool:
-        """Connect to a server, or to the one that the domain names; whether the password was right."""
-        attempt = self.connect(*(server or ()))
-        await attempt
+    async def attend(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await something over the connection. Raises SyncxError where the connection is over before."""
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.wait({task, self._over}, return_when=asyncio.FIRST_COMPLETED)
+            return await (task if task.done() else self._over)
+        except IqTimeout as error:
+            raise Lost(f"{self.where} does not answer any more") from error
+        finally:
+            task.cancel()
+
+    async def log_in(self, server: tuple[str, int] | None) -> None:
+        """Connect to a server, or to the one that the domain names. Raises Lost, WrongPassword."""
+        await self.connect(*(server or ()))
         if not self.is_connected() and not self._over.done():
             self.cancel_connection_attempt()  # it would try again as long as the loop runs
             raise Lost(f"{self.where} does not answer: {self._unreached}", "check the network and syncx.signal")
-        await self._either(self._in)
-        return self._in.result()
+        await self._logged_in.wait()
 
     async def appear(self) -> None:
         """Let the others know of us; the server tells us of them."""
@@ -97,13 +109,20 @@ class Session(slixmpp.ClientXMPP):
 
     async def join(self) -> None:
         """Enter the room; a new one is made private."""
-        presence = self.make_presence(pto=self._seat)
-        entering = ElementTree.SubElement(presence.xml, f"{MUC}x")
-        ElementTree.SubElement(entering, f"{MUC}history", maxstanzas="0")
-        presence.send()
-        await self._either(self._seated)
-        if CREATED in self._seated.result():
+        rooms, nick = self.plugin["xep_0045"], self.boundjid.resource
+        presence, *_ = await rooms.join_muc_wait(slixmpp.JID(self._peers), nick, maxstanzas=0, timeout=PING_LIMIT)
+        if CREATED in presence["muc"]["status_codes"]:
             await self._configure()
+
+    async def _configure(self) -> None:
+        form = self.plugin["xep_0004"].make_form(ftype="submit")  # type: ignore[no-untyped-call]
+        for name, value in CONFIGURATION.items():
+            form.add_field(var=name, value=value)
+        try:
+            await self.plugin["xep_0045"].set_room_config(self._peers, form, timeout=PING_LIMIT)
+        except IqError as error:
+            what = f"the room {self._peers} cannot be made private: {error.condition}"
+            raise SyncxError(what, "make it with your own client first") from error
 
     async def tell(self, payload: bytes) -> None:
         """Send a signal to all who are in the room, or in the account."""
@@ -116,7 +135,7 @@ class Session(slixmpp.ClientXMPP):
         await self.ping()  # the server takes one after the other: it has the signal when it answers
 
     def _send_signal(self, to: str, kind: Literal["headline", "groupchat"], payload: bytes) -> None:
-        """In a form that no client shows and no server keeps."""
+        """Send in a form that no client shows and no server keeps."""
         message = self.make_message(to, mtype=kind)
         ElementTree.SubElement(message.xml, SIGNAL).text = payload.decode("ascii")
         for hint in HINTS:
@@ -124,21 +143,17 @@ class Session(slixmpp.ClientXMPP):
         self.send(message)
 
     async def ping(self) -> None:
-        """Raises Lost where nobody answers, or where we are no longer in the room."""
-        iq = self.make_iq_get(ito=self._seat or self.boundjid.domain)
-        ElementTree.SubElement(iq.xml, PING)
+        """Raise Lost where we are no longer in the room, IqTimeout where nobody answers."""
         try:
-            await self._ask(iq)
-        except IqError as error:
+            await self.plugin["xep_0199"].ping(slixmpp.JID(self._seat) if self._seat else None, timeout=PING_LIMIT)
+        except IqError as error:  # most are an answer too
             if self._seat and error.condition in OUTSIDE:
-                raise Lost(f"{self._peers} has lost us") from error  # any other answer is an answer
+                raise Lost(f"{self._peers} has lost us") from error
 
     async def stay(self) -> None:
-        """Until the connection is over."""
+        """Ping for as long as there are answers."""
         while True:
-            await asyncio.wait({self._over}, timeout=PING_EACH)
-            if self._over.done():
-                return self._over.result()
+            await asyncio.sleep(PING_EACH)
             await self.ping()
 
     async def leave(self) -> None:
@@ -148,43 +163,6 @@ class Session(slixmpp.ClientXMPP):
         if self.is_connected():
             await self.disconnect(FAREWELL)
             self.abort()
-
-    # What it waits for
-
-    async def _either(self, awaited: asyncio.Future[bool] | asyncio.Future[set[str]]) -> None:
-        await asyncio.wait({awaited, self._over}, return_when=asyncio.FIRST_COMPLETED)
-        if not awaited.done():
-            self._over.result()
-
-    async def _ask(self, iq: Iq) -> None:
-        answer = asyncio.ensure_future(iq.send(timeout=PING_LIMIT))  # type: ignore[no-untyped-call]
-        await asyncio.wait({answer, self._over}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            answer.cancel()
-            return self._over.result()
-        try:
-            answer.result()
-        except IqTimeout as error:
-            raise Lost(f"{self.where} does not answer any more") from error
-        return None
-
-    async def _configure(self) -> None:
-        iq = self.make_iq_set(ito=self._peers)
-        form = ElementTree.SubElement(ElementTree.SubElement(iq.xml, OWNER), f"{FORM}x", type="submit")
-        for name, value in CONFIGURATION.items():
-            ElementTree.SubElement(
-                ElementTree.SubElement(form, f"{FORM}field", var=name), f"{FORM}value"
-            ).text = value
-        try:
-            await self._ask(iq)
-        except IqError as error:
-            what = f"the room {self._peers} cannot be made private: {error.condition}"
-            raise SyncxError(what, "make it with your own client first") from error
-
-    def _end(self, error: Exception) -> None:
-        if not self._over.done():
-            self._over.set_exception(error)
-            self._over.exception()  # told where somebody waits, no matter else
 
     # What comes
 
@@ -197,18 +175,33 @@ class Session(slixmpp.ClientXMPP):
         return super().data_received(data)
 
     def _look(self, stanza: StanzaBase) -> StanzaBase | None:
-        """Take what is for us; pass on only what slixmpp needs for the connection."""
+        """Take what is for us; pass on only what slixmpp needs for the connection and the room."""
         self._pending = 0
         try:
-            if isinstance(stanza, Message):
+            if isinstance(stanza, Message) and not self._is_subject(stanza):
                 self._hear(stanza)
-            elif isinstance(stanza, Presence):
+            elif isinstance(stanza, Presence) and not self._is_own(stanza):
                 self._notice(stanza)
             elif not isinstance(stanza, StreamFeatures) or self._is_safe(stanza):
                 return stanza
         except Exception as error:  # raised here it would close the connection without a word
             self._end(error)
         return None
+
+    def _is_subject(self, message: Message) -> bool:
+        """Return whether the room tells its subject, the last thing of a welcome."""
+        return bool(self._seat) and message["from"].bare == self._peers and message.xml.find("{*}subject") is not None
+
+    def _is_own(self, presence: Presence) -> bool:
+        """Return whether the room tells of ourselves; of others nothing is kept."""
+        if not self._seat or presence["from"].bare != self._peers:
+            return False
+        own = presence.xml.find(SELF) is not None
+        if presence["type"] == "error":  # not every server says it as the plugin expects
+            self._end(self._shut_out(presence["error"]["condition"]))
+        elif own and presence["type"] == "unavailable":
+            self._end(Lost(f"{self._peers} has thrown us out"))
+        return own
 
     def _hear(self, message: Message) -> None:
         if message["from"].bare != self._peers:
@@ -217,48 +210,29 @@ class Session(slixmpp.ClientXMPP):
         if message["type"] == "error" and self._seat:
             self._end(SyncxError(f"{self._peers} does not take signals: {message['error']['condition']}"))
         elif found is not None and self._heard and message["type"] != "error":
-            self._heard((found.text or "").encode()[: connection.LONGEST])
+            self._heard((found.text or "").encode()[:LONGEST])
 
     def _notice(self, presence: Presence) -> None:
-        if presence["from"].bare != self._peers:
-            return
-        if self._seat:
-            self._notice_in_room(presence)
-        else:
-            self._tell_one(presence)
-
-    def _notice_in_room(self, presence: Presence) -> None:
-        status = {found.get("code", "") for found in presence.xml.findall(STATUS)}
-        if presence.xml.get("type") == "error":
-            self._end(self._shut_out(presence["error"]["condition"]))
-        elif SELF in status and presence.xml.get("type") == "unavailable":
-            self._end(Lost(f"{self._peers} has thrown us out"))
-        elif SELF in status and not self._seated.done():
-            self._seated.set_result(status)
-
-    def _tell_one(self, presence: Presence) -> None:
-        """Tell one who is there what we came to tell."""
-        peer, there = str(presence["from"]), presence.xml.get("type") is None
-        if self._payload and there and presence["from"].resource.startswith(OURS) and peer not in self._told:
-            self._told.add(peer)
-            self._send_signal(peer, "headline", self._payload)
-
-    def _shut_out(self, condition: str) -> SyncxError:
-        if condition in NOT_LET_IN:
-            what = f"the room {self._peers} does not let {self.boundjid.bare} in: {condition}"
-            return SyncxError(what, "let its owner make the account a member")
-        return Lost(f"the room {self._peers} cannot be entered now: {condition}")
+        """Tell one of the account who is there what we came to tell."""
+        peer, there = presence["from"], presence.xml.get("type") is None
+        ours = peer.bare == self._peers and peer.resource.startswith(OURS)
+        if self._payload and there and ours and str(peer) not in self._told:
+            self._told.add(str(peer))
+            self._send_signal(str(peer), "headline", self._payload)
 
     def _is_safe(self, features: StreamFeatures) -> bool:
-        """Nothing, a password least of all, goes over a connection that is not encrypted."""
+        """Return whether to go on: nothing, a password least of all, goes over a connection that is not encrypted."""
         if "starttls" in features["features"] or isinstance(self.socket, ssl.SSLObject | ssl.SSLSocket):
             return True
         self._end(SyncxError(f"{self.where} offers no encryption", "use another server, or let it offer STARTTLS"))
         return False
 
-    def _succeed(self, _: object) -> None:
-        if not self._in.done():
-            self._in.set_result(True)
+    # How it ends
+
+    def _end(self, error: Exception) -> None:
+        if not self._over.done():
+            self._over.set_exception(error)
+            self._over.exception()  # told where somebody waits, no matter else
 
     def _note_refusal(self, failure: StanzaBase) -> None:
         self._refused = failure["condition"]
@@ -267,8 +241,8 @@ class Session(slixmpp.ClientXMPP):
         self._unreached = (isinstance(reason, OSError) and reason.strerror) or str(reason)
 
     def _fail_login(self, _: object) -> None:
-        if self._refused in WRONG_PASSWORD and not self._in.done():
-            self._in.set_result(False)
+        if self._refused in WRONG_PASSWORD:
+            self._end(WrongPassword(f"{self.where} does not accept the password"))
         elif self._refused:
             self._end(Lost(f"{self.where} does not let us log in now: {self._refused}"))
         else:
@@ -277,12 +251,17 @@ class Session(slixmpp.ClientXMPP):
     def _fail_stream(self, error: StanzaBase) -> None:
         condition = error["condition"]
         if condition == "host-unknown":
-            self._end(
-                SyncxError(f"the server does not serve {self.boundjid.domain}", "mend syncx.signal or ?server=")
-            )
+            what = f"the server does not serve {self.boundjid.domain}"
+            self._end(SyncxError(what, "mend syncx.signal or ?server="))
         self._end(Lost(f"{self.where} ends the connection: {condition}"))
 
     def _lost(self, reason: object) -> SyncxError:
         if isinstance(reason, ssl.SSLError):
             return connection.no_trust(self.where, reason)
         return Lost(f"the connection to {self.where} is lost{f': {reason}' if reason else ''}", "check the network")
+
+    def _shut_out(self, condition: str) -> SyncxError:
+        if condition in NOT_LET_IN:
+            what = f"the room {self._peers} does not let {self.boundjid.bare} in: {condition}"
+            return SyncxError(what, "let its owner make the account a member")
+        return Lost(f"the room {self._peers} cannot be entered now: {condition}")
