@@ -20,6 +20,7 @@ from network import Network
 
 ROOT = Path(__file__).parent.parent
 SCRIPTS = ROOT / "completions"
+SERVER = Path(__file__).with_name("completion_server.py")
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
 COMMANDS = {
@@ -101,6 +102,17 @@ def place(tmp_path_factory) -> Path:
     return net.root / "laptop"
 
 
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[str]:
+    """A PATH with a program that need not be started anew for each of so many questions."""
+    directory = tmp_path_factory.mktemp("program")
+    with subprocess.Popen([sys.executable, SERVER, directory]) as running:
+        while not (directory / "git-annex-syncx").exists():
+            time.sleep(0.01)
+        yield f"{directory}:{os.environ['PATH']}"
+        running.kill()
+
+
 class Shell:
     """An interactive shell on a terminal; what it answers is printed by its function `answer`."""
 
@@ -145,8 +157,9 @@ class Shell:
 
 ANSWER = "answer() { printf '=>('; [ $# = 0 ] || printf '[%s]' \"$@\"; printf ')<=\\n'; }\n"
 SOURCED = f". {SCRIPTS}/git-annex-syncx\n"
+FROM_THE_PROGRAM = 'eval "$(_GIT_ANNEX_SYNCX_COMPLETE={}_source git-annex-syncx)"\n'
 BASH = {
-    "alone": SOURCED,
+    "alone": FROM_THE_PROGRAM.format("bash"),
     "with git's": f". {GIT_COMPLETION}\n{SOURCED}",
     "with git's loaded later": f"{SOURCED}. {GIT_COMPLETION}\n",
     "with bash-completion": f". {BASH_COMPLETION}\n{SOURCED}",
@@ -161,10 +174,10 @@ def bash(place: Path, setup: str, **env: str) -> Shell:
 
 
 @pytest.fixture(scope="module", params=BASH)
-def a_bash(request, place: Path) -> Iterator[Shell]:
+def a_bash(request, place: Path, server: str) -> Iterator[Shell]:
     need("", GIT_COMPLETION)
     need("", BASH_COMPLETION)
-    shell = bash(place, BASH[request.param])
+    shell = bash(place, BASH[request.param], **{} if request.param == "alone" else {"PATH": server})
     yield shell
     shell.end()
 
@@ -225,20 +238,21 @@ ALL_MATCHES = (
 )
 
 
-def zsh(place: Path, setup: str, **env: str) -> Shell:
+def zsh(place: Path, setup: str, after: str = "", **env: str) -> Shell:
     """A zsh with nothing of the user's."""
-    dump = place.parent / "zcompdump"
-    start = f"PS1='> '\nfpath=({SCRIPTS} $fpath)\nautoload -Uz compinit && compinit -u -d {dump}\nbindkey -e\n"
+    dump = place.parent / f"zcompdump{len(after)}"
+    found = "" if after else f"fpath=({SCRIPTS} $fpath)\n"
+    start = f"PS1='> '\n{found}autoload -Uz compinit && compinit -u -d {dump}\nbindkey -e\n{after}"
     return Shell(place, need("zsh"), "-f", "-i", setup=ANSWER + setup + start + ALL_MATCHES, key="\t", **env)
 
 
 @pytest.fixture(scope="module", params=["with git's", "alone"])
-def a_zsh(request, place: Path, tmp_path_factory) -> Iterator[Shell]:
+def a_zsh(request, place: Path, server: str, tmp_path_factory) -> Iterator[Shell]:
     setup = ""
     if request.param == "alone":  # compinit's own directory without the completion of git
         kept = tmp_path_factory.mktemp("zsh")
         setup = f"for f in ${{^fpath}}/*(N.); do [[ ${{f:t}} == _git ]] || ln -sf $f {kept}/; done\nfpath=({kept})\n"
-    shell = zsh(place, setup)
+    shell = zsh(place, setup, PATH=server)
     yield shell
     shell.end()
 
@@ -261,12 +275,19 @@ def test_zsh_leaves_the_rest_to_others(place: Path, tmp_path: Path) -> None:
     shell.end()
 
 
+def test_zsh_takes_the_function_from_the_program(place: Path) -> None:
+    shell = zsh(place, "", after=FROM_THE_PROGRAM.format("zsh"))
+    for way in WAYS:
+        assert shell.offered(f"{way} pu") == {"push", "pull"}
+    shell.end()
+
+
 # fish
 
 
-def fish(place: Path, tmp_path: Path, line: str, setup: str) -> list[str]:
+def fish(place: Path, tmp_path: Path, line: str, setup: str, **more: str) -> list[str]:
     """What fish offers for a line."""
-    env = Network(tmp_path / f"home-{time.monotonic_ns()}").env()
+    env = Network(tmp_path / f"home-{time.monotonic_ns()}").env(**more)
     script = f"{setup}\ncomplete -C {line!r}"
     done = subprocess.run(
         [need("fish"), "-c", script], cwd=place, env=env, capture_output=True, text=True, check=True,
@@ -278,9 +299,9 @@ def fish(place: Path, tmp_path: Path, line: str, setup: str) -> list[str]:
 
 @pytest.mark.parametrize("typed", OFFERED)
 @pytest.mark.parametrize("way", WAYS)
-def test_fish(place: Path, tmp_path: Path, way: str, typed: str) -> None:
+def test_fish(place: Path, server: str, tmp_path: Path, way: str, typed: str) -> None:
     for own in ("", f"set fish_complete_path {tmp_path}\n"):  # with and without fish's completion of git
-        found = fish(place, tmp_path, f"{way} {typed}", f"{own}source {SCRIPTS}/git-annex-syncx.fish")
+        found = fish(place, tmp_path, f"{way} {typed}", f"{own}source {SCRIPTS}/git-annex-syncx.fish", PATH=server)
         assert sorted(found) == sorted(OFFERED[typed]), own
 
 
@@ -297,11 +318,10 @@ def test_fish_leaves_the_rest_to_others(place: Path, tmp_path: Path) -> None:
     assert sorted(fish(place, tmp_path, "git annex syncx pu", setup)) == ["pull", "push"]
 
 
-def test_scripts_are_current(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, str(SCRIPTS / "generate.py"), str(tmp_path)], check=True)
-    names = ["git-annex-syncx", "_git-annex-syncx", "git-annex-syncx.fish"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
-    for name in names:
-        assert (tmp_path / name).read_bytes() == (SCRIPTS / name).read_bytes(), (
-            f"completions/{name} is stale: make man"
-        )
+@pytest.mark.parametrize(
+    ("shell", "name"), [("bash", "git-annex-syncx"), ("zsh", "_git-annex-syncx"), ("fish", "git-annex-syncx.fish")]
+)
+def test_scripts_are_current(tmp_path: Path, shell: str, name: str) -> None:
+    env = Network(tmp_path).env(_GIT_ANNEX_SYNCX_COMPLETE=f"{shell}_source")
+    done = subprocess.run(["git-annex-syncx"], env=env, check=True, capture_output=True)
+    assert done.stdout == (SCRIPTS / name).read_bytes(), f"completions/{name} is stale: make man"

@@ -72,7 +72,7 @@ DOORS = {
     "rich": {"views/base.py", "views/network.py", "views/status.py", "views/run.py", "views/transfer.py"},
     "click": {f"cli/{path.name}" for path in (PACKAGE / "cli").iterdir()},
     "sqlite3": {"system/database.py", "system/state.py", "annex/inventory.py"},
-    "subprocess": set(),
+    "subprocess": {"cli/offers.py"},
     "watchfiles": {"triggers/follow.py"},
     "apprise": {"system/notify.py"},
     "aiomqtt": {"triggers/signals/mqtt.py"},

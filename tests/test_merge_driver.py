@@ -8,6 +8,7 @@ import shutil
 import stat
 import sys
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from network import Network, Node
@@ -181,7 +182,9 @@ def test_uninstall_restores_the_file_to_the_byte(net: Network, text: str) -> Non
         assert node.git("config", "merge.default").out == "syncx\n"
         node.syncx("merge-driver", "uninstall")
         node.syncx("merge-driver", "uninstall")
-        assert config.read_bytes() == before
+        assert config.read_bytes().rstrip(b"\n") == before.rstrip(
+            b"\n"
+        )  # git ends the last line, and drops empty ones
         assert config.stat().st_mode == mode
 
 
@@ -297,15 +300,37 @@ def test_status_and_uninstall_name_the_configuration_it_is_in(net: Network) -> N
     assert not told["installed"]
 
 
-def test_a_block_that_was_edited_is_not_said_to_be_gone(net: Network) -> None:
+def test_a_driver_that_was_edited_is_not_said_to_be_gone_before_it_is(net: Network) -> None:
     laptop = net.create("laptop")
-    laptop.syncx("merge-driver", "install")
     config = laptop.path / ".git" / "config"
-    config.write_text(config.read_text().replace("# git-annex-syncx: end\n", ""))
     before = config.read_bytes()
-    ran = laptop.syncx("merge-driver", "uninstall", ok=2)
-    assert "has been changed since" in ran.err
+    laptop.syncx("merge-driver", "install")
+    laptop.config("merge.syncx.driver", "/another/python -m git_annex_syncx.conflicts.driver %A %O %B")
+    laptop.git("config", "--add", "merge.syncx.driver", "twice")
+    (told,) = laptop.syncx("merge-driver", "uninstall").events
+    assert not told["installed"]
     assert config.read_bytes() == before
+
+
+def test_a_lock_that_goes_is_waited_for(net: Network) -> None:
+    laptop = net.create("laptop")
+    lock = laptop.path / ".git" / "config.lock"
+    lock.touch()
+    Timer(0.6, lock.unlink).start()
+    laptop.syncx("merge-driver", "install")
+    assert laptop.git("config", "merge.default").out == "syncx\n"
+
+
+def test_a_configuration_that_is_a_link_stays_one(net: Network) -> None:
+    laptop, kept = net.create("laptop"), net.root / "kept"
+    shutil.copy(net.home / ".gitconfig", kept)
+    before = kept.read_bytes()
+    link = net.root / "link"
+    link.symlink_to(kept)
+    for action, there in (("install", True), ("uninstall", False)):
+        laptop.syncx("merge-driver", action, "--global", GIT_CONFIG_GLOBAL=str(link))
+        assert link.is_symlink()
+        assert (kept.read_bytes() != before) is there
 
 
 def test_a_choice_of_a_driver_that_is_not_there_is_said(net: Network) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from git_annex_syncx.cli import git_annex_options
+from git_annex_syncx.cli import git_annex_options, offers
 
 if TYPE_CHECKING:
     from git_annex_syncx.git.git import Repository
@@ -80,7 +80,9 @@ def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("-v", "--verbose", count=True, help="Say what is done; twice: say everything.", **common),
         click.option("-q", "--quiet", is_flag=True, help="Nothing but failures.", **common),
         click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.", **common),
-        click.option("-C", "path", metavar="PATH", help="Work in this repository.", **common),
+        click.option(
+            "-C", "path", metavar="PATH", shell_complete=offers.directories, help="Work in this repository.", **common
+        ),
     ):
         command = option(command)
     return command
@@ -100,10 +102,11 @@ def command(name: str, hidden: bool = False) -> Callable[[Callable[..., Any]], c
     return decorate
 
 
-remotes_argument = click.argument("remotes", metavar="[REMOTE...]", nargs=-1)
+remotes_argument = click.argument("remotes", metavar="[REMOTE...]", nargs=-1, shell_complete=offers.remotes)
 except_option = click.option(
-    "--except", "excepted", metavar="REMOTE", multiple=True, help="Leave out this remote or group; repeats."
-)
+    "--except", "excepted", metavar="REMOTE", multiple=True, shell_complete=offers.remotes,
+    help="Leave out this remote or group; repeats.",
+)  # fmt: skip
 unrelated_option = click.option(
     "--allow-unrelated-histories/--no-allow-unrelated-histories",
     "unrelated",

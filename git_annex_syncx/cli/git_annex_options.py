@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from git_annex_syncx.cli import offers
+
 Callback = Callable[[click.Context, click.Parameter, Any], Any]
 PASSED: str = __name__  # where a context keeps the words for git-annex
 
@@ -66,7 +68,7 @@ def _settings() -> list[Any]:
 def _passing() -> list[Any]:
     """Return the options that git-annex itself is given."""
     number: dict[str, Any] = {"type": click.IntRange(1), "metavar": "NUMBER"}
-    named: dict[str, Any] = {"multiple": True, "metavar": "REMOTE"}
+    named: dict[str, Any] = {"multiple": True, "metavar": "REMOTE", "shell_complete": offers.remotes}
     kinds: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
         (("-N", "--numcopies"), number, "Of each file so many copies are kept."),
         (("--mincopies",), number, "Never drop below so many copies."),

@@ -8,8 +8,12 @@ from git_annex_syncx.cli.commands import GlobalOptions, command
 from git_annex_syncx.cli.main import group
 
 
+def _commands(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [name for name in group.shown() if name.startswith(incomplete)]
+
+
 @command("help")
-@click.argument("topic", metavar="[COMMAND]", required=False)
+@click.argument("topic", metavar="[COMMAND]", required=False, shell_complete=_commands)
 def help_command(options: GlobalOptions, topic: str | None) -> None:
     """Show the manual page of a command."""
     from git_annex_syncx.views import manual

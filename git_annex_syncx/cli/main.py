@@ -14,6 +14,7 @@ from git_annex_syncx import __version__
 from git_annex_syncx.cli.commands import global_options
 from git_annex_syncx.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, SyncxError
 
+COMPLETE = "_GIT_ANNEX_SYNCX_COMPLETE"  # set by a shell that asks what to offer
 LAST_RESORT = 5.0  # seconds that we have to end by ourselves when we are told to
 REPORT = "this is a bug in git-annex-syncx; please report it with what is printed above"
 COMMANDS = (
@@ -56,6 +57,10 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line; the one place that turns errors into exit codes."""
+    if COMPLETE in os.environ:
+        from git_annex_syncx.cli import completion
+
+        sys.exit(completion.answer(group, COMPLETE))
     from git_annex_syncx.system import interrupts
     from git_annex_syncx.views import base
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from git_annex_syncx.cli.commands import GlobalOptions, command
+from git_annex_syncx.cli import offers
+from git_annex_syncx.cli.commands import GlobalOptions, command, remotes_argument
 
 if TYPE_CHECKING:
     from git_annex_syncx.runs.context import Context
@@ -24,8 +25,11 @@ def _seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 
 
 @command("pause")
-@click.argument("remotes", metavar="[REMOTE...]", nargs=-1)
-@click.option("--for", "seconds", metavar="TIME", callback=_seconds, help="End by itself after 90s, 30m, 2h or 1d.")
+@remotes_argument
+@click.option(
+    "--for", "seconds", metavar="TIME", callback=_seconds, shell_complete=offers.times,
+    help="End by itself after 90s, 30m, 2h or 1d.",
+)  # fmt: skip
 def pause_command(options: GlobalOptions, remotes: tuple[str, ...], seconds: float) -> None:
     """Hold all automatic work, or that with some remotes."""
     from git_annex_syncx.runs import pauses

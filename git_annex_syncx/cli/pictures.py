@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
+from git_annex_syncx.cli import offers
 from git_annex_syncx.cli.commands import GlobalOptions
 
 
 def picture_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The forms that a map and a plan can be shown in."""
     for option in (
-        click.option("--png", metavar="FILE", help="Write a picture; needs Graphviz."),
-        click.option("--svg", metavar="FILE", help="Write a picture; needs Graphviz."),
+        click.option("--png", metavar="FILE", shell_complete=offers.files, help="Write a picture; needs Graphviz."),
+        click.option("--svg", metavar="FILE", shell_complete=offers.files, help="Write a picture; needs Graphviz."),
         click.option("--dot", is_flag=True, help="Print the graph in Graphviz's language."),
     ):
         function = option(function)

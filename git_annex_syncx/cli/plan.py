@@ -7,13 +7,20 @@ from typing import Any
 
 import click
 
+from git_annex_syncx.cli import offers
 from git_annex_syncx.cli.commands import GlobalOptions, command
 from git_annex_syncx.cli.pictures import picture_options, require_one_form, show_pictures
 
 
 @command("plan")
-@click.argument("paths", metavar="[PATH...]", nargs=-1)
-@click.option("--map", "map_name", metavar="FILE", help="Plan for the network in this file; - is standard input.")
+@click.argument("paths", metavar="[PATH...]", nargs=-1, shell_complete=offers.files)
+@click.option(
+    "--map",
+    "map_name",
+    metavar="FILE",
+    shell_complete=offers.files,
+    help="Plan for the network in this file; - is standard input.",
+)
 @click.option("--from", "holders", metavar="NAME", multiple=True, help="Who holds the content; repeats.")
 @click.option("--to", "targets", metavar="NAME", multiple=True, help="Who wants the content; repeats.")
 @click.option("--objective", type=click.Choice(["cost", "time"]), default="cost", help="What is to be least.")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import click
-
-from git_annex_syncx.cli.commands import GlobalOptions, command
+from git_annex_syncx.cli.commands import GlobalOptions, command, remotes_argument
 from git_annex_syncx.cli.pause import show_pauses
 
 
 @command("resume")
-@click.argument("remotes", metavar="[REMOTE...]", nargs=-1)
+@remotes_argument
 def resume_command(options: GlobalOptions, remotes: tuple[str, ...]) -> None:
     """End pauses, and do what has waited."""
     from git_annex_syncx.runs import pauses

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from git_annex_syncx.cli import offers
 from git_annex_syncx.cli.commands import (
     GlobalOptions,
     choose,
@@ -42,7 +43,10 @@ def _not_empty(ctx: click.Context, parameter: click.Parameter, value: str | None
     default=None,
     help="Transfer content (default: annex.synccontent, else yes).",
 )
-@click.option("--content-of", "paths", metavar="PATH", multiple=True, help="Content of files there alone; repeats.")
+@click.option(
+    "--content-of", "paths", metavar="PATH", multiple=True, shell_complete=offers.directories,
+    help="Content of files there alone; repeats.",
+)  # fmt: skip
 @click.option("--pull/--no-pull", default=True, help="Whether to get anything from remotes (default: yes).")
 @click.option("--push/--no-push", default=True, help="Whether to send anything to remotes (default: yes).")
 @click.option("--cleanup", is_flag=True, help="Do nothing but remove the synced/ branches, here and at the remotes.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from git_annex_syncx.cli import offers
 from git_annex_syncx.cli.commands import GlobalOptions, command, except_option
 from git_annex_syncx.cli.transfer_options import transfer_options
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @command("transfer")
-@click.argument("words", metavar="[REMOTE...] [PATH...]", nargs=-1)
+@click.argument("words", metavar="[REMOTE...] [PATH...]", nargs=-1, shell_complete=offers.remotes_and_files)
 @except_option
 @transfer_options
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would go where; move nothing.")

@@ -104,28 +104,27 @@ def install(repo: Repository | None, everywhere: bool, force: bool) -> DriverSta
             f"to use this one instead: git annex-syncx merge-driver install{_option(everywhere)} --force",
         )
     file = configfile.place(repo, everywhere)
-    configfile.remove_block(file, settings())
-    configfile.add_block(file, settings())
+    _remove(file)
+    for key, value in settings():
+        configfile.add(file, key, value)
     return status(repo, everywhere)
 
 
 def uninstall(repo: Repository | None, everywhere: bool) -> DriverState:
-    """Take the driver out again; what was there before and what was changed since stays as it is.
-
-    Raises UsageError where the block has been changed so that it is not known any more.
-    """
-    from git_annex_syncx.errors import UsageError
+    """Take the driver out again; what else the file holds stays. Raises UsageError where it cannot be written."""
     from git_annex_syncx.git import configfile
 
-    file = configfile.place(repo, everywhere)
-    configfile.remove_block(file, settings())
-    left = status(repo, everywhere)
-    if left.installed and left.file.resolve() == file.resolve():
-        raise UsageError(
-            f"what git annex-syncx wrote into {file} has been changed since",
-            f'take the section merge "{NAME}" and merge.default out by hand: git config{_option(everywhere)} --edit',
-        )
-    return left
+    _remove(configfile.place(repo, everywhere))
+    return status(repo, everywhere)
+
+
+def _remove(file: Path) -> None:
+    """Remove what this or an earlier version has set; another's merge.default stays."""
+    from git_annex_syncx.git import configfile
+
+    for key, value in settings():
+        configfile.remove(file, key, value if key == "merge.default" else "")
+    configfile.drop_if_empty(file)
 
 
 def _option(everywhere: bool) -> str:

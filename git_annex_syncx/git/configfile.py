@@ -1,11 +1,9 @@
-"""A block of our own in a git configuration file: added and taken out again to the byte."""
+"""Settings in git's configuration files, found and changed by `git config`."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +11,8 @@ from git_annex_syncx.errors import UsageError
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import files, run
 
-BEGIN = b"# git-annex-syncx: begin (git annex-syncx merge-driver uninstall takes this out)"
-END = b"# git-annex-syncx: end"
-# What the block must give back when it goes: the newline that it put before itself, the file that it made.
-GLUED, ALONE = b" [after a line without end]", b" [in a new file]"
-BLOCK = re.compile(
-    rb"(?P<newline>\n?)" + re.escape(BEGIN) + rb"(?P<note>[^\n]*)\n(?P<body>.*?)" + re.escape(END) + rb"\n?",
-    re.DOTALL,
-)
+NOT_THERE, NOT_WRITTEN, NOT_LOCKED = 5, 4, 255  # how `git config` ends
+LOCKED = 2.0  # seconds that another git may have the file locked
 
 
 def place(repo: Repository | None, everywhere: bool) -> Path:
@@ -59,102 +51,50 @@ def find(repo: Repository | None, key: str, everywhere: bool) -> Setting | None:
     return Setting(value, found, home / origin.removeprefix("file:"))
 
 
-def add_block(file: Path, settings: Iterable[tuple[str, str]]) -> None:
-    """Append the settings as a block of our own."""
-    with _locked(file) as (old, replace):
-        note, before = (
-            (ALONE, b"") if old is None else (GLUED, b"\n") if old and not old.endswith(b"\n") else (b"", b"")
-        )
-        replace((old or b"") + before + BEGIN + note + b"\n" + b"".join(_lines(settings)) + END + b"\n")
-
-
-def remove_block(file: Path, settings: Iterable[tuple[str, str]]) -> None:
-    """Take the block out; lines that somebody else has put into it stay. Nothing happens where there is none."""
-    if not file.exists():
-        return
-    with _locked(file) as (old, replace):
-        found = BLOCK.search(old or b"")
-        if old is None or not found:
-            return
-        foreign = _foreign(found["body"], set(_lines(settings)))
-        glued = found["note"] == GLUED and not foreign and found.end() == len(old)
-        before, after = old[: found.start()] + (b"" if glued else found["newline"]), old[found.end() :]
-        left = before + foreign + after
-        replace(None if found["note"] == ALONE and not left else left)
-
-
-def _lines(settings: Iterable[tuple[str, str]]) -> list[bytes]:
-    lines, last = [], ""
-    for key, value in settings:
-        section, _, name = key.rpartition(".")
-        if section != last:
-            top, _, sub = section.partition(".")
-            lines.append(f'[{top} "{sub}"]\n' if sub else f"[{top}]\n")
-            last = section
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-        lines.append(f'\t{name} = "{escaped}"\n')
-    return [os.fsencode(line) for line in lines]
-
-
-def _foreign(body: bytes, ours: set[bytes]) -> bytes:
-    """Return what others wrote into the block, under the section headers that they wrote it below."""
-    kept: list[bytes] = []
-    header: bytes | None = None
-    for line in body.splitlines(keepends=True):
-        if line in ours and line.startswith(b"["):
-            header = line
-        elif line not in ours and not _is_old_setting(line):
-            kept += [header] if header else []
-            header = None
-            kept.append(line)
-    return b"".join(kept)
-
-
-def _is_old_setting(line: bytes) -> bool:
-    """Return whether another version of this program wrote the line."""
-    return line.startswith((b"\tdriver = ", b"\tname = ", b"\trecursive = ")) or line == b'\tdefault = "syncx"\n'
-
-
-class _Replace:
-    """Puts new content in the place of a file, or removes it (None)."""
-
-    def __init__(self, file: Path, lock: Path) -> None:
-        self.file, self.lock = file, lock
-
-    def __call__(self, content: bytes | None) -> None:
-        if content is None:
-            self.file.unlink()
-            return
-        with self.lock.open("wb") as handle:
-            handle.write(content)
-            handle.flush()
-            os.fsync(handle.fileno())  # or a power failure leaves an empty configuration
-        if self.file.exists():
-            self.lock.chmod(self.file.stat().st_mode & 0o7777)
-        self.lock.rename(self.file)
-
-
-@contextlib.contextmanager
-def _locked(file: Path) -> Iterator[tuple[bytes | None, _Replace]]:
-    """The content of a configuration file under git's own lock. Raises UsageError where it cannot be written."""
-    file = file.resolve()
-    if file.exists() and not file.is_file():  # a device such as /dev/null would be replaced
+def add(file: Path, key: str, value: str) -> None:
+    """Add a value behind those that the file has for the key. Raises UsageError where it cannot be written."""
+    if file.exists() and not file.is_file():  # git would replace a device such as /dev/null
         raise UsageError(f"{file} is no regular file", "name another configuration, or leave out --global")
-    lock = file.with_name(file.name + ".lock")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-    except FileExistsError as error:
-        raise UsageError(f"{lock} exists: git is at work here", f"if no git is running, remove {lock}") from error
     except OSError as error:
-        raise _unwritable(file, error) from error
-    try:
-        yield file.read_bytes() if file.exists() else None, _Replace(file, lock)
-    except OSError as error:
-        raise _unwritable(file, error) from error
-    finally:
-        lock.unlink(missing_ok=True)
+        raise UsageError(f"{file} cannot be written: {error.strerror}", files.advice(error)) from error
+    _change(file, "--add", key, value)
 
 
-def _unwritable(file: Path, error: OSError) -> UsageError:
-    return UsageError(f"{file} cannot be written: {error.strerror}", files.advice(error))
+def remove(file: Path, key: str, value: str = "") -> None:
+    """Remove all values of a key, or only those that are `value`. Raises UsageError where it cannot be written."""
+    if file.is_file():
+        _change(file, *(("--fixed-value", "--unset-all", key, value) if value else ("--unset-all", key)))
+
+
+def drop_if_empty(file: Path) -> None:
+    """Delete a configuration file in which nothing is left, unless a git is about to write to it."""
+    lock = file.with_name(file.name + ".lock")
+    with contextlib.suppress(OSError):
+        lock.touch(exist_ok=False)
+        try:
+            if file.is_file() and not file.is_symlink() and file.stat().st_size == 0:
+                file.unlink()
+        finally:
+            lock.unlink()
+
+
+def _change(file: Path, *words: str) -> None:
+    """Change a file. While another git has it locked, that is tried again."""
+    from tenacity import Retrying, retry_if_result, stop_after_delay, wait_random
+
+    lock = file.resolve().with_name(file.resolve().name + ".lock")
+    retrying = Retrying(
+        retry=retry_if_result(lambda done: done.code == NOT_LOCKED and lock.exists()),
+        wait=wait_random(0.05, 0.2), stop=stop_after_delay(LOCKED),
+        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+    )  # fmt: skip
+    command = ("git", "config", "--file", os.fspath(file), *words)
+    codes = (0, NOT_THERE, NOT_WRITTEN, NOT_LOCKED)
+    done = retrying(run.run, *command, cwd=Path("/"), env=run.environment(), ok=codes)
+    if done.code == NOT_LOCKED and lock.exists():
+        raise UsageError(f"{lock} exists: git is at work here", f"if no git is running, remove {lock}")
+    if done.code not in (0, NOT_THERE):
+        reason = os.fsdecode(done.err).strip().rpartition(": ")[2]
+        raise UsageError(f"{file} cannot be written: {reason}", "check permissions and free space")
