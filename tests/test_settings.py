@@ -13,8 +13,7 @@ from network import Node
 
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.git import settings as git_settings
-from git_annex_syncx.git.known_keys import OF_REMOTES, SPELLED
-from git_annex_syncx.git.settings import Settings, Value, parse
+from git_annex_syncx.git.settings import KNOWN, KNOWN_OF_REMOTES, Settings, Value, parse
 from git_annex_syncx.model import Limit
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -199,9 +198,9 @@ def test_urls_are_rewritten_as_git_does(pair: tuple[Node, Node]) -> None:
 
 def test_every_setting_that_is_read_is_known() -> None:
     source = inspect.getsource(git_settings)
-    read = set(re.findall(r'"(syncx\.[a-z]+)"', source)) | set(re.findall(r'"(syncx-[a-z]+)"', source))
+    read = set(re.findall(r'"syncx\.([a-zA-Z]+)"', source)) | set(re.findall(r'"(syncx-[a-z]+)"', source))
     assert read
-    assert read <= {*SPELLED, *OF_REMOTES}
+    assert read <= {*KNOWN, *KNOWN_OF_REMOTES}
 
 
 def test_what_is_no_setting_is_told_with_the_nearest_that_is(pair: tuple[Node, Node]) -> None:

@@ -121,7 +121,7 @@ def _sets(key: str) -> Callback:
 
 
 def _jobs(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    from git_annex_syncx.git.settings import job_count
+    from git_annex_syncx.git.values import job_count
 
     if value is None:
         return

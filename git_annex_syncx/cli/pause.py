@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float:
-    from git_annex_syncx.git.settings import duration
+    from git_annex_syncx.git.values import duration
 
     try:
         return math.inf if value is None else duration(value)

@@ -22,7 +22,7 @@ def transfer_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _rates(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
-    from git_annex_syncx.git.settings import timetable
+    from git_annex_syncx.git.values import timetable
 
     try:
         return None if value is None else timetable(value)

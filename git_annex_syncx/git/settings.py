@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import math
-import os
 import re
-import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, NamedTuple
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.git import known_keys
+from git_annex_syncx.git import values
 from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.model import Limit, Remote, Timetable
 
-T = TypeVar("T")
-
-UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-LONGEST, FASTEST = 100 * 365 * 86400.0, 2.0**60  # seconds; bytes a second; beyond, no date and no number can follow
-TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
-OFF: Timetable = ()
 # All of git-annex's settings but those that only say what is done, and how: others may decide what is wanted.
 OF_ANNEX = re.compile(
     r"annex\.(?!sync|autocommit|resolvemerge|backend|jobs)|remote\..*\.annex-(?!sync|cost|bwlimit)", re.DOTALL
 )
-RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -70,7 +60,77 @@ class Settings:
     annex_format: str  # annex.version
     remotes: Mapping[str, Remote]
     groups: Mapping[str, tuple[str, ...]]  # remotes.GROUP of git
-    unknown: tuple[str, ...] = ()  # what is to be said of keys that are no settings
+    unknown: tuple[str, ...] = ()  # warnings about keys that are no settings
+
+
+class Row(NamedTuple):
+    """A setting: its key as the manual spells it, what parses its value, its default, an example of a right value."""
+
+    key: str
+    parse: Callable[[str], object]
+    default: object
+    example: str = ""
+
+
+OF_ALL = {
+    "jobs": Row("syncx.jobs", values.count, 16, "16"),
+    "connect_timeout": Row("syncx.connectTimeout", values.duration, 10.0, "10s"),
+    "stall_timeout": Row("syncx.stallTimeout", values.duration, 60.0, "60s"),
+    "retries": Row("syncx.retries", values.natural, 3, "3"),
+    "settle_time": Row("syncx.settleTime", values.duration_or_zero, 10.0, "10s"),
+    "push_delay": Row("syncx.pushDelay", values.duration_or_zero, 2.0, "2s"),
+    "retry_interval": Row("syncx.retryInterval", values.duration, 1800.0, "30m"),
+    "patience": Row("syncx.patience", values.duration_or_zero, 3600.0, "1h"),
+    "relay": Row("syncx.relay", values.boolean, False, "false"),
+    "max_delete": Row("syncx.maxDelete", values.limit, Limit(50, percent=True), "50%"),
+    "bwlimit": Row("syncx.bwlimit", values.timetable, (), "08:00,512k 19:00,10M 23:00,off"),
+    "on_change": Row("syncx.onChange", str, ""),
+    "on_failure": Row("syncx.onFailure", str, ""),
+    "private": Row("annex.private", values.boolean, False, "false"),
+    "autocommit": Row("annex.autocommit", values.boolean, None, "true"),
+    "sync_content": Row("annex.synccontent", values.boolean, None, "true"),
+    "only_annex": Row("annex.synconlyannex", values.boolean, None, "true"),
+    "resolve_merge": Row("annex.resolvemerge", values.boolean, None, "true"),
+    "sync_migrations": Row("annex.syncmigrations", values.boolean, True, "true"),
+    "annex_uuid": Row("annex.uuid", str, ""),
+    "annex_format": Row("annex.version", str, ""),
+    "attributes_file": Row("core.attributesFile", str, ""),
+}
+TRANSFER_JOBS = Row("syncx.transferJobs", values.count, None, "2")
+ANNEX_JOBS = Row("annex.jobs", values.job_count, 2, "2")
+SIGNAL, NOTIFY = "syncx.signal", "syncx.notify"  # keys that repeat
+
+# Below remote.NAME. Each is a field of Remote, but for those that _remote takes together with others.
+OF_REMOTES = {
+    "uuid": Row("annex-uuid", str, None),
+    "sync": Row("annex-sync", values.boolean, True, "true"),
+    "pull": Row("annex-pull", values.boolean, True, "true"),
+    "push": Row("annex-push", values.boolean, True, "true"),
+    "readonly": Row("annex-readonly", values.boolean, False, "false"),
+    "ignore": Row("annex-ignore", values.boolean, False, "false"),
+    "direct": Row("syncx-direct", values.boolean, True, "true"),
+    "sync_command": Row("annex-sync-command", str, ""),
+    "ignore_command": Row("annex-ignore-command", str, ""),
+    "cost": Row("annex-cost", values.cost, None, "175"),
+    "cost_command": Row("annex-cost-command", str, ""),
+    "rsync_url": Row("annex-rsyncurl", str, ""),
+    "directory": Row("annex-directory", str, ""),
+    "removable": Row("syncx-removable", values.boolean, None, "false"),
+    "bwlimit": Row("syncx-bwlimit", values.timetable, (), "08:00,512k 23:00,off"),
+    "tracking_branch": Row("annex-tracking-branch", str, ""),
+    "private": Row("annex-private", values.boolean, False, "false"),
+    "ssh_options": Row("annex-ssh-options", values.words, None, "-p 2222"),
+}
+PROXIED = Row("annex-proxied", values.boolean, False, "false")
+IGNORED_BY_ANNEX = Row("annex-ignore-auto", values.boolean, False, "false")
+S3, WEBDAV = Row("annex-s3", values.boolean, False, "false"), Row("annex-webdav", values.boolean, False, "false")
+VERIFIED = Row("annex-verified", str, "")
+SSH_OPTIONS = Row("annex.ssh-options", values.words, "", "-p 2222")
+
+# Names below syncx. and below remote.NAME.
+_KEYS = [row.key for row in OF_ALL.values()] + [TRANSFER_JOBS.key, SIGNAL, NOTIFY]
+KNOWN = [key.removeprefix("syncx.") for key in _KEYS if key.startswith("syncx.")]
+KNOWN_OF_REMOTES = [row.key for row in OF_REMOTES.values() if row.key.startswith("syncx-")]
 
 
 def read_settings(repo: Repository) -> Settings:
@@ -80,118 +140,85 @@ def read_settings(repo: Repository) -> Settings:
 
 def _listed(raw: str) -> list[Value]:
     fields = raw.split("\0")
-    values = []
+    lines = []
     for origin, pair in zip(fields[::2], fields[1::2], strict=False):
         key, newline, value = pair.partition("\n")
-        values.append(Value(key, value if newline else None, origin.removeprefix("file:").removesuffix(":")))
-    return values
+        lines.append(Value(key, value if newline else None, origin.removeprefix("file:").removesuffix(":")))
+    return lines
 
 
-def parse(values: list[Value]) -> Settings:
-    """Typed settings from configuration lines, of which later ones win."""
-    last = {value.key: value for value in values}
-
-    def get(key: str, default: T, parser: Callable[[str], T], example: str) -> T:
-        return _convert(last[key], parser, example) if key in last else default
-
-    names = {
-        v.key[len("remote.") :].rpartition(".")[0]
-        for v in values
-        if v.key.startswith("remote.") and v.key.count(".") > 1
-    }
+def parse(lines: list[Value]) -> Settings:
+    """Return typed settings from configuration lines, of which later ones win."""
+    last = {line.key: line for line in lines}
+    jobs = _read(last, TRANSFER_JOBS)
+    names = {key.removeprefix("remote.").rpartition(".")[0] for key in last if key.startswith("remote.")} - {""}
     return Settings(
-        jobs=get("syncx.jobs", 16, _count, "16"),
-        transfer_jobs=get("syncx.transferjobs", get("annex.jobs", 2, job_count, "2"), _count, "2"),
-        connect_timeout=get("syncx.connecttimeout", 10.0, duration, "10s"),
-        stall_timeout=get("syncx.stalltimeout", 60.0, duration, "60s"),
-        retries=get("syncx.retries", 3, _natural, "3"),
-        settle_time=get("syncx.settletime", 10.0, _duration_or_zero, "10s"),
-        push_delay=get("syncx.pushdelay", 2.0, _duration_or_zero, "2s"),
-        retry_interval=get("syncx.retryinterval", 1800.0, duration, "30m"),
-        patience=get("syncx.patience", 3600.0, _duration_or_zero, "1h"),
-        relay=get("syncx.relay", False, _boolean, "false"),
-        max_delete=get("syncx.maxdelete", Limit(50, percent=True), _limit, "50%"),
-        bwlimit=get("syncx.bwlimit", OFF, timetable, "08:00,512k 19:00,10M 23:00,off"),
-        private=get("annex.private", False, _boolean, "false"),
-        autocommit=get("annex.autocommit", None, _boolean, "true"),
-        sync_content=get("annex.synccontent", None, _boolean, "true"),
-        only_annex=get("annex.synconlyannex", None, _boolean, "true"),
-        resolve_merge=get("annex.resolvemerge", None, _boolean, "true"),
-        sync_migrations=get("annex.syncmigrations", True, _boolean, "true"),
-        of_annex=tuple(sorted(f"{v.key}={v.text}" for v in values if OF_ANNEX.match(v.key))),
-        attributes_file=get("core.attributesfile", "", str, "~/.gitattributes"),
+        **{name: _read(last, row) for name, row in OF_ALL.items()},
+        transfer_jobs=_read(last, ANNEX_JOBS) if jobs is None else jobs,
+        of_annex=tuple(sorted(f"{line.key}={line.text}" for line in lines if OF_ANNEX.match(line.key))),
         own_ssh_command=any(key in last for key in ("core.sshcommand", "ssh.variant")),
-        on_change=get("syncx.onchange", "", str, "notify-peers"),
-        on_failure=get("syncx.onfailure", "", str, "mail-me"),
-        notify=tuple(v.text for v in values if v.key == "syncx.notify" and v.text),
-        signals=tuple(v.text for v in values if v.key == "syncx.signal" and v.text),
-        annex_uuid=get("annex.uuid", "", str, ""),
-        annex_format=get("annex.version", "", str, "10"),
-        remotes={name: remote for name in sorted(names) if (remote := _remote(name, values, last))},
+        notify=_all(lines, NOTIFY),
+        signals=_all(lines, SIGNAL),
+        remotes={name: remote for name in sorted(names) if (remote := _remote(name, lines, last))},
         groups={
-            v.key.removeprefix("remotes."): tuple((v.text or "").split())
-            for v in values
-            if v.key.startswith("remotes.")
+            key.removeprefix("remotes."): tuple((line.text or "").split())
+            for key, line in last.items()
+            if key.startswith("remotes.")
         },
-        unknown=tuple(known_keys.unknown((v.key, v.origin) for v in values)),
+        unknown=tuple(_unknown(lines)),
     )
 
 
-def _remote(name: str, values: list[Value], last: Mapping[str, Value]) -> Remote | None:
-    """A git remote, a special remote (which has no url), or None for neither."""
+def _read(last: Mapping[str, Value], row: Row, prefix: str = "") -> Any:
+    """Return the value of a setting. Raises UsageError."""
+    line = last.get(prefix + row.key.lower())
+    if line is None:
+        return row.default
+    if row.parse is str:
+        return line.text or ""
+    try:
+        return row.parse("true" if line.text is None else line.text.strip())
+    except ValueError:
+        wanted, got = values.WANTED.get(row.parse, "as in the example"), f"{line.text or ''!r} ({line.origin})"
+        raise UsageError(f"{prefix}{row.key} must be {wanted}, not {got}", f"for example {row.example}") from None
+
+
+def _all(lines: Iterable[Value], key: str) -> tuple[str, ...]:
+    """Return all values of a key but empty ones."""
+    return tuple(line.text for line in lines if line.key == key and line.text)
+
+
+def _remote(name: str, lines: list[Value], last: Mapping[str, Value]) -> Remote | None:
+    """Return a git remote, a special remote (which has no url), or None for neither."""
     key = f"remote.{name}."
-    url = next((v.text for v in values if v.key == key + "url" and v.text), "")
-    if not url and key + "annex-uuid" not in last:
+    urls, push_urls = _all(lines, key + "url"), _all(lines, key + "pushurl")
+    if not urls and key + "annex-uuid" not in last:
         return None
-    push_urls = [v.text for v in values if v.key == key + "pushurl" and v.text]
-    push_url = push_urls[0] if push_urls else None
 
-    def get_text(option: str) -> str:
-        return (last[key + option].text or "") if key + option in last else ""
+    def read(row: Row) -> Any:
+        return _read(last, row, key)
 
-    def flag(option: str, default: bool) -> bool:
-        return _convert(last[key + option], _boolean, str(default).lower()) if key + option in last else default
-
-    fetched = [v.text or "" for v in values if v.key == key + "fetch"]
+    found = {field: read(row) for field, row in OF_REMOTES.items()}
+    fetched = _all(lines, key + "fetch")
+    url = urls[0] if urls else ""
     return Remote(
         name=name,
-        url=_rewrite(url, values, ("insteadof",)),
-        push_url=_rewrite(push_url, values, ("insteadof",))
-        if push_url
-        else _rewrite(url, values, ("pushinsteadof", "insteadof")),
-        uuid=get_text("annex-uuid") or None,
-        sync=flag("annex-sync", True) and not flag("annex-proxied", False),
-        pull=flag("annex-pull", True),
-        push=flag("annex-push", True),
-        readonly=flag("annex-readonly", False),
-        ignore=flag("annex-ignore", False),
-        found_without=flag("annex-ignore", False) and flag("annex-ignore-auto", False),
+        url=_rewrite(url, lines, ("insteadof",)),
+        push_url=_rewrite(push_urls[0], lines, ("insteadof",))
+        if push_urls
+        else _rewrite(url, lines, ("pushinsteadof", "insteadof")),
+        push_urls=push_urls or urls,
         tracks_all=f"+refs/heads/*:refs/remotes/{name}/*" in fetched,
         other_refs=_others(name, fetched),
-        push_urls=tuple(push_urls or (v.text or "" for v in values if v.key == key + "url")),
-        direct=flag("syncx-direct", True),
-        sync_command=get_text("annex-sync-command"),
-        cost=_convert(last[key + "annex-cost"], _cost, "175") if key + "annex-cost" in last else None,
-        cost_command=get_text("annex-cost-command"),
-        rsync_url=get_text("annex-rsyncurl"),
-        web_store=flag("annex-s3", False) or flag("annex-webdav", False),
-        directory=get_text("annex-directory"),
-        removable=flag("syncx-removable", False) if key + "syncx-removable" in last else None,
-        bwlimit=_convert(last[key + "syncx-bwlimit"], timetable, "08:00,512k 23:00,off")
-        if key + "syncx-bwlimit" in last
-        else OFF,
-        tracking_branch=get_text("annex-tracking-branch"),
-        private=flag("annex-private", False),
-        unverified=get_text("annex-verified") not in ("", "verified"),
-        ignore_command=get_text("annex-ignore-command"),
-        ssh_options=next(
-            (
-                _convert(last[k], _words, "-p 2222")
-                for k in (key + "annex-ssh-options", "annex.ssh-options")
-                if k in last
-            ),
-            "",
-        ),
+        found_without=found["ignore"] and read(IGNORED_BY_ANNEX),
+        web_store=read(S3) or read(WEBDAV),
+        unverified=read(VERIFIED) not in ("", "verified"),
+        **found
+        | {
+            "uuid": found["uuid"] or None,
+            "sync": found["sync"] and not read(PROXIED),
+            "ssh_options": _read(last, SSH_OPTIONS) if found["ssh_options"] is None else found["ssh_options"],
+        },
     )
 
 
@@ -206,13 +233,14 @@ def _others(name: str, refspecs: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def _rewrite(url: str, values: list[Value], kinds: tuple[str, ...]) -> str:
+def _rewrite(url: str, lines: list[Value], kinds: tuple[str, ...]) -> str:
     """Apply url.BASE.insteadOf as git does: the longest prefix wins; a push-only rule before the common one."""
     for kind in kinds:
         rules = [
-            (v.text, v.key[len("url.") : -len(kind) - 1])
-            for v in values
-            if v.key.startswith("url.") and v.key.endswith("." + kind) and v.text and url.startswith(v.text)
+            (line.text, line.key[len("url.") : -len(kind) - 1])
+            for line in lines
+            if line.key.startswith("url.") and line.key.endswith("." + kind)
+            if line.text and url.startswith(line.text)
         ]
         if rules:
             prefix, base = max(rules, key=lambda rule: len(rule[0] or ""))
@@ -223,127 +251,20 @@ def _rewrite(url: str, values: list[Value], kinds: tuple[str, ...]) -> str:
 def truth(text: str, default: bool) -> bool:
     """Return what git would read this as; what it would not read is the default."""
     try:
-        return _boolean(text.strip())
+        return values.boolean(text.strip())
     except ValueError:
         return default
 
 
-# Parsers of one value; a ValueError becomes the error that names key, value, file and example
+def _unknown(lines: Iterable[Value]) -> Iterator[str]:
+    """Yield a warning for each key that looks like ours and is none."""
+    for key, origin in dict.fromkeys((line.key, line.origin) for line in lines):
+        section, _, name = key.rpartition(".")
+        ours = section == "syncx" or (section.startswith("remote.") and name.startswith("syncx-"))
+        known = {one.lower(): one for one in (KNOWN if section == "syncx" else KNOWN_OF_REMOTES)}
+        if ours and name not in known:
+            import difflib
 
-
-def _convert(value: Value, parser: Callable[[str], T], example: str) -> T:
-    try:
-        return parser("true" if value.text is None else value.text.strip())
-    except ValueError:
-        wanted, got = KINDS.get(parser, "as in the example"), f"{value.text or ''!r} ({value.origin})"
-        what = f"{known_keys.spelled(value.key)} must be {wanted}, not {got}"
-        raise UsageError(what, f"for example {example}") from None
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() in TRUE:
-        return True
-    if text.lower() in FALSE:
-        return False
-    raise ValueError(text)
-
-
-def _words(text: str) -> str:
-    """Options as a shell splits them; a quote that is not closed is a ValueError."""
-    shlex.split(text)
-    return text
-
-
-def _natural(text: str) -> int:
-    number = int(text) if re.fullmatch(r"\d{1,4}", text, re.ASCII) else -1
-    if not 0 <= number <= 1000:
-        raise ValueError(text)
-    return number
-
-
-def _cost(text: str) -> float:
-    cost = float(text) if text.isascii() and "_" not in text else -1.0
-    if not 0 <= cost <= 1e9:  # nan fails too
-        raise ValueError(text)
-    return cost
-
-
-def _count(text: str) -> int:
-    number = _natural(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
-
-
-def job_count(text: str) -> int:
-    """Return how many at once: a number, or `cpus` for one a processor. Raises ValueError."""
-    return os.cpu_count() or 1 if text == "cpus" else _count(text)
-
-
-def _duration_or_zero(text: str) -> float:
-    """Seconds from `90`, `10s`, `30m`, `2h`, `1d`."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text, re.ASCII)
-    seconds = float(match[1]) * UNITS[match[2]] if match else LONGEST
-    if seconds >= LONGEST:
-        raise ValueError(text)
-    return seconds
-
-
-def duration(text: str) -> float:
-    """More than no time, in seconds, from `90`, `10s`, `30m`, `2h`, `1d`. Raises ValueError."""
-    seconds = _duration_or_zero(text)
-    if seconds <= 0:
-        raise ValueError(text)
-    return seconds
-
-
-def _limit(text: str) -> Limit:
-    """A number of files from `1000`, a part of them from `50%`, no limit from `off`."""
-    if text.lower() == "off":
-        return Limit(math.inf)
-    match = re.fullmatch(r"(\d{1,9})(\s*%)?", text, re.ASCII)
-    if not match or (match[2] and int(match[1]) > 100):
-        raise ValueError(text)
-    return Limit(int(match[1]), percent=bool(match[2]))
-
-
-def _rate(text: str) -> int | None:
-    """Bytes a second from `512k` or `10M`; None for `off`."""
-    if text.lower() in {"off", "0"}:
-        return None
-    match = RATE.fullmatch(text)
-    rate = float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ") if match else 0.0
-    if not 0 < rate < FASTEST:
-        raise ValueError(text)
-    return int(rate)
-
-
-def timetable(text: str) -> Timetable:
-    """`08:00,512k 23:00,off` -> ((480, 524288), (1380, None)); one rate holds all day."""
-    entries = text.split()
-    if len(entries) == 1 and "," not in text:
-        return ((0, _rate(text)),)
-    table = []
-    for entry in entries:
-        clock, rate = entry.split(",")
-        match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", clock, re.ASCII)
-        if not match:
-            raise ValueError(text)
-        table.append((int(match[1]) * 60 + int(match[2]), _rate(rate)))
-    if not table or len(dict(table)) < len(table):
-        raise ValueError(text)
-    return tuple(sorted(table, key=lambda entry: entry[0]))
-
-
-KINDS: Mapping[Callable[[str], object], str] = {
-    _boolean: "true or false",
-    _words: "options as a shell reads them",
-    _natural: "a number from 0 to 1000",
-    _count: "a number from 1 to 1000",
-    job_count: "a number from 1 to 1000, or cpus",
-    _cost: "a number from 0 to 1000000000",
-    duration: "a time",
-    _duration_or_zero: "a time, or 0",
-    _limit: "a number of files, a percentage up to 100%, or off",
-    timetable: "a rate, or a timetable in which no time stands twice",
-}
+            near = difflib.get_close_matches(name, known, n=1)
+            meant = f"did you mean {section}.{known[near[0]]}?" if near else "git annex-syncx help lists all"
+            yield f"there is no setting {key} ({origin}), it does nothing; {meant}"

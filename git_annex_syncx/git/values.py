@@ -1,0 +1,130 @@
+"""Values of git's configuration: each parser takes a text and raises ValueError where it is no right one."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shlex
+from collections.abc import Callable, Mapping
+
+from git_annex_syncx.model import Limit, Timetable
+
+UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+LONGEST, FASTEST = 100 * 365 * 86400.0, 2.0**60  # seconds; bytes a second; beyond, no date and no number can follow
+TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
+RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE | re.ASCII)
+
+
+def boolean(text: str) -> bool:
+    """Return a truth value as git reads it."""
+    if text.lower() in TRUE:
+        return True
+    if text.lower() in FALSE:
+        return False
+    raise ValueError(text)
+
+
+def words(text: str) -> str:
+    """Return options, where a shell could split them: each quote is closed."""
+    shlex.split(text)
+    return text
+
+
+def natural(text: str) -> int:
+    """Return a number from 0 to 1000."""
+    number = int(text) if re.fullmatch(r"\d{1,4}", text, re.ASCII) else -1
+    if not 0 <= number <= 1000:
+        raise ValueError(text)
+    return number
+
+
+def cost(text: str) -> float:
+    """Return a cost as git-annex has it."""
+    number = float(text) if text.isascii() and "_" not in text else -1.0
+    if not 0 <= number <= 1e9:  # nan fails too
+        raise ValueError(text)
+    return number
+
+
+def count(text: str) -> int:
+    """Return a number from 1 to 1000."""
+    number = natural(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def job_count(text: str) -> int:
+    """Return a number of jobs: `4`, or `cpus` for one a processor."""
+    return os.cpu_count() or 1 if text == "cpus" else count(text)
+
+
+def duration_or_zero(text: str) -> float:
+    """Return seconds from `0`, `90`, `10s`, `30m`, `2h`, `1d`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text, re.ASCII)
+    seconds = float(match[1]) * UNITS[match[2]] if match else LONGEST
+    if seconds >= LONGEST:
+        raise ValueError(text)
+    return seconds
+
+
+def duration(text: str) -> float:
+    """Return seconds, more than none, from `90`, `10s`, `30m`, `2h`, `1d`."""
+    seconds = duration_or_zero(text)
+    if seconds <= 0:
+        raise ValueError(text)
+    return seconds
+
+
+def limit(text: str) -> Limit:
+    """Return a number of files from `1000`, a part of them from `50%`, no limit from `off`."""
+    if text.lower() == "off":
+        return Limit(math.inf)
+    match = re.fullmatch(r"(\d{1,9})(\s*%)?", text, re.ASCII)
+    if not match or (match[2] and int(match[1]) > 100):
+        raise ValueError(text)
+    return Limit(int(match[1]), percent=bool(match[2]))
+
+
+def _rate(text: str) -> int | None:
+    """Return bytes a second from `512k` or `10M`; None for `off`."""
+    if text.lower() in {"off", "0"}:
+        return None
+    match = RATE.fullmatch(text)
+    rate = float(match[1]) * 1024 ** " kmgt".index(match[2].lower() or " ") if match else 0.0
+    if not 0 < rate < FASTEST:
+        raise ValueError(text)
+    return int(rate)
+
+
+def timetable(text: str) -> Timetable:
+    """Return the rates of a day: `08:00,512k 23:00,off` -> ((480, 524288), (1380, None)); one rate holds all day."""
+    entries = text.split()
+    if len(entries) == 1 and "," not in text:
+        return ((0, _rate(text)),)
+    table = []
+    for entry in entries:
+        clock, rate = entry.split(",")
+        match = re.fullmatch(r"([01]?\d|2[0-3]):([0-5]\d)", clock, re.ASCII)
+        if not match:
+            raise ValueError(text)
+        table.append((int(match[1]) * 60 + int(match[2]), _rate(rate)))
+    if not table or len(dict(table)) < len(table):
+        raise ValueError(text)
+    return tuple(sorted(table, key=lambda entry: entry[0]))
+
+
+# What a right value is, as an error names it.
+WANTED: Mapping[Callable[[str], object], str] = {
+    boolean: "true or false",
+    words: "options as a shell reads them",
+    natural: "a number from 0 to 1000",
+    count: "a number from 1 to 1000",
+    job_count: "a number from 1 to 1000, or cpus",
+    cost: "a number from 0 to 1000000000",
+    duration: "a time",
+    duration_or_zero: "a time, or 0",
+    limit: "a number of files, a percentage up to 100%, or off",
+    timetable: "a rate, or a timetable in which no time stands twice",
+}
