@@ -16,9 +16,9 @@ from git_annex_syncx.annex.batch import AnswerState, read_answer
 from git_annex_syncx.annex.inventory import Cursor, Inventory
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.annex.locations import Name
+from git_annex_syncx.content.policy import Wishes
 from git_annex_syncx.content.rates import Meter, averaged, differs, rate_at
 from git_annex_syncx.content.room import fitting
-from git_annex_syncx.content.wishes import Wishes
 from git_annex_syncx.model import SYMLINK, Entry, Need
 
 TABLE = ((480, 512), (1140, 10_000), (1380, None))

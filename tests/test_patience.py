@@ -13,9 +13,8 @@ from network import THOROUGH
 
 from git_annex_syncx.content import patience
 from git_annex_syncx.content.patience import HEAVIER, HEAVY, LIGHT, Answers
-from git_annex_syncx.content.policy import Policy
+from git_annex_syncx.content.policy import Policy, Wishes
 from git_annex_syncx.content.steps import groups, in_this_round, make_own_steps
-from git_annex_syncx.content.wishes import Wishes
 from git_annex_syncx.model import Clock, Need
 from git_annex_syncx.network.graph import Link, Network, Place, network
 from git_annex_syncx.network.weights import arcs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.annex import annex, annex_branch, locations, scratch_worktree
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 MOST_CHANGES = 20_000  # keys; beyond that a full pass is faster
 Files = Mapping[str, Mapping[bytes, Entry]]  # key -> path -> what stands there
-Asked = Callable[[Iterable[str], str, str], Mapping[str, int]]  # keys, condition, uuid: see _asked()
+NOBODY: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,18 @@ def of_all_keys(context: Context) -> Look:
     if annex.journal_waits(context.repo):
         annex.bring_branch_up(context.repo)
     policy = read_policy(context)
-    held = _held(context, policy, locations.everything(context.repo, _annex_commit(context)))
-    files = _by_key(locations.names(context.repo, _cursor(context, policy).tree))
-    found = _needs(context, policy, {key: files.get(key, {}) for key in held}, held)
+    now = _cursor(context, policy)
+    held = _held(context, policy, locations.everything(context.repo, now.annex))
+    files: dict[str, dict[bytes, Entry]] = {key: {} for key in held}
+    for path, name in locations.names(context.repo, now.tree):
+        if name.key in held:
+            files[name.key][path] = name.entry
+    found = _needs(context, policy, files, held)
     return Look(policy, *room.fitting(found, room.rooms(context, policy), room.asking(policy)))
 
 
 def keys_below(context: Context, paths: Iterable[bytes]) -> frozenset[str]:
-    """The keys of the annexed files at or below paths. Raises UsageError where there is none."""
+    """Return the keys of the annexed files at or below paths. Raises UsageError where there is none."""
     known = inventory(context)
     found: set[str] = set()
     for path in paths:
@@ -87,7 +91,7 @@ def keys_below(context: Context, paths: Iterable[bytes]) -> frozenset[str]:
 
 
 def tree_path(context: Context, base: str | None, word: str) -> bytes:
-    """A path of the user's as the tree has it; empty for the top. Raises UsageError for one outside."""
+    """Return a path of the user's as the tree has it, empty for the top. Raises UsageError for one outside."""
     top = os.path.realpath(context.repo.home)
     where = os.path.join(os.path.realpath(base or "."), word) if context.repo.top else os.path.join(top, word)
     # The last component may be an annexed file's link, which must not be followed.
@@ -103,32 +107,21 @@ def tree_path(context: Context, base: str | None, word: str) -> bytes:
 
 def holders_of(context: Context, policy: Policy, keys: Iterable[str]) -> dict[str, frozenset[str]]:
     """Return who holds some keys."""
-    return _held(context, policy, locations.of_keys(context.repo, _annex_commit(context), keys))
+    return _held(context, policy, locations.of_keys(context.repo, annex_branch.BRANCH, keys))
 
 
 def _cursor(context: Context, policy: Policy, rooms: str = "") -> Cursor:
-    head = git.head(context.repo)
+    repo, head = context.repo, git.head(context.repo)
     name = f"refs/heads/{head.basis}" if head else "HEAD"  # of an adjusted branch the basis
-    tips = history.tips(context.repo, annex_branch.BRANCH, name)
-    if not head:
-        tree = history.tree_id(context.repo, "HEAD") or objects.empty_tree(context.repo)
-    else:
-        tree = tips[name][1] if name in tips else objects.empty_tree(context.repo)
-    return Cursor(_commit(tips), tree, policy.digest, rooms)
-
-
-def _commit(tips: Mapping[str, tuple[str, str]]) -> str:
+    tips = history.tips(repo, annex_branch.BRANCH, name)
     if annex_branch.BRANCH not in tips:
         raise UsageError("there is no git-annex branch in this repository", "git annex init")
-    return tips[annex_branch.BRANCH][0]
-
-
-def _annex_commit(context: Context) -> str:
-    return _commit(history.tips(context.repo, annex_branch.BRANCH))
+    tree = tips[name][1] if name in tips else history.tree_id(repo, name) or objects.empty_tree(repo)
+    return Cursor(tips[annex_branch.BRANCH][0], tree, policy.digest, rooms)
 
 
 def _begin(context: Context, policy: Policy, known: Inventory, now: Cursor) -> None:
-    """A full pass."""
+    """Look at everything."""
     files: dict[str, dict[bytes, Entry]] = {}
 
     def noted(names: Iterable[tuple[bytes, Name]]) -> Iterator[tuple[bytes, Name]]:
@@ -145,44 +138,62 @@ def _begin(context: Context, policy: Policy, known: Inventory, now: Cursor) -> N
 
 def _bring_forward(context: Context, policy: Policy, known: Inventory, before: Cursor, now: Cursor) -> bool:
     """Look at what has changed; False where everything must be looked at."""
-    try:
-        if not history.is_ancestor(context.repo, before.annex, now.annex):
-            return False  # rewritten
-        moved: dict[str, frozenset[str]] = {}
-        described: set[str] = set()
-        if before.annex != now.annex:
-            moved = dict(locations.changed(context.repo, before.annex, now.annex))
-            described = locations.described(context.repo, before.annex, now.annex) if policy.choosy else described
-        names = locations.names_changed(context.repo, before.tree, now.tree) if before.tree != now.tree else {}
-    except ProgramFailed:
-        return False  # what the last look saw is here no more
-    if any(path.rpartition(b"/")[2] == b".gitattributes" for path in names):
+    changes = _changes(context, policy, before, now)
+    if changes is None:
+        return False
+    if any(path.rpartition(b"/")[2] == b".gitattributes" for path in changes.names):
         known.forget()  # they may say how many copies there must be
         return False
     if before.rooms != now.rooms and room.asks_all_again(policy, before.rooms, now.rooms):
         return False
-    private = locations.private(context.repo, policy.own) if context.settings.private else {}
     waiting = _waiting_for_room(known, policy) if before.rooms != now.rooms else []
-    keys = (
-        moved.keys()
-        | described
-        | private.keys()
-        | known.keys_of(names)
-        | {name.key for name in names.values() if name}
-        | {need.key for need in waiting}
-    )
+    keys = changes.keys | known.keys_of(changes.names) | {need.key for need in waiting}
     if len(keys) > MOST_CHANGES:
         return False
     if not keys and before == now:
         return True
-    files = _files_now(known, keys, names)
-    others = locations.of_keys(context.repo, now.annex, files.keys() - moved.keys())
-    held = _held(context, policy, (*moved.items(), *others), private)
+    files = _files_now(known, keys, changes.names)
+    others = locations.of_keys(context.repo, now.annex, files.keys() - changes.holders.keys())
+    held = _held(context, policy, (*changes.holders.items(), *others), changes.private)
     found: Iterable[Need] = _needs(context, policy, files, held)
-    if waiting := [need for need in waiting if need.key in files and need.key not in moved]:
+    if waiting := [need for need in waiting if need.key in files and need.key not in changes.holders]:
         found = room.still_waiting(found, waiting, room.asking(policy), room.read(now.rooms))
-    known.update(now, names, keys, list(found), described)
+    known.update(now, changes.names, keys, list(found), changes.described)
     return True
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What has changed since the last look: holders of keys, keys with other metadata, names of files (None: gone).
+
+    What is recorded of a `private` repository is looked at each time.
+    """
+
+    holders: Mapping[str, frozenset[str]]
+    described: Collection[str]
+    names: Mapping[bytes, Name | None]
+    private: Mapping[str, bool]
+
+    @property
+    def keys(self) -> set[str]:
+        """Return the keys that it concerns, those of files that are gone not included."""
+        named = {name.key for name in self.names.values() if name}
+        return named.union(self.holders, self.described, self.private)
+
+
+def _changes(context: Context, policy: Policy, before: Cursor, now: Cursor) -> Changes | None:
+    """Return what has changed; None where the branch was rewritten, or what the last look saw is here no more."""
+    repo, holders, described = context.repo, dict[str, frozenset[str]](), set[str]()
+    try:
+        if not history.is_ancestor(repo, before.annex, now.annex):
+            return None
+        if before.annex != now.annex:
+            holders = dict(locations.changed(repo, before.annex, now.annex))
+            described = locations.described(repo, before.annex, now.annex) if policy.choosy else described
+        names = locations.names_changed(repo, before.tree, now.tree) if before.tree != now.tree else {}
+    except ProgramFailed:
+        return None
+    return Changes(holders, described, names, _private(context, policy))
 
 
 def _waiting_for_room(known: Inventory, policy: Policy) -> list[Need]:
@@ -192,7 +203,7 @@ def _waiting_for_room(known: Inventory, policy: Policy) -> list[Need]:
 
 
 def _files_now(known: Inventory, keys: Collection[str], changed: Mapping[bytes, Name | None]) -> Files:
-    """The files of keys after a change; a key without a file is missing."""
+    """Return the files of keys after a change; a key without a file is missing."""
     found = {
         key: {path: entry for path, entry in files.items() if path not in changed}
         for key, files in known.files(keys).items()
@@ -203,11 +214,8 @@ def _files_now(known: Inventory, keys: Collection[str], changed: Mapping[bytes, 
     return {key: files for key, files in found.items() if files}
 
 
-def _by_key(names: Iterable[tuple[bytes, Name]]) -> dict[str, dict[bytes, Entry]]:
-    found: dict[str, dict[bytes, Entry]] = {}
-    for path, name in names:
-        found.setdefault(name.key, {})[path] = name.entry
-    return found
+def _private(context: Context, policy: Policy) -> Mapping[str, bool]:
+    return locations.private(context.repo, policy.own) if context.settings.private else {}
 
 
 def _held(
@@ -216,80 +224,61 @@ def _held(
     located: Iterable[tuple[str, frozenset[str]]],
     private: Mapping[str, bool] | None = None,
 ) -> dict[str, frozenset[str]]:
-    """key -> who holds it, among those who can hold copies; what only this repository records of itself included."""
-    alive = _remembering(lambda holders: holders & policy.alive)
-    held = {key: alive(holders) for key, holders in located}
-    if private is None:
-        private = locations.private(context.repo, policy.own) if context.settings.private else {}
-    for key, here in private.items():
-        others = held.get(key, frozenset()) - {policy.own}
+    """Return key -> who holds it, among those who can hold copies.
+
+    What only this repository records of itself is included. Millions of keys have few sets of holders: equal ones are
+    one object.
+    """
+    alive = functools.cache(lambda holders: holders & policy.alive)
+    held: dict[str, frozenset[str]] = {key: alive(holders) for key, holders in located}
+    for key, here in (_private(context, policy) if private is None else private).items():
+        others = held.get(key, NOBODY) - {policy.own}
         held[key] = others | {policy.own} if here else others
     return held
 
 
 def _needs(context: Context, policy: Policy, files: Files, held: Mapping[str, frozenset[str]]) -> Iterator[Need]:
-    """Yield what becomes of keys, for which alone git-annex is asked what is wanted."""
-    nobody: frozenset[str] = frozenset()
-    with scratch_worktree.opened(context.repo) as scratch:
-        asked = functools.partial(_asked, context, scratch, files)
-        wanted = _wanted(asked, policy, files, held) if policy.choosy else {}
-        unwanted = _unwanted(asked, policy, files, held) if policy.choosy & policy.reach else {}
-    lacking = _remembering(lambda holders: policy.takers - policy.choosy - holders)
+    """Yield what becomes of keys."""
+    wanted, unwanted = _asked(context, policy, files, held) if policy.choosy else ({}, {})
+    lacking = functools.cache(lambda holders: policy.takers - policy.choosy - holders)
     for key in files:
-        holders = held.get(key, nobody)
-        if not holders:
-            continue
-        targets, out = lacking(holders), unwanted.get(key, nobody)
-        if key in wanted:
-            targets = targets | wanted[key]
-        if targets or out or holders & policy.emptied:
-            yield Need(key, holders, targets, out)
-
-
-def _wanted(
-    asked: Asked, policy: Policy, files: Files, held: Mapping[str, frozenset[str]]
-) -> dict[str, frozenset[str]]:
-    """key -> the choosy ones that want and lack it. A key with several files is wanted if one of them is."""
-    found: dict[str, frozenset[str]] = {}
-    for uuid in sorted(policy.choosy & policy.takers):
-        lacked = [key for key in files if uuid not in (at := held.get(key, ())) and at]
-        for key in asked(lacked, "--want-get-by", uuid):
-            found[key] = found.get(key, frozenset()) | {uuid}
-    return found
-
-
-def _unwanted(
-    asked: Asked, policy: Policy, files: Files, held: Mapping[str, frozenset[str]]
-) -> dict[str, frozenset[str]]:
-    """key -> the choosy ones in reach that hold it and want none of its files."""
-    found: dict[str, frozenset[str]] = {}
-    for uuid in sorted(policy.choosy & policy.reach - policy.emptied):
-        here = [key for key in files if uuid in held.get(key, ())]
-        for key, count in asked(here, "--want-drop-by", uuid).items():
-            if count == len(files[key]):
-                found[key] = found.get(key, frozenset()) | {uuid}
-    return found
+        if holders := held.get(key, NOBODY):
+            targets, out = lacking(holders), unwanted.get(key, NOBODY)
+            if key in wanted:
+                targets = targets | wanted[key]
+            if targets or out or holders & policy.emptied:
+                yield Need(key, holders, targets, out)
 
 
 def _asked(
+    context: Context, policy: Policy, files: Files, held: Mapping[str, frozenset[str]]
+) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
+    """Ask git-annex what the choosy ones want.
+
+    Returns key -> who wants and lacks it, if only at one of its paths, and key -> who in reach holds it and wants it
+    at none of them.
+    """
+    wanted, unwanted = dict[str, frozenset[str]](), dict[str, frozenset[str]]()
+    with scratch_worktree.opened(context.repo) as scratch:
+        for uuid in sorted(policy.choosy & policy.takers):
+            lacked = (key for key in files if uuid not in (at := held.get(key, NOBODY)) and at)
+            for key in _matching(context, scratch, files, lacked, "--want-get-by", uuid):
+                wanted[key] = wanted.get(key, NOBODY) | {uuid}
+        for uuid in sorted(policy.choosy & policy.reach - policy.emptied):
+            here = (key for key in files if uuid in held.get(key, NOBODY))
+            for key, count in _matching(context, scratch, files, here, "--want-drop-by", uuid).items():
+                if count == len(files[key]):
+                    unwanted[key] = unwanted.get(key, NOBODY) | {uuid}
+    return wanted, unwanted
+
+
+def _matching(
     context: Context, scratch: Scratch, files: Files, keys: Iterable[str], condition: str, uuid: str
 ) -> Mapping[str, int]:
-    """Of the keys those that meet the condition, and at how many paths."""
+    """Return those of the keys that meet a condition, and at how many paths."""
     entries = {path: entry for key in keys for path, entry in files[key].items()}
     if not entries:
         return {}
     tree = objects.change_tree(context.repo, objects.empty_tree(context.repo), entries)
     repo, env = scratch.showing(entries)
     return annex.matching(repo, tree, condition, uuid, env)
-
-
-def _remembering(function: Callable[[frozenset[str]], frozenset[str]]) -> Callable[[frozenset[str]], frozenset[str]]:
-    """Millions of keys have few sets of holders, and equal results are to be one object."""
-    known: dict[frozenset[str], frozenset[str]] = {}
-
-    def remembered(holders: frozenset[str]) -> frozenset[str]:
-        if holders not in known:
-            known[holders] = function(holders)
-        return known[holders]
-
-    return remembered

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import functools
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +17,6 @@ HEAVIER = 12  # times as long is waited before a step is made that is heavier th
 SAMPLE = 20  # keys that are watched for each arc, the smallest, since they come first
 LIGHT, HEAVY = 1, 2  # levels of a clock
 Clocks = Mapping[ExecutedArc, Clock]
-LedTo = Mapping[tuple[frozenset[str], frozenset[str]], frozenset[str]]  # (holders, targets) -> what has a way
 
 
 @dataclass(frozen=True)
@@ -47,21 +47,6 @@ class KeyGroup:
         """Return the different ones."""
         return (self.plan,) if self.plan is self.base else (self.plan, self.base)
 
-    @property
-    def questions(self) -> Iterator[Question]:
-        """Yield what was asked for."""
-        return (plan.question for plan in self.plans)
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Files that `target` lacks and that wait for `step`, until (seconds since 1970) another way is looked for."""
-
-    target: str
-    step: Step
-    files: int
-    until: float | None
-
 
 @dataclass(frozen=True)
 class Answers:
@@ -70,13 +55,18 @@ class Answers:
     here: frozenset[str] = field(default_factory=frozenset)
     away: frozenset[str] = field(default_factory=frozenset)
 
+    def open(self, arc: ExecutedArc, own: str) -> bool:
+        """Return whether an arc is our own and its other end can be reached."""
+        source, target, ours = arc
+        return ours and (target if source == own else source) in self.here
+
 
 def gone_on(
     clocks: Clocks, held: Mapping[str, AbstractSet[str]], patience: float, now: float
 ) -> dict[ExecutedArc, Clock]:
     """Return the clocks as they stand: one starts anew where a key that waited has arrived.
 
-    `held` maps each key that anybody lacks to its holders. What was waited for twelve times as long starts no more.
+    `held` maps each key that anybody lacks to its holders. A clock that ran for twelve times as long starts no more.
     """
     return {arc: _gone_on(clock, arc[1], held, patience, now) for arc, clock in clocks.items()}
 
@@ -85,26 +75,20 @@ def _gone_on(clock: Clock, target: str, held: Mapping[str, AbstractSet[str]], pa
     left = tuple(key for key in clock.keys if key in held and target not in held[key])
     anew = clock.level < HEAVY and (len(left) < len(clock.keys) or clock.since > now)
     since = now if anew else clock.since
-    waited = now - since
-    level = HEAVY if waited >= HEAVIER * patience else LIGHT if waited >= patience else 0
+    level = HEAVY if now - since >= HEAVIER * patience else LIGHT if now - since >= patience else 0
     return Clock(since, left, max(clock.level, level))
 
 
 def shut(clocks: Clocks, own: str, answers: Answers) -> Shut:
     """Return what this repository plans without. Its own arcs are open while the other end answers."""
-    levels = {arc: clock.level for arc, clock in clocks.items() if clock.level and not _answers(arc, own, answers)}
+    levels = {arc: clock.level for arc, clock in clocks.items() if clock.level and not answers.open(arc, own)}
     levels |= {arc: HEAVY for uuid in answers.away for arc in ((own, uuid, True), (uuid, own, True))}
     late = frozenset(target for _, target, _ in levels) - answers.here
     return Shut(frozenset(levels), frozenset(arc for arc, level in levels.items() if level == HEAVY), late)
 
 
-def _answers(arc: ExecutedArc, own: str, answers: Answers) -> bool:
-    source, target, ours = arc
-    return ours and (target if source == own else source) in answers.here
-
-
 def nobody_waits(net: Network, own: str, found: Shut) -> Shut:
-    """Return the same where others are not waited for at all: only this repository's own arcs are open."""
+    """Shut all arcs but this repository's own, where others are not waited for at all."""
     pairs = ((link.owner, link.remote) for link in net.links if link.owner != own)
     others = frozenset(arc for a, b in pairs for arc in ((a, b, False), (b, a, False)))
     return Shut(found.light | others, found.heavy | others, found.late)
@@ -116,9 +100,7 @@ def executed_steps(group: KeyGroup, own: str) -> list[Step]:
     A step that is heavier than the one that it replaces waits until that one's arc is shut in any case.
     """
     made = {step.target: step for step in group.base.steps if step.executor == own}
-    for step in group.plan.steps:
-        if step.executor == own and not _too_heavy(group, step):
-            made[step.target] = step
+    made |= {step.target: step for step in group.plan.steps if step.executor == own and not _too_heavy(group, step)}
     return [step for step in dict.fromkeys((*group.plan.steps, *group.base.steps)) if made.get(step.target) == step]
 
 
@@ -129,11 +111,7 @@ def _too_heavy(group: KeyGroup, step: Step) -> bool:
     if not replaced:  # instead of another target of which only one is to have it
         kept = {other.target for other in group.plan.steps}
         replaced = [other for other in group.base.steps if other.target not in kept]
-    return not any(_weight(step) <= _weight(other) for other in replaced)
-
-
-def _weight(step: Step) -> tuple[float, int]:
-    return step.cost, step.milliseconds
+    return not any((step.cost, step.milliseconds) <= (other.cost, other.milliseconds) for other in replaced)
 
 
 def waiting(groups: Iterable[KeyGroup], own: str) -> dict[ExecutedArc, list[str]]:
@@ -151,33 +129,27 @@ def waiting(groups: Iterable[KeyGroup], own: str) -> dict[ExecutedArc, list[str]
 def kept(
     clocks: Clocks, groups: Collection[KeyGroup], ways: Arcs, own: str, answers: Answers, now: float
 ) -> dict[ExecutedArc, Clock]:
-    """Return the clocks that go on or start as a run ends; `ways` are all that there are.
+    """Return the clocks that go on or start as a run ends; `ways` are all arcs that there are.
 
     A shut arc stays shut until its target lacks nothing that has a way, or until it is our own and open again. Where
     nothing is open any more towards a target, all that leads there is tried anew.
     """
-    asked = {(question.holders, question.targets): question for group in groups for question in group.questions}
-    led_to = {name: reachable(ways, question) for name, question in asked.items()}
-    lacking = frozenset[str]().union(*led_to.values()) - _cut_off(groups, led_to, answers)
-    found = {
-        arc: clock
-        for arc, clock in clocks.items()
-        if clock.level and arc[1] in lacking and not _answers(arc, own, answers)
-    }
+    led_to = functools.cache(lambda holders, targets: reachable(ways, Question(holders, targets)))
+    lacking: set[str] = set()
+    cut_off: set[str] = set()  # targets to which only what is shut leads, and the relays that could be on the way
+    for group in groups:
+        for plan in group.plans:
+            lacking |= led_to(plan.question.holders, plan.question.targets)
+        base = group.base
+        reached = led_to(base.question.holders, base.question.targets)
+        if (gone := reached & {uuid for uuid, _ in base.unreachable}) and not answers.away:
+            cut_off |= gone | (reached - base.question.targets)
+    lacking -= cut_off
+    shut_still = (arc for arc, clock in clocks.items() if clock.level and not answers.open(arc, own))
+    found = {arc: clocks[arc] for arc in shut_still if arc[1] in lacking}
     for arc, keys in waiting(groups, own).items():
         clock = clocks.get(arc) if arc[1] in lacking else None
         found[arc] = replace(clock or Clock(now), keys=tuple(keys[:SAMPLE]))
-    return found
-
-
-def _cut_off(groups: Iterable[KeyGroup], led_to: LedTo, answers: Answers) -> set[str]:
-    """Return targets to which only what is shut leads, and the relays that could be on the way."""
-    found: set[str] = set()
-    for base in (group.base for group in groups if not answers.away):
-        question = base.question
-        known = led_to[question.holders, question.targets]
-        if gone := known & {uuid for uuid, _ in base.unreachable}:
-            found |= gone | (known - question.targets)
     return found
 
 

@@ -1,17 +1,17 @@
-"""Everything that decides who needs which content, but the keys themselves."""
+"""Read who wants which content: what git-annex is asked for, and what it depends on."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from git_annex_syncx.annex import annex_branch
-from git_annex_syncx.content.wishes import Wishes
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
 from git_annex_syncx.network.weights import Arcs, arcs
@@ -25,11 +25,72 @@ LARGEST_ATTRIBUTES = 1 << 20  # bytes
 LOGS = ("preferred-content.log", "required-content.log", "group.log")
 GROUP_LOG = "group-preferred-content.log"
 USUAL = ("", "standard")
+# What a file has to be wanted for changes with where its copies are.
+ON_COPIES = re.compile(
+    r"(?:approx)?(?:lacking)?copies=|inallgroup=|onlyingroup=|(?:fully)?(?:size)?balanced=|present$|in=|inall",
+    re.ASCII,
+)
+ON_ROOM = re.compile(r"(?:fully)?(?:size)?balanced=", re.ASCII)
+REBALANCING = re.compile(r"fully(?:size)?balanced=", re.ASCII)
+UNUSED = re.compile(r"unused$", re.ASCII)
+WORD = re.compile(r"[^\s()!]+")
+# The standard groups whose expression depends on copies. That of `client` does so only in archive directories.
+STANDARD_ON_COPIES = {"archive", "smallarchive", "transfer", "source", "incrementalbackup", "manual"}
+DEEPEST = 5  # `groupwanted` can name itself
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The logs of preferred content: uuid -> expression, uuid -> groups, group -> expression."""
+
+    preferred: Mapping[str, str]
+    required: Mapping[str, str]
+    groups: Mapping[str, Collection[str]]
+    group_preferred: Mapping[str, str]
+
+    def choosy(self, uuid: str) -> bool:
+        """Return whether an expression says what this repository wants; without one it wants all."""
+        return bool(self.preferred.get(uuid) or self.required.get(uuid))
+
+    def depends_on_copies(self, uuid: str) -> bool:
+        """Return whether a copy that comes to another repository can change what this one wants."""
+        groups = self.groups.get(uuid, ())
+        return any(
+            ON_COPIES.match(word) or (word == "standard" and STANDARD_ON_COPIES.intersection(groups))
+            for word in self._words(uuid)
+        )
+
+    def depends_on_room(self, uuid: str) -> bool:
+        """Return whether what this one wants changes with how full it and others of its group are."""
+        return self._names(uuid, ON_ROOM)
+
+    def rebalances(self, uuid: str) -> bool:
+        """Return whether content may have to leave this one as others fill."""
+        return self._names(uuid, REBALANCING)
+
+    @property
+    def unused(self) -> bool:
+        """Return whether anybody wants or does not want what `git annex unused` has found."""
+        return any(self._names(uuid, UNUSED) for uuid in self.preferred.keys() | self.required.keys())
+
+    def _names(self, uuid: str, pattern: re.Pattern[str]) -> bool:
+        return any(pattern.match(word) for word in self._words(uuid))
+
+    def _words(self, uuid: str) -> Iterator[str]:
+        """Yield the words of the expressions of a repository, and of those of its groups where they are named."""
+        groups = self.groups.get(uuid, ())
+        told = [self.preferred.get(uuid, ""), self.required.get(uuid, "")]
+        for depth in range(DEEPEST + 1):
+            words = [word for text in told for word in WORD.findall(text)]
+            yield from words
+            if "groupwanted" not in words or depth == DEEPEST:
+                return
+            told = [self.group_preferred.get(group, "") for group in groups]
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Everything that decides who needs what, but the keys themselves."""
+    """Who needs what, but for the keys themselves."""
 
     network: Network
     wishes: Wishes
@@ -42,47 +103,38 @@ class Policy:
 
     @cached_property
     def arcs(self) -> Arcs:
-        """The ways between repositories."""
+        """Return the arcs between repositories."""
         return arcs(self.network)
 
     @cached_property
     def alive(self) -> frozenset[str]:
-        """Return who can hold copies."""
+        """Return the repositories that can hold copies."""
         return frozenset(place.uuid for place in self.network.places if not place.dead)
 
     @cached_property
     def relays(self) -> frozenset[str]:
-        """Return who passes on content and wants none."""
+        """Return the repositories that pass on content and want none."""
         return frozenset(place.uuid for place in self.network.places if place.relay and not place.dead)
 
     @cached_property
     def takers(self) -> frozenset[str]:
-        """Return who can be sent anything at all, and is no relay or a relay with a wish of its own.
+        """Return the repositories to which an arc leads, without relays that have no wish of their own.
 
-        The own repository is one of them.
-
-        Where nothing leads here that is to be said.
+        The own repository is one of them: where nothing leads here that is to be said. Relays in group `transfer`
+        with `standard` have no wish: they want a file until the others have it.
         """
         led_to = {place.uuid for place, ways in zip(self.arcs.places, self.arcs.incoming, strict=True) if ways}
-        return (frozenset(led_to) | {self.own}) & self.alive - (self.relays - self.wishing)
-
-    @cached_property
-    def wishing(self) -> frozenset[str]:
-        """Relays that want something themselves.
-
-        Not those in group `transfer` with `standard`: they want a file until the others have it.
-        """
-        return self.relays & self.choosy - self._passing
+        return (frozenset(led_to) | {self.own}) & self.alive - (self.relays - (self.choosy - self._passing))
 
     @cached_property
     def _passing(self) -> frozenset[str]:
-        """Repositories in group `transfer` with no wish of their own."""
+        """Return the repositories in group `transfer` with no wish of their own."""
         groups, preferred = self.wishes.groups, self.wishes.preferred
         return frozenset(u for u in self.relays if "transfer" in groups.get(u, ()) and preferred.get(u, "") in USUAL)
 
     @cached_property
     def nearness(self) -> Mapping[str, int]:
-        """uuid -> what the cheapest way there costs, in thousandths."""
+        """Return uuid -> cost of the cheapest arc there, in thousandths."""
         kinds = self.arcs.kinds
         return {
             place.uuid: min((kinds[kind].cost for kind in ways.values()), default=0)
@@ -91,12 +143,12 @@ class Policy:
 
     @cached_property
     def choosy(self) -> frozenset[str]:
-        """Whose wishes git-annex must be asked for."""
+        """Return the repositories for whose wishes git-annex must be asked."""
         return frozenset(uuid for uuid in self.alive if self.wishes.choosy(uuid))
 
     @cached_property
     def emptied(self) -> frozenset[str]:
-        """Relays whose content goes when every target has it: those in group `transfer` with no wish of their own.
+        """Return the relays whose content goes when every target has it: those with no wish of their own.
 
         From other relays only what they do not want goes, and not before.
         """
@@ -106,22 +158,19 @@ class Policy:
     def digest(self) -> str:
         """Return a hash of all that decides what keys need, beside the keys and what changes in a run.
 
-        The inventory is keyed by it.
-
-        What changes is looked at key by key: where it is, its files, its metadata. The room that is left is kept
-        beside it (see room.py), and .gitattributes in the tree are seen in what has changed there (see missing.py).
+        The inventory is keyed by it. What changes is looked at key by key: where it is, its files, its metadata. The
+        room that is left is kept beside it (see room.py), and .gitattributes in the tree are seen in what has changed
+        there (see missing.py).
         """
         lines = [sorted(one) for one in (self.takers, self.relays, self.alive, self.reach)]
-        wishes = [
-            sorted((k, str(v)) for k, v in vars(self.wishes)[name].items()) for name in sorted(vars(self.wishes))
-        ]
-        return hashlib.sha256(
-            repr((FORMAT, lines, wishes, self.also, self.here)).encode("utf-8", "surrogateescape")
-        ).hexdigest()
+        logs = sorted(vars(self.wishes).items())
+        wishes = [sorted((uuid, str(told)) for uuid, told in log.items()) for _, log in logs]
+        told = repr((FORMAT, lines, wishes, self.also, self.here))
+        return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def read_policy(context: Context) -> Policy:
-    """From the git-annex branch and the own configuration."""
+    """Read the git-annex branch and the own configuration."""
     found = survey.planned(context.repo, context.settings, context.state)
     texts = annex_branch.logs(context.repo, (*LOGS, GROUP_LOG, *ALSO))
     raw = {name: annex_branch.newest_lines(texts[name]) for name in LOGS}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from git_annex_syncx.branches import redundant_merge
 from git_annex_syncx.conflicts.variant_names import is_variant
-from git_annex_syncx.content import unused
+from git_annex_syncx.content import remotes as content_remotes
 from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.git import git, history, transport, worktree
 from git_annex_syncx.model import Remote
@@ -86,7 +86,7 @@ def status(context: Context, remotes: Iterable[Remote]) -> Status:
         tuple(os.fsdecode(path) for path in history.paths(context.repo, ours) if is_variant(path)) if ours else (),
         pauses.pauses(context.state),
         counts,
-        trouble | {remote.name: reason for remote in remotes if (reason := unused.reason(remote))},
+        trouble | {remote.name: reason for remote in remotes if (reason := content_remotes.reason(remote))},
     )
 
 
