@@ -22,38 +22,41 @@ from watching import nothing_is_left
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.git import git
 from git_annex_syncx.triggers import hooks
+from git_annex_syncx.triggers.hook_block import block, pattern
+from git_annex_syncx.triggers.hook_file import BEFORE, MADE
 
 SECONDS = 40.0  # for what must happen soon, on a machine that is busy
 NOTE = b'echo "$#" >>noted\n'  # what a user's hook does
 HEADER = b"#!/bin/sh\n"
-# name -> content, mode and whether our block stands right behind it
-FOREIGN: dict[str, tuple[bytes, int, bool]] = {
-    "shell": (HEADER + NOTE, 0o755, True),
-    "bash": (b"#!/usr/bin/env bash\n" + NOTE + b"(false)\n", 0o700, True),
-    "not UTF-8": (HEADER + b"# caf\xe9 \xff\n" + NOTE, 0o775, True),
-    "looks like ours": (HEADER + b"# >>> git-annex-syncx >>>\n" + NOTE, 0o755, True),
-    "exit": (HEADER + NOTE + b"exit 3\n", 0o755, False),
-    "exit in another file": (HEADER + NOTE + b". ./leaves\n", 0o755, False),
-    "exec": (HEADER + NOTE + b'exec sh -c "exit 4"\n', 0o755, False),
-    "set -e": (HEADER + b"set -e\n" + NOTE + b"false\n", 0o755, False),
-    "heredoc": (HEADER + NOTE + b"cat <<EOF\nno end\n", 0o755, False),
-    "quotation": (HEADER + NOTE + b'echo "no end\n', 0o755, False),
-    "elsewhere": (HEADER + NOTE + b"cd /\nexport GIT_DIR=/nowhere\n", 0o755, False),
-    "no newline": (HEADER + NOTE + b"true", 0o755, False),
+CALLED = b'if [ -x "$syncx_before" ]; then "$syncx_before" "$@"; fi\n'  # the end of a hook that runs ours first
+ANY_BLOCK = pattern(b"")
+# name -> content and mode
+FOREIGN: dict[str, tuple[bytes, int]] = {
+    "shell": (HEADER + NOTE, 0o755),
+    "bash": (b"#!/usr/bin/env bash\n" + NOTE + b"(false)\n", 0o700),
+    "not UTF-8": (HEADER + b"# caf\xe9 \xff\n" + NOTE, 0o775),
+    "looks like ours": (HEADER + b"# >>> git-annex-syncx >>>\n" + NOTE, 0o755),
+    "exit": (HEADER + NOTE + b"exit 3\n", 0o755),
+    "exit in another file": (HEADER + NOTE + b". ./leaves\n", 0o755),
+    "exec": (HEADER + NOTE + b'exec sh -c "exit 4"\n', 0o755),
+    "set -e": (HEADER + b"set -e\n" + NOTE + b"false\n", 0o755),
+    "heredoc": (HEADER + NOTE + b"cat <<EOF\nno end\n", 0o755),
+    "quotation": (HEADER + NOTE + b'echo "no end\n', 0o755),
+    "elsewhere": (HEADER + NOTE + b"cd /\nexport GIT_DIR=/nowhere\n", 0o755),
+    "no newline": (HEADER + NOTE + b"true", 0o755),
     "python": (
         b"#!/usr/bin/env python3\nimport sys\nopen('noted', 'a').write('0\\n')\nsys.exit(5)\n",
         0o755,
-        False,
     ),
-    "perl": (b"#!/usr/bin/perl\nopen(F, '>>noted'); print F \"0\\n\"; close(F); exit 6;\n", 0o755, False),
-    "no shebang": (NOTE, 0o755, False),
-    "not executable": (HEADER + NOTE, 0o644, False),
-    "executable for others": (HEADER + NOTE, 0o655, False),
-    "empty": (b"", 0o755, False),
+    "perl": (b"#!/usr/bin/perl\nopen(F, '>>noted'); print F \"0\\n\"; close(F); exit 6;\n", 0o755),
+    "no shebang": (NOTE, 0o755),
+    "not executable": (HEADER + NOTE, 0o644),
+    "executable for others": (HEADER + NOTE, 0o655),
+    "empty": (b"", 0o755),
 }
 
 LINES = [
-    NOTE, b"exit 1\n", b"\n", b"'", b'"', b"\\", b"\0", b"\xff", hooks.MADE, b"# >>> git-annex-syncx >>>\n",
+    NOTE, b"exit 1\n", b"\n", b"'", b'"', b"\\", b"\0", b"\xff", MADE, b"# >>> git-annex-syncx >>>\n",
     b"# <<< git-annex-syncx <<<\n", b"# >>> git-annex-syncx /a >>>\n",
 ]  # fmt: skip
 CONTENTS = st.binary() | st.lists(st.sampled_from(LINES)).map(lambda lines: HEADER + b"".join(lines))
@@ -154,14 +157,14 @@ def test_uninstalling_restores_every_file(net: Network) -> None:
     node = net.create("node")
     repo, place = git.open_repository(node.path), directory(node)
     annexes = snapshot(place)
-    for name, (content, mode, appended) in FOREIGN.items():
+    for name, (content, mode) in FOREIGN.items():
         for hook in hooks.NAMES:
             put(place / hook, content, mode)
         before = snapshot(place)
         assert {hook.state for hook in hooks.status(repo)} == {"absent"}
-        assert {(hook.state, hook.around) for hook in hooks.install(repo)} == {("installed", not appended)}, name
+        assert {(hook.state, hook.around) for hook in hooks.install(repo)} == {("installed", True)}, name
         for hook in hooks.NAMES:
-            assert (place / hook).read_bytes().startswith(content if appended else hooks.MADE), name
+            assert (place / hook).read_bytes().startswith(MADE), name
             assert (place / hook).stat().st_mode & 0o100
         installed = snapshot(place)
         hooks.install(repo)
@@ -177,11 +180,11 @@ def test_uninstalling_restores_every_file(net: Network) -> None:
     hooks.install(repo)
     for path, (_, content) in annexes.items():
         if Path(path).name in hooks.NAMES:
-            first, last = content.split(b"\n", 2)[0] + b"\n", content.rstrip().rsplit(b"\n", 1)[-1] + b"\n"
             own = Path(path).read_bytes()
-            assert own.startswith(first)
+            assert own.startswith(MADE)
+            assert Path(path + BEFORE).read_bytes() == content
             ours_first = Path(path).name == "post-receive"  # nobody waits for what git-annex does there
-            assert own.endswith(last if ours_first else b"<<<\n")
+            assert own.endswith(CALLED if ours_first else b"<<<\n")
     hooks.uninstall(repo)
     assert snapshot(place) == annexes, "what was not there is gone"
 
@@ -191,15 +194,15 @@ def test_where_git_annex_moves_the_work_tree_ours_comes_after_it(net: Network) -
     file = directory(node) / "post-receive"
     before = file.read_bytes()
     node.syncx("hooks", "install")
-    assert file.read_bytes().endswith(before.splitlines(keepends=True)[-1])
+    assert file.read_bytes().endswith(CALLED)
     node.config("receive.denyCurrentBranch", "updateInstead")
     assert states(node) == {"installed", "outdated"}
     node.syncx("hooks", "install")
-    assert file.read_bytes().startswith(before) and states(node) == {"installed"}
+    assert file.read_bytes().startswith(MADE + b"syncx_before=") and states(node) == {"installed"}
     node.git("config", "--unset", "receive.denyCurrentBranch")
     assert states(node) == {"installed", "outdated"}
     node.syncx("hooks", "install")
-    assert file.read_bytes().endswith(before.splitlines(keepends=True)[-1])
+    assert file.read_bytes().endswith(CALLED)
     node.syncx("hooks", "uninstall")
     assert file.read_bytes() == before
 
@@ -235,7 +238,7 @@ def test_any_bytes_are_restored(tmp_path: Path, content: bytes, mode: int) -> No
         node.git("init", "--quiet", "--bare", ".")
     repo = git.open_repository(tmp_path)
     file = put(tmp_path / "hooks" / "post-receive", content, mode)
-    assume(hooks.ANY_BLOCK.search(content) is None and content != hooks.MADE)
+    assume(ANY_BLOCK.search(content) is None and content != MADE)
     before = snapshot(file.parent)
     assert [hook.state for hook in hooks.install(repo)] == ["installed"]
     installed = snapshot(file.parent)
@@ -252,17 +255,31 @@ def test_what_the_user_adds_later_is_kept(net: Network) -> None:
     put(hook, hook.read_bytes() + NOTE)
     assert next(iter(hooks.status(repo))).state == "installed"
     hooks.uninstall(repo)
-    assert hook.read_bytes() == hooks.MADE + NOTE
-    hooks.install(repo)
+    assert hook.read_bytes() == MADE + NOTE
     put(hook, hook.read_bytes().replace(NOTE, NOTE + b"exit 3\n"))
     hooks.install(repo)
     assert next(iter(hooks.status(repo))).around, "the end is not reached any more"
+    put(hook, hook.read_bytes() + b"exit 4\n")
     hook.chmod(0o644)
     assert next(iter(hooks.status(repo))).state == "outdated", "git does not run it"
     hooks.install(repo)
+    node.run(hook, ok=4, SYNCX_RUN="1")
+    put(hook, hook.read_bytes().replace(b"exit 4\n", b""))
     node.run(hook, ok=3, SYNCX_RUN="1")
     hooks.uninstall(repo)
-    assert hook.read_bytes() == hooks.MADE + NOTE + b"exit 3\n"
+    assert hook.read_bytes() == MADE + NOTE + b"exit 3\n"
+
+
+def test_a_block_that_an_earlier_version_has_added_is_taken_out(net: Network) -> None:
+    node = net.create("node")
+    repo, hook = git.open_repository(node.path), directory(node) / "post-commit"
+    put(hook, HEADER + NOTE)
+    before = snapshot(hook.parent)
+    for ends in (hooks.uninstall, lambda repo: hooks.install(repo) and hooks.uninstall(repo)):
+        put(hook, HEADER + NOTE + block(repo, "post-commit"))
+        assert next(iter(hooks.status(repo))).state == "outdated"
+        ends(repo)
+        assert snapshot(hook.parent) == before
 
 
 def test_what_we_remember_is_cleared_away(net: Network, nas: Node, laptop: Node) -> None:
@@ -416,7 +433,7 @@ def test_what_was_there_runs_as_before(net: Network) -> None:
     put(node.path / "leaves", b"exit 7\n")
     node.syncx("pause")
     asked = requests(node) / "commit"
-    for name, (content, mode, _) in FOREIGN.items():
+    for name, (content, mode) in FOREIGN.items():
         if name == "executable for others":
             continue
         put(hook, content, mode)
@@ -428,7 +445,7 @@ def test_what_was_there_runs_as_before(net: Network) -> None:
         asked.unlink()
         if was:
             now = node.run(hook, ok=was.code)
-            assert (now.out, now.err.replace(hooks.BEFORE, "")) == (was.out, was.err), name
+            assert (now.out, now.err.replace(BEFORE, "")) == (was.out, was.err), name
             wait_until(asked.exists, SECONDS)
             asked.unlink()
         noted = node.path / "noted"
@@ -551,7 +568,7 @@ def test_where_the_hook_can_do_nothing_it_is_silent(net: Network, nas: Node, lap
     other.syncx("hooks", "install")
     put(requests(other).with_name("requests.pid"), b"%d\n" % pid)
     hook = directory(other) / "post-commit"
-    put(hook, hook.read_bytes().replace(hooks.MADE, HEADER + b"(exit 9)\n") + b"echo $?\n")
+    put(hook, hook.read_bytes().replace(MADE, HEADER + b"(exit 9)\n") + b"echo $?\n")
     ran = other.run(hook)
     assert (ran.out, ran.err) == ("9\n", "")
     end_all(net)

@@ -60,10 +60,7 @@ def name_of(common: Path) -> str:
     return f"{shlex.quote(str(common))} "
 
 
-def pattern(name: bytes) -> re.Pattern[bytes]:
-    """A whole block of that name."""
-    begin, end = BEGIN.encode() + b" " + name + b">>>", END.encode() + b" " + name + b"<<<\n"
+def pattern(mark: bytes) -> re.Pattern[bytes]:
+    """Return the pattern of a whole block, with the mark of a repository where it has one."""
+    begin, end = BEGIN.encode() + b" " + re.escape(mark) + b">>>", END.encode() + b" " + re.escape(mark) + b"<<<\n"
     return re.compile(rb"^%s.*\n(?:(?!%s).*\n)*?%s" % (begin, begin, end), re.MULTILINE)
-
-
-ANY_BLOCK = pattern(rb"(?:.* )?")

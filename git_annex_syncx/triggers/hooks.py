@@ -1,11 +1,10 @@
-"""Our block in git's hooks: installed beside what is there, removed without trace, and what a hook calls."""
+"""Hooks of git that start the phases: installed, removed without trace, and what a hook calls."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
-import stat
+from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -16,34 +15,19 @@ from git_annex_syncx.model import Hook
 from git_annex_syncx.system import files
 from git_annex_syncx.system.run import WITHIN
 from git_annex_syncx.triggers import worker
-from git_annex_syncx.triggers.hook_block import ANY_BLOCK, BY_HAND, KINDS, LINE, block, name_of, pattern
+from git_annex_syncx.triggers.hook_block import BY_HAND, KINDS, LINE, name_of
+from git_annex_syncx.triggers.hook_file import HookFile
 from git_annex_syncx.triggers.queue import Request
 from git_annex_syncx.views import log as view_log
 
 NAMES = ("post-commit", "post-merge", "post-rewrite", "post-receive")
 BARE = ("post-receive",)  # the others are about a work tree
-BEFORE = ".before-syncx"  # what was there, where a block at its end might never be reached
-MADE = b"#!/bin/sh\n# made by: git annex-syncx hooks install\n"
-AROUND = 'syncx_before=${{0%/*}}/{name}\nif [ -x "$syncx_before" ]; then "$syncx_before" "$@"; fi\n'
 STAYS = 30.0  # seconds that what a hook has started waits for the next one; on a drive it does not
 MOST_DESCRIPTORS = 1024  # more than a hook is ever left with
-PLAIN_SHELL = re.compile(rb"#! ?(/usr)?/bin/(env )?(sh|bash|dash)\n")
-# After these, or before the end of something unfinished, a block at the end might not run, or run elsewhere.
-LEAVES = re.compile(
-    rb"\b(exit|exec|return|set|trap|kill|cd|pushd|popd|eval|source|alias|unset|GIT_\w+)\b"
-    rb"|(^|[\s;&|({])\.\s|<<|\(\s*\)|\\\n\Z|\0"
-)
-# Where git-annex's own line is all that there is, ours comes before it: theirs takes a tenth of a second, for which
-# whoever waits for our merge would wait too. Not with updateInstead: then theirs moves the work tree.
-ANNEX_ALONE = re.compile(
-    rb"#!/bin/sh\n(?:#.*\n)*"
-    rb"((?:if git annex post-receive --help >/dev/null 2>&1; then )?git annex post-receive(?:; fi)?\n)"
-)
-QUOTES = (b"'", b'"', b"`")
 
 
 def install(repo: Repository) -> list[Hook]:
-    """Put our block into the hooks. Raises UsageError, SyncxError."""
+    """Make our hooks. Raises UsageError, SyncxError."""
     directory = _directory(repo)
     if os.path.lexists(directory) and not directory.is_dir():
         scope = found.scope if (found := configfile.find(repo, "core.hooksPath", False)) else "local"
@@ -61,7 +45,7 @@ def install(repo: Repository) -> list[Hook]:
 
 def _require_by_hand(repo: Repository, directory: Path) -> None:
     """Raises UsageError where the user has not added our line: what others run too is not ours to write."""
-    lacking = [name for name in _names(repo) if not BY_HAND.search(_content(directory / name) or b"")]
+    lacking = [hook.file.name for hook in _hooks(repo, directory) if not BY_HAND.search(hook.content or b"")]
     if lacking:
         inside = repo.top and directory.resolve().is_relative_to(repo.top.resolve())
         why = "is in the work tree: every clone would get what is written there" if inside else "others may use too"
@@ -74,15 +58,18 @@ def _require_by_hand(repo: Repository, directory: Path) -> None:
 def _install_all(repo: Repository, directory: Path) -> None:
     with files.writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
-    for file, room in [(directory / name, _room(repo, directory / name)) for name in _names(repo)]:
-        _install(repo, file, room)
+    found = _hooks(repo, directory)
+    for hook in found:
+        hook.require_place()
+    for hook in found:
+        hook.install()
 
 
 def uninstall(repo: Repository) -> list[Hook]:
-    """Take our block out again; every file is then as it was before. Raises SyncxError."""
+    """Take our hooks away; every file is then as it was before. Raises SyncxError."""
     for directory in {_directory(repo), repo.common / "hooks"}:  # core.hooksPath may have been set since
-        for name in NAMES:
-            _uninstall(repo, directory / name)
+        for hook in _hooks(repo, directory, NAMES):
+            hook.uninstall()
     with files.writing(_mark(repo)):
         _mark(repo).unlink(missing_ok=True)
     return status(repo)
@@ -91,7 +78,24 @@ def uninstall(repo: Repository) -> list[Hook]:
 def status(repo: Repository) -> list[Hook]:
     """Return how each hook stands."""
     directory = _directory(repo)
-    return [_status(repo, directory / name) for name in _names(repo)]
+    return [Hook(hook.file.name, hook.file, _state(repo, hook), hook.around) for hook in _hooks(repo, directory)]
+
+
+def _state(repo: Repository, hook: HookFile) -> str:
+    if _is_others(repo, hook.file.parent) and BY_HAND.search(hook.content or b""):
+        runs = os.access(hook.file, os.X_OK) and files.read(_mark(repo)) == f"{_here(repo)}\n"
+        return "installed" if runs else "outdated"
+    return hook.state()
+
+
+def _hooks(repo: Repository, directory: Path, names: Iterable[str] = ()) -> list[HookFile]:
+    """Return the hooks of a directory, by default those that the repository needs."""
+    marks: tuple[str, ...] = ("",)
+    if _is_others(repo, directory):  # an earlier version wrote there, with a mark for each repository
+        old = moved(repo)
+        places = (repo.common, Path(old)) if old and not os.path.lexists(old) else (repo.common,)
+        marks = tuple(map(name_of, places))
+    return [HookFile(repo, directory / name, marks) for name in names or (NAMES if repo.top else BARE)]
 
 
 def installed_here(repo: Repository) -> bool:
@@ -109,10 +113,6 @@ def moved(repo: Repository) -> str:
     return "" if mark == _here(repo) else unquote(mark, errors="surrogateescape")
 
 
-def _names(repo: Repository) -> tuple[str, ...]:
-    return NAMES if repo.top else BARE
-
-
 def _mark(repo: Repository) -> Path:
     return repo.state_dir / "hooks"
 
@@ -126,167 +126,16 @@ def _directory(repo: Repository) -> Path:
     return repo.home / git.text(repo, "rev-parse", "--path-format=absolute", "--git-path", "hooks")
 
 
-# One file
-
-
-def _room(repo: Repository, file: Path) -> bytes | None:
-    """Return what our block is to stand beside, None for what must be set aside first.
-
-    Raises UsageError, SyncxError.
-    """
-    aside, content = _aside(file), _content(file)
-    if content is None:
-        return _around(file) if os.path.lexists(aside) else MADE
-    rest = _without(repo, file, content)
-    if rest in (MADE, _around(file)) or _ends_reached(file, rest):
-        return rest
-    if os.path.lexists(aside) and not _has_two_names(file):
-        raise UsageError(
-            f"{file} was replaced by something else, and {aside.name} beside it is what was there before",
-            f"put together what you need in {file}, remove {aside.name}, then install again",
-        )
-    return None
-
-
-def _install(repo: Repository, file: Path, room: bytes | None) -> None:
-    if room is None:
-        _write(file, _without(repo, file, _content(file) or b""))
-        _set_aside(file)
-    rest = _around(file) if room is None else room
-    at = _place_in(repo, rest)
-    _write(file, rest[:at] + block(repo, file.name) + rest[at:], executable=True)
-
-
-def _place_in(repo: Repository, rest: bytes) -> int:
-    """Return where our block comes in a hook."""
-    alone = ANNEX_ALONE.fullmatch(rest)
-    moves = alone and git.text(repo, "config", "receive.denyCurrentBranch", ok=(0, 1)).lower() == "updateinstead"
-    return alone.start(1) if alone and not moves else len(rest)
-
-
-def _set_aside(file: Path) -> None:
-    """Give a hook its other name; the first stays, until ours takes it, so that there is a hook at every instant."""
-    with files.writing(file):
-        _aside(file).unlink(missing_ok=True)
-        try:
-            os.link(file, _aside(file), follow_symlinks=False)
-        except (OSError, NotImplementedError):  # not on every file system
-            file.rename(_aside(file))
-
-
-def _has_two_names(file: Path) -> bool:
-    """Return whether an install was cut off when it had set the hook aside."""
-    try:
-        one, two = file.lstat(), _aside(file).lstat()
-    except OSError:
-        return False
-    return (one.st_dev, one.st_ino) == (two.st_dev, two.st_ino)
-
-
-def _uninstall(repo: Repository, file: Path) -> None:
-    if _has_two_names(file):
-        with files.writing(file):
-            _aside(file).unlink()
-    if file.is_symlink() or ((content := _content(file)) is None and not os.path.lexists(_aside(file))):
-        return
-    rest = None if content is None else _without(repo, file, content)
-    if rest not in (None, MADE, _around(file)):
-        _write(file, rest or b"")
-        return
-    with files.writing(file):
-        if os.path.lexists(_aside(file)) and rest != MADE:
-            _aside(file).replace(file)
-        else:
-            file.unlink()
-
-
-def _status(repo: Repository, file: Path) -> Hook:
-    content = _content(file)
-    if content is None:
-        return Hook(file.name, file, "absent")
-    if _is_others(repo, file.parent) and BY_HAND.search(content):
-        runs = os.access(file, os.X_OK) and files.read(_mark(repo)) == f"{_here(repo)}\n"
-        return Hook(file.name, file, "installed" if runs else "outdated")
-    if not (found := _find(repo, file, content)):
-        replaced = os.path.lexists(_aside(file)) and _around(file) not in content and not _has_two_names(file)
-        return Hook(file.name, file, "replaced" if replaced else "absent")
-    rest = _without(repo, file, content)
-    placed = found.start() == _place_in(repo, rest) or not ANNEX_ALONE.fullmatch(rest)
-    current = found.group() == block(repo, file.name) and placed and os.access(file, os.X_OK)
-    return Hook(file.name, file, "installed" if current else "outdated", _around(file) in content)
-
-
-def _aside(file: Path) -> Path:
-    return file.with_name(file.name + BEFORE)
-
-
-def _around(file: Path) -> bytes:
-    """A hook that runs what was there before, also where it is called by a link of another name beside it."""
-    return MADE + AROUND.format(name=_aside(file).name).encode()
-
-
-def _content(file: Path) -> bytes | None:
-    try:
-        return file.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
-        return b"" if file.is_symlink() else None  # it leads nowhere, and is kept
-    except OSError as error:
-        raise SyncxError(f"{file} cannot be read: {error.strerror}", files.advice(error)) from error
-
-
-def _ends_reached(file: Path, content: bytes) -> bool:
-    """Return whether it is a shell script of which the end is always reached, run by git and by nobody else."""
-    own = ANY_BLOCK.sub(b"", content)  # other repositories have theirs in it
-    plain = PLAIN_SHELL.match(own) and own.endswith(b"\n") and not LEAVES.search(own)
-    closed = not any(own.count(quote) % 2 for quote in QUOTES)
-    return bool(plain) and closed and not file.is_symlink() and bool(file.stat().st_mode & stat.S_IXUSR)
-
-
 def _is_others(repo: Repository, directory: Path) -> bool:
-    """Return whether hooks there are not this repository's alone.
-
-    It is tracked, or other repositories may use it too.
-    """
+    """Return whether hooks there are not this repository's alone: tracked, or used by other repositories too."""
     return not directory.resolve().is_relative_to(repo.common.resolve())
-
-
-def _find(repo: Repository, file: Path, content: bytes) -> re.Match[bytes] | None:
-    """Our block in a hook, also one of before the repository was moved; what a link leads to is not ours."""
-    if file.is_symlink():
-        return None
-    names = [""]
-    if _is_others(repo, file.parent):
-        old = moved(repo)
-        names = [name_of(repo.common)] + ([name_of(Path(old))] if old and not os.path.lexists(old) else [])
-    found = (pattern(re.escape(os.fsencode(name))).search(content) for name in names)
-    return next(filter(None, found), None)
-
-
-def _without(repo: Repository, file: Path, content: bytes) -> bytes:
-    while found := _find(repo, file, content):
-        content = content[: found.start()] + content[found.end() :]
-    return content
-
-
-def _write(file: Path, content: bytes, executable: bool = False) -> None:
-    """Write a hook whole or not at all, with the permissions that it had, or that git would give it."""
-    mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o777 & ~_umask()
-    wanted = mode if not executable or mode & stat.S_IXUSR else mode | stat.S_IXUSR | (mode & 0o044) >> 2
-    if content != _content(file) or wanted != mode:
-        files.write_bytes(file, content, wanted)
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
 
 
 # What a hook calls
 
 
 def detach(repo: Repository) -> None:
-    """Go on without anything of who started us: no terminal, no open file; what is said goes to the hook's log."""
+    """Leave the terminal and the open files of who started us; what is said goes to the hook's log."""
     with contextlib.suppress(OSError):
         os.setsid()
     os.closerange(3, MOST_DESCRIPTORS)
