@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from git_annex_syncx.annex import locations
 from git_annex_syncx.branches import advance
-from git_annex_syncx.conflicts.variant_names import is_variant
+from git_annex_syncx.conflicts.versions import is_variant
 from git_annex_syncx.errors import Refused
 from git_annex_syncx.git import git, history, local_changes, objects, worktree
 from git_annex_syncx.git.git import Repository

@@ -17,13 +17,11 @@ from git_annex_syncx.conflicts.placing import put_back
 from git_annex_syncx.conflicts.resolutions import Joined, Resolution, message, unrelated_error
 from git_annex_syncx.conflicts.resolve import resolve
 from git_annex_syncx.conflicts.trees import RepositoryTrees, Sides, Stages, original_names, with_changes
-from git_annex_syncx.conflicts.variant_names import family, is_variant
 from git_annex_syncx.conflicts.verify import Verdict, verify
-from git_annex_syncx.conflicts.versions import Kind, Lines, is_file, lines_of_path, version_of
+from git_annex_syncx.conflicts.versions import Kind, Lines, family, is_file, is_variant, lines_of_path, version_of
 from git_annex_syncx.errors import LostVersion
 from git_annex_syncx.git import objects
 from git_annex_syncx.git.git import Repository
-from git_annex_syncx.git.history import independent
 from git_annex_syncx.model import GITLINK, Entry
 
 log = logging.getLogger(__name__)
@@ -34,10 +32,10 @@ NAMED = 10
 def join_heads(repo: Repository, heads: Iterable[str], unrelated: bool) -> Joined:
     """Return one commit that contains all heads, the same on every node that knows the same heads.
 
-    Heads contained in others are dropped, the rest is folded in order of commit id.
+    None of the heads may contain another; they are merged one after the other, in order of commit id.
     Raises Refused where two of them share no history and `unrelated` is false, LostVersion.
     """
-    first, *rest = independent(repo, heads)
+    first, *rest = sorted(heads)
     joined = Joined(first)
     for commit in rest:
         last = join(repo, min(joined.commit, commit), max(joined.commit, commit), unrelated)
@@ -51,11 +49,13 @@ def join(repo: Repository, one: str, two: str, unrelated: bool) -> Joined:
     common = objects.merge_bases(repo, one, two)
     if not common and not unrelated:
         raise unrelated_error(one, two, "")
-    bases = [objects.tree_of(repo, base) for base in common] or [objects.empty_tree(repo)]
-    dates = objects.dates(repo, (one, two))
-    merge = _Merge(repo, bases, (objects.tree_of(repo, one), objects.tree_of(repo, two)), dates[1] >= dates[0])
+    (tree_one, date_one), (tree_two, date_two), *before = objects.trees_and_dates(repo, (one, two, *common))
+    bases = [tree for tree, _ in before] or [objects.empty_tree(repo)]
+    merge = _Merge(repo, bases, (tree_one, tree_two), two_is_later=date_two >= date_one)
     tree, resolutions, mended = merge.verified(objects.merge_tree(repo, one, two), one, two)
-    made = objects.commit_tree(repo, merge.trees.stored(tree), (one, two), max(dates), message(resolutions))
+    made = objects.commit_tree(
+        repo, merge.trees.stored(tree), (one, two), max(date_one, date_two), message(resolutions)
+    )
     return Joined(made, resolutions, int(mended))
 
 
@@ -115,12 +115,13 @@ class _Merge:
         alone, conflicts = self.paths.merge_by_path(by_path)
         left = {path: versions for path, versions in stages.items() if path not in by_path}
         changes: dict[bytes, Entry | None] = dict.fromkeys((*merged.stages, *stages)) | alone
-        if len(self.bases) == 1:
+        if len(self.bases) == 1 and any(None in self.paths.at(path) for path in left):
             for old, (new, entry) in followed(self.trees, self.paths.since, left).items():
                 del left[old]
                 changes |= {old: None, new: moved_entry(entry, old, new, self.trees)}
         moved = [self.trees.diff(side, merged.tree) for side in self.sides]
-        changes |= relinked(self.trees, moved, moved[0].keys() & moved[1].keys() - changes.keys())
+        if carried := moved[0].keys() & moved[1].keys() - changes.keys():
+            changes |= relinked(self.trees, moved, carried)
         if not changes:
             return _Result(merged.tree)
         conflicts += [self.paths.conflict(path, versions) for path, versions in left.items()]

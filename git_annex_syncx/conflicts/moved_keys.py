@@ -10,8 +10,7 @@ import posixpath
 from collections.abc import Container, Iterable, Mapping, Sequence
 from itertools import permutations
 
-from git_annex_syncx.conflicts.variant_names import is_variant
-from git_annex_syncx.conflicts.versions import Diff, Store, Trees, is_blob, key_in
+from git_annex_syncx.conflicts.versions import Diff, Store, Trees, is_blob, is_variant, key_in
 from git_annex_syncx.model import SYMLINK, Entry
 
 DEEP = b"/x" * 64  # stands for the directories above a work tree

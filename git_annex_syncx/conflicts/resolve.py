@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from git_annex_syncx.conflicts.placing import Placing, Resolved, Settled
 from git_annex_syncx.conflicts.union import unite_at
 from git_annex_syncx.conflicts.versions import (
+    FILES,
     Conflict,
     Kind,
     Lines,
     Store,
     Version,
     is_blob,
-    is_file,
     pointer_to,
     version_of,
 )
@@ -98,12 +98,12 @@ class _Settling:
 
 def _settle_modes(base: Entry | None, one: Entry, two: Entry) -> Settled | None:
     """Settle a path where a side changed at most the executable bit of a file; None elsewhere."""
-    both_files = is_file(one) and is_file(two)
+    both_files = one.mode in FILES and two.mode in FILES
     if both_files and one.oid == two.oid:
         return Settled("mode", Entry(_mode(base, one, two), one.oid))
-    if base and is_file(base):
+    if base and base.mode in FILES:
         for same, other in ((one, two), (two, one)):
-            if is_file(same) and same.oid == base.oid:
+            if same.mode in FILES and same.oid == base.oid:
                 return Settled("clean", Entry(_mode(base, one, two), other.oid) if both_files else other)
     return None
 
@@ -123,6 +123,6 @@ def _settle_kinds(kind: str, one: Version, two: Version) -> Settled | None:
 
 def _mode(base: Entry | None, one: Entry, two: Entry) -> int:
     """Return the 3-way merge of the modes of two files; executable where there is none."""
-    if base and is_file(base) and one.mode != two.mode:
+    if base and base.mode in FILES and one.mode != two.mode:
         return one.mode if two.mode == base.mode else two.mode
     return max(one.mode, two.mode)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import posixpath
 from collections.abc import Container, Iterator
 
-from git_annex_syncx.conflicts.versions import Kind, Version, serialized
+from git_annex_syncx.conflicts.versions import MARKER, Kind, Version, serialized
 
-MARKER = b".variant-"
 LONGEST = 255  # bytes in a component of a path
 LONGEST_TAG = 180  # a longer key is named by its digest
 LONGEST_EXTENSION = 60
@@ -26,18 +24,6 @@ def variant_names(path: bytes, version: Version) -> Iterator[bytes]:
     numbered = (b"%s-%d" % (whole, count) for count in itertools.count(1))
     for tag in itertools.chain((short.encode(), whole), numbered):
         yield directory + _fitted(stem, tag, extension)
-
-
-def is_variant(path: bytes) -> bool:
-    """Return whether a path has the name of a variant."""
-    return MARKER in posixpath.basename(path)
-
-
-def family(path: bytes) -> tuple[bytes, bytes]:
-    """Return what a name and its variants share: the directory, and the name without the mark of a variant."""
-    directory, _, name = path.rpartition(b"/")
-    plain, marker, rest = name.partition(MARKER)
-    return directory, plain + (posixpath.splitext(rest)[1] if marker else b"")
 
 
 def directory_variant(path: bytes, files: Container[bytes]) -> bytes:

@@ -20,8 +20,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, S
 from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.texts import Holders, Texts
-from git_annex_syncx.conflicts.variant_names import family, is_variant
-from git_annex_syncx.conflicts.versions import Trees, identity, is_blob, is_file
+from git_annex_syncx.conflicts.versions import Trees, family, identity, is_blob, is_file, is_variant
 from git_annex_syncx.model import Entry
 
 Place = tuple[bytes, Entry]

@@ -23,6 +23,7 @@ SEALED = (  # how encrypted or signed texts begin: with another line in it each 
     b"$ANSIBLE_VAULT;",
     b"version https://git-lfs.github.com/spec/",
 )
+MARKER = b".variant-"  # in the name of a variant
 PROSE = frozenset((b"", *(b"." + end for end in b"txt md rst org tex csv tsv log".split())))
 
 Diff = Mapping[bytes, tuple[Entry | None, Entry | None]]
@@ -153,6 +154,18 @@ def is_blob(entry: Entry | None) -> bool:
     return entry is not None and entry.mode in (*FILES, SYMLINK)
 
 
+def is_variant(path: bytes) -> bool:
+    """Return whether a path has the name of a variant."""
+    return MARKER in posixpath.basename(path)
+
+
+def family(path: bytes) -> tuple[bytes, bytes]:
+    """Return what a name and its variants share: the directory, and the name without the mark of a variant."""
+    directory, _, name = path.rpartition(b"/")
+    plain, marker, rest = name.partition(MARKER)
+    return directory, plain + (posixpath.splitext(rest)[1] if marker else b"")
+
+
 def lines_of_path(path: bytes, attributes: Iterable[Mapping[str, str]]) -> Lines:
     """Return how texts at a path are merged; `attributes` are those that each side's tree gives it."""
     given = [*attributes]
@@ -167,5 +180,5 @@ def lines_of_path(path: bytes, attributes: Iterable[Mapping[str, str]]) -> Lines
 
 def _is_prose(path: bytes) -> bool:
     """Return whether a path has the name of prose or of a list: by its suffix, or without one, as .gitignore is."""
-    name = posixpath.basename(path).partition(b".variant-")
+    name = posixpath.basename(path).partition(MARKER)
     return posixpath.splitext(name[0] + posixpath.splitext(name[2])[1])[1].lower() in PROSE

@@ -84,9 +84,20 @@ def merge_tree(repo: Repository, one: str, two: str) -> TreeMerge | None:
     return TreeMerge(fields[0].decode(), stages)
 
 
+def trees_and_dates(repo: Repository, commits: Iterable[str]) -> list[tuple[str, int]]:
+    """Return the tree and the committer date, in seconds since 1970, of each commit; 0 for a date that is none."""
+    return [_tree_and_date(raw) for raw in cat_file.read(repo, [f"{commit}^{{commit}}" for commit in commits])]
+
+
+def _tree_and_date(raw: bytes) -> tuple[str, int]:
+    tree, *rows = raw.partition(b"\n\n")[0].split(b"\n")
+    stamp = next(row for row in rows if row.startswith(b"committer ")).rpartition(b">")[2].split()
+    return tree.split()[1].decode(), int(stamp[0]) if stamp and stamp[0].isdigit() else 0
+
+
 def dates(repo: Repository, commits: Iterable[str]) -> list[int]:
-    """The committer dates of commits, in seconds since 1970."""
-    return [int(date) for date in _text(repo, "log", "--no-walk=unsorted", "--format=%ct", *commits).split()]
+    """Return the committer dates of commits, in seconds since 1970."""
+    return [date for _, date in trees_and_dates(repo, commits)]
 
 
 def commit_tree(repo: Repository, tree: str, parents: Iterable[str], date: int, message: str) -> str:
@@ -107,8 +118,8 @@ def empty_tree(repo: Repository) -> str:
 
 
 def tree_of(repo: Repository, commit: str) -> str:
-    """The tree of a commit."""
-    return _text(repo, "rev-parse", "--verify", f"{commit}^{{tree}}")
+    """Return the tree of a commit."""
+    return trees_and_dates(repo, [commit])[0][0]
 
 
 def diff(repo: Repository, old: str, new: str) -> dict[bytes, Change]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.branches import redundant_merge
-from git_annex_syncx.conflicts.variant_names import is_variant
+from git_annex_syncx.conflicts.versions import is_variant
 from git_annex_syncx.content import remotes as content_remotes
 from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.git import git, history, transport, worktree

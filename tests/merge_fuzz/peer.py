@@ -18,6 +18,7 @@ from typing import Any
 from git_annex_syncx.conflicts.merge_commits import join_heads
 from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.history import independent
 from git_annex_syncx.system import run
 
 ODD_SETTINGS = """
@@ -82,7 +83,8 @@ def start_directly(
 def merged(git_dir: Path, heads: Iterable[str]) -> Merged:
     """Let the program join heads. Raises Refused."""
     try:
-        made = join_heads(Repository(git_dir, git_dir, None), heads, True)
+        repo = Repository(git_dir, git_dir, None)
+        made = join_heads(repo, independent(repo, heads), True)
     except Exception as error:  # whatever it is, it is a finding
         raise Refused(f"{type(error).__name__}: {error}") from error
     told = tuple((r.path, r.kind, tuple(r.became)) for r in made.resolutions)
