@@ -26,9 +26,6 @@ bench: $(VENV)/.tests-installed
 
 man: $(VENV)/.tests-installed
 	$(BIN)/python man/generate.py
-	_GIT_ANNEX_SYNCX_COMPLETE=bash_source PATH=$(BIN):$$PATH git-annex-syncx >completions/git-annex-syncx
-	_GIT_ANNEX_SYNCX_COMPLETE=zsh_source PATH=$(BIN):$$PATH git-annex-syncx >completions/_git-annex-syncx
-	_GIT_ANNEX_SYNCX_COMPLETE=fish_source PATH=$(BIN):$$PATH git-annex-syncx >completions/git-annex-syncx.fish
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -16,10 +16,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.shell_completion import split_arg_string
 from network import Network
 
+from git_annex_syncx.cli.completion import own_words
+
 ROOT = Path(__file__).parent.parent
-SCRIPTS = ROOT / "completions"
+SCRIPTS = ROOT / "git_annex_syncx" / "completions"
 SERVER = Path(__file__).with_name("completion_server.py")
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
@@ -321,7 +324,32 @@ def test_fish_leaves_the_rest_to_others(place: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("shell", "name"), [("bash", "git-annex-syncx"), ("zsh", "_git-annex-syncx"), ("fish", "git-annex-syncx.fish")]
 )
-def test_scripts_are_current(tmp_path: Path, shell: str, name: str) -> None:
-    env = Network(tmp_path).env(_GIT_ANNEX_SYNCX_COMPLETE=f"{shell}_source")
-    done = subprocess.run(["git-annex-syncx"], env=env, check=True, capture_output=True)
-    assert done.stdout == (SCRIPTS / name).read_bytes(), f"completions/{name} is stale: make man"
+def test_the_program_prints_its_scripts(tmp_path: Path, shell: str, name: str) -> None:
+    """By its path it names itself by its path, for a virtual environment that is not on the PATH."""
+    ours = Path(sys.executable).with_name("git-annex-syncx")
+    others = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if not Path(p, ours.name).exists())
+    script = (SCRIPTS / name).read_text()
+    net = Network(tmp_path)
+    for path, expected in (
+        (f"{ours.parent}:{others}", script),
+        (others, script.replace("complete git-annex-syncx 2>", f"complete {ours} 2>")),
+    ):
+        env = net.env(_GIT_ANNEX_SYNCX_COMPLETE=f"{shell}_source", PATH=path)
+        assert subprocess.run([ours], env=env, check=True, capture_output=True, text=True).stdout == expected
+    assert expected != script
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("git-annex-syncx push n", ["push"]),
+        ("/opt/bin/git-annex-syncx ", []),
+        ("git annex-syncx push -v ", ["push", "-v"]),
+        ("git -C '../my photos' -c a=b --no-pager annex syncx push n", ["-C", "../my photos", "push"]),
+        ("git-annex syncx transfer 'my ph", ["transfer"]),
+        ("git my-alias push n", ["push"]),
+        ("git", []),
+    ],
+)
+def test_the_words_of_the_program_are_found_in_a_line(line: str, words: list[str]) -> None:
+    assert own_words(split_arg_string(line + "\0")[:-1]) == words

@@ -216,7 +216,7 @@ def test_pip_installs_the_pages(here: Node, tmp_path: Path) -> None:
     """A plain installation from a copy of the source, without its dependencies (which this environment lends)."""
     need("man")
     source = tmp_path / "source"
-    kept = ("git_annex_syncx", "man", "completions", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
+    kept = ("git_annex_syncx", "man", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
     source.mkdir()
     for name in kept:
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copy)(ROOT / name, source / name)
