@@ -248,6 +248,19 @@ def test_dead_export_and_ignored_remotes_are_left_out(chain: list[Node], tmp_pat
     assert {place["name"]: place["special"] for place in seen["repositories"]}["store"] is True
 
 
+def test_a_cluster_is_no_place_for_copies(chain: list[Node]) -> None:
+    """Its nodes are: git-annex never names a cluster in a location log."""
+    laptop, desktop, _ = chain
+    laptop.annex("initcluster", "all")
+    laptop.config("remote.desktop.annex-cluster-node", "all")
+    laptop.annex("updatecluster")
+    cluster = laptop.git("config", "annex.cluster.all").out.strip()
+    assert cluster in laptop.show("git-annex:cluster.log").decode()
+    (seen,) = laptop.syncx("map").events
+    places = {place["uuid"] for place in seen["repositories"]}
+    assert uuid_of(desktop) in places and cluster not in places
+
+
 def test_a_drive_is_known_by_setting_and_by_place(chain: list[Node]) -> None:
     laptop, desktop, nas = chain
     laptop.git("remote", "add", "usb", "/media/user/usb")

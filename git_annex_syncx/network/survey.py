@@ -60,7 +60,7 @@ def shared(repo: Repository, remotes: Iterable[Remote] = ()) -> Shared:
     named, options = annex_branch.newest_lines(raw["uuid.log"]), annex_branch.special_remotes(raw["remote.log"])
     named |= _just_met(repo, [r for r in remotes if r.uuid and r.uuid not in named.keys() | options.keys()])
     trust, groups = annex_branch.newest_lines(raw["trust.log"]), annex_branch.newest_lines(raw["group.log"])
-    clusters = set(annex_branch.newest_lines(raw["cluster.log"]))
+    clusters = set(annex_branch.newest_values(raw["cluster.log"]))  # TIMEs CLUSTER NODE ...
     dead = {uuid for uuid, value in trust.items() if value == "X"}
     no_copies = {
         uuid for uuid, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree"))
