@@ -29,7 +29,6 @@ from pathlib import Path
 import networkx
 
 from git_annex_syncx.network.plan import Plan, Question, plan
-from git_annex_syncx.network.weights import arcs_of_graph
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 import demo
@@ -173,7 +172,7 @@ def measure(case: Case, who: str) -> dict[str, float]:
 
 def ours(case: Case, graph: networkx.DiGraph[str]) -> Plan:
     """The plan."""
-    return plan(arcs_of_graph(graph), case.question(graph))
+    return plan(graph, case.question(graph))
 
 
 def by_networkx(graph: networkx.DiGraph[str]) -> dict[str, float]:

@@ -128,13 +128,12 @@ def test_little_work_still_gives_a_tree_and_a_bound() -> None:
     assert careful.cost <= careful.bound * 1.02
 
 
-def test_the_deadline_is_obeyed_and_told() -> None:
+def test_the_work_is_bounded_whatever_the_question() -> None:
     incoming, optional = large(400, 300)
-    begun = time.monotonic()
-    tree = cheapest_tree(incoming, 0, optional, work=10**12, seconds=0.5)
-    assert time.monotonic() - begun < 5
+    begun = time.process_time()
+    tree = cheapest_tree(incoming, 0, optional, work=10**6)
+    assert time.process_time() - begun < 5
     check(incoming, 0, optional, tree)
-    assert tree.late == (tree.bound < tree.cost)
 
 
 def test_the_same_question_has_the_same_answer() -> None:

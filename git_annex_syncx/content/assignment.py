@@ -124,7 +124,9 @@ def look_afresh(run: TransferRun) -> Look:
 def keep_clocks(run: TransferRun, now: Round) -> None:
     """Remember what waits as a run ends, and since when."""
     policy = now.look.policy
-    clocks = patience.kept(run.clocks, now.groups, policy.arcs, policy.own, _answers(run), time.time())
+    clocks = {}
+    if now.groups:  # else the graph of arcs is not needed, nor networkx
+        clocks = patience.kept(run.clocks, now.groups, policy.arcs, policy.own, _answers(run), time.time())
     if clocks != run.context.state.clocks():
         run.context.state.keep_clocks(clocks)
     run.clocks = clocks

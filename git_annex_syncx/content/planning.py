@@ -25,8 +25,6 @@ from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import own_failure
 from git_annex_syncx.system import graphviz
 
-SECONDS = 60.0  # the longest that a plan may take
-
 
 @dataclass(frozen=True)
 class Wanted:
@@ -171,7 +169,6 @@ def _imagined(net: Network, wanted: Wanted) -> Question:
         (_uuids(net, wanted.targets) or everyone) - holders,
         by_time=wanted.by_time,
         relays=wanted.relays,
-        seconds=SECONDS,
     )
 
 

@@ -123,8 +123,7 @@ class Policy:
         The own repository is one of them: where nothing leads here that is to be said. Relays in group `transfer`
         with `standard` have no wish: they want a file until the others have it.
         """
-        led_to = {place.uuid for place, ways in zip(self.arcs.places, self.arcs.incoming, strict=True) if ways}
-        return (frozenset(led_to) | {self.own}) & self.alive - (self.relays - (self.choosy - self._passing))
+        return frozenset({self.own, *self.nearness}) & self.alive - (self.relays - (self.choosy - self._passing))
 
     @cached_property
     def _passing(self) -> frozenset[str]:
@@ -134,12 +133,8 @@ class Policy:
 
     @cached_property
     def nearness(self) -> Mapping[str, int]:
-        """Return uuid -> cost of the cheapest arc there, in thousandths."""
-        kinds = self.arcs.kinds
-        return {
-            place.uuid: min((kinds[kind].cost for kind in ways.values()), default=0)
-            for place, ways in zip(self.arcs.places, self.arcs.incoming, strict=True)
-        }
+        """Return the cost of the cheapest arc to each place that one leads to, in thousandths."""
+        return self.network.nearness()
 
     @cached_property
     def choosy(self) -> frozenset[str]:

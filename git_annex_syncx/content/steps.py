@@ -12,7 +12,6 @@ from git_annex_syncx.model import Need
 from git_annex_syncx.network.plan import Question, Step, plan, reachable
 from git_annex_syncx.network.weights import Arcs, arcs
 
-SECONDS = 5.0  # the longest that one plan may take where relays make it hard
 OPEN = Shut()
 
 
@@ -43,11 +42,13 @@ def groups(
         now, base = targets_now[pair]
         if now:
             alike.setdefault((need.holders, now, base, key_size(need.key).bit_length()), []).append(need.key)
+    if not alike:
+        return  # no graph is built, and networkx stays unloaded
     ways, base_ways = _arcs(policy, shut.light), _arcs(policy, shut.heavy)
     for (holders, now, base, bits), keys in sorted(alike.items(), key=lambda item: (item[0][3], min(item[1]))):
         total = sum(map(key_size, keys))
         # The tree depends on the class of size alone: nodes that know other keys of it make the same.
-        question = Question(holders, now, len(keys), total, 1 << bits, by_time, relays, SECONDS)
+        question = Question(holders, now, len(keys), total, 1 << bits, by_time, relays)
         found = plan(ways, question)
         same = shut.light == shut.heavy and now == base
         yield KeyGroup(found, tuple(keys), found if same else plan(base_ways, replace(question, targets=base)))
@@ -68,7 +69,9 @@ def in_this_round(
     if len(careful) < 2:
         return targets
     places = policy.network.by_uuid
-    order = sorted(careful, key=lambda uuid: (uuid in shut.late, places[uuid].removable, policy.nearness[uuid], uuid))
+    order = sorted(
+        careful, key=lambda uuid: (uuid in shut.late, places[uuid].removable, policy.nearness.get(uuid, 0), uuid)
+    )
     alone = ((uuid, Question(holders, targets - careful | {uuid})) for uuid in order)
     first = next((uuid for uuid, question in alone if uuid in reachable(policy.arcs, question)), order[0])
     return targets - (careful - {first})

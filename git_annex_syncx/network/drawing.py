@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step
@@ -85,19 +85,3 @@ def quoted(text: str) -> str:
     """A string that Graphviz shows as it is."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return '"' + "".join(c if c.isprintable() else " " for c in escaped) + '"'
-
-
-# The tree of a plan, for text
-
-
-def tree(plan: Plan) -> Iterator[tuple[int, Step]]:
-    """The steps with their depth, each below the one that it waits for."""
-    onward: dict[str, list[Step]] = {}
-    for step in plan.steps:
-        onward.setdefault(step.source, []).append(step)
-    starts = [step for step in plan.steps if step.source in plan.question.holders]
-    waiting = [(0, step) for step in reversed(starts)]
-    while waiting:
-        depth, step = waiting.pop()
-        yield depth, step
-        waiting += [(depth + 1, later) for later in reversed(onward.get(step.target, []))]

@@ -1,17 +1,14 @@
-"""The network as a value, its JSON form, and as a networkx graph."""
+"""The network as a value and as JSON."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import networkx
+from typing import Any
 
 VERSION = 1
 HIGHEST_COST = 1e9
@@ -45,6 +42,25 @@ class Link:
     source: str = "config"  # or "links-log", "map"
 
 
+@dataclass(frozen=True, slots=True)
+class Direction:
+    """One of the two directions of a link; `pull` where the owner fetches."""
+
+    link: Link
+    pull: bool
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """Return where content comes from and where it goes."""
+        link = self.link
+        return (link.remote, link.owner) if self.pull else (link.owner, link.remote)
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether content may travel so."""
+        return self.link.pull if self.pull else self.link.push
+
+
 @dataclass(frozen=True)
 class Network:
     """Places in order of their uuids and links in order of owner and remote; made by `network()`."""
@@ -61,10 +77,9 @@ class Network:
     @cached_property
     def digest(self) -> str:
         """Return a hash that is equal for networks that plan alike: names, sources and `here` do not count."""
-        places = [replace(place, name="") for place in self.places]
-        links = [replace(link, source="") for link in self.links]
-        told = repr((VERSION, [_values(place) for place in places], [_values(link) for link in links]))
-        return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        places = [_values(replace(place, name="")) for place in self.places]
+        links = [_values(replace(link, source="")) for link in self.links]
+        return hashlib.sha256(repr((VERSION, places, links)).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     def name(self, uuid: str) -> str:
         """Return what people call a place; with the beginning of its uuid where several are called so."""
@@ -77,9 +92,27 @@ class Network:
     def _named(self) -> Counter[str]:
         return Counter(place.name for place in self.places)
 
+    def directions(self) -> Iterator[Direction]:
+        """Yield both directions of each link whose owner can execute it: neither dead ends nor special owners."""
+        dead = {place.uuid for place in self.places if place.dead}
+        idle = dead | {place.uuid for place in self.places if place.special}
+        for link in self.links:
+            if link.owner not in idle and link.remote not in dead:
+                yield Direction(link, pull=False)
+                yield Direction(link, pull=True)
+
+    def nearness(self) -> dict[str, int]:
+        """Return for each place that anything leads to the least cost of an arc into it, in thousandths."""
+        costs: dict[str, int] = {}
+        for way in self.directions():
+            if way.is_open:
+                target, cost = way.ends[1], round(way.link.cost * 1000)
+                costs[target] = min(cost, costs.get(target, cost))
+        return costs
+
 
 def network(places: Iterable[Place], links: Iterable[Link], here: str | None = None) -> Network:
-    """A network in canonical order.
+    """Build a network in canonical order.
 
     Of several links from one place to another the cheapest counts in each direction; links to nowhere and of a place
     to itself are left out.
@@ -92,8 +125,7 @@ def network(places: Iterable[Place], links: Iterable[Link], here: str | None = N
             push = link.push and not any(other.push for other in cheaper)
             pull = link.pull and not any(other.pull for other in cheaper)
             if push or pull:
-                same = (push, pull) == (link.push, link.pull)
-                cheaper.append(link if same else replace(link, push=push, pull=pull))
+                cheaper.append(replace(link, push=push, pull=pull))
     ordered = tuple(link for pair in sorted(kept) for link in kept[pair])
     return Network(tuple(by_uuid[uuid] for uuid in sorted(by_uuid)), ordered, here)
 
@@ -107,51 +139,15 @@ def _values(value: Place | Link) -> tuple[Any, ...]:
 
 
 def as_json(net: Network) -> dict[str, Any]:
-    """The form that `map --json` prints and `plan --map` reads."""
+    """Return the form that `map --json` prints and `plan --map` reads."""
     return {
         "version": VERSION,
         "here": net.here,
-        "repositories": [{name: getattr(place, name) for name in Place.__slots__} for place in net.places],
-        "links": [{name: getattr(link, name) for name in Link.__slots__} for link in net.links],
+        "repositories": [asdict(place) for place in net.places],
+        "links": [asdict(link) for link in net.links],
     }
 
 
 def dumps(net: Network) -> str:
-    """That form as one line of text."""
+    """Return that form as one line of text."""
     return json.dumps(as_json(net), ensure_ascii=True)
-
-
-def to_networkx(net: Network) -> networkx.DiGraph[str]:
-    """A directed graph: an arc for each way content can take, with cost, executor and operation.
-
-    Its attributes: of a node those of Place, of an arc `cost`, `executor`, `operation` ("push" or "pull"),
-    `bytes_per_second` and `latency_ms`. Where both ends can move content the same way the cheaper link counts.
-    """
-    import networkx
-
-    graph = networkx.DiGraph(here=net.here)
-    for place in net.places:
-        graph.add_node(place.uuid, **{name: getattr(place, name) for name in Place.__slots__ if name != "uuid"})
-    for link in sorted(net.links, key=_rank, reverse=True):  # a cheaper one overwrites
-        common = {"bytes_per_second": link.bytes_per_second, "latency_ms": link.latency_ms, "executor": link.owner}
-        if link.pull:
-            graph.add_edge(link.remote, link.owner, cost=link.cost, operation="pull", **common)
-        if link.push:
-            graph.add_edge(link.owner, link.remote, cost=link.cost, operation="push", **common)
-    return graph
-
-
-def from_networkx(graph: networkx.DiGraph[str]) -> Network:
-    """A network from a graph with `cost` on its arcs; an arc is a push by its source unless it says `pull`."""
-    places = [
-        Place(str(uuid), **{name: data[name] for name in Place.__slots__ if name in data})
-        for uuid, data in graph.nodes(data=True)
-    ]
-    links = []
-    for source, target, data in graph.edges(data=True):
-        more = {name: data.get(name) for name in ("bytes_per_second", "latency_ms")}
-        if data.get("operation", "push") == "pull":
-            links.append(Link(str(target), str(source), float(data["cost"]), push=False, pull=True, **more))
-        else:
-            links.append(Link(str(source), str(target), float(data["cost"]), push=True, pull=False, **more))
-    return network(places, links, graph.graph.get("here"))

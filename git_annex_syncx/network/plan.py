@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Any
 
-from git_annex_syncx.network.arborescence import minimum_arborescence
-from git_annex_syncx.network.steiner import Tree, cheapest_tree, useful
-from git_annex_syncx.network.weights import PRIME, RELAY_PENALTY, REMOVABLE_PENALTY, Arc, Arcs, Scale, hashes
+from git_annex_syncx.network.steiner import cheapest_tree
+from git_annex_syncx.network.weights import (
+    PRIME,
+    RELAY_PENALTY,
+    REMOVABLE_PENALTY,
+    Arcs,
+    Scale,
+    hashed,
+    milliseconds,
+    thousandths,
+)
 
 VERSION = 1
 ROOT = 0
@@ -26,7 +36,6 @@ class Question:
     size: int | None = None  # of one key, as the tree is chosen by it; None: the average
     by_time: bool = False
     relays: bool = True
-    seconds: float = float("inf")  # how long to look for a better tree where relays make it hard
 
     @property
     def one_size(self) -> int:
@@ -51,7 +60,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """The answer: steps in the order in which they would run. `late`: a deadline ended the search."""
+    """The answer: steps in the order in which they would run."""
 
     question: Question
     steps: tuple[Step, ...]
@@ -60,52 +69,49 @@ class Plan:
     lower_bound: float
     exact: bool
     flood_cost: float
-    late: bool = False
 
 
 @dataclass(frozen=True)
 class _Table:
-    """The arcs that a question is about. Number 0 is all holders together."""
+    """The arcs that a question is about, between numbered nodes. Number 0 is all holders together."""
 
-    nodes: Sequence[int]  # -1, then the numbers of targets and relays in the graph
+    nodes: Sequence[str]  # "", then targets and relays
     incoming: Sequence[Mapping[int, int]]  # weights
-    gates: Mapping[int, int]  # into a node from the holders: from which one
-    outgoing: Sequence[Sequence[int]]  # cost in thousandths, times the number of nodes, plus the target
+    gates: Mapping[int, str]  # into a node from the holders: from which one
     scale: Scale
 
 
 def plan(arcs: Arcs, question: Question) -> Plan:
     """Return the cheapest tree, the same on every node that knows the same arcs."""
-    holders = _numbers(arcs, question.holders)
+    holders = _alive(arcs, question.holders)
     wanted = question.targets - question.holders
-    targets = _numbers(arcs, wanted) - holders
+    targets = _alive(arcs, wanted)
     relays = _relays(arcs, question) - holders - targets
-    reached = _reached(arcs, holders, targets | relays)
-    table = _table(arcs, question, holders, sorted((targets | relays) & reached))
-    tree = _tree(table, {n for n, v in enumerate(table.nodes) if v in relays}, question.seconds)
+    far = _distances(arcs, holders, targets | relays)
+    reached = targets & far.keys()
+    table = _table(arcs, question, holders, sorted(reached | (relays & far.keys())))
+    tree = cheapest_tree(table.incoming, ROOT, [n for n, uuid in enumerate(table.nodes) if uuid in relays])
     tree_arcs = {
         table.nodes[v]: table.gates[v] if u == ROOT else table.nodes[u] for v, u in tree.parent.items() if v != ROOT
     }
-    steps = tuple(_steps(arcs, question, tree_arcs, targets))
-    cost = sum(arcs.arc(u, v).cost for v, u in tree_arcs.items())
+    cost = sum(thousandths(arcs.edges[u, v]["cost"]) for v, u in tree_arcs.items())
     paid, bound = table.scale.first(tree.cost), table.scale.first(tree.bound)
     return Plan(
         question=question,
-        steps=steps,
-        unreachable=tuple(_unreachable(arcs, question, wanted, targets - reached, holders)),
+        steps=tuple(_steps(arcs, question, tree_arcs)),
+        unreachable=tuple(_unreachable(arcs, wanted, reached, holders)),
         cost=cost / 1000,
         lower_bound=_lower_bound(cost, paid, bound, question.by_time),
         exact=paid == bound,
-        flood_cost=_flood(table, {n for n, v in enumerate(table.nodes) if v in targets}) / 1000,
-        late=tree.late and paid > bound,
+        flood_cost=sum(far[uuid] for uuid in reached) / 1000,
     )
 
 
 def reachable(arcs: Arcs, question: Question) -> frozenset[str]:
     """Return the targets and relays to which content has a way."""
-    holders, targets = _numbers(arcs, question.holders), _numbers(arcs, question.targets)
-    through = (targets | _relays(arcs, question)) - holders
-    return frozenset(arcs.places[v].uuid for v in _reached(arcs, holders, through) - holders)
+    holders = _alive(arcs, question.holders)
+    through = _alive(arcs, question.targets) | _relays(arcs, question)
+    return frozenset(_distances(arcs, holders, through)) - holders
 
 
 def _lower_bound(cost: int, paid: int, bound: int, by_time: bool) -> float:
@@ -115,99 +121,73 @@ def _lower_bound(cost: int, paid: int, bound: int, by_time: bool) -> float:
     return max(0, cost - (paid - bound)) / 1000
 
 
-def _numbers(arcs: Arcs, uuids: Iterable[str]) -> set[int]:
-    numbers = {arcs.number[uuid] for uuid in uuids if uuid in arcs.number}
-    return {v for v in numbers if not arcs.places[v].dead}
+def _alive(arcs: Arcs, uuids: Iterable[str]) -> frozenset[str]:
+    return frozenset(uuid for uuid in uuids if uuid in arcs and not arcs.nodes[uuid].get("dead"))
 
 
-def _relays(arcs: Arcs, question: Question) -> set[int]:
+def _relays(arcs: Arcs, question: Question) -> frozenset[str]:
     if not question.relays:
-        return set()
-    return {v for v, place in enumerate(arcs.places) if place.relay and not place.dead}
+        return frozenset()
+    return _alive(arcs, (uuid for uuid, place in arcs.nodes.items() if place.get("relay")))
 
 
-def _reached(arcs: Arcs, start: set[int], through: set[int], more: Iterable[tuple[int, int]] = ()) -> set[int]:
-    """Return the nodes that content can reach from `start` by way of some nodes."""
-    onward: dict[int, list[int]] = {}
-    for v in through:
-        for u in arcs.incoming[v]:
-            onward.setdefault(u, []).append(v)
-    for u, v in more:
-        onward.setdefault(u, []).append(v)
-    known, waiting = set(start), list(start)
-    while waiting:
-        for v in onward.get(waiting.pop(), ()):
-            if v not in known and v in through:
-                known.add(v)
-                waiting.append(v)
-    return known
+def _distances(arcs: Arcs, holders: AbstractSet[str], through: AbstractSet[str]) -> dict[str, int]:
+    """Return what the cheapest path from a holder `through` some nodes costs, in thousandths, where there is one."""
+    import networkx
+
+    def cost(_: str, target: str, arc: dict[str, Any]) -> int | None:
+        return thousandths(arc["cost"]) if target in through else None  # None hides an arc
+
+    found: dict[str, int] = networkx.multi_source_dijkstra_path_length(arcs, holders, weight=cost) if holders else {}
+    return found
 
 
 def _unreachable(
-    arcs: Arcs, question: Question, wanted: frozenset[str], cut_off: set[int], holders: set[int]
+    arcs: Arcs, wanted: frozenset[str], reached: frozenset[str], holders: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
     """Yield who cannot have it, and why: what would have to be otherwise for a way to be there."""
-    if not cut_off and wanted <= arcs.number.keys() and not any(arcs.places[arcs.number[w]].dead for w in wanted):
+    if wanted == reached:
         return
-    anywhere = {v for v, place in enumerate(arcs.places) if not place.dead}
-    by_any_relay = _reached(arcs, holders, anywhere)
-    by_any_way = _reached(arcs, holders, anywhere, arcs.closed)
-    for uuid in sorted(wanted):
-        v = arcs.number.get(uuid, -1)
-        if v >= 0 and arcs.places[v].dead:
+    anywhere = _alive(arcs, arcs)
+    by_any_relay = _distances(arcs, holders, anywhere)
+    both_ways = arcs.copy()
+    both_ways.add_edges_from(arcs.graph.get("closed", ()), cost=0.0)
+    by_any_way = _distances(both_ways, holders, anywhere)
+    for uuid in sorted(wanted - reached):
+        if uuid in arcs and uuid not in anywhere:
             yield uuid, "dead"
-        elif v < 0 or v in cut_off:
-            reason = "relay-forbidden" if v in by_any_relay else "read-only" if v in by_any_way else "no-path"
-            yield uuid, reason
+        elif uuid in by_any_relay:
+            yield uuid, "relay-forbidden"
+        else:
+            yield uuid, "read-only" if uuid in by_any_way else "no-path"
 
 
-def _table(arcs: Arcs, question: Question, holders: set[int], members: Sequence[int]) -> _Table:
+def _table(arcs: Arcs, question: Question, holders: frozenset[str], members: Sequence[str]) -> _Table:
     """Number and weigh all arcs between the nodes in play; into a holder there is none."""
-    nodes = [-1, *members]
-    number = [-1] * len(arcs.places)
-    for v in holders:
-        number[v] = ROOT
-    for n, v in enumerate(members, start=1):
-        number[v] = n
-    uuids, count, scale = [place.uuid for place in arcs.places], len(nodes), Scale(len(nodes), question.by_time)
-    away, towards = hashes(uuids, b"from"), hashes(uuids, b"to")
-    size = question.one_size
-    weights = [scale.pack(kind.cost, kind.milliseconds(size), 0) for kind in arcs.kinds]
-    costs = [kind.cost * count for kind in arcs.kinds]
-    from_drive, into_relay = scale.pack(REMOVABLE_PENALTY, 0, 0), scale.pack(RELAY_PENALTY, 0, 0)
-    extra = [from_drive if place.removable else 0 for place in arcs.places]
+    scale = Scale(len(members) + 1, question.by_time)
+    weight = scale.weigher(question.one_size)
+    from_drive, into_relay = scale.pack(REMOVABLE_PENALTY, 0), scale.pack(RELAY_PENALTY, 0)
+    numbers = dict.fromkeys(holders, ROOT) | {uuid: n for n, uuid in enumerate(members, start=1)}
+    sources = {
+        uuid: (n, from_drive if arcs.nodes[uuid].get("removable") else 0, hashed(uuid, b"from"))
+        for uuid, n in numbers.items()
+    }
     incoming: list[dict[int, int]] = [{}]
-    outgoing: list[list[int]] = [[] for _ in nodes]
     gates = {}
-    for n, v in enumerate(members, start=1):
-        tree_arcs: dict[int, int] = {}
-        into, towards_v = 0 if uuids[v] in question.targets else into_relay, towards[v]
-        for u, kind in arcs.incoming[v].items():
-            k = number[u]
-            if k >= 0:
-                weight = weights[kind] + extra[u] + into + away[u] * towards_v % PRIME
-                outgoing[k].append(costs[kind] + n)
-                if k:
-                    tree_arcs[k] = weight
-                elif weight < tree_arcs.get(ROOT, weight + 1):
-                    tree_arcs[ROOT], gates[n] = weight, u
-        incoming.append(tree_arcs)
-    return _Table(nodes, incoming, gates, outgoing, scale)
-
-
-def _tree(table: _Table, relays: set[int], seconds: float) -> Tree:
-    if useful(table.incoming, ROOT, relays):
-        return cheapest_tree(table.incoming, ROOT, relays, seconds=seconds)
-    kept = [n for n in range(len(table.nodes)) if n not in relays]
-    index = {n: k for k, n in enumerate(kept)}
-    if relays:
-        incoming: Sequence[Mapping[int, int]] = [
-            {index[u]: w for u, w in table.incoming[n].items() if u in index} for n in kept
-        ]
-    else:
-        incoming = table.incoming
-    found = minimum_arborescence(incoming, ROOT)
-    return Tree({kept[v]: kept[u] for v, u in enumerate(found.parent) if v != ROOT}, found.cost, found.cost)
+    for n, target in enumerate(members, start=1):
+        into: dict[int, int] = {}
+        penalty, towards = 0 if target in question.targets else into_relay, hashed(target, b"to")
+        for source, _, arc in arcs.in_edges(target, data=True):
+            if source in sources:
+                k, leaving, away = sources[source]
+                kind = weight(arc["cost"], arc.get("latency_ms"), arc.get("bytes_per_second"))
+                total = kind + leaving + penalty + away * towards % PRIME
+                if k != ROOT:
+                    into[k] = total
+                elif total < into.get(ROOT, total + 1):
+                    into[ROOT], gates[n] = total, source
+        incoming.append(into)
+    return _Table(["", *members], incoming, gates, scale)
 
 
 def timed(found: Plan, question: Question) -> Plan:
@@ -221,58 +201,42 @@ def timed(found: Plan, question: Question) -> Plan:
     return replace(found, question=question, steps=steps)
 
 
-def _steps(arcs: Arcs, question: Question, tree_arcs: Mapping[int, int], targets: set[int]) -> Iterator[Step]:
-    """Each as soon as its source has the content, cheaper ones first."""
-    onward: dict[int, list[int]] = {}
-    for v in sorted(tree_arcs):
-        onward.setdefault(tree_arcs[v], []).append(v)
-    ready: list[tuple[int, int, int, bool]] = []
+def _steps(arcs: Arcs, question: Question, tree_arcs: Mapping[str, str]) -> Iterator[Step]:
+    """Yield each step as soon as its source has the content, cheaper ones first."""
+    onward: dict[str, list[str]] = {}
+    for target in sorted(tree_arcs):
+        onward.setdefault(tree_arcs[target], []).append(target)
+    ready: list[tuple[int, int, str, bool]] = []
 
-    def open_up(u: int, at: int, known: bool) -> None:
-        for v in onward.get(u, ()):
-            heappush(ready, (at, arcs.arc(u, v).cost, v, known))
+    def open_up(source: str, at: int, known: bool) -> None:
+        for target in onward.get(source, ()):
+            heappush(ready, (at, thousandths(arcs.edges[source, target]["cost"]), target, known))
 
-    for u in sorted(set(onward) - set(tree_arcs)):
-        open_up(u, 0, True)
+    for source in sorted(onward.keys() - tree_arcs.keys()):
+        open_up(source, 0, True)
     while ready:
-        at, _, v, known = heappop(ready)
-        arc = arcs.arc(tree_arcs[v], v)
-        end = at + arc.milliseconds(question.bytes)
-        known = known and arc.measured
-        step = _step(arcs, arc, tree_arcs[v], v, v not in targets, (at, end) if known else None)
-        yield replace(step, milliseconds=arc.time_class(question.one_size))
-        open_up(v, end, known)
+        at, _, target, known = heappop(ready)
+        arc = arcs.edges[tree_arcs[target], target]
+        measured = (arc.get("latency_ms"), arc.get("bytes_per_second"))
+        end = at + milliseconds(arc["cost"], *measured, question.bytes)
+        known = known and None not in measured
+        step = _step(arc, tree_arcs[target], target, question)
+        yield replace(step, start=at / 1000, end=end / 1000) if known else step
+        open_up(target, end, known)
 
 
-def _step(arcs: Arcs, arc: Arc, u: int, v: int, relay: bool, times: tuple[int, int] | None) -> Step:
+def _step(arc: Mapping[str, Any], source: str, target: str, question: Question) -> Step:
+    one = milliseconds(arc["cost"], arc.get("latency_ms"), arc.get("bytes_per_second"), question.one_size)
+    operation = arc.get("operation", "push")
     return Step(
-        source=arcs.places[u].uuid,
-        target=arcs.places[v].uuid,
-        executor=arcs.places[v if arc.pull else u].uuid,
-        operation="pull" if arc.pull else "push",
-        cost=arc.cost / 1000,
-        relay=relay,
-        start=times[0] / 1000 if times else None,
-        end=times[1] / 1000 if times else None,
+        source=source,
+        target=target,
+        executor=target if operation == "pull" else source,
+        operation=operation,
+        cost=thousandths(arc["cost"]) / 1000,
+        relay=target not in question.targets,
+        milliseconds=int(10 ** round(math.log10(one))),
     )
-
-
-def _flood(table: _Table, targets: set[int]) -> int:
-    """Return the cost, in thousandths, of sending from the holders to each target along the cheapest path."""
-    done: dict[int, int] = {}
-    near: dict[int, int] = {ROOT: 0}
-    heap = [(0, ROOT)]
-    while heap:
-        at, u = heappop(heap)
-        if u in done:
-            continue
-        done[u] = at
-        for packed in table.outgoing[u]:
-            cost, v = divmod(packed, len(table.nodes))
-            if at + cost < near.get(v, at + cost + 1):
-                near[v] = at + cost
-                heappush(heap, (at + cost, v))
-    return sum(at for v, at in done.items() if v in targets)
 
 
 def as_json(digest: str, plans: Iterable[Plan], objective: str) -> dict[str, Any]:

@@ -9,9 +9,8 @@ has the same answer on every machine.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 
 from git_annex_syncx.network.arborescence import Unreachable, minimum_arborescence
@@ -25,12 +24,11 @@ STEADY, WIDEST, NARROWEST = 3, 100, 0
 
 @dataclass(frozen=True)
 class Tree:
-    """`parent[v]` for nodes in the tree; no tree costs less than `bound`; `late`: a deadline ended the search."""
+    """`parent[v]` for nodes in the tree; no tree costs less than `bound`."""
 
     parent: Mapping[int, int]
     cost: int
     bound: int
-    late: bool = False
 
 
 @dataclass
@@ -40,7 +38,6 @@ class _Search:
     incoming: Arcs
     root: int
     work: float
-    deadline: float
     best: Tree | None = None
     settled: int | None = None  # the cost of a tree that no change of one node makes better
     promise: Mapping[int, int] = field(
@@ -48,34 +45,29 @@ class _Search:
     )  # optional node -> what a tree with it costs more, at least
 
     def spent(self) -> bool:
-        return self.work <= 0 or self.late()
-
-    def late(self) -> bool:
-        return time.monotonic() > self.deadline
+        return self.work <= 0
 
 
-def cheapest_tree(
-    incoming: Arcs, root: int, optional: Iterable[int], *, work: int | None = None, seconds: float = float("inf")
-) -> Tree:
-    """The cheapest tree from `root` to all nodes but the optional ones, which it uses where that pays.
+def cheapest_tree(incoming: Arcs, root: int, optional: Iterable[int], *, work: int | None = None) -> Tree:
+    """Return the cheapest tree from `root` to all nodes but the optional ones, which it uses where that pays.
 
     `incoming[v]` maps the source of each arc into v to its cost, which must not be negative. All other nodes must be
     reachable (Unreachable). Exact (bound == cost) for up to EXACT_UP_TO useful optional nodes, else as good as
-    `work` (arcs looked at) allows. After `seconds` the best tree so far is returned.
+    `work` (arcs looked at) allows.
     """
     optional = frozenset(optional)
-    free = useful(incoming, root, optional)
-    required = frozenset(range(len(incoming))) - frozenset(optional)
+    required = frozenset(range(len(incoming))) - optional
+    free = useful(incoming, root, optional) if optional else optional
     if work is None:
         arcs = sum(map(len, incoming))
         work = min(MOST_WORK, 200 * arcs + arcs * len(incoming) // 6)
-    budget = float("inf") if len(free) <= EXACT_UP_TO else work
-    search = _Search(incoming, root, budget, time.monotonic() + seconds)
-    bound = _branch(search, required, free)
-    best = search.best
-    if best is None:
+    search = _Search(incoming, root, float("inf") if len(free) <= EXACT_UP_TO else work)
+    bound = _branch(search, required, free) if free else 0
+    if not free:
+        _evaluate(search, required, free)
+    if search.best is None:
         raise Unreachable(root)
-    return Tree(best.parent, best.cost, min(bound, best.cost), bound < best.cost and search.late())
+    return replace(search.best, bound=min(bound, search.best.cost) if free else search.best.cost)
 
 
 def useful(incoming: Arcs, root: int, optional: Iterable[int]) -> frozenset[int]:
@@ -165,7 +157,8 @@ def _evaluate(search: _Search, required: frozenset[int], chosen: frozenset[int])
 def _tree_over(search: _Search, nodes: Sequence[int]) -> dict[int, int] | None:
     """The cheapest tree over exactly these nodes, None where there is none."""
     index = {v: n for n, v in enumerate(nodes)}
-    part = [{index[u]: cost for u, cost in search.incoming[v].items() if u in index} for v in nodes]
+    everything = len(nodes) == len(search.incoming)
+    part = search.incoming if everything else [_among(search.incoming[v], index) for v in nodes]
     search.work -= sum(map(len, part))
     try:
         parent = minimum_arborescence(part, index[search.root]).parent
@@ -174,12 +167,16 @@ def _tree_over(search: _Search, nodes: Sequence[int]) -> dict[int, int] | None:
     return {v: nodes[parent[n]] for n, v in enumerate(nodes) if v != search.root}
 
 
+def _among(arcs: Mapping[int, int], index: Mapping[int, int]) -> dict[int, int]:
+    return {index[u]: cost for u, cost in arcs.items() if u in index}
+
+
 def _improve(search: _Search, required: frozenset[int], free: frozenset[int], reserve: float) -> None:
     """Local search: leave out or take in one optional node, as long as that helps and work is left."""
     while search.best is not None and search.best.cost != search.settled:
         before, used = search.best.cost, search.best.parent.keys() & free
         for v in sorted(free, key=lambda v: (v not in used, search.promise.get(v, 0), v)):
-            if search.work <= reserve or search.late():
+            if search.work <= reserve:
                 return
             _evaluate(search, required, frozenset((search.best.parent.keys() & free) ^ {v}))
         if search.best.cost == before:
@@ -225,7 +222,7 @@ def _ascend(
     waiting = [(min(reduced[v].values(), default=0), v, 0) for v in required if v != search.root]
     heapify(waiting)
     bound = 0
-    while waiting and not (search.late() or (search.best and search.spent())):  # what was paid so far is a bound
+    while waiting and not (search.best and search.spent()):  # what was paid so far is a bound
         _, v, paid = heappop(waiting)
         more, met = _grow(search, reduced, alive, v, stride)
         bound += more

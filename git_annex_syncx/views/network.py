@@ -115,7 +115,7 @@ def _show_plan(net: Network, found: Plan, of_files: bool) -> None:
     data((_amount(found) if of_files else "") + _headline(found) + "\n")
     roots = {uuid: Tree(Text(f"{_called(net, uuid)} has it")) for uuid in sorted(asked.holders & net.by_uuid.keys())}
     above = dict(roots)
-    for _, step in drawing.tree(found):
+    for step in found.steps:  # each after the one that it waits for
         above[step.target] = above[step.source].add(Text(_told(net, step, bool(asked.bytes))))
     sources = {step.source for step in found.steps}
     for uuid, tree in roots.items():
@@ -139,7 +139,6 @@ def _headline(found: Plan) -> str:
     told = f"{many}, cost {found.cost:g}{saved}"
     if not found.exact:
         told += f"; a better plan would cost at least {found.lower_bound:g}"
-        told += " (the time was up)" if found.late else ""
     ends = [step.end for step in found.steps]
     return told + (f"; done in {duration(max(e or 0 for e in ends))}" if asked.bytes and None not in ends else "")
 
