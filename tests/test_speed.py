@@ -43,6 +43,17 @@ def test_push_does_not_pay_for_planner_table_and_retries(pair: tuple[Node, Node]
     assert not [name for name in loaded if name.startswith("git_annex_syncx.network.")]
 
 
+def test_the_planner_is_loaded_when_something_is_to_be_planned(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "a\n"})
+    desktop = net.clone(laptop, "desktop")
+    net.connect((laptop, desktop))
+    laptop.syncx("sync")
+    assert "networkx" not in imported(python(laptop, "transfer"))
+    laptop.commit_annexed({"big": "content\n"})
+    assert "networkx" in imported(python(laptop, "transfer"))
+
+
 def test_version_starts_no_program(net: Network) -> None:
     laptop = net.create("laptop")
     loaded = imported(python(laptop, "--version"))

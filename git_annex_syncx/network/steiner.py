@@ -9,17 +9,22 @@ has the same answer on every machine.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
+from itertools import chain
+from typing import TYPE_CHECKING
 
 from git_annex_syncx.network.arborescence import Unreachable, minimum_arborescence
 
-Arcs = Sequence[Mapping[int, int]]
+if TYPE_CHECKING:
+    import networkx
+
+Incoming = Sequence[Mapping[int, int]]  # of each node: source of an arc into it -> cost
 EXACT_UP_TO = 12  # so many optional nodes are decided to the end, whatever the work
 MOST_WORK = 10_000_000  # arcs looked at
-# How many nodes one growth of an ascent may join before another node's turn comes.
-STEADY, WIDEST, NARROWEST = 3, 100, 0
+STRIDE = 3  # how many nodes one growth of an ascent may join before another node's turn comes
 
 
 @dataclass(frozen=True)
@@ -31,24 +36,7 @@ class Tree:
     bound: int
 
 
-@dataclass
-class _Search:
-    """State that the branches of the search share."""
-
-    incoming: Arcs
-    root: int
-    work: float
-    best: Tree | None = None
-    settled: int | None = None  # the cost of a tree that no change of one node makes better
-    promise: Mapping[int, int] = field(
-        default_factory=dict
-    )  # optional node -> what a tree with it costs more, at least
-
-    def spent(self) -> bool:
-        return self.work <= 0
-
-
-def cheapest_tree(incoming: Arcs, root: int, optional: Iterable[int], *, work: int | None = None) -> Tree:
+def cheapest_tree(incoming: Incoming, root: int, optional: Iterable[int], *, work: int | None = None) -> Tree:
     """Return the cheapest tree from `root` to all nodes but the optional ones, which it uses where that pays.
 
     `incoming[v]` maps the source of each arc into v to its cost, which must not be negative. All other nodes must be
@@ -62,232 +50,179 @@ def cheapest_tree(incoming: Arcs, root: int, optional: Iterable[int], *, work: i
         arcs = sum(map(len, incoming))
         work = min(MOST_WORK, 200 * arcs + arcs * len(incoming) // 6)
     search = _Search(incoming, root, float("inf") if len(free) <= EXACT_UP_TO else work)
-    bound = _branch(search, required, free) if free else 0
-    if not free:
-        _evaluate(search, required, free)
+    if free:
+        bound = search.branch(required, free)
+    else:
+        search.evaluate(required)
+        bound = search.best.cost if search.best else 0
     if search.best is None:
         raise Unreachable(root)
-    return replace(search.best, bound=min(bound, search.best.cost) if free else search.best.cost)
+    return replace(search.best, bound=min(bound, search.best.cost))
 
 
-def useful(incoming: Arcs, root: int, optional: Iterable[int]) -> frozenset[int]:
-    """The optional nodes through which a way can lead from the root to a node that is not optional."""
-    free = set(optional)
-    outgoing: list[set[int]] = [set() for _ in incoming]
-    for v, arcs in enumerate(incoming):
-        for u in arcs:
-            outgoing[u].add(v)
-    kept = free & _reached(outgoing, [root]) & _reached(incoming, set(range(len(incoming))) - free)
-    while dead := {v for v in kept if _is_dead_end(v, incoming, outgoing, free - kept)}:
-        kept -= dead
-    return frozenset(kept)
+def useful(incoming: Incoming, root: int, optional: frozenset[int]) -> frozenset[int]:
+    """Return the optional nodes through which a way can lead from the root to a node that is not optional."""
+    import networkx
+
+    graph = networkx.DiGraph((u, v) for v, arcs in enumerate(incoming) for u in arcs)
+    graph.add_nodes_from(range(len(incoming)))
+    towards_required = networkx.bfs_layers(graph.reverse(copy=False), graph.nodes - optional - {root})
+    used = networkx.descendants(graph, root) & set(chain.from_iterable(towards_required))
+    graph.remove_nodes_from(optional - used)
+    while ends := [v for v in optional if v in graph and _is_dead_end(graph, v)]:
+        graph.remove_nodes_from(ends)
+    return frozenset(optional & graph.nodes)
 
 
-def _is_dead_end(v: int, incoming: Arcs, outgoing: Sequence[set[int]], gone: set[int]) -> bool:
-    sources, sinks = set(incoming[v]) - gone, outgoing[v] - gone
+def _is_dead_end(graph: networkx.DiGraph[int], v: int) -> bool:
+    sources, sinks = graph.pred[v].keys(), graph.succ[v].keys()
     return not sources or not sinks or (len(sources) == 1 and sinks <= sources)
 
 
-def _reached(neighbours: Sequence[Iterable[int]], start: Iterable[int]) -> set[int]:
-    known = set(start)
-    waiting = list(known)
-    while waiting:
-        for v in neighbours[waiting.pop()]:
-            if v not in known:
-                known.add(v)
-                waiting.append(v)
-    return known
+class _Search:
+    """A branch and bound: the best tree so far, and the work that is left."""
+
+    def __init__(self, incoming: Incoming, root: int, work: float) -> None:
+        self.incoming = incoming
+        self.root = root
+        self.work = work
+        self.best: Tree | None = None
+
+    def branch(self, required: frozenset[int], free: frozenset[int]) -> int:
+        """Decide one optional node after another, where the bound is lowest first; return the bound that is left."""
+        floor, free = self.bound(required, free)
+        self.improve(required, free, self.work / 2)
+        opened = [(floor, 0, required, free)]
+        while opened and self.best and opened[0][0] < self.best.cost and self.work > 0:
+            floor, number, required, free = heappop(opened)
+            parent = self.evaluate(required | free, required)
+            if not free:
+                continue
+            degree = Counter(parent.values())
+            chosen = max(sorted(free), key=lambda v: degree[v])  # on which most hangs
+            for more, part in ((required | {chosen}, 2 * number + 1), (required, 2 * number + 2)):
+                bound, left = self.bound(more, free - {chosen})
+                heappush(opened, (max(bound, floor), part, more, left))
+        return opened[0][0] if opened else self.best.cost if self.best else 0
+
+    def evaluate(self, required: frozenset[int], chosen: frozenset[int] = frozenset()) -> Mapping[int, int]:
+        """Return the cheapest tree over these nodes without chosen leaves; keep it if it is the best."""
+        nodes = sorted(required | chosen)
+        while True:
+            parent = self.tree_over(nodes)
+            if parent is None:
+                return {}
+            used, count = set(parent.values()), len(nodes)
+            nodes = [v for v in nodes if v in required or v in used]
+            if len(nodes) == count:
+                break
+        cost = sum(self.incoming[v][u] for v, u in parent.items())
+        if self.best is None or cost < self.best.cost:
+            self.best = Tree(parent, cost, 0)
+        return parent
+
+    def tree_over(self, nodes: Sequence[int]) -> dict[int, int] | None:
+        """Return the cheapest tree over exactly these nodes, None where there is none."""
+        index = {v: n for n, v in enumerate(nodes)}
+        part = self.incoming
+        if len(nodes) < len(part):
+            part = [{index[u]: cost for u, cost in part[v].items() if u in index} for v in nodes]
+        self.work -= sum(map(len, part))
+        try:
+            parent = minimum_arborescence(part, index[self.root]).parent
+        except Unreachable:
+            return None
+        return {v: nodes[parent[n]] for n, v in enumerate(nodes) if v != self.root}
+
+    def improve(self, required: frozenset[int], free: frozenset[int], reserve: float) -> None:
+        """Search locally: leave out or take in one optional node, as long as that helps and work is left."""
+        before = None
+        while self.best and self.best.cost != before:
+            before, used = self.best.cost, self.best.parent.keys() & free
+            for v in sorted(free, key=lambda v: (v not in used, v)):
+                if self.work <= reserve:
+                    return
+                self.evaluate(required, frozenset((self.best.parent.keys() & free) ^ {v}))
+
+    def bound(self, required: frozenset[int], free: frozenset[int]) -> tuple[int, frozenset[int]]:
+        """Return a lower bound for trees with these nodes, and the optional ones that a better tree could have."""
+        import networkx
+
+        try:
+            bound, reduced = self.ascend(required, free)
+        except Unreachable:
+            return sum(max(arcs.values(), default=0) for arcs in self.incoming) + 1, frozenset()
+        graph = networkx.DiGraph()
+        graph.add_nodes_from(required)
+        graph.add_weighted_edges_from((u, v, cost) for v, arcs in enumerate(reduced) for u, cost in arcs.items())
+        from_root = networkx.single_source_dijkstra_path_length(graph, self.root)
+        self.evaluate(required, frozenset(v for v in free if from_root.get(v) == 0))
+        if self.best is None:
+            self.evaluate(required, free)
+        if self.best is None:
+            return bound, free
+        left = self.best.cost - bound
+        onward = networkx.multi_source_dijkstra_path_length(graph.reverse(copy=False), required - {self.root})
+        return bound, frozenset(v for v in free if from_root.get(v, left) + onward.get(v, left) < left)
+
+    def ascend(self, required: frozenset[int], free: frozenset[int]) -> tuple[int, list[dict[int, int]]]:
+        """Return a bound by dual ascent, and what is left of the cost of each arc. Raises Unreachable.
+
+        Each required node in turn, the one that has paid least first, pays for the arcs towards it until STRIDE more
+        nodes are joined. It is out when the next one is the root, or a required node that goes on paying.
+        """
+        allowed = required | free
+        reduced = [
+            {u: c for u, c in arcs.items() if u in allowed} if v in allowed else {}
+            for v, arcs in enumerate(self.incoming)
+        ]
+        alive = bytearray(v in required for v in range(len(reduced)))
+        waiting = [(min(reduced[v].values(), default=0), v, 0) for v in required if v != self.root]
+        heapify(waiting)
+        bound = 0
+        while waiting and not (self.best and self.work <= 0):  # what was paid so far is a bound
+            _, v, paid = heappop(waiting)
+            joined, more, met = _grow(reduced, alive, v)
+            _pay(reduced, joined, more)
+            self.work -= sum(len(reduced[u]) for u in joined)
+            bound += more
+            alive[v] = not met
+            if not met:
+                heappush(waiting, (paid + more, v, paid + more))
+        return bound, reduced
 
 
-def _branch(search: _Search, required: frozenset[int], free: frozenset[int]) -> int:
-    """Decide one optional node after another, where the bound is lowest first; the bound that is left."""
-    floor, free = _root_bound(search, required, free)
-    opened = [(floor, 0, required, free)]
-    while opened and search.best and opened[0][0] < search.best.cost and not search.spent():
-        floor, number, required, free = heappop(opened)
-        chosen = _undecided(search, required, free)
-        if chosen is None:
-            continue
-        for more, part in ((required | {chosen}, 2 * number + 1), (required, 2 * number + 2)):
-            bound, left = _bound(search, more, free - {chosen}, STEADY)
-            heappush(opened, (max(bound, floor), part, more, left))
-    return opened[0][0] if opened else search.best.cost if search.best else 0
+def _grow(reduced: Incoming, alive: bytearray, start: int) -> tuple[dict[int, int], int, bool]:
+    """Search backwards from a node; return which nodes were joined when, how far that went, if a live one was met.
 
-
-def _root_bound(search: _Search, required: frozenset[int], free: frozenset[int]) -> tuple[int, frozenset[int]]:
-    """The bound of the whole question, from several ascents, before and after the local search."""
-    floor, free = _bound(search, required, free, STEADY)
-    for stride in (WIDEST, NARROWEST):
-        _improve(search, required, free, search.work / 2)
-        if not search.spent():
-            bound, free = _bound(search, required, free, stride)
-            floor = max(floor, bound)
-    return floor, free
-
-
-def _undecided(search: _Search, required: frozenset[int], free: frozenset[int]) -> int | None:
-    """The optional node to decide next: the one on which most hangs; None where nothing is left to decide."""
-    if not free:
-        _evaluate(search, required, frozenset())
-        return None
-    found = _evaluate(search, required, free)
-    degree: dict[int, int] = {}
-    for u in found.values():
-        degree[u] = degree.get(u, 0) + 1
-    return max(sorted(free), key=lambda v: degree.get(v, 0))
-
-
-def _evaluate(search: _Search, required: frozenset[int], chosen: frozenset[int]) -> Mapping[int, int]:
-    """The cheapest tree over given nodes without the optional leaves that serve nobody; kept if it is the best."""
-    nodes = sorted(required | chosen)
-    while True:
-        parent = _tree_over(search, nodes)
-        if parent is None:
-            return {}
-        used, kept = set(parent.values()), len(nodes)
-        nodes = [v for v in nodes if v in required or v in used]
-        if len(nodes) == kept:
-            break
-    cost = sum(search.incoming[v][u] for v, u in parent.items())
-    if search.best is None or cost < search.best.cost:
-        search.best = Tree(parent, cost, 0)
-    return parent
-
-
-def _tree_over(search: _Search, nodes: Sequence[int]) -> dict[int, int] | None:
-    """The cheapest tree over exactly these nodes, None where there is none."""
-    index = {v: n for n, v in enumerate(nodes)}
-    everything = len(nodes) == len(search.incoming)
-    part = search.incoming if everything else [_among(search.incoming[v], index) for v in nodes]
-    search.work -= sum(map(len, part))
-    try:
-        parent = minimum_arborescence(part, index[search.root]).parent
-    except Unreachable:
-        return None
-    return {v: nodes[parent[n]] for n, v in enumerate(nodes) if v != search.root}
-
-
-def _among(arcs: Mapping[int, int], index: Mapping[int, int]) -> dict[int, int]:
-    return {index[u]: cost for u, cost in arcs.items() if u in index}
-
-
-def _improve(search: _Search, required: frozenset[int], free: frozenset[int], reserve: float) -> None:
-    """Local search: leave out or take in one optional node, as long as that helps and work is left."""
-    while search.best is not None and search.best.cost != search.settled:
-        before, used = search.best.cost, search.best.parent.keys() & free
-        for v in sorted(free, key=lambda v: (v not in used, search.promise.get(v, 0), v)):
-            if search.work <= reserve:
-                return
-            _evaluate(search, required, frozenset((search.best.parent.keys() & free) ^ {v}))
-        if search.best.cost == before:
-            search.settled = before
-
-
-def _bound(
-    search: _Search, required: frozenset[int], free: frozenset[int], stride: int
-) -> tuple[int, frozenset[int]]:
-    """A lower bound for trees with these nodes, and the optional nodes that a better tree could still have."""
-    try:
-        bound, reduced = _ascend(search, required, free, stride)
-    except Unreachable:
-        return sum(max(arcs.values(), default=0) for arcs in search.incoming) + 1, frozenset()
-    from_root = _distances(_turned(reduced), [search.root])
-    _evaluate(search, required, frozenset(v for v in free if from_root.get(v) == 0))
-    if search.best is None:
-        _evaluate(search, required, free)
-    if search.best is None:
-        return bound, free
-    left = search.best.cost - bound
-    onward = _distances(reduced, required - {search.root})
-    search.promise = {v: from_root[v] + onward[v] for v in free if v in from_root and v in onward}
-    return bound, frozenset(v for v, more in search.promise.items() if more < left)
-
-
-def _ascend(
-    search: _Search, required: frozenset[int], free: frozenset[int], stride: int
-) -> tuple[int, list[dict[int, int]]]:
-    """Dual ascent: the bound, and what is left of the cost of each arc. Raises Unreachable.
-
-    Each required node in turn, the one that has paid least first, pays for the arcs towards it until `stride` more
-    nodes are joined. It is out when the next one is the root, or a required node that goes on paying.
-    """
-    allowed = required | free
-    reduced = [
-        {u: c for u, c in arcs.items() if u in allowed} if v in allowed else {}
-        for v, arcs in enumerate(search.incoming)
-    ]
-    alive = bytearray(len(reduced))
-    for v in required:
-        alive[v] = True
-    waiting = [(min(reduced[v].values(), default=0), v, 0) for v in required if v != search.root]
-    heapify(waiting)
-    bound = 0
-    while waiting and not (search.best and search.spent()):  # what was paid so far is a bound
-        _, v, paid = heappop(waiting)
-        more, met = _grow(search, reduced, alive, v, stride)
-        bound += more
-        alive[v] = not met
-        if not met:
-            heappush(waiting, (paid + more, v, paid + more))
-    return bound, reduced
-
-
-def _grow(
-    search: _Search, reduced: list[dict[int, int]], alive: bytearray, start: int, stride: int
-) -> tuple[int, bool]:
-    """Search backwards from one node: what it pays, and whether it met a live one.
-
-    The arcs that the joined nodes are entered by get cheaper by what is paid while they are. Raises Unreachable.
+    Raises Unreachable.
     """
     joined: dict[int, int] = {}
     near = {start: 0}
     heap = [(0, start)]
-    at, met = 0, False
-    while True:
-        if not heap:
-            raise Unreachable(start)
+    at, left = 0, STRIDE
+    while heap:
         way, v = heappop(heap)
         if v in joined:
             continue
-        stride -= way > at
+        left -= way > at
         at = way
         met = bool(alive[v]) and v != start
-        if met or stride < 0:
-            break
+        if met or left < 0:
+            return joined, at, met
         joined[v] = way
         for u, cost in reduced[v].items():
             if u not in joined and way + cost < near.get(u, way + cost + 1):
                 near[u] = way + cost
                 heappush(heap, (way + cost, u))
+    raise Unreachable(start)
+
+
+def _pay(reduced: Sequence[dict[int, int]], joined: Mapping[int, int], end: int) -> None:
+    """Make the arcs that the joined nodes are entered by cheaper by what is paid while they are."""
     for v, since in joined.items():
         arcs = reduced[v]
-        search.work -= len(arcs)
-        for u in arcs if since < at else ():
-            until = min(joined.get(u, at), at)
+        for u in arcs if since < end else ():
+            until = min(joined.get(u, end), end)
             if until > since:
                 arcs[u] -= until - since
-    return at, met
-
-
-def _turned(incoming: Arcs) -> list[dict[int, int]]:
-    """Target of each arc -> cost, by source."""
-    outgoing: list[dict[int, int]] = [{} for _ in incoming]
-    for v, arcs in enumerate(incoming):
-        for u, cost in arcs.items():
-            outgoing[u][v] = cost
-    return outgoing
-
-
-def _distances(arcs: Arcs, start: Iterable[int]) -> dict[int, int]:
-    """Return how far each node is from the nearest of the first ones."""
-    done: dict[int, int] = {}
-    heap = [(0, v) for v in sorted(start)]
-    while heap:
-        at, u = heappop(heap)
-        if u in done:
-            continue
-        done[u] = at
-        for v, cost in arcs[u].items():
-            if v not in done:
-                heappush(heap, (at + cost, v))
-    return done
