@@ -121,9 +121,9 @@ def _merge_head(context: Context, head: Head, merging: Merging, begun: float) ->
         yield from _told(context, aside, (HERE, *context.settings.remotes))
         raise
     yield from _told(context, aside, context.settings.remotes)
-    if merging.annex:
-        merge_annex_branches(context, merging.remotes)
     known = git.refs(context.repo)
+    if merging.annex:
+        merge_annex_branches(context, merging.remotes, known)
     if joined is None and (hint := other_branches.instead_of_unborn(context.repo, head, known, merging.remotes)):
         yield Outcome("merge", Result.WAITS, reason=hint)
         return
@@ -222,9 +222,9 @@ def _advance(context: Context, head: Head, merging: Merging, aside: Aside) -> Jo
             guard.keep(context.repo, head, known, "")
             raise
         guard.keep(context.repo, head, known, "")
-        advance.forget_received(context.repo, head) if any(
-            ref.startswith(advance.received(head)) for ref in heads
-        ) else None
+        received = advance.received(head)
+        if any(ref.startswith(received) for ref in heads):
+            advance.forget_received(context.repo, head)
         return joined
     raise Busy(f"{head.basis} moves faster than it can be merged")
 
@@ -278,7 +278,8 @@ def _heads(known: Mapping[str, str], head: Head, merging: Merging) -> dict[str, 
     for remote in merging.remotes:
         if remote.pull:
             names += [remote.tracking(head.basis), remote.tracking(f"synced/{head.basis}")]
-    received = {name: value for name, value in known.items() if name.startswith(advance.received(head))}
+    waiting = advance.received(head)
+    received = {name: value for name, value in known.items() if name.startswith(waiting)}
     return {name: known[name] for name in names if name in known} | received
 
 
@@ -286,7 +287,8 @@ def _set_aside(context: Context, head: Head, ours: str | None, heads: Mapping[st
     """The heads that bring back what the user has taken back, and those of unrelated histories."""
     found: Aside = {}
     # What a push has left to be merged, or the user wants back.
-    received = {commit for ref, commit in heads.items() if ref.startswith(advance.received(head))}
+    waiting = advance.received(head)
+    received = {commit for ref, commit in heads.items() if ref.startswith(waiting)}
     gone = {theirs: taken_back(context.repo, head, ours, theirs, received) for theirs in set(heads.values())}
     everywhere = {one for commits in gone.values() for one in commits}
     for ref, commit in heads.items():

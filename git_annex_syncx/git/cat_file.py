@@ -97,7 +97,7 @@ def _from_one_that_stays(repo: Repository, asked: Iterable[bytes]) -> list[tuple
     try:
         found = []
         for question in asked:
-            dialogue.ask(question)
+            dialogue.questions.write(question)
             found.append(_read_answer(dialogue.answers, question))
     except BaseException:  # what it says next would be the answer to another question
         dialogue.end()
@@ -114,7 +114,7 @@ def _begin(repo: Repository) -> Dialogue:
 
 def _identity(repo: Repository) -> tuple[int | str, ...]:
     """Another repository can have come to the same place. Raises OSError."""
-    places: tuple[Path, ...] = (repo.git_dir, repo.home)
+    places: tuple[Path, ...] = (repo.git_dir, repo.top or repo.git_dir)
     return tuple(part for place in places for part in (str(place), place.stat().st_dev, place.stat().st_ino))
 
 

@@ -99,7 +99,7 @@ def changes(repo: Repository) -> Changes:
     """The local changes, and which of them are submodules that lag, or files that are gone."""
     rows = _differing(repo)
     moved = {row[-1]: row[7].decode() for row in rows if row[1].endswith(b"M") and row[2].startswith(b"SC")}
-    lagging = submodules.lagging(repo, moved)
+    lagging = submodules.lagging(repo, moved) if moved else []
     changed = [row[-1] for row in rows if row[-1] not in lagging or not row[1].startswith(b".")]
     gone = [row for row in rows if row[0] == b"1" and int(row[3], 8) and not int(row[5], 8)]
     return Changes(changed, lagging, [row[-1] for row in gone], [row[-1] for row in gone if not int(row[4], 8)])

@@ -44,7 +44,7 @@ def announced(context: Context, events: Iterable[Event], notifier: Notifier | No
         told = notifier or stack.enter_context(Notifier(context))
         try:
             for event in events:
-                if isinstance(event, Outcome):
+                if context.settings.on_change and isinstance(event, Outcome):
                     for change in changes(event):
                         told.tell(context.settings.on_change, change)
                 yield event

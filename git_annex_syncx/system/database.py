@@ -137,6 +137,12 @@ class Table(Generic[Row]):
         return f" WHERE {' AND '.join(f'{name} = ?' for name in self._keys)}" if key else ""
 
 
+def create_tables(db: sqlite3.Connection, tables: Iterable[Table[Any]]) -> None:
+    """Make the tables that are missing."""
+    for table in tables:
+        db.execute(table.schema())
+
+
 def storable(name: str) -> str | bytes:
     """Return a text for SQLite, which takes no lone surrogates; they stand for bytes that are not UTF-8."""
     try:

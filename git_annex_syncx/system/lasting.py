@@ -100,13 +100,16 @@ class Stream:
 
 
 class Dialogue:
-    """A program that answers each question before the next is asked. It ends when we do, however we end."""
+    """A program that answers each question before the next is asked. It ends when we do, however we end.
+
+    A question is written to `questions`; its answer is to be read from `answers` before the next one.
+    """
 
     def __init__(self, program: str, *args: str | bytes, cwd: Path, env: Mapping[str, str]) -> None:
         """Start it."""
         its_questions, questions = os.pipe()
         answers, its_answers = os.pipe()
-        self._questions, self.answers = os.fdopen(questions, "wb", buffering=0), os.fdopen(answers, "rb")
+        self.questions, self.answers = os.fdopen(questions, "wb", buffering=0), os.fdopen(answers, "rb")
         try:
             streams = {"_in": its_questions, "_out": its_answers, "_err": os.devnull}
             self._running = start(program, args, cwd, env, streams)
@@ -117,10 +120,6 @@ class Dialogue:
             os.close(its_questions)
             os.close(its_answers)
 
-    def ask(self, question: bytes) -> None:
-        """Put a question; the answer is to be read from `answers` before the next one. Raises OSError."""
-        self._questions.write(question)
-
     def end(self) -> None:
         """Let it end."""
         self._close()
@@ -129,5 +128,5 @@ class Dialogue:
 
     def _close(self) -> None:
         with contextlib.suppress(OSError):
-            self._questions.close()
+            self.questions.close()
         self.answers.close()

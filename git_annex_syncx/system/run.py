@@ -93,10 +93,11 @@ def run(
     Raises ProgramFailed, Stalled, UsageError where the program is missing.
     """
     heard: deque[bytes] = deque(maxlen=MOST_CHUNKS if limit is None else LAST_CHUNKS)
-    seen = [awake()]
+    patience = stall if limit is None else limit
+    seen = [0.0 if patience is None else awake()]
 
     def listen(chunk: str | bytes) -> None:
-        if limit is None:
+        if limit is None and stall is not None:
             seen[0] = awake()
         heard.append(chunk.encode(ENCODING) if isinstance(chunk, str) else chunk)
 
@@ -104,7 +105,7 @@ def run(
     streams = {"_in": stdin, "_err": listen, "_out_bufsize": 65536, "_err_bufsize": 0 if limit is None else 65536}
     running = start(program, args, cwd, env, streams, foreground=asks and interactive())
     try:
-        with _watched(running, seen, stall if limit is None else limit) as stalled:
+        with _watched(running, seen, patience) as stalled:
             wait_for(running)  # the exit code is judged below
     finally:
         forget(running)

@@ -14,7 +14,7 @@ from pathlib import Path
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.model import Clock
 from git_annex_syncx.system import locks
-from git_annex_syncx.system.database import Database, Table, storable, tells_of_damage
+from git_annex_syncx.system.database import Database, Table, create_tables, storable, tells_of_damage
 from git_annex_syncx.system.records import (
     Absence,
     AnnexVersion,
@@ -132,8 +132,7 @@ class State(Database):
         """Make the tables, and take over what a version before kept."""
         if db.execute("PRAGMA user_version").fetchone()[0] < VERSION:
             db.execute("BEGIN IMMEDIATE")
-            for table in self._tables():
-                db.execute(table.schema())
+            create_tables(db, self._tables())
             self._take_over_facts(db)
             db.execute(f"PRAGMA user_version = {VERSION}")
             db.execute("COMMIT")
