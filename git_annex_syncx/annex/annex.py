@@ -1,4 +1,4 @@
-"""Git-annex's verbs. `annex()` is the one door to git-annex."""
+"""git-annex's verbs. `annex()` is the one door to git-annex."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ ADJUSTMENTS = {
     "unlocked": "--unlock", "locked": "--lock", "fixed": "--fix",
 }  # fmt: skip
 LATER = 1_000_000_000  # files that come and go, before an adjusted branch is made anew
-IN_PROGRESS = re.compile(r"transfer already in progress|unable to take transfer lock")
 
 
 def annex(
@@ -54,7 +53,7 @@ def program() -> Path:
 
 
 def ask_version(repo: Repository, format_: str) -> str:
-    """The version as git-annex prints it, such as 10.20261026-g351f69f.
+    """Return the version as git-annex prints it, such as 10.20261026-g351f69f.
 
     Raises UsageError where it does not know that version of a repository (annex.version).
     """
@@ -68,7 +67,7 @@ def ask_version(repo: Repository, format_: str) -> str:
 
 
 def require_version(version: str) -> None:
-    """Raises UsageError where git-annex is too old."""
+    """Raise UsageError where git-annex is too old."""
     if release_date(version) < OLDEST:
         raise UsageError(
             f"git-annex {version} is too old",
@@ -77,7 +76,7 @@ def require_version(version: str) -> None:
 
 
 def release_date(version: str) -> int:
-    """10.20261026-g351f69f -> 20261026; 0 where the version has another form."""
+    """Return 20261026 for 10.20261026-g351f69f; 0 where the version has another form."""
     part = version.partition(".")[2][:8]
     return int(part) if part.isdigit() else 0
 
@@ -127,11 +126,6 @@ def refresh_adjusted(repo: Repository, branch: str) -> None:
     annex(repo, "adjust", "--quiet", *(ADJUSTMENTS[word] for word in _adjustments(branch)))
 
 
-def refresh_view(repo: Repository) -> None:
-    """Let the view in hand show what its branch and the metadata say by now."""
-    propagate_adjusted(repo)
-
-
 def _adjustments(branch: str) -> list[str]:
     """Return what is adjusted: `adjusted/main(hidemissing-unlocked)` -> ["hidemissing", "unlocked"]."""
     words = branch.rpartition("(")[2].removesuffix(")").split("-") if branch.startswith("adjusted/") else []
@@ -139,12 +133,12 @@ def _adjustments(branch: str) -> list[str]:
 
 
 def follow_migrations(repo: Repository) -> tuple[int, list[str]]:
-    """Link content that is here to the keys it was migrated to elsewhere; how many files, and of others why not.
+    """Link content that is here to the keys it was migrated to elsewhere.
 
-    Raises ProgramFailed.
+    Returns how many files, and of others why not. Raises ProgramFailed.
     """
     done = annex(repo, "migrate", "--update", "--json", "--json-error-messages", ok=(0, 1))
-    told = [json.loads(line) for line in done.out.splitlines() if line.startswith(b"{")]
+    told = _records(done.out)
     failed = [one for one in told if not one.get("success")]
     if done.code and not failed:
         raise ProgramFailed("git annex migrate --update", done.code, os.fsdecode(done.err), repo.home)
@@ -158,13 +152,15 @@ def merge_commit(repo: Repository, commit: str) -> None:
 
 
 def ask_cost(repo: Repository, remote: str) -> str:
-    """The cost of a remote as git-annex prints it, such as 100.0."""
+    """Return the cost of a remote as git-annex prints it, such as 100.0."""
     answer = json.loads(annex(repo, "info", "--fast", "--json", "--", remote).out)
     return str(answer.get("cost", ""))
 
 
 def learn_uuid(repo: Repository, remote: str, env: Mapping[str, str]) -> str:
-    """Let git-annex ask a remote who it is; it notes the answer, or annex-ignore, in .git/config. Its complaint.
+    """Let git-annex ask a remote who it is; it notes the answer, or annex-ignore, in .git/config.
+
+    Returns its complaint, empty where it has none.
 
     A repository without git-annex that has our git-annex branch already becomes one with it on this occasion. Of all
     commands that only look, a sync that is to do nothing is the one that does this.
@@ -192,13 +188,16 @@ def export_tree(repo: Repository, branch: str, remote: str) -> tuple[int, dict[s
     """
     words = ("export", "--json", "--json-error-messages", f"--to={remote}", "--", branch)
     done = annex(repo, *words, remote=remote, ok=(0, 1), asks=True)
-    told = [json.loads(line) for line in done.out.splitlines() if line.startswith(b"{")]
+    told = _records(done.out)
     if done.code and not told:
         raise ProgramFailed("git annex export", done.code, os.fsdecode(done.err), repo.home)
     failed = [one for one in told if not one.get("success", True)]
     why = {str(one.get("file")): "; ".join(one["error-messages"]) or str(one.get("note", "")) for one in failed}
-    why = {file: shortened(reason) for file, reason in why.items()}
-    return len(told) - len(failed), why
+    return len(told) - len(failed), {file: shortened(reason) for file, reason in why.items()}
+
+
+def _records(out: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
 
 
 def ask_map(repo: Repository, patience: float) -> tuple[bytes, list[str]]:
@@ -217,21 +216,15 @@ def _complaints(stderr: bytes) -> list[str]:
     return [line.strip() for line in stderr.decode("utf-8", "replace").splitlines() if line.strip()]
 
 
-def whereis(repo: Repository, paths: Iterable[str]) -> list[dict[str, Any]]:
-    """For each annexed file below the paths: `key`, `file` and `whereis`, a list with a `uuid` each."""
-    out = annex(repo, "whereis", "--json", "--", *paths, ok=(0, 1)).out
-    return [json.loads(line) for line in out.splitlines() if line.startswith(b"{")]
-
-
 def ask_sizes(repo: Repository) -> dict[str, tuple[int, int | None]]:
-    """uuid -> bytes that a repository holds, and its maximum size (None: none); older versions know none."""
+    """Return uuid -> bytes that a repository holds, and its maximum size (None: none); older versions know none."""
     out = annex(repo, "maxsize", "--json", ok=range(256)).out
     told = json.loads(out)["repositories"] if out.startswith(b"{") else []
     return {one["uuid"]: (one["size"].get("size") or 0, one["size"].get("maxsize")) for one in told}
 
 
 def matching(repo: Repository, tree: str, condition: str, uuid: str, env: Mapping[str, str]) -> Counter[str]:
-    """key -> at how many paths of a tree a repository wants to get (`--want-get-by`) or drop it (`--want-drop-by`).
+    """Return key -> at how many paths of a tree a repository wants to get it (`--want-get-by`) or drop it.
 
     Presence does not matter, and the repository need not be a remote. For one without an expression the answer is
     wrong: it would get nothing and drop everything. Where the work tree of `repo` lacks a file, conditions on its key

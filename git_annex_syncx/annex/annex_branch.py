@@ -1,4 +1,4 @@
-"""The git-annex branch: fast reading of its logs, and the one safe way to add a log of our own."""
+"""Read the logs of the git-annex branch fast, and add a log of our own in the one safe way."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ from git_annex_syncx.system import locks
 
 BRANCH = "refs/heads/git-annex"
 OURS = "refs/remotes/syncx/git-annex"  # git-annex merges every refs/remotes/*/git-annex
-KEPT = 256 * 1024  # bytes of a log that is worth keeping in memory
-MOST_KEPT = 50  # logs
-LARGEST = 64 * 1024 * 1024
+LARGEST = 64 * 1024 * 1024  # bytes of a log
 
 
 def logs(repo: Repository, names: Iterable[str]) -> dict[str, bytes]:
-    """The named files of the branch; one that is missing or absurdly large is empty."""
+    """Return the named files of the branch; one that is missing or absurdly large is empty."""
     wanted = list(names)
-    found = zip(wanted, cat_file.look_up(repo, [f"{BRANCH}:{name}" for name in wanted]), strict=True)
-    oids = {name: one.oid for name, one in found if one and one.kind == "blob" and one.size <= LARGEST}
-    contents = {oid: repo.blobs[oid] for oid in oids.values() if oid in repo.blobs}
-    contents |= objects.read_blobs(repo, set(oids.values()) - contents.keys())
-    if len(repo.blobs) > MOST_KEPT:
-        repo.blobs.clear()
-    repo.blobs.update((oid, content) for oid, content in contents.items() if len(content) <= KEPT)
-    return {name: contents[oids[name]] if name in oids else b"" for name in wanted}
+    found = cat_file.look_up(repo, [f"{BRANCH}:{name}" for name in wanted])
+    there = {
+        name: one.oid
+        for name, one in zip(wanted, found, strict=True)
+        if one and one.kind == "blob" and one.size <= LARGEST
+    }
+    contents = cat_file.read(repo, there.values())
+    return {**dict.fromkeys(wanted, b""), **dict(zip(there, contents, strict=True))}
+
+
+def log(repo: Repository, name: str) -> bytes:
+    """Return one file of the branch, empty where it is missing."""
+    return logs(repo, [name])[name]
 
 
 def newest_lines(raw: bytes) -> dict[str, str]:
-    """Of a log with `UUID ... timestamp=...s` lines: uuid -> what stands between, the newest line of each."""
+    """Return uuid -> what its newest line says, of a log with `UUID ... timestamp=...s` lines."""
     rows = []
     for line in _lines(raw):
         uuid, _, rest = line.partition(" ")
@@ -40,37 +43,32 @@ def newest_lines(raw: bytes) -> dict[str, str]:
 
 
 def groups(repo: Repository) -> dict[str, set[str]]:
-    """Group -> uuids of its members."""
+    """Return group -> uuids of its members."""
     found: dict[str, set[str]] = {}
-    for uuid, names in newest_lines(logs(repo, ["group.log"])["group.log"]).items():
+    for uuid, names in newest_lines(log(repo, "group.log")).items():
         for name in names.split():
             found.setdefault(name, set()).add(uuid)
     return found
 
 
 def descriptions(repo: Repository) -> dict[str, str]:
-    """uuid -> what `git annex describe` calls it."""
-    return newest_lines(logs(repo, ["uuid.log"])["uuid.log"])
+    """Return uuid -> description, as `git annex describe` sets it."""
+    return newest_lines(log(repo, "uuid.log"))
 
 
 def special_remotes(raw: bytes) -> dict[str, dict[str, str]]:
-    """Of remote.log: uuid of each special remote -> its options, such as `type` and `exporttree`."""
+    """Return uuid of each special remote -> its options, such as `type` and `exporttree`, from remote.log."""
     lines = newest_lines(raw).items()
     return {uuid: dict(word.split("=", 1) for word in line.split() if "=" in word) for uuid, line in lines}
 
 
 def exported_trees(raw: bytes) -> dict[str, set[str]]:
-    """Of export.log: uuid of each special remote -> the trees that it holds or that are under way to it.
+    """Return uuid of each special remote -> the trees that it holds or that are under way to it, from export.log.
 
     Its lines are `...s FROM:TO TREE [TREES begun]`, of each FROM and TO the newest counts.
     """
-    rows = []
-    for line in _lines(raw):
-        stamp, _, rest = line.partition(" ")
-        ends, _, trees = rest.partition(" ")
-        rows.append((ends, trees, stamp))
     found: dict[str, set[str]] = {}
-    for ends, trees in _newest(rows).items():
+    for ends, trees in newest_values(raw).items():
         found.setdefault(ends.partition(":")[2], set()).update(trees.split())
     return found
 
@@ -83,7 +81,7 @@ def choosy(repo: Repository, uuid: str) -> bool:
 
 def store_url(repo: Repository, uuid: str) -> str:
     """Return the address of the server of an S3 or WebDAV remote; empty where its port is not certain."""
-    told = special_remotes(logs(repo, ["remote.log"])["remote.log"]).get(uuid, {})
+    told = special_remotes(log(repo, "remote.log")).get(uuid, {})
     scheme, port = told.get("protocol", ""), told.get("port", "")
     if "url" in told or not told:
         return told.get("url", "")
@@ -94,11 +92,11 @@ def store_url(repo: Repository, uuid: str) -> str:
 
 def shared_config(repo: Repository) -> dict[str, str]:
     """Return what `git annex config` has set for all repositories: key -> value."""
-    return newest_values(logs(repo, ["config.log"])["config.log"])
+    return newest_values(log(repo, "config.log"))
 
 
 def newest_values(raw: bytes) -> dict[str, str]:
-    """Of a log with `...s KEY VALUE` lines, such as those of configuration and of groups: key -> the newest value."""
+    """Return key -> newest value, of a log with `...s KEY VALUE` lines, such as those of configuration and groups."""
     rows = []
     for line in _lines(raw):
         stamp, _, rest = line.partition(" ")
@@ -112,7 +110,7 @@ def _lines(raw: bytes) -> list[str]:
 
 
 def _newest(rows: Iterable[tuple[str, str, str]]) -> dict[str, str]:
-    """(key, value, time) -> the newest value of each key; a line without a time is the oldest."""
+    """Return the newest value of each key from (key, value, time); a line without a time is the oldest."""
     newest: dict[str, tuple[float, str]] = {}
     for key, value, stamp in rows:
         try:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from git_annex_syncx.annex.annex import CHATTER, IN_PROGRESS
+from git_annex_syncx.annex.annex import CHATTER
 from git_annex_syncx.git.git import Repository, without_probing
 from git_annex_syncx.reasons import shortened
 from git_annex_syncx.system import run
 from git_annex_syncx.system.lasting import Talk
 
 NOTE = re.compile(r"^(?:(?:from|to) .*\.\.\.\n?)+|\(Use --force to override this check.*\)")
+IN_PROGRESS = re.compile(r"transfer already in progress|unable to take transfer lock")
 RATE = "SYNCX_RATE"  # a variable of the program's environment, for `git --config-env`
 SAID = 3  # lines of a complaint that are passed on
 MOST_MESSAGES = 50  # of one answer

@@ -1,8 +1,6 @@
-"""A database of what the last look at the git-annex branch and the tree found.
+"""A database of what the last look at the git-annex branch and the tree found: the next one reads only what changed.
 
-The next one reads only what has changed.
-
-A database of its own: all in it can be found again, so it may be deleted at any time, unlike the state.
+All in it can be found again, so it may be deleted at any time, unlike the state.
 """
 
 from __future__ import annotations
@@ -64,10 +62,7 @@ class InventoryError(SyncxError):
 
 @dataclass(frozen=True)
 class Cursor:
-    """The state that an inventory was made from.
-
-    Commits of the git-annex branch and tree, a digest of all else, and room.
-    """
+    """The state that an inventory was made from: commit of the git-annex branch, tree, and a digest of all else."""
 
     annex: str
     tree: str
@@ -94,7 +89,7 @@ class Inventory(Database):
         return Cursor(*row) if row else None
 
     def forget(self) -> None:
-        """The next look is at everything, and what git-annex refused or dropped counts no more."""
+        """Let the next look be at everything; what git-annex refused or dropped counts no more."""
         self.write(lambda db: db.execute("DELETE FROM cursor") and None)
 
     def replace(
@@ -139,7 +134,7 @@ class Inventory(Database):
         self.write(write)
 
     def needs(self) -> list[Need]:
-        """All keys with which something is to be done somewhere."""
+        """Return all keys with which something is to be done somewhere."""
 
         def read(db: sqlite3.Connection) -> list[Need]:
             sets = {n: frozenset(uuids.split()) for n, uuids in db.execute("SELECT id, uuids FROM sets")}
@@ -152,7 +147,7 @@ class Inventory(Database):
         return self.read(read)
 
     def files(self, keys: Iterable[str]) -> dict[str, dict[bytes, Entry]]:
-        """The paths of keys and what stands there, in order; a key without a file is missing."""
+        """Return the paths of keys and what stands there, in order; a key without a file is missing."""
         found: dict[str, dict[bytes, Entry]] = {}
         asked = "SELECT key, path, mode, oid FROM names WHERE key IN ({}) ORDER BY path"
         for key, path, mode, oid in self._of_many(asked, map(os.fsencode, keys)):
@@ -160,7 +155,7 @@ class Inventory(Database):
         return found
 
     def keys_at(self, path: bytes) -> set[str]:
-        """The keys of a file, or of all files below a directory (empty: the root)."""
+        """Return the keys of a file, or of all files below a directory (empty: the root)."""
         below = (path, path + b"/", path + b"0")  # `0` is what follows `/`
         where = "WHERE path = ? OR (path >= ? AND path < ?)" if path else ""
         return {
@@ -168,7 +163,7 @@ class Inventory(Database):
         }
 
     def keys_of(self, paths: Iterable[bytes]) -> set[str]:
-        """The keys of files."""
+        """Return the keys of files."""
         return {os.fsdecode(key) for (key,) in self._of_many("SELECT key FROM names WHERE path IN ({})", paths)}
 
     def count_drops(self, dropped: Mapping[tuple[str, str], Iterable[str]]) -> None:
@@ -177,9 +172,9 @@ class Inventory(Database):
         self.write(lambda db: db.executemany(COUNT, rows) and None)
 
     def coming_and_going(self) -> set[tuple[str, str]]:
-        """(key, uuid) of what was dropped, was wanted there again and was dropped from the same holders.
+        """Return (key, uuid) of what was dropped, wanted there again and dropped from the same holders.
 
-        Since the world last changed. Where nobody saw why it came again (somebody may have fetched it by hand),
+        Only since the policy last changed. Where nobody saw why it came again (somebody may have fetched it by hand),
         only what was dropped very often.
         """
         rows = self._all("SELECT DISTINCT key, uuid FROM drops WHERE times > ?", (UNSEEN,))
@@ -192,7 +187,7 @@ class Inventory(Database):
         self.write(lambda db: db.executemany("INSERT OR REPLACE INTO refusals VALUES (?, ?, ?, ?)", rows) and None)
 
     def refusals(self) -> dict[tuple[str, str], frozenset[str]]:
-        """(key, uuid) -> who held it when git-annex would not drop, not long ago."""
+        """Return (key, uuid) -> who held it when git-annex would not drop, not long ago."""
         now = time.time()
         rows = self._all("SELECT key, uuid, holders FROM refusals WHERE at BETWEEN ? AND ?", (now - REFUSED_FOR, now))
         return {(os.fsdecode(key), uuid): frozenset(held.split()) for key, uuid, held in rows}

@@ -26,24 +26,24 @@ def is_key(text: str) -> bool:
 
 
 def key_size(key: str) -> int:
-    """The size in bytes that stands in a key, 0 where none does."""
+    """Return the size in bytes that stands in a key, 0 where none does."""
     found = SIZE.match(key)
     return int(found[1]) if found else 0
 
 
 def key_of(name: bytes) -> str:
-    """The key that a file of the branch or of the objects directory is named for."""
+    """Return the key that a file of the branch or of the objects directory is named for."""
     return os.fsdecode(_unescaped(name))
 
 
 def file_name(key: str) -> bytes:
-    """The name of a key's files, the inverse of key_of()."""
+    """Return the name of a key's files, the inverse of key_of()."""
     name = os.fsencode(key).replace(b"&", b"&a").replace(b"%", b"&s")
     return name.replace(b":", b"&c").replace(b"/", b"%")
 
 
 def named_in(blob: bytes) -> bytes:
-    """The file name of the key that a link's target or an unlocked file's pointer holds; empty for anything else.
+    """Return the file name of the key that a link's target or a pointer file holds; empty for anything else.
 
     git-annex reads both alike. The first line may lack its newline, each further one may not.
     """
@@ -58,7 +58,7 @@ def named_in(blob: bytes) -> bytes:
 
 
 def key_named(name: bytes) -> str:
-    """The key that a name found by named_in() means: zeros before its numbers count for nothing."""
+    """Return the key that a name found by named_in() means: zeros before its numbers count for nothing."""
     key = key_of(name)
     if not ZEROS.search(key):
         return key

@@ -5,6 +5,7 @@ Everything in one pass, or only what differs between two commits. git-annex's ow
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -25,6 +26,8 @@ Holders = frozenset[str]  # uuids
 LOG = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log", re.DOTALL)
 METADATA = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log\.met", re.DOTALL)
 AT_ONCE = 50_000  # blobs in memory
+NEVER = float("-inf")
+OLDEST = (NEVER, b"")
 
 
 class Name(NamedTuple):
@@ -35,12 +38,9 @@ class Name(NamedTuple):
 
 
 def everything(repo: Repository, commit: str) -> Iterator[tuple[str, Holders]]:
-    """Each key with a location log in a commit of the git-annex branch, and who holds it."""
-    rows = (
-        line.split(b"\t", 1)
-        for line in git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).out.split(b"\0")
-        if line
-    )
+    """Return each key with a location log in a commit of the git-annex branch, and who holds it."""
+    listed = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).out.split(b"\0")
+    rows = (line.split(b"\t", 1) for line in listed if line)
     logs = ((key_of(log[1]), meta) for meta, path in rows if (log := LOG.fullmatch(path)))
     return _read(repo, ((key, meta.split(b" ")[2].decode()) for key, meta in logs if is_key(key)), _parser())
 
@@ -54,7 +54,7 @@ def changed(repo: Repository, old: str, new: str) -> Iterator[tuple[str, Holders
 
 
 def described(repo: Repository, old: str, new: str) -> set[str]:
-    """The keys whose metadata differ between two commits."""
+    """Return the keys whose metadata differ between two commits."""
     return {key_of(log[1]) for path, _, _ in _differing(repo, old, new) if (log := METADATA.fullmatch(path))}
 
 
@@ -63,39 +63,23 @@ def of_keys(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tupl
     return _of_keys(repo, commit, keys, _parser())
 
 
-def logs(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Return the location logs of some keys, empty where there is none."""
-    return _of_keys(repo, commit, keys, bytes)
+def newest_lines(repo: Repository, commit: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Return the newest line of each repository in the location log of a key, empty where there is none.
 
-
-def newest_line(log: bytes, uuid: str) -> str:
-    """Return the newest line of a repository in a location log, empty where there is none."""
-    mine = [line for line in log.split(b"\n") if line.endswith(b" " + os.fsencode(uuid))]
-    return max((line.decode("utf-8", "replace") for line in mine), key=_stamp, default="")
-
-
-def _stamp(line: str) -> float:
-    try:
-        return float(line.partition(" ")[0].removesuffix("s"))
-    except ValueError:
-        return float("-inf")
-
-
-def _of_keys(
-    repo: Repository, commit: str, keys: Iterable[str], parse: Callable[[bytes], Parsed]
-) -> Iterator[tuple[str, Parsed]]:
-    left = list(keys)
-    found: dict[str, str] = {}
-    for path in (_path, _short_path):
-        oids = _oids(repo, commit, [path(key) for key in left])
-        found |= {key: oid for key, oid in zip(left, oids, strict=True) if oid}
-        left = [key for key, oid in zip(left, oids, strict=True) if not oid]
-    yield from _read(repo, found.items(), parse)
-    yield from ((key, parse(b"")) for key in left)
+    Pairs are a key and a uuid.
+    """
+    pairs = list(pairs)
+    logs = dict(_of_keys(repo, commit, {key for key, _ in pairs}, lambda log: log.split(b"\n")))
+    found = {}
+    for key, uuid in pairs:
+        mine = (line for line in logs[key] if line.endswith(b" " + os.fsencode(uuid)))
+        newest = max(mine, key=lambda line: _time(line.partition(b" ")[0]), default=b"")
+        found[key, uuid] = newest.decode("utf-8", "replace")
+    return found
 
 
 def private(repo: Repository, uuid: str) -> Mapping[str, bool]:
-    """key -> whether this private repository, of which the branch says nothing, holds it."""
+    """Return key -> whether this private repository, of which the branch says nothing, holds it."""
     place, parse, found = repo.common / "annex" / "journal-private", _parser(), {}
     for name in os.listdir(os.fsencode(place)) if place.is_dir() else ():
         path = re.sub(b"__?", lambda match: b"_" if match[0] == b"__" else b"/", name)
@@ -105,12 +89,13 @@ def private(repo: Repository, uuid: str) -> Mapping[str, bool]:
 
 
 def names(repo: Repository, tree: str) -> Iterator[tuple[bytes, Name]]:
-    """Path and name of each annexed file of a tree, locked or unlocked."""
+    """Return path and name of each annexed file of a tree, locked or unlocked."""
     # Not with a format of our own: git would quote odd names in it, also with -z.
-    listed = git(repo, "ls-tree", "-r", "-z", "--long", "--full-tree", tree).out
-    rows = (line.split(b"\t", 1) for line in listed.split(b"\0") if line)
+    listed = git(repo, "ls-tree", "-r", "-z", "--long", "--full-tree", tree).out.split(b"\0")
+    rows = (line.split(b"\t", 1) for line in listed if line)
     metas = ((path, meta.split()) for meta, path in rows)
-    yield from _named(repo, ((p, Entry(int(m[0], 8), m[2].decode())) for p, m in metas if _short(m[3])))
+    short = ((path, meta) for path, meta in metas if meta[3].isdigit() and int(meta[3]) <= LARGEST_POINTER)
+    return _named(repo, ((path, Entry(int(meta[0], 8), meta[2].decode())) for path, meta in short))
 
 
 def names_changed(repo: Repository, old: str, new: str) -> dict[bytes, Name | None]:
@@ -122,29 +107,21 @@ def names_changed(repo: Repository, old: str, new: str) -> dict[bytes, Name | No
 
 
 def named(repo: Repository, rows: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, Name]]:
-    """Path and name of what is annexed among files: path, mode, object id."""
-    yield from _named(repo, _only_short(repo, rows))
+    """Return path and name of what is annexed among files: path, mode, object id."""
+    rows = [row for row in rows if row[2] and row[1] != GITLINK]
+    found = cat_file.look_up(repo, (oid for _, _, oid in rows))
+    short = (row for row, one in zip(rows, found, strict=True) if one and one.size <= LARGEST_POINTER)
+    return _named(repo, ((path, Entry(mode, oid)) for path, mode, oid in short))
 
 
-def _path(key: str) -> bytes:
-    digest = hashlib.md5(os.fsencode(key), usedforsecurity=False).hexdigest().encode()
-    return digest[:3] + b"/" + digest[3:6] + b"/" + file_name(key) + b".log"
-
-
-def _short_path(key: str) -> bytes:
-    """Return the path of a log with annex.tune.branchhash1."""
-    return _path(key)[:4] + file_name(key) + b".log"
-
-
-def _oids(repo: Repository, commit: str, paths: list[bytes]) -> list[str]:
-    """The object id of each path, empty where it is missing."""
-    return [
-        found.oid if found else "" for found in cat_file.look_up(repo, (commit.encode() + b":" + p for p in paths))
-    ]
+def _named(repo: Repository, rows: Iterable[tuple[bytes, Entry]]) -> Iterator[tuple[bytes, Name]]:
+    for (path, entry), blob in _read(repo, (((path, entry), entry.oid) for path, entry in rows), bytes):
+        if name := named_in(blob):
+            yield path, Name(key_named(name), entry)
 
 
 def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, str]]:
-    """Path, new mode and new object id (empty where it is gone) of what differs between two trees."""
+    """Return path, new mode and new object id (empty where it is gone) of what differs between two trees."""
     fields = git(repo, "diff-tree", "-r", "-z", "--no-renames", "--full-index", old, new).out.split(b"\0")
     found = []
     for meta, path in zip(fields[::2], fields[1::2], strict=False):
@@ -153,21 +130,23 @@ def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, s
     return found
 
 
-def _only_short(repo: Repository, rows: Iterable[tuple[bytes, int, str]]) -> Iterator[tuple[bytes, Entry]]:
-    rows = [row for row in rows if row[2] and row[1] != GITLINK]
-    found = cat_file.look_up(repo, (oid for _, _, oid in rows))
-    short = (row for row, one in zip(rows, found, strict=True) if one and one.size <= LARGEST_POINTER)
-    return ((path, Entry(mode, oid)) for path, mode, oid in short)
+def _of_keys(
+    repo: Repository, commit: str, keys: Iterable[str], parse: Callable[[bytes], Parsed]
+) -> Iterator[tuple[str, Parsed]]:
+    left = list(keys)
+    found: dict[str, str] = {}
+    for short in (False, True):
+        logs = cat_file.look_up(repo, (commit.encode() + b":" + _path(key, short) for key in left))
+        found |= {key: log.oid for key, log in zip(left, logs, strict=True) if log}
+        left = [key for key in left if key not in found]
+    yield from _read(repo, found.items(), parse)
+    yield from ((key, parse(b"")) for key in left)
 
 
-def _short(size: bytes) -> bool:
-    return size.isdigit() and int(size) <= LARGEST_POINTER
-
-
-def _named(repo: Repository, rows: Iterable[tuple[bytes, Entry]]) -> Iterator[tuple[bytes, Name]]:
-    for (path, entry), blob in _read(repo, (((path, entry), entry.oid) for path, entry in rows), bytes):
-        if name := named_in(blob):
-            yield path, Name(key_named(name), entry)
+def _path(key: str, short: bool) -> bytes:
+    """Return the path of a key's location log; a short one with annex.tune.branchhash1."""
+    digest = hashlib.md5(os.fsencode(key), usedforsecurity=False).hexdigest().encode()
+    return b"/".join((digest[:3], *([] if short else [digest[3:6]]), file_name(key) + b".log"))
 
 
 def _read(
@@ -181,9 +160,12 @@ def _read(
 
 
 def _parser() -> Callable[[bytes], Holders]:
-    """Reads a location log: lines `TIMEs 1|0|X UUID`, the newest of each uuid holds, at equal times the first."""
-    same: dict[Holders, Holders] = {}
-    uuids: dict[bytes, str] = {}
+    """Return a parser of location logs, by which equal sets of holders are one object: few for millions of keys.
+
+    Lines are `TIMEs 1|0|X UUID`, the newest of each uuid holds, at equal times the first.
+    """
+    known: dict[Holders, Holders] = {}
+    decoded = functools.cache(os.fsdecode)
 
     def parse(log: bytes) -> Holders:
         newest: dict[bytes, tuple[float, bytes]] = {}
@@ -192,17 +174,18 @@ def _parser() -> Callable[[bytes], Holders]:
             if len(words) != 3:
                 continue
             stamp, status, uuid = words
-            try:
-                when = float(stamp[:-1] if stamp.endswith(b"s") else stamp)
-            except ValueError:
-                continue
-            known = newest.get(uuid)
-            if known is None or when > known[0]:
+            when = _time(stamp)
+            if when > newest.get(uuid, OLDEST)[0]:
                 newest[uuid] = when, status
-        for uuid in newest:
-            if uuid not in uuids:
-                uuids[uuid] = os.fsdecode(uuid)
-        found = frozenset([uuids[uuid] for uuid, (_, status) in newest.items() if status == b"1"])
-        return same.setdefault(found, found)
+        found = frozenset([decoded(uuid) for uuid, (_, status) in newest.items() if status == b"1"])
+        return known.setdefault(found, found)
 
     return parse
+
+
+def _time(stamp: bytes) -> float:
+    """Return the time of a line, NEVER where it has none."""
+    try:
+        return float(stamp[:-1] if stamp.endswith(b"s") else stamp)
+    except ValueError:
+        return NEVER

@@ -1,4 +1,7 @@
-"""A work tree for a moment, for what git-annex asks of the file at a path."""
+"""A work tree for a moment, where git-annex finds the files that it is asked about.
+
+Conditions on a key (copies, sizes) hold only for files that a work tree shows.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +34,8 @@ class Scratch:
     def showing(self, entries: Mapping[bytes, Entry]) -> tuple[Repository, Mapping[str, str]]:
         """Return the repository with a work tree that has these files, and the environment for it.
 
-        It is its own where that has them: a bare repository has none, and an adjusted branch may hide files. What
-        was shown at a path before stands there still.
+        The user's own serves where it has them: a bare repository has none, and an adjusted branch may hide files.
+        What was shown at a path before stands there still.
         """
         top = self._repo.top
         if top and all(os.path.lexists(os.path.join(os.fsencode(top), path)) for path in entries):
@@ -57,7 +60,7 @@ def opened(repo: Repository) -> Iterator[Scratch]:
 
 @contextlib.contextmanager
 def _made(repo: Repository) -> Iterator[tuple[Repository, Mapping[str, str]]]:
-    """An empty work tree on the disk of the repository, without those that killed runs have left there."""
+    """Make an empty work tree on the disk of the repository, without those that killed runs have left there."""
     place = repo.state_dir
     with locks.held(place / "scratch.lock"):
         for left in place.glob("scratch-*"):

@@ -1,4 +1,4 @@
-"""Sources that said that they do not have a key, whatever the location log says: left out for it for a while."""
+"""Leave out for a while the sources that said that they do not have a key, whatever the location log says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from git_annex_syncx.annex import annex_branch, locations
 from git_annex_syncx.content.link_worker import GONE, LinkWorker
-from git_annex_syncx.git import drives, history
+from git_annex_syncx.git import drives
 from git_annex_syncx.model import Need
 from git_annex_syncx.runs.context import Context
 
@@ -22,7 +22,7 @@ Missed = frozenset[tuple[str, str]]  # key, uuid of the source
 def missed(context: Context) -> Missed:
     """Return what sources said that they do not have, as far as that still counts."""
     told, now = context.state.absences(), time.time()
-    lines = _lines(context, told) if told else {}
+    lines = locations.newest_lines(context.repo, annex_branch.BRANCH, told)
     left = {pair: (line, at) for pair, (line, at) in told.items() if 0 <= now - at < LEFT_OUT and lines[pair] == line}
     if left != told:
         context.state.keep_absences(left)
@@ -30,15 +30,15 @@ def missed(context: Context) -> Missed:
 
 
 def note(context: Context, workers: Iterable[LinkWorker]) -> Missed:
-    """Remember what the sources of these links said that they do not have; all that counts by now."""
-    found = {
-        (key, worker.step.source) for worker in workers for key, why in worker.failed.items() if _says_so(worker, why)
-    }
+    """Remember what the sources of these links said that they do not have, and return it."""
+    failed = ((key, why, worker) for worker in workers for key, why in worker.failed.items())
+    found = frozenset((key, worker.step.source) for key, why, worker in failed if _says_so(worker, why))
     if found:
         now = time.time()
-        told = {pair: (line, now) for pair, line in _lines(context, found).items()}
+        lines = locations.newest_lines(context.repo, annex_branch.BRANCH, found)
+        told = {pair: (line, now) for pair, line in lines.items()}
         context.state.keep_absences(context.state.absences() | told)
-    return frozenset(found)
+    return found
 
 
 def _says_so(worker: LinkWorker, why: str) -> bool:
@@ -54,11 +54,3 @@ def without(need: Need, left_out: Missed) -> Need:
     """Return the need without the sources that do not have the key."""
     out = {uuid for uuid in need.holders if (need.key, uuid) in left_out}
     return Need(need.key, need.holders - out, need.targets, need.unwanted) if out else need
-
-
-def _lines(context: Context, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return each source's newest line in the location log of the key, empty where there is none."""
-    pairs = list(pairs)
-    commit = history.tips(context.repo, annex_branch.BRANCH)[annex_branch.BRANCH][0]
-    logs = dict(locations.logs(context.repo, commit, {key for key, _ in pairs}))
-    return {(key, uuid): locations.newest_line(logs[key], uuid) for key, uuid in pairs}

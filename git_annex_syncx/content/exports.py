@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from git_annex_syncx.annex import annex, annex_branch, locations
 from git_annex_syncx.branches.merge import Merging, merge
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, history, transport
-from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import one_remote
 
 NOT_HERE = "not available"  # what git-annex notes of a file whose content it has not got
 AGAIN = "the next run tries again"
-EXPORTS = "export.log"
 
 
 def bring_in(context: Context, remotes: Iterable[Remote], deletes: bool = False) -> Iterator[Outcome]:
@@ -31,23 +29,9 @@ def bring_in(context: Context, remotes: Iterable[Remote], deletes: bool = False)
         yield from merge(context, Merging(tuple(imported), unrelated=True, deletes=deletes))
 
 
-def _is_left(context: Context, remote: Remote) -> bool:
-    """Return whether the branch in hand lacks what was imported from a remote.
-
-    An export is noted there, too, as a merge.
-    """
-    if (head := git.head(context.repo)) is None:
-        return False
-    names = (f"refs/heads/{head.basis}", remote.tracking(head.basis))
-    ours, theirs = (history.value(context.repo, name) for name in names)
-    if not ours or not theirs or history.is_ancestor(context.repo, theirs, ours):
-        return False
-    merged = [one for one in history.parents(context.repo, theirs) if history.is_ancestor(context.repo, one, ours)]
-    return not history.says_nothing_new(context.repo, theirs, [ours, *merged])
-
-
 def send_out(context: Context, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Bring export remotes to what they are to hold: the branch that they follow, else what they were given once."""
+    remotes = list(remotes)
     imports = _of_kind(context, remotes, "importtree")
     for remote in _of_kind(context, remotes, "exporttree"):
         if remote in imports and remote.pull and _is_left(context, remote):  # the export would undo it
@@ -59,43 +43,48 @@ def send_out(context: Context, remotes: Iterable[Remote]) -> Iterator[Outcome]:
 
 def _of_kind(context: Context, remotes: Iterable[Remote], kind: str) -> list[Remote]:
     candidates = [remote for remote in remotes if remote.special or remote.through_special]
-    options = (
-        annex_branch.special_remotes(annex_branch.logs(context.repo, ["remote.log"])["remote.log"])
-        if candidates
-        else {}
-    )
+    options = annex_branch.special_remotes(annex_branch.log(context.repo, "remote.log")) if candidates else {}
     return [remote for remote in candidates if options.get(remote.uuid or "", {}).get(kind) == "yes"]
+
+
+def _is_left(context: Context, remote: Remote) -> bool:
+    """Return whether the branch in hand lacks what was imported from a remote.
+
+    An export is noted there, too, as a merge.
+    """
+    if (head := git.head(context.repo)) is None:
+        return False
+    ours = history.value(context.repo, f"refs/heads/{head.basis}")
+    theirs = history.value(context.repo, remote.tracking(head.basis))
+    if not ours or not theirs or history.is_ancestor(context.repo, theirs, ours):
+        return False
+    merged = [one for one in history.parents(context.repo, theirs) if history.is_ancestor(context.repo, one, ours)]
+    return not history.says_nothing_new(context.repo, theirs, [ours, *merged])
 
 
 def _import(context: Context, remote: Remote) -> Outcome:
     transport.require_present(context.repo, remote)
     prefix = f"refs/remotes/{remote.name}/"
-    moved = _changes(
-        context.repo, prefix, lambda: annex.import_tree(context.repo, remote.tracking_branch, remote.name)
-    )
-    return Outcome("import", Result.DONE if moved else Result.CURRENT, remote.name, remote.uuid)
-
-
-def _changes(repo: Repository, prefix: str, action: Callable[[], None]) -> bool:
-    before = git.refs(repo, prefix)
-    action()
-    return git.refs(repo, prefix) != before
+    before = git.refs(context.repo, prefix)
+    annex.import_tree(context.repo, remote.tracking_branch, remote.name)
+    result = Result.CURRENT if git.refs(context.repo, prefix) == before else Result.DONE
+    return Outcome("import", result, remote.name, remote.uuid)
 
 
 def _export(context: Context, remote: Remote) -> Outcome:
     """Let git-annex export where the git-annex branch does not say that all is there."""
     there = _trees(context, remote)
+    setting = f"git config {shlex.quote(f'remote.{remote.name}.annex-tracking-branch')} BRANCH"
     if remote.tracking_branch:
         name, tree = remote.tracking_branch, history.tree_id(context.repo, remote.tracking_branch)
         if not tree:
-            raise SyncxError(
-                f"there is no {name}, which {remote.name} follows",
-                f"git config {shlex.quote(f'remote.{remote.name}.annex-tracking-branch')} BRANCH",
-            )
+            raise SyncxError(f"there is no {name}, which {remote.name} follows", setting)
     elif len(there) == 1:
         name = tree = min(there)
     else:
-        return Outcome("export", Result.SKIPPED, remote.name, remote.uuid, reason=_aimless(remote, there))
+        why = "two different trees were exported to it" if there else "nothing was exported to it yet"
+        reason = f"{why}; to let it follow a branch: {setting}"
+        return Outcome("export", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
     if there == {tree} and _complete(context, remote, tree):
         return Outcome("export", Result.CURRENT, remote.name, remote.uuid)
     transport.require_present(context.repo, remote)
@@ -103,11 +92,10 @@ def _export(context: Context, remote: Remote) -> Outcome:
     return _exported(remote, bool(changed) or _trees(context, remote) != there, failed)
 
 
-def _trees(context: Context, remote: Remote) -> set[str]:
-    """The trees that a remote holds, as the git-annex branch says."""
-    return annex_branch.exported_trees(annex_branch.logs(context.repo, [EXPORTS])[EXPORTS]).get(
-        remote.uuid or "", set()
-    )
+def _trees(context: Context, remote: Remote) -> Collection[str]:
+    """Return the trees that a remote holds, as the git-annex branch says."""
+    exported = annex_branch.exported_trees(annex_branch.log(context.repo, "export.log"))
+    return exported.get(remote.uuid or "", set())
 
 
 def _exported(remote: Remote, changed: bool, failed: Mapping[str, str]) -> Outcome:
@@ -122,12 +110,6 @@ def _exported(remote: Remote, changed: bool, failed: Mapping[str, str]) -> Outco
     return Outcome("export", result, remote.name, remote.uuid, reason=reason)
 
 
-def _aimless(remote: Remote, there: Collection[str]) -> str:
-    why = "two different trees were exported to it" if there else "nothing was exported to it yet"
-    setting = shlex.quote(f"remote.{remote.name}.annex-tracking-branch")
-    return f"{why}; to let it follow a branch: git config {setting} BRANCH"
-
-
 def _complete(context: Context, remote: Remote, tree: str) -> bool:
     """Return whether nothing of a tree that was exported can be left: then git-annex need not be asked.
 
@@ -135,7 +117,8 @@ def _complete(context: Context, remote: Remote, tree: str) -> bool:
     """
     if annex_branch.choosy(context.repo, remote.uuid or ""):
         return False
-    if any(failure.phase == "export" and failure.remote == remote.name for failure in context.state.failures()):
+    failures = context.state.failures()
+    if any(failure.phase == "export" and failure.remote == remote.name for failure in failures):
         return False
     keys = {name.key for _, name in locations.names(context.repo, tree)}
     held = locations.of_keys(context.repo, annex_branch.BRANCH, keys)

@@ -37,7 +37,6 @@ class Repository:
     drives: tuple[str, ...] = ()
     annex_options: tuple[str, ...] = ()
     known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
-    blobs: dict[str, bytes] = field(default_factory=dict, compare=False, repr=False)
     commits: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict, compare=False, repr=False)
     listed: dict[object, dict[str, str]] = field(default_factory=dict, compare=False, repr=False)  # the last refs
 

@@ -197,7 +197,7 @@ def _rounds(run: TransferRun) -> Generator[Event, None, list[Wait]]:
 
 def _warn_of_unlimited(run: TransferRun, work: Assignment) -> None:
     limited = {r.name: r for worker in work.workers.values() for r in worker.remotes if run.total or r.bwlimit}
-    stored = annex_branch.logs(run.context.repo, ["remote.log"])["remote.log"] if limited else b""
+    stored = annex_branch.log(run.context.repo, "remote.log") if limited else b""
     options = annex_branch.special_remotes(stored)
     for remote in limited.values():
         if options.get(remote.uuid or "", {}).get("type") in UNLIMITED:

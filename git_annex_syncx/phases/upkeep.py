@@ -93,7 +93,7 @@ def _refresh(context: Context, _: str) -> Outcome | None:
         if advance.waits_beside(context.repo, head):  # it would be made anew without the user's commits
             reason = f"{head.branch} is made anew when what others pushed into {head.basis} is merged"
             return Outcome("refresh", Result.WAITS, reason=reason)
-        annex.refresh_view(context.repo) if head.view else annex.refresh_adjusted(context.repo, head.branch)
+        annex.propagate_adjusted(context.repo) if head.view else annex.refresh_adjusted(context.repo, head.branch)
     if history.value(context.repo, "HEAD") == before:
         return None
     reason = f"{head.branch} shows what is here now"
