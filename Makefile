@@ -34,11 +34,11 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: setup.cfg pyproject.toml | $(BIN)/python $(VENV)/share/man/man1
-	$(BIN)/python -m pip install --quiet --editable '.[annex]'
+	$(BIN)/python -m pip install --quiet --config-settings editable_mode=compat --editable '.[annex]'
 	touch $@
 
 $(VENV)/.tests-installed: setup.cfg pyproject.toml | $(BIN)/python $(VENV)/share/man/man1
-	$(BIN)/python -m pip install --quiet --editable '.[annex,test]'
+	$(BIN)/python -m pip install --quiet --config-settings editable_mode=compat --editable '.[annex,test]'
 	touch $@ $(VENV)/.installed
 
 # An editable installation has no data files: let man find the pages beside the program.
