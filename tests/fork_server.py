@@ -59,16 +59,16 @@ class ForkServers:
         return _decisive(env) == self.decisive and shutil.which(PROGRAM.name, path=env["PATH"]) == str(PROGRAM)
 
     def run(
-        self, args: tuple[str, ...], cwd: Path, env: Mapping[str, str], timeout: float
+        self, args: tuple[str | bytes, ...], cwd: Path, env: Mapping[str, str], timeout: float, out: int | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run the command line as `subprocess.run` does with `capture_output`."""
-        (out, out_end), (err, err_end), (report, report_end) = os.pipe(), os.pipe(), os.pipe()
-        call = json.dumps([args, str(cwd), dict(env)]).encode()
-        socket.send_fds(next(self.servers), [call], (0, out_end, err_end, report_end))
+        """Run the command line as `subprocess.run` does with `capture_output`; `out` is a standard output to use."""
+        (read_out, out_end), (err, err_end), (report, report_end) = os.pipe(), os.pipe(), os.pipe()
+        call = json.dumps([[os.fsdecode(arg) for arg in args], str(cwd), dict(env)]).encode()
+        socket.send_fds(next(self.servers), [call], (0, out_end if out is None else out, err_end, report_end))
         for fd in (out_end, err_end, report_end):
             os.close(fd)
         with ThreadPoolExecutor(2) as readers:
-            heard = readers.map(_read, (out, err))
+            heard = readers.map(_read, (read_out, err))
             code = _ended(report, timeout, args)
         return subprocess.CompletedProcess(args, code, *heard)
 
@@ -82,7 +82,7 @@ def _read(fd: int) -> bytes:
         return stream.read()
 
 
-def _ended(report: int, timeout: float, args: tuple[str, ...]) -> int:
+def _ended(report: int, timeout: float, args: tuple[str | bytes, ...]) -> int:
     """The exit code of a call, negative after a signal; kills it after `timeout` seconds."""
     with open(report, "rb", buffering=0) as stream, selectors.DefaultSelector() as waiting:
         (pid,) = NUMBER.unpack(stream.read(NUMBER.size))

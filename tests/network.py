@@ -219,8 +219,15 @@ class Node:
         self.inside: tuple[str, ...] = ()  # what runs programs in another place, such as a network namespace
 
     def run(self, *args: str | bytes, ok: int | None = 0, stdin: bytes | None = None, **env: str) -> Ran:
-        """Run a program in the repository; `ok` is the exit code it must have, None for any."""
-        return self._ended(self._run(args, stdin, self.net.env(**env)), ok)
+        """Run a program in the repository; `ok` is the exit code it must have, None for any.
+
+        git-annex-syncx runs in a fork where that is as good as a start.
+        """
+        around = self.net.env(**env)
+        forks = args[0] == "git-annex-syncx" and stdin is None and not self.inside and sys.platform == "linux"
+        if forks and fork_servers().can_run(around):
+            return self._ended(fork_servers().run(args, self.path, around, LONGEST), ok)
+        return self._ended(self._run(args, stdin, around), ok)
 
     def _run(
         self, args: tuple[str | bytes, ...], stdin: bytes | None, env: dict[str, str]
@@ -254,11 +261,8 @@ class Node:
         return self.run("git-annex", *args, ok=ok)
 
     def syncx(self, *args: str, ok: int | None = 0, **env: str) -> Ran:
-        """Run git-annex-syncx without a terminal and with JSON events, in a fork where that is as good as a start."""
-        words, around = ("git-annex-syncx", "--json", *args), self.net.env(**env)
-        if sys.platform != "linux" or self.inside or not fork_servers().can_run(around):
-            return self._ended(self._run(words, None, around), ok)
-        return self._ended(fork_servers().run(words, self.path, around, LONGEST), ok)
+        """Run git-annex-syncx without a terminal and with JSON events."""
+        return self.run("git-annex-syncx", "--json", *args, ok=ok, **env)
 
     def config(self, key: str, value: str) -> None:
         self.git("config", key, value)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from network import Network, Node
+from network import Network, Node, fork_servers, sample
 
 from git_annex_syncx.system.redact import without_passwords
 
@@ -97,18 +97,32 @@ COMMANDS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_output_that_cannot_be_written(pair: tuple[Node, Node], unbuffered: str) -> None:
+def written_to(out: int, node: Node, *command: str, **env: str) -> tuple[int, bytes]:
+    """Run a command whose standard output is a file; its exit code and what it complains about."""
+    words, around = ("git-annex-syncx", *command), node.net.env(**env)
+    if sys.platform == "linux" and fork_servers().can_run(around):
+        done = fork_servers().run(words, node.path, around, 60, out)
+    else:
+        done = subprocess.run(
+            words, cwd=node.path, env=around, stdout=out, stderr=subprocess.PIPE, check=False, timeout=60
+        )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("unbuffered", "commands"), [("", COMMANDS), ("1", sample(COMMANDS[::-1], 3))], ids=["buffered", "unbuffered"]
+)
+def test_output_that_cannot_be_written(
+    pair: tuple[Node, Node], unbuffered: str, commands: tuple[tuple[str, ...], ...]
+) -> None:
     laptop, _ = pair
-    for command in COMMANDS:
+    env = {"PYTHONUNBUFFERED": unbuffered} if unbuffered else {}
+    for command in commands:
         with open("/dev/full", "wb") as full:
-            done = subprocess.run(
-                ("git-annex-syncx", *command), cwd=laptop.path, env=laptop.net.env(PYTHONUNBUFFERED=unbuffered),
-                stdout=full, stderr=subprocess.PIPE, check=False, timeout=60,
-            )  # fmt: skip
-        assert done.returncode == 1, (command, done.stderr)
-        assert b"standard output cannot be written: No space left on device" in done.stderr
-        assert b"Traceback" not in done.stderr
+            code, said = written_to(full.fileno(), laptop, *command, **env)
+        assert code == 1, (command, said)
+        assert b"standard output cannot be written: No space left on device" in said
+        assert b"Traceback" not in said
 
 
 def test_nobody_reads_and_no_place_for_talk(pair: tuple[Node, Node]) -> None:
@@ -116,14 +130,11 @@ def test_nobody_reads_and_no_place_for_talk(pair: tuple[Node, Node]) -> None:
     for command in COMMANDS:
         reader, writer = os.pipe()
         os.close(reader)
-        done = subprocess.run(
-            ("git-annex-syncx", *command), cwd=laptop.path, env=laptop.net.env(), stdout=writer,
-            stderr=subprocess.PIPE, check=False, timeout=60,
-        )  # fmt: skip
+        code, said = written_to(writer, laptop, *command)
         os.close(writer)
-        assert done.returncode in (0, 130), (command, done.stderr)
-        assert b"Traceback" not in done.stderr
-        assert b"BrokenPipe" not in done.stderr
+        assert code in (0, 130), (command, said)
+        assert b"Traceback" not in said
+        assert b"BrokenPipe" not in said
     made = laptop.commit({"b.txt": "b"})
     with open("/dev/full", "wb") as full:
         done = subprocess.run(

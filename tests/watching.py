@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from network import Network, Node
+from network import PROGRAMS, Network, Node
 
 PATIENCE = 45.0  # seconds, on a machine that does much else
 PROCESSES = Path("/proc")
@@ -129,7 +129,7 @@ def _works_in(pid: int, place: Path) -> bool:
 def seconds_to_start(node: Node) -> float:
     """How long the program takes to start and end here and now, the measure of how busy the machine is."""
     begun = time.monotonic()
-    node.run("git-annex-syncx", "--version")
+    node.run(str(PROGRAMS / "git-annex-syncx"), "--version")
     return time.monotonic() - begun
 
 
