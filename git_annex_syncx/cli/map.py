@@ -17,12 +17,13 @@ from git_annex_syncx.cli.pictures import picture_options, require_one_form, show
 def map_command(options: GlobalOptions, refresh: bool, publish: bool, **pictures: Any) -> None:
     """Show the network: who has whom as a remote, and what that costs."""
     from git_annex_syncx.content import planning
+    from git_annex_syncx.network import survey
     from git_annex_syncx.views import network as view_network
 
     require_one_form(options, pictures["dot"])
     context = options.context()
     if publish:
-        news = planning.publish(context)
+        news = survey.publish(context.repo, context.settings, context.state)
         view_network.published(news, context.settings.private, options.quiet)
     found = planning.see_map(context, refresh)
     view_network.warn(found)

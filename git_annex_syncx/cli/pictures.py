@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -30,11 +31,13 @@ def require_one_form(options: GlobalOptions, dot: bool) -> None:
 
 def show_pictures(drawn: Callable[[], str], dot: bool, svg: str | None, png: str | None) -> bool:
     """Print or write a graph where one was asked for."""
-    from git_annex_syncx.content import planning
+    from git_annex_syncx.system import graphviz
     from git_annex_syncx.views import base
 
     if dot:
         base.data(drawn())
-    for name in planning.draw(drawn(), svg, png) if svg or png else ():
-        base.say(f"{name} is written")
+    for kind, name in (("svg", svg), ("png", png)):
+        if name:
+            graphviz.draw(drawn(), Path(name).absolute(), kind)
+            base.say(f"{name} is written")
     return bool(dot or svg or png)

@@ -1,4 +1,4 @@
-"""The map and the plan of a repository: from what is known here, or from a map in a file."""
+"""Answer `map` and `plan`: from what is known here, or from a map in a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.content import missing, room, steps
@@ -23,7 +22,6 @@ from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.network.weights import arcs
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import own_failure
-from git_annex_syncx.system import graphviz
 
 
 @dataclass(frozen=True)
@@ -48,15 +46,10 @@ class Planned:
 
 
 def see_map(context: Context, refresh: bool) -> Survey:
-    """All that is known of the network; `refresh` asks the repositories that can be reached."""
+    """Return all that is known of the network; `refresh` asks the repositories that can be reached."""
     said = survey.refresh(context.repo) if refresh else ()
     found = survey.known(context.repo, context.settings, context.state)
     return Survey(found.network, said + found.warnings)
-
-
-def publish(context: Context) -> bool:
-    """Tell the others the links of this repository; whether that was news."""
-    return survey.publish(context.repo, context.settings, context.state)
 
 
 def tell_links(context: Context, settings: Settings | None = None) -> Iterator[Outcome]:
@@ -64,18 +57,14 @@ def tell_links(context: Context, settings: Settings | None = None) -> Iterator[O
     begun = time.monotonic()
     try:
         if survey.publish(context.repo, settings or read_settings(context.repo), context.state):
-            yield Outcome(
-                "publish",
-                Result.DONE,
-                reason="published this repository's remotes and costs",
-                seconds=time.monotonic() - begun,
-            )
+            told, seconds = "published this repository's remotes and costs", time.monotonic() - begun
+            yield Outcome("publish", Result.DONE, reason=told, seconds=seconds)
     except SyncxError as error:
         yield own_failure("publish", error)
 
 
 def map_file(name: str) -> Network:
-    """The network in a file, `-` for standard input. Raises UsageError."""
+    """Return the network in a file, `-` for standard input. Raises UsageError."""
     if name == "-":
         return read_map(sys.stdin.buffer.read(LARGEST + 1), "standard input")
     try:
@@ -87,16 +76,8 @@ def map_file(name: str) -> Network:
         ) from error
 
 
-def draw(dot: str, svg: str | None, png: str | None) -> list[str]:
-    """Write pictures of a graph; the files. Raises UsageError where Graphviz is not installed."""
-    files = [(kind, name) for kind, name in (("svg", svg), ("png", png)) if name]
-    for kind, name in files:
-        graphviz.draw(dot, Path(name).absolute(), kind)
-    return [name for _, name in files]
-
-
 def plan_here(context: Context, wanted: Wanted) -> Planned:
-    """Plans for this repository's network: for what is missing where, for paths, or for one imagined key."""
+    """Return plans for this repository's network: for what is missing where, for paths, or for one imagined key."""
     if (wanted.holders or wanted.targets) and not wanted.paths:
         found = survey.planned(context.repo, context.settings, context.state)
         return Planned(found, _answered(found.network, [_imagined(found.network, wanted)]), wanted.by_time)
@@ -127,7 +108,7 @@ def _named(context: Context, look: Look, wanted: Wanted) -> list[Need]:
 
 
 def _together(groups: Iterable[KeyGroup]) -> Iterator[Plan]:
-    """One plan for all groups, of whatever size, that travel in the same way."""
+    """Yield one plan for all groups, of whatever size, that travel in the same way."""
     alike: dict[tuple[object, ...], list[Plan]] = {}
     for group in groups:
         carried = tuple((step.source, step.target, step.operation) for step in group.plan.steps)
@@ -140,7 +121,7 @@ def _together(groups: Iterable[KeyGroup]) -> Iterator[Plan]:
 
 
 def _of_content(held: Mapping[str, frozenset[str]]) -> list[Question]:
-    """Keys that nobody lacks, in groups with the same holders."""
+    """Return a question about each group of keys with the same holders that nobody lacks."""
     groups: dict[frozenset[str], list[int]] = {}
     for key, holders in held.items():
         groups.setdefault(holders, []).append(key_size(key))
@@ -148,7 +129,7 @@ def _of_content(held: Mapping[str, frozenset[str]]) -> list[Question]:
 
 
 def plan_map(net: Network, wanted: Wanted) -> Planned:
-    """The plan for one imagined key in a network from a file."""
+    """Return the plan for one imagined key in a network from a file."""
     if wanted.paths:
         raise UsageError("PATH and --map exclude each other", "a map says nothing about files; use --from and --to")
     return Planned(Survey(net), _answered(net, [_imagined(net, wanted)]), wanted.by_time)
@@ -160,16 +141,12 @@ def _answered(net: Network, questions: Iterable[Question]) -> tuple[Plan, ...]:
 
 
 def _imagined(net: Network, wanted: Wanted) -> Question:
-    """One key. Held here where nobody is named, wanted by all that are no relays where nobody is named."""
+    """Return a question about one key: held here, wanted by all that are no relays, where nobody is named."""
     holders = _uuids(net, wanted.holders) or _usual_holder(net)
     places = (place for place in net.places if place.uuid not in OUTSIDE)
     everyone = frozenset(place.uuid for place in places if not (place.relay or place.dead))
-    return Question(
-        holders,
-        (_uuids(net, wanted.targets) or everyone) - holders,
-        by_time=wanted.by_time,
-        relays=wanted.relays,
-    )
+    targets = (_uuids(net, wanted.targets) or everyone) - holders
+    return Question(holders, targets, by_time=wanted.by_time, relays=wanted.relays)
 
 
 def _usual_holder(net: Network) -> frozenset[str]:
@@ -179,22 +156,19 @@ def _usual_holder(net: Network) -> frozenset[str]:
 
 
 def _uuids(net: Network, names: Iterable[str]) -> frozenset[str]:
-    """The places that are called so, by uuid or by name. Raises UsageError."""
+    """Return the uuids of repositories that are named by uuid or by name. Raises UsageError."""
     return frozenset(_uuid(net, name) for name in names)
 
 
 def _uuid(net: Network, name: str) -> str:
     if name in net.by_uuid:
         return name
-    called: dict[str, list[str]] = {}
-    for place in net.places:
-        called.setdefault(place.name, []).append(place.uuid)
-    found = called.get(name, [])
+    found = [place.uuid for place in net.places if place.name == name]
     if len(found) == 1:
         return found[0]
     if found:
         raise UsageError(f"several repositories are called {name!r}", f"name one by its uuid: {', '.join(found)}")
-    known = ", ".join(sorted(filter(None, called))) or "none"
+    known = ", ".join(sorted({place.name for place in net.places if place.name})) or "none"
     raise UsageError(
         f"there is no repository {name!r} in the network",
         f"the repositories whose uuid is known are: {known}",

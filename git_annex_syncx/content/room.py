@@ -1,6 +1,4 @@
-"""Free room of repositories.
-
-Who wants content by how full repositories are gets as many bytes as fit, then is asked again.
+"""Give repositories whose wishes depend on how full they are as many bytes as fit, then ask again.
 
 git-annex answers for each file as if it were the only one: of five files that fit one by one it wants all.
 """
@@ -21,7 +19,7 @@ Left = Mapping[str, tuple[int, int]]  # uuid -> how many files do not fit, and t
 
 
 def asking(policy: Policy) -> frozenset[str]:
-    """Whose wishes depend on room."""
+    """Return the repositories whose wishes depend on room."""
     return frozenset(uuid for uuid in policy.choosy if policy.wishes.depends_on_room(uuid))
 
 
@@ -51,7 +49,7 @@ def asks_all_again(policy: Policy, before: str, now: str) -> bool:
 
 
 def fitting(needs: Iterable[Need], known: Rooms, whose: Collection[str]) -> tuple[list[Need], Left]:
-    """The needs without targets that they do not fit into, in order of the keys; and what does not fit."""
+    """Return the needs without targets that they do not fit into, in order of the keys, and what does not fit."""
     free, left, found = dict(known), dict[str, tuple[int, int]](), []
     bounded = known.keys() & set(whose)
     for need in sorted(needs, key=lambda need: need.key) if bounded else needs:
@@ -70,7 +68,7 @@ def fitting(needs: Iterable[Need], known: Rooms, whose: Collection[str]) -> tupl
 def still_waiting(
     found: Iterable[Need], before: Iterable[Need], whose: Collection[str], known: Rooms
 ) -> Iterator[Need]:
-    """The needs, with targets of `before` for whose keys there is no more room: of them git-annex says nothing now.
+    """Yield the needs, with targets of `before` for whose keys there is no more room: git-annex says nothing of them.
 
     Not where somebody else of those who are asked wants the key instead.
     """
@@ -87,7 +85,7 @@ def still_waiting(
 
 
 def told(policy: Policy, left: Left) -> list[tuple[str, str]]:
-    """Whom there is no room at, and what is to be said of it."""
+    """Return the repositories where there is no room, and what is to be said of it."""
     return [
         (uuid, f"no room at {policy.network.name(uuid)} for {files} file{'s' * (files != 1)} ({size} bytes): "
          "drop something there, or let it have more by git annex maxsize")

@@ -1,4 +1,4 @@
-"""From what keys need to who carries them: each group of keys that are alike is planned once. Pure."""
+"""Group keys that are alike, plan each group once, and tell the steps that this repository makes. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OwnStep:
 def groups(
     policy: Policy, needs: Iterable[Need], by_time: bool = False, relays: bool = True, shut: Shut = OPEN
 ) -> Iterator[KeyGroup]:
-    """Plan. All nodes that know the same make the same groups, whatever the exact sizes are.
+    """Yield plans. All nodes that know the same make the same groups, whatever the exact sizes are.
 
     Where nothing is shut the plans are the same too, else this repository alone has another one.
     """
@@ -61,7 +61,7 @@ def _arcs(policy: Policy, shut: frozenset[tuple[str, str, bool]]) -> Arcs:
 def in_this_round(
     policy: Policy, holders: frozenset[str], targets: frozenset[str], shut: Shut = OPEN
 ) -> frozenset[str]:
-    """Of targets whose wishes depend on copies only one; with its copy the others are asked again.
+    """Return the targets, of those whose wishes depend on copies only one: with its copy the others are asked again.
 
     It is one to which content comes without the others. One that was waited for comes late.
     """
@@ -80,15 +80,14 @@ def in_this_round(
 def make_own_steps(steps: Iterable[Step], own: str, through: bool) -> tuple[OwnStep, ...]:
     """Return our own steps in order; with `through` from remote to remote where content is only passed on here."""
     steps = list(steps)
-    own_steps = [OwnStep(step.source, step.target, step.operation) for step in steps]
-    relayed = any(step.relay and step.target == own for step in steps)
-    into, out = (
-        [own_step for own_step in own_steps if own_step.target == own],
-        [own_step for own_step in own_steps if own_step.source == own],
-    )
-    if through and relayed and len(into) == len(out) == 1:
-        passed = OwnStep(into[0].source, out[0].target, "push", through=True)
-        return tuple(passed if own_step == into[0] else own_step for own_step in own_steps if own_step != out[0])
+    into, out = [step for step in steps if step.target == own], [step for step in steps if step.source == own]
+    passes = through and len(into) == len(out) == 1 and into[0].relay
+    own_steps = []
+    for step in steps:
+        if passes and step == into[0]:
+            own_steps.append(OwnStep(step.source, out[0].target, "push", through=True))
+        elif not (passes and step == out[0]):
+            own_steps.append(OwnStep(step.source, step.target, step.operation))
     return tuple(own_steps)
 
 

@@ -14,7 +14,7 @@ from git_annex_syncx.runs.parallel import each_remote
 
 
 def cleanup(context: Context, remotes: Iterable[Remote]) -> Iterator[Outcome]:
-    """Remove synced/BRANCH and synced/git-annex: so that what a user took back does not return from there."""
+    """Remove synced/BRANCH and synced/git-annex, so that what a user took back does not return from there."""
     head = worktree.require_head(context.repo)
     names = [f"refs/heads/synced/{branch}" for branch in (head.basis, "git-annex")]
     with worktree.merge_lock(context.repo):

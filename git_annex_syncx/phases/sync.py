@@ -1,4 +1,4 @@
-"""Everything in order: commit, fetch, merge, push, content, push."""
+"""Do everything in order: commit, fetch, merge, push, content, push."""
 
 from __future__ import annotations
 

@@ -1,8 +1,6 @@
-"""Upkeep that `git annex sync` does besides.
+"""Follow migrations, and refresh adjusted branches that show what is here, as `git annex sync` does besides.
 
-It follows migrations, and refreshes adjusted branches that show what is here.
-
-Both depend on what the git-annex branch and the branch in hand say: looked at again where those have moved.
+Both depend on what the git-annex branch and the branch in hand say, and are looked at again where those have moved.
 """
 
 from __future__ import annotations
@@ -101,7 +99,7 @@ def _refresh(context: Context, _: str) -> Outcome | None:
 
 
 def _changed_here(context: Context) -> list[bytes]:
-    """Annexed files with changes of the user's: git-annex would move the branch and stop half way at them."""
+    """Return annexed files with changes of the user's: git-annex would move the branch and stop half way at them."""
     sides = local_changes.sides(context.repo)
     added = {path for path, mode, _ in sides if not mode}  # perhaps where the branch hides a file
     return sorted(added | {path for path, _ in locations.named(context.repo, sides)})
