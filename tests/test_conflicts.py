@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from network import Network, Node, sample
 
-from git_annex_syncx.conflicts.texts import lines_in
-from git_annex_syncx.conflicts.versions import key_in
+from git_annex_syncx.conflicts.versions import key_in, lines_in
 
 KINDS = [
     "text",

@@ -19,11 +19,10 @@ from git_annex_syncx.conflicts.moved_keys import moved_link
 from git_annex_syncx.conflicts.placing import put_back
 from git_annex_syncx.conflicts.resolutions import MESSAGE, Joined, Resolution, message, resolved_in
 from git_annex_syncx.conflicts.resolve import resolve
-from git_annex_syncx.conflicts.texts import lines_in
 from git_annex_syncx.conflicts.trees import Sides
 from git_annex_syncx.conflicts.variant_names import variant_names
 from git_annex_syncx.conflicts.verify import verify
-from git_annex_syncx.conflicts.versions import is_variant, key_in, lines_of_path, serialized, version_of
+from git_annex_syncx.conflicts.versions import is_variant, key_in, lines_in, lines_of_path, serialized, version_of
 from git_annex_syncx.git import cat_file, objects
 from git_annex_syncx.git.git import Repository, open_repository
 from git_annex_syncx.model import EXECUTABLE, GITLINK, Entry

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from git_annex_syncx.conflicts.texts import lines_in
 from git_annex_syncx.conflicts.union import United, _longest, unite, unite_sections
+from git_annex_syncx.conflicts.versions import lines_in
 
 FEW = st.lists(st.sampled_from([b"a", b"b", b"c", b"", b"}", b"x y", b"\xff\xfe"]), max_size=12)
 TEXT = st.builds(lambda lines, end: b"\n".join(lines) + end, FEW, st.sampled_from([b"", b"\n"]))

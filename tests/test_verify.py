@@ -10,10 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from trees import lost_paths
 
-from git_annex_syncx.conflicts.texts import Holders, Texts, lines_in
 from git_annex_syncx.conflicts.trees import Sides
 from git_annex_syncx.conflicts.verify import verify
-from git_annex_syncx.conflicts.versions import key_in
+from git_annex_syncx.conflicts.versions import Holders, Texts, key_in, lines_in
 from git_annex_syncx.model import EXECUTABLE, REGULAR, SYMLINK, Entry
 
 Content = tuple[int, bytes]  # mode, content

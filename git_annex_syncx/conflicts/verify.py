@@ -19,8 +19,7 @@ import functools
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from git_annex_syncx.conflicts.texts import Holders, Texts
-from git_annex_syncx.conflicts.versions import Trees, family, identity, is_blob, is_file, is_variant
+from git_annex_syncx.conflicts.versions import Holders, Texts, Trees, family, identity, is_blob, is_file, is_variant
 from git_annex_syncx.model import Entry
 
 Place = tuple[bytes, Entry]

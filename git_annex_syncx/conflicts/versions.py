@@ -1,4 +1,4 @@
-"""Versions at paths of trees, and the rules by which two of them may share a file. Pure.
+"""Versions at paths of trees, the lines of those that are texts, and how two texts may share a file. Pure.
 
 A version is an annexed file's key, or a text, a binary, a symlink or a submodule's commit.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -26,6 +26,9 @@ SEALED = (  # how encrypted or signed texts begin: with another line in it each 
 MARKER = b".variant-"  # in the name of a variant
 PROSE = frozenset((b"", *(b"." + end for end in b"txt md rst org tex csv tsv log".split())))
 
+REMEMBERED = 16 * 1024  # bytes of a text whose lines are kept in memory
+
+Read = Callable[[Iterable[str]], Mapping[str, bytes]]
 Diff = Mapping[bytes, tuple[Entry | None, Entry | None]]
 
 
@@ -182,3 +185,56 @@ def _is_prose(path: bytes) -> bool:
     """Return whether a path has the name of prose or of a list: by its suffix, or without one, as .gitignore is."""
     name = posixpath.basename(path).partition(MARKER)
     return posixpath.splitext(name[0] + posixpath.splitext(name[2])[1])[1].lower() in PROSE
+
+
+def lines_in(content: bytes) -> frozenset[bytes]:
+    """Return the lines of a text; line ends make no difference."""
+    lines = content.removesuffix(b"\n").split(b"\n") if content else ()
+    return frozenset(line.removesuffix(b"\r") for line in lines)
+
+
+class Texts:
+    """The lines of the files that are texts; `read` gives contents of blobs."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self._known: dict[str, frozenset[bytes] | None] = {}
+
+    def lines(self, entry: Entry | None) -> frozenset[bytes] | None:
+        """Return the lines of a text, None for all that is none."""
+        if entry is None or entry.mode not in FILES:
+            return None
+        if entry.oid in self._known:
+            return self._known[entry.oid]
+        content = self._read([entry.oid])[entry.oid]
+        lines = lines_in(content) if is_text(content) else None
+        if lines is None or len(content) <= REMEMBERED:
+            self._known[entry.oid] = lines
+        return lines
+
+    def all_lines(self, entries: Iterable[Entry]) -> set[bytes]:
+        """Return the lines of all that are texts."""
+        return set().union(*(lines for entry in entries if (lines := self.lines(entry))))
+
+
+class Holders:
+    """An index of files by their lines: files are found by their rarest line, not by looking into each.
+
+    Of each line only its hash is kept, which tells where to look.
+    """
+
+    def __init__(self, texts: Texts, files: Iterable[Entry]) -> None:
+        self._texts = texts
+        self._files = [file for file in dict.fromkeys(files) if texts.lines(file) is not None]
+        self._having: dict[int, list[int]] = {}
+        for number, file in enumerate(self._files):
+            for line in texts.lines(file) or ():
+                self._having.setdefault(hash(line), []).append(number)
+
+    def hold(self, lines: Iterable[bytes]) -> bool:
+        """Return whether one file holds all of the lines."""
+        wanted = frozenset(lines)
+        if not wanted:
+            return bool(self._files)
+        likely = min((self._having.get(hash(line), []) for line in wanted), key=len)
+        return any(wanted <= (self._texts.lines(self._files[number]) or frozenset()) for number in likely)

@@ -243,7 +243,7 @@ def _index(repo: Repository, tree: str | None) -> Iterator[dict[str, str]]:
 @contextlib.contextmanager
 def _scratch(repo: Repository) -> Iterator[Path]:
     """A directory that is gone afterwards. Raises SyncxError where none can be made."""
-    with files.writing(repo.state_path):
+    with files.writing(repo.common):
         made = tempfile.TemporaryDirectory(dir=repo.state_dir)
     with made as scratch:
         yield Path(scratch)

@@ -8,6 +8,7 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -68,73 +69,85 @@ class Database:
             raise self._error(f"{self.path} cannot be used: {error}", files.advice(error)) from error
 
 
+@dataclass
 class Table(Generic[Row]):
-    """Rows that are frozen dataclasses: a column for each field, in the order of the fields."""
+    """Rows that are frozen dataclasses: a column for each field, in the order of the fields.
 
-    def __init__(self, database: Database, name: str, row: type[Row], keys: int = 1) -> None:
-        """The first `keys` fields name a row."""
-        self._database, self._name, self._row = database, name, row
-        self._fields = dataclasses.fields(row)  # type: ignore[arg-type]
-        self._columns = [field.name for field in self._fields]
-        self._keys = self._columns[:keys]
+    The first `keys` fields name a row.
+    """
+
+    database: Database
+    name: str
+    row: type[Row]
+    keys: int = 1
+
+    @property
+    def _kinds(self) -> dict[str, str]:
+        """Return the columns with the types of their fields."""
+        return {field.name: str(field.type) for field in dataclasses.fields(self.row)}  # type: ignore[arg-type]
+
+    @property
+    def _key_columns(self) -> list[str]:
+        return [*self._kinds][: self.keys]
 
     def schema(self) -> str:
         """Return the statement that makes the table where it is missing."""
-        columns = ", ".join(f"{field.name} {COLUMN[str(field.type)]}" for field in self._fields)
-        return f"CREATE TABLE IF NOT EXISTS {self._name} ({columns}, PRIMARY KEY ({', '.join(self._keys)}));"
+        columns = ", ".join(f"{name} {COLUMN[kind]}" for name, kind in self._kinds.items())
+        return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns}, PRIMARY KEY ({', '.join(self._key_columns)}));"
 
     def all(self) -> list[Row]:
         """Return all rows."""
-        return self._database.read(self.rows)
+        return self.database.read(self.rows)
 
     def get(self, *key: object) -> Row | None:
         """Return the row of a key, None where there is none."""
-        return next(iter(self._database.read(lambda db: self.rows(db, key))), None)
+        return next(iter(self.database.read(lambda db: self.rows(db, key))), None)
 
     def put(self, row: Row) -> None:
         """Insert a row, or replace the one of its key."""
-        self._database.write(lambda db: self.insert(db, [row]))
+        self.database.write(lambda db: self.insert(db, [row]))
 
     def change(self, *key: object, **values: object) -> None:
         """Set some fields of a row; the others of a new one have their defaults."""
-        self._database.write(lambda db: self.change_in(db, key, **values))
+        self.database.write(lambda db: self.change_in(db, key, **values))
 
     def remove(self, *key: object) -> None:
         """Remove the row of a key, if there is one."""
-        self._database.write(lambda db: self.delete(db, [key]))
+        self.database.write(lambda db: self.delete(db, [key]))
 
     def replace(self, rows: Iterable[Row]) -> None:
         """Let the table have these rows and no others."""
 
         def write(db: sqlite3.Connection) -> None:
-            db.execute(f"DELETE FROM {self._name}")
+            db.execute(f"DELETE FROM {self.name}")
             self.insert(db, rows)
 
-        self._database.write(write)
+        self.database.write(write)
 
     def rows(self, db: sqlite3.Connection, key: Sequence[object] = ()) -> list[Row]:
         """Return all rows, or that of a key, inside a transaction."""
-        question = f"SELECT {', '.join(self._columns)} FROM {self._name}{self._where(key)}"
-        kinds = [str(field.type) for field in self._fields]
-        return [self._row(*map(_loaded, kinds, row)) for row in db.execute(question, _stored(key))]
+        kinds = self._kinds
+        question = f"SELECT {', '.join(kinds)} FROM {self.name}{self._where(key)}"
+        return [self.row(*map(_loaded, kinds.values(), row)) for row in db.execute(question, _stored(key))]
 
     def insert(self, db: sqlite3.Connection, rows: Iterable[Row]) -> None:
         """Insert or replace rows inside a transaction."""
-        values = (_stored([getattr(row, name) for name in self._columns]) for row in rows)
-        marks = ", ".join("?" * len(self._columns))
-        db.executemany(f"INSERT OR REPLACE INTO {self._name} ({', '.join(self._columns)}) VALUES ({marks})", values)
+        columns = [*self._kinds]
+        values = (_stored([getattr(row, name) for name in columns]) for row in rows)
+        marks = ", ".join("?" * len(columns))
+        db.executemany(f"INSERT OR REPLACE INTO {self.name} ({', '.join(columns)}) VALUES ({marks})", values)
 
     def change_in(self, db: sqlite3.Connection, key: Sequence[object], **values: object) -> None:
         """Set some fields of a row inside a transaction."""
-        row = next(iter(self.rows(db, key)), None) or self._row(*key)
+        row = next(iter(self.rows(db, key)), None) or self.row(*key)
         self.insert(db, [dataclasses.replace(row, **values)])  # type: ignore[type-var]
 
     def delete(self, db: sqlite3.Connection, keys: Iterable[Sequence[object]]) -> None:
         """Remove the rows of keys inside a transaction."""
-        db.executemany(f"DELETE FROM {self._name}{self._where(self._keys)}", map(_stored, keys))
+        db.executemany(f"DELETE FROM {self.name}{self._where(self._key_columns)}", map(_stored, keys))
 
     def _where(self, key: Sequence[object]) -> str:
-        return f" WHERE {' AND '.join(f'{name} = ?' for name in self._keys)}" if key else ""
+        return f" WHERE {' AND '.join(f'{name} = ?' for name in self._key_columns)}" if key else ""
 
 
 def create_tables(db: sqlite3.Connection, tables: Iterable[Table[Any]]) -> None:
