@@ -1,8 +1,8 @@
 """Completion in bash, zsh and fish: click finds what to offer, a function of each shell asks it.
 
 `_GIT_ANNEX_SYNCX_COMPLETE=bash_source git-annex-syncx` prints the function for bash, a file in `completions/`. It
-passes the line up to the cursor in COMP_LINE and reads a line for each offer: its type (`plain`, `file`, `dir`), value
-and help.
+passes the line up to the cursor in COMP_LINE and reads a line for each offer: its type (`plain`, `file`, `dir`),
+value and help.
 """
 
 from __future__ import annotations
