@@ -27,7 +27,7 @@ from git_annex_syncx.runs.context import open_context
 from git_annex_syncx.runs.notifications import DAY, Notifier, change, changes, to_tell
 from git_annex_syncx.system import notify
 from git_annex_syncx.system.records import Failure
-from git_annex_syncx.triggers import worker
+from git_annex_syncx.triggers import tasks
 
 NOW = 1_800_000_000.0
 WRITE = """\
@@ -144,7 +144,7 @@ def test_a_drive_that_is_ready(hub: tuple[Node, Node]) -> None:
     laptop, bare = hub
     told = listening(laptop)
     node = open_context(open_repository(laptop.path))
-    for event in notifications.announced(node, worker.drive(node, node.settings.remotes["hub"])):
+    for event in notifications.announced(node, tasks.drive(node, node.settings.remotes["hub"])):
         assert isinstance(event, Outcome)
     ready = told.last("drive-ready")
     assert (ready["SYNCX_REMOTE"], ready["SYNCX_UUID"]) == ("hub", uuid_of(bare))

@@ -19,6 +19,7 @@ from git_annex_syncx.git import drives
 from git_annex_syncx.git.git import open_repository
 from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.triggers.mounts import Drives
+from git_annex_syncx.triggers.queue import Queue, Request
 
 SIZE = 4 if THOROUGH == 1 else 6  # repositories that commit at once
 
@@ -212,6 +213,29 @@ def test_killed_run_leaves_no_lock_and_its_request_is_done_by_the_next(net: Netw
         a.syncx("retry")
         assert b.head("main") == a.head() or b.head("synced/main") == a.head()
         settle(nodes)
+
+
+def test_what_a_dead_run_had_taken_is_asked_again_before_it_is_forgotten(
+    net: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    requests, content = Queue(open_repository(net.create("node").path)), Request("content")
+    requests.ask(content)
+    requests.take([content])  # and then it died
+
+    def power_fails(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for method in ("ask", "done"):
+        monkeypatch.setattr(Queue, method, power_fails)
+        with pytest.raises(KeyboardInterrupt), requests.turn(content.group):
+            pass
+        monkeypatch.undo()
+        assert requests.waiting() == {content: 0.0}
+    with requests.turn(content.group) as ours:
+        assert ours and requests.due(content.group) == {content}
+        requests.take([content])
+        requests.done([content])
+    assert requests.waiting() == {}
 
 
 def test_another_drive_in_the_same_place_is_seen(pair: tuple[Node, Node], net: Network) -> None:

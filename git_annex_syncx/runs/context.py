@@ -1,4 +1,4 @@
-"""The repository in hand, checked and with its settings: what every phase works on."""
+"""A repository, checked and with its settings and state, on which every phase works; the choice of its remotes."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ class Context:
 
     @property
     def can_fail(self) -> tuple[str, ...]:
-        """Names under which failures are remembered, beside the own repository: remotes, and the web and its like."""
+        """Return the names under which failures are remembered, beside the own repository: remotes, the web."""
         return (*self.settings.remotes, *OUTSIDE.values())
 
     @property
     def branches(self) -> tuple[str, ...]:
-        """Patterns of the branches that are fetched."""
+        """Return the patterns of the branches that are fetched."""
         return ("git-annex*", "synced/git-annex*") if self.only_annex else ("*",)
 
 
 def decided(context: Context, key: str, said: Iterable[bool | None], *, default: bool) -> bool:
-    """The first that says anything: what is asked, the own configuration, `git annex config` for all, the default."""
+    """Return the first answer there is: of `said`, of `git annex config` for all repositories, else the default."""
     for answer in said:
         if answer is not None:
             return answer
@@ -74,13 +74,13 @@ def reread(context: Context) -> Context:
 def choose_remotes(
     context: Context, names: Iterable[str], excepted: Iterable[str]
 ) -> tuple[list[Remote], list[Outcome]]:
-    """The remotes to work on, and outcomes of those that the configuration leaves out.
+    """Return the remotes to work on, and outcomes of those that the configuration leaves out.
 
     A name is a remote's, or a group's of `remotes.GROUP` or of `git annex group`. Raises UsageError for others.
     """
     names, left_out = list(names), {remote.name for name in excepted for remote in _named(context, name)}
     everyone = context.settings.remotes.values()
-    asked = [remote for name in names for remote in _some(context, name)] if names else everyone
+    asked = [remote for name in names for remote in _members(context, name)] if names else everyone
 
     def reason(remote: Remote) -> str:
         return "--except" if remote.name in left_out else "" if names else _left_out(context, remote)
@@ -89,17 +89,15 @@ def choose_remotes(
 
 
 def cheapest(context: Context, remotes: Iterable[Remote]) -> list[Remote]:
-    """Of the remotes those with the lowest cost."""
-    from git_annex_syncx.network.own_links import (
-        link_cost,
-    )  # with all of the planner's modules  # with all of the planner's modules
+    """Return the remotes of the lowest cost."""
+    from git_annex_syncx.network.own_links import link_cost  # with all of the planner's modules
 
     costs = {remote: link_cost(context.repo, context.state, remote) for remote in remotes}
     return [remote for remote, cost in costs.items() if cost == min(costs.values())]
 
 
 def divided(remotes: Iterable[Remote], reason_of: Callable[[Remote], str]) -> tuple[list[Remote], list[Outcome]]:
-    """The remotes that nothing is said against, and outcomes of the others that tell the reason."""
+    """Return the remotes for which there is no reason against, and outcomes that tell the reasons of the others."""
     chosen, skipped = [], []
     for remote in remotes:
         if reason := reason_of(remote):
@@ -115,8 +113,8 @@ def is_named(context: Context, name: str) -> bool:
     return name in settings.remotes or name in settings.groups or name in annex_branch.groups(context.repo)
 
 
-def _some(context: Context, name: str) -> list[Remote]:
-    """Of a group without a remote here nothing could be done, and all is not what was asked."""
+def _members(context: Context, name: str) -> list[Remote]:
+    """Return the remotes of a name. Raises UsageError for a group without any: all is not what was asked."""
     found = _named(context, name)
     if not found:
         raise UsageError(f"the group {name!r} has no remote here", _known(context))
@@ -165,7 +163,7 @@ def _without_surprises(repo: Repository, settings: Settings) -> Repository:
 
 
 def _annex_version(repo: Repository, state: State, format_: str) -> str:
-    """The version of git-annex, asked again only when the program changed (it takes longer than all else here)."""
+    """Return the version of git-annex, asked anew where the program changed (it takes longer than all else here)."""
     program = annex.program().resolve()
     found = program.stat()
     key = f"{program} {found.st_mtime_ns} {found.st_size} {format_}"

@@ -36,12 +36,11 @@ CHANGES = {
 
 
 def announced(context: Context, events: Iterable[Event], notifier: Notifier | None = None) -> Iterator[Event]:
-    """Pass events on; the user's programs hear of changes as they come, and at the end of what keeps failing.
+    """Pass recorded events on; tell the user's programs of changes as they come, at the end of what keeps failing.
 
-    `events` have been recorded in the outbox. A `notifier` that outlives the run is not waited for.
+    A `notifier` that outlives the run is not waited for.
     """
-    with contextlib.ExitStack() as stack:
-        told = notifier or stack.enter_context(Notifier(context))
+    with contextlib.nullcontext(notifier) if notifier else Notifier(context) as told:
         try:
             for event in events:
                 if context.settings.on_change and isinstance(event, Outcome):
@@ -56,8 +55,8 @@ class Notifier:
     """Runs the user's programs one after another beside the run, each for a limited time."""
 
     def __init__(self, context: Context, limit: float = LIMIT) -> None:
-        """Nothing is started before there is something to tell; `limit` in seconds."""
-        self._node, self._limit = context, limit
+        """Start nothing before there is something to tell; `limit` in seconds."""
+        self._context, self._limit = context, limit
         self._deadline = math.inf
         self._queue: queue.Queue[tuple[str, Mapping[str, str]] | None] = queue.Queue(MOST_WAITING)
         self._thread: threading.Thread | None = None
@@ -91,33 +90,29 @@ class Notifier:
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
-            command, variables = job
-            limit = min(self._limit, self._deadline - time.monotonic())
             try:
-                if limit > 0:
-                    self._run(command, variables, limit)
-                else:
-                    log.warning(
-                        "%s: not run for %s, there was no time left", _shown(command), variables["SYNCX_EVENT"]
-                    )
+                self._run(*job)
             except ProgramFailed as error:
-                log.warning("%s: %s", _shown(command), error.what)
+                log.warning("%s: %s", _shown(job[0]), error.what)
             except SyncxError as error:
                 log.warning("%s", error)
             except KeyboardInterrupt:  # this run is being ended
                 return
 
-    def _run(self, command: str, variables: Mapping[str, str], limit: float) -> None:
-        repo = self._node.repo
+    def _run(self, command: str, variables: Mapping[str, str]) -> None:
+        repo, limit = self._context.repo, min(self._limit, self._deadline - time.monotonic())
+        if limit <= 0:
+            log.warning("%s: not run for %s, there was no time left", _shown(command), variables["SYNCX_EVENT"])
+            return
         if command == notify.NAME:
-            notify.send(self._node.settings.notify, variables["SYNCX_TITLE"], variables["SYNCX_TEXT"], limit)
+            notify.send(self._context.settings.notify, variables["SYNCX_TITLE"], variables["SYNCX_TEXT"], limit)
             return
         env = {**run.users_environment(), "SYNCX_REPOSITORY": os.fspath(repo.home), **variables}
         run.run("sh", "-c", WITHIN_SHELL, "sh", command, cwd=repo.home, env=env, limit=limit)
 
 
 def changes(outcome: Outcome) -> Iterator[dict[str, str]]:
-    """Yield what a program of the user's hears of an outcome: variables, none where nothing has changed."""
+    """Yield the variables by which a program of the user's is told of an outcome, none where nothing has changed."""
     details = outcome.details
     moved = outcome.result is Result.DONE or (outcome.event == "transfer" and details.get("files"))
     if moved and outcome.event in CHANGES:
@@ -127,7 +122,7 @@ def changes(outcome: Outcome) -> Iterator[dict[str, str]]:
 
 
 def change(event: str, remote: str = "", uuid: str | None = None, **details: str) -> dict[str, str]:
-    """The variables of one event."""
+    """Return the variables of one event."""
     more = {f"SYNCX_{name.upper()}": _safe(value) for name, value in details.items()}
     return {"SYNCX_EVENT": event, "SYNCX_REMOTE": _safe(remote), "SYNCX_UUID": uuid or ""} | more
 
@@ -152,7 +147,7 @@ def to_tell(failure: Failure, told: float | None, now: float) -> bool:
 
 
 def _tell_of_failures(context: Context, notifier: Notifier) -> None:
-    """Of what persists, and once of what is over."""
+    """Tell of what persists, and once of what is over."""
     settings = context.settings
     if not (settings.on_failure or settings.notify):
         return
@@ -162,37 +157,26 @@ def _tell_of_failures(context: Context, notifier: Notifier) -> None:
         for failure in failures:
             if to_tell(failure, told.get((failure.phase, failure.remote)), now):
                 context.state.notices.put(Notice(failure.phase, failure.remote, now))
-                _tell_failure(context, notifier, "failure", failure.phase, failure.remote, failure)
+                _tell_failure(context, notifier, failure.phase, failure.remote, failure)
         for phase, remote in told.keys() - {(failure.phase, failure.remote) for failure in failures}:
             context.state.notices.remove(phase, remote)
             if not remote or remote in context.can_fail:
-                _tell_failure(context, notifier, "recovered", phase, remote, None)
+                _tell_failure(context, notifier, phase, remote, None)
 
 
-def _tell_failure(
-    context: Context, notifier: Notifier, event: str, phase: str, remote: str, failure: Failure | None
-) -> None:
-    known = context.settings.remotes.get(remote)
-    where = remote or "this repository"
-    title = f"git-annex-syncx: {phase} with {where} " + ("keeps failing" if failure else "works again")
-    text = f"{context.repo.home}: {phase} with {where} "
-    text += f"failed {failure.tries} times since {_day(failure.first)}: {failure.error}" if failure else "works again"
-    told = {"phase": phase, "title": title, "text": text, "error": failure.error if failure else ""}
-    told |= {"tries": str(failure.tries), "since": str(int(failure.first))} if failure else {}
-    variables = change(event, remote, known.uuid if known else None, **told)
+def _tell_failure(context: Context, notifier: Notifier, phase: str, remote: str, failure: Failure | None) -> None:
+    """Tell that something keeps failing, or works again."""
+    known, work = context.settings.remotes.get(remote), f"{phase} with {remote or 'this repository'}"
+    event, state, happened, more = "recovered", "works again", "works again", {"error": ""}
+    if failure:
+        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(failure.first))
+        event, state = "failure", "keeps failing"
+        happened = f"failed {failure.tries} times since {since}: {failure.error}"
+        more = {"error": failure.error, "tries": str(failure.tries), "since": str(int(failure.first))}
+    title, text = f"git-annex-syncx: {work} {state}", f"{context.repo.home}: {work} {happened}"
+    variables = change(event, remote, known.uuid if known else None, phase=phase, title=title, text=text, **more)
     notifier.tell(context.settings.on_failure, variables)
     notifier.tell(notify.NAME if context.settings.notify else "", variables)
-
-
-def _time(text: str | None) -> float | None:
-    try:
-        return float(text) if text else None
-    except ValueError:
-        return None
-
-
-def _day(when: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
 
 
 def _shown(command: str) -> str:

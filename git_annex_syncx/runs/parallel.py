@@ -1,4 +1,4 @@
-"""One worker a remote, outcomes as they come; retry after a lost race. The only concurrency in syncx."""
+"""Work for many remotes at once: a thread a remote, outcomes as they come, an error as the outcome of its remote."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def one_remote(event: str, remote: Remote, work: Callable[[Remote], Outcome]) ->
 
 
 def own_failure(event: str, error: SyncxError) -> Outcome:
-    """The outcome of the own repository that tells of an error; what ends the command is raised again."""
+    """Return the outcome of the own repository that tells of an error; raise again what ends the command."""
     if error.exit_code != EXIT_FAILED:
         raise error
     return failure(event, error)
 
 
 def failure(event: str, error: SyncxError, remote: Remote | None = None) -> Outcome:
-    """The outcome that tells of an error."""
+    """Return the outcome that tells of an error."""
     if isinstance(error, ProgramFailed):
         log.info("failed: %s in %s: exit %s: %s", error.command, error.directory, error.code, error.stderr.strip())
     said = f"{error.what}\n{error.stderr}" if isinstance(error, ProgramFailed) else error.what

@@ -18,7 +18,7 @@ CONTENT = frozenset({"transfer", "drop", "import", "export"})
 
 
 def names(context: Context, words: Iterable[str]) -> list[str]:
-    """The names of remotes (and of groups' remotes), EVERYTHING without any. Raises UsageError."""
+    """Return the names of remotes (and of groups' remotes), EVERYTHING without any. Raises UsageError."""
     words = tuple(words)
     return [remote.name for remote in choose_remotes(context, words, ())[0]] if words else [EVERYTHING]
 
@@ -52,7 +52,7 @@ def pauses(state: State) -> dict[str, Pause]:
 def free(
     remotes: Iterable[Remote], paused: Mapping[str, Pause], failures: Iterable[Failure], phases: Collection[str]
 ) -> tuple[list[Remote], list[Outcome]]:
-    """The remotes that automatic work may touch in these phases, and outcomes of the others."""
+    """Return the remotes that automatic work may touch in these phases, and outcomes of the others."""
     now = time.time()
     waiting: dict[str, float] = {}
     for failure in failures:

@@ -1,4 +1,4 @@
-"""Events of the file system that tell that refs or the configuration of a repository may have changed."""
+"""Events of the file system which tell that refs or the configuration of a repository may have changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 STEP = 500  # milliseconds between two looks of the file watcher at its events: a smaller one costs CPU all day
 EVERY = 5.0  # seconds between two looks where nothing can be followed
-TELLING = {"HEAD", "packed-refs", "config", "config.worktree"}  # of the files in the git directory
+TELLING = {"HEAD", "packed-refs", "config", "config.worktree"}  # files of the git directory that tell a change
 
 
 def require_watcher() -> None:
@@ -24,10 +24,10 @@ def require_watcher() -> None:
 
 
 class FileWatcher:
-    """Wakes somebody when refs or the configuration of a repository may have changed."""
+    """Calls `wake` when refs or the configuration of a repository may have changed."""
 
     def __init__(self, wake: Callable[[str], None]) -> None:
-        """Nothing is followed yet."""
+        """Follow nothing yet."""
         self._wake = wake
         self._stop: threading.Event | None = None
 

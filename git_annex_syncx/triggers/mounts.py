@@ -1,4 +1,4 @@
-"""A remote's drive came or went."""
+"""Drives of remotes that come and go."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Identity = tuple[Path, int, int, int, str]  # directory, device, inode, file sys
 
 
 class Drives:
-    """The directories behind remotes, as they were at the last look."""
+    """The directories of remotes, as they were at the last look."""
 
     def __init__(self) -> None:
-        """None seen yet."""
+        """Begin with none."""
         self._seen: dict[str, Identity] = {}
 
     def look(self, repo: Repository, remotes: Iterable[Remote]) -> tuple[list[str], list[str]]:
-        """Names of remotes whose directory has come since the last look, or is another one; and of those gone."""
+        """Return the remotes whose directory has come since the last look or is another one, and those gone."""
         found = {
             remote.name: identity
             for remote in remotes
@@ -36,7 +36,7 @@ class Drives:
 
 
 def _identity(repo: Repository, place: Path) -> Identity | None:
-    """Return what is in a directory, None where there is none, or nothing in it (a mount point).
+    """Return what tells a directory from another; None where there is none, or nothing in it (a mount point).
 
     Two drives that are mounted in one place in turn can have the same device and root directory.
     """

@@ -1,8 +1,8 @@
-"""The foreground service: refs, drives and timers -> one queue -> requests, and a process that does what is asked.
+"""The service in the foreground: changes of refs, drives and time become requests, which a process of its own does.
 
 It compares what is there; events of the file system only wake it. What it finds becomes a request (see queue.py),
-so that hooks, cron and this service never do the same twice. The work is done by processes of their own: this one
-stays small for years, and whatever happens to them, it goes on.
+so that hooks, cron and this service never do the same twice. It stays small for years (40 MB), and goes on whatever
+happens to the processes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +30,8 @@ from git_annex_syncx.system.records import Failure
 from git_annex_syncx.system.state import State
 from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
 from git_annex_syncx.triggers.mounts import Drives
-from git_annex_syncx.triggers.queue import Queue, Request, name_process, place, process_at
+from git_annex_syncx.triggers.pid_file import named, process_at
+from git_annex_syncx.triggers.queue import Queue, Request, place
 from git_annex_syncx.views import log as view_log
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ TICK = 30.0  # seconds between two looks at the clock and the state
 DRIVES_EVERY = 3.0  # seconds between two looks at drives
 ASLEEP = 60.0  # seconds by which a tick comes late when the machine was suspended
 DEBOUNCE = 0.2  # seconds in which events become one
-MOST_WORKERS = 2  # they find out by themselves whether there is something to do for them
+MOST_PROCESSES = 2  # at once; they find out by themselves whether there is something to do for them
 LAST_WAIT = 1.4  # seconds for the work in hand when we are told to end
 THOROUGH = 10  # ticks between two comparisons of the refs, should no event tell of a change
 TICKED, END = "tick", "the end"
@@ -53,7 +54,7 @@ TICKED, END = "tick", "the end"
 
 @dataclass
 class Seen:
-    """The state at the last look. Times in seconds since 1970."""
+    """The world as it was at the last look. Times in seconds since 1970."""
 
     refs: dict[str, str] = field(default_factory=dict)
     remotes: frozenset[str] | None = None
@@ -69,44 +70,31 @@ def watch(repo: Repository, verbose: int) -> None:
     """Look after a repository until we are told to end. Raises UsageError where the file watcher is missing."""
     require_watcher()
     open_context(repo)  # where no run can work, this says why
-    with _alone(repo):
+    path = repo.state_dir / f"{place(repo).name.replace('requests', 'watch', 1)}.pid"
+    with contextlib.ExitStack() as stack:
+        with locks.held(path, "another watch is being started here"):  # of two that start at once one sees the other
+            if other := process_at(path):
+                raise UsageError(
+                    f"watch is at work here already, as process {other}", f"to end that one: kill {other}"
+                )
+            stack.enter_context(named(path))
         Watch(repo, verbose).run()
-
-
-@contextlib.contextmanager
-def _alone(repo: Repository) -> Iterator[None]:
-    """Name this process in the repository, without an open file: a drive could not be unmounted then.
-
-    Raises UsageError where another `watch` is at work.
-    """
-    requests = place(repo)
-    path = repo.state_dir / f"{requests.name.replace('requests', 'watch', 1)}.pid"
-    with locks.held(path, "another watch is being started here"):  # of two that start at once one sees the other
-        if other := process_at(path):
-            raise UsageError(f"watch is at work here already, as process {other}", f"to end that one: kill {other}")
-        with contextlib.suppress(SyncxError):  # it works all the same
-            name_process(path)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
 
 
 class Watch:
     """One repository that is looked after."""
 
     def __init__(self, repo: Repository, verbose: int) -> None:
-        """Nothing is watched yet."""
+        """Watch nothing yet."""
         self._repo, self._verbose = repo, verbose
         self._home = repo.top or repo.git_dir
         self._settings = read_settings(repo)
         self._events: queue.SimpleQueue[str | Request] = queue.SimpleQueue()
-        self._workers: set[threading.Thread] = set()
+        self._processes: set[threading.Thread] = set()
         self._drives = Drives()
         self._seen = Seen()
         self._files = FileWatcher(self._events.put)
-        self._ear: Listener | None = None
+        self._listener: Listener | None = None
 
     def run(self) -> None:
         """Look after it until we are told to end."""
@@ -125,8 +113,8 @@ class Watch:
             view_log.line("told to end")
         finally:
             self._files.stop()
-            if self._ear:
-                self._ear.stop()
+            if self._listener:
+                self._listener.stop()
             run.end_all(LAST_WAIT)
 
     def _end(self) -> None:
@@ -135,7 +123,7 @@ class Watch:
         run.end_all(LAST_WAIT)
 
     def _woken(self) -> set[str | Request]:
-        """Wait for something to happen; what has."""
+        """Wait for something to happen; return what has."""
         try:
             reasons = {self._events.get(timeout=TICK)}
         except queue.Empty:
@@ -232,17 +220,17 @@ class Watch:
 
     def _listen(self) -> None:
         """Hear signals, on the channels that are configured now."""
-        if self._ear and self._ear.addresses == self._settings.signals:
-            self._ear.update(self._repo, self._settings)
+        if self._listener and self._listener.addresses == self._settings.signals:
+            self._listener.update(self._repo, self._settings)
             return
-        if self._ear:
-            self._ear.stop()
-        self._ear = None
+        if self._listener:
+            self._listener.stop()
+        self._listener = None
         if self._settings.signals:
             from git_annex_syncx.triggers.signals.listener import Listener
 
-            self._ear = Listener(self._repo, self._settings, self._open_state(), self._heard)
-            self._ear.start()
+            self._listener = Listener(self._repo, self._settings, self._open_state(), self._heard)
+            self._listener.start()
 
     def _heard(self, requests: Iterable[tuple[Request, float]]) -> None:
         """Ask for what a signal wants."""
@@ -255,14 +243,15 @@ class Watch:
         return State(self._repo.state_dir / "outbox.sqlite", self._settings.retry_interval)
 
     def _start(self) -> None:
-        self._workers = {worker for worker in self._workers if worker.is_alive()}
-        if len(self._workers) < MOST_WORKERS:
-            worker = threading.Thread(target=self._work, daemon=True, name="work")
-            self._workers.add(worker)
-            worker.start()
+        """Have a process do what waits."""
+        self._processes = {thread for thread in self._processes if thread.is_alive()}
+        if len(self._processes) < MOST_PROCESSES:
+            thread = threading.Thread(target=self._attend, daemon=True, name="work")
+            self._processes.add(thread)
+            thread.start()
 
-    def _work(self) -> None:
-        """One process, from its start to its end: it ends with the thread that started it."""
+    def _attend(self) -> None:
+        """Run one process to its end: it ends with the thread that started it."""
         over = threading.Event()
 
         def ended(code: int, said: bytes) -> None:
@@ -271,20 +260,15 @@ class Watch:
             over.set()
 
         words = ["-C", str(self._home), *["-v"] * self._verbose, "trigger", "waiting"]
-        try:
-            program = str(run.own_program())
-            Talk(program, *words, cwd=Path("/"), env=run.environment(), heard=_said, ended=ended)
-        except SyncxError as error:
-            view_log.line(str(error))
-        except KeyboardInterrupt:  # we are being ended
-            return
-        else:
-            over.wait()
-
-
-def _said(line: bytes) -> None:
-    """A line of the log of a process."""
-    view_log.passed_on(os.fsdecode(line))
+        with contextlib.suppress(KeyboardInterrupt):  # we are being ended
+            try:
+                Talk(
+                    str(run.own_program()), *words, cwd=Path("/"), env=run.environment(), ended=ended,
+                    heard=lambda line: view_log.passed_on(os.fsdecode(line)),
+                )  # fmt: skip
+                over.wait()
+            except SyncxError as error:
+                view_log.line(str(error))
 
 
 def _place(repo: Repository) -> Place | None:

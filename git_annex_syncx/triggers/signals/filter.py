@@ -49,7 +49,7 @@ class Filter:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`is_known`: whether there is such a repository; `is_news`: whether its branches may be new to us."""
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()  # by the reason of each decision
         self._own, self._is_known, self._is_news, self._clock = own, is_known, is_news, clock
         self._senders: OrderedDict[str, _Sender] = OrderedDict()
         self._next = -LONGEST_DELAY

@@ -1,4 +1,4 @@
-"""A signal as it travels: a hint that says who has news, and nothing that could harm or betray anybody. Pure."""
+"""A signal as it travels: a hint that tells who has news, and nothing that could harm or betray anybody. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class NoSignal(ValueError):
 
 
 def encode(signal: Signal) -> bytes:
-    """At most LARGEST bytes of ASCII, one line."""
+    """Return at most LARGEST bytes of ASCII, one line."""
     told = {
         "version": VERSION, "kind": signal.kind, "uuid": signal.uuid, "refs": signal.refs, "time": signal.time,
     }  # fmt: skip
@@ -38,7 +38,7 @@ def encode(signal: Signal) -> bytes:
 
 
 def decode(raw: bytes) -> Signal:
-    """The signal in some bytes from outside. Raises NoSignal."""
+    """Return the signal in some bytes from outside. Raises NoSignal."""
     if len(raw) > LARGEST:
         raise NoSignal("too long")
     try:
@@ -60,6 +60,6 @@ def decode(raw: bytes) -> Signal:
 
 
 def hash_of(refs: Mapping[str, str | None]) -> str:
-    """A hash of branches (name -> commit), the same for the same branches at the same commits."""
+    """Return a hash of branches (name -> commit) that depends on nothing else."""
     lines = "".join(f"{name} {value}\n" for name, value in sorted(refs.items()) if value)
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()[:40]
