@@ -7,7 +7,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from git_annex_syncx.errors import UsageError
@@ -22,6 +22,9 @@ from git_annex_syncx.network.graph import (
     Place,
     network,
 )
+
+if TYPE_CHECKING:
+    import networkx
 
 T = TypeVar("T")
 
@@ -259,23 +262,23 @@ def _read_only(url: str) -> bool:
     return url.startswith(("http://", "https://", "git://"))
 
 
-def _from_dot(graph: dot.DotGraph) -> Network:
+def _from_dot(graph: networkx.MultiDiGraph[str]) -> Network:
     """Return what git-annex writes as map.dot, or `map --dot`: an arc leads from a repository to its remote."""
     places, links = [], []
     for node, told in graph.nodes.items():
-        known = {"name": told.get("label", "")} | _typed(told) | {"uuid": node}
-        places.append(_place(known, graph.places[node]))
-    for arc in graph.arcs:
-        if arc.source == arc.target:
-            raise BadMap(arc.where, f"{arc.source} is linked to itself")
-        hosts = graph.clusters.get(arc.source), graph.clusters.get(arc.target)
-        cost = LOCAL_COST if hosts[0] == hosts[1] else REMOTE_COST
-        item = {"cost": cost, "push": not _read_only(arc.target), "source": "map"}
-        if ends := arc.attributes.get("dir"):
+        attributes = told["attributes"]
+        known = {"name": attributes.get("label", "")} | _typed(attributes) | {"uuid": node}
+        places.append(_place(known, told["where"]))
+    for owner, remote, told in graph.edges(data=True):
+        if owner == remote:
+            raise BadMap(told["where"], f"{owner} is linked to itself")
+        near = graph.nodes[owner].get("cluster") == graph.nodes[remote].get("cluster")
+        item = {"cost": LOCAL_COST if near else REMOTE_COST, "push": not _read_only(remote), "source": "map"}
+        if ends := told["attributes"].get("dir"):
             item |= {"push": ends != "back", "pull": ends != "forward"}
-        item |= _typed(arc.attributes)
-        links.append(link_of(clean(arc.source), clean(arc.target), item, arc.where, str(item["source"])))
-    here = [node for node, told in graph.nodes.items() if told.get("here") == "true"]
+        item |= _typed(told["attributes"])
+        links.append(link_of(clean(owner), clean(remote), item, told["where"], str(item["source"])))
+    here = [node for node, told in graph.nodes.items() if told["attributes"].get("here") == "true"]
     return network(places, links, here[0] if len(here) == 1 else None)
 
 
