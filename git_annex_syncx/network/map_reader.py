@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Container, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from git_annex_syncx.errors import UsageError
@@ -44,7 +43,7 @@ class BadMap(ValueError):
 
 
 def read_map(raw: bytes, name: str) -> Network:
-    """The network in a file called `name`. Raises UsageError with file, position and reason."""
+    """Return the network in a file called `name`. Raises UsageError with file, position and reason."""
     try:
         return _parse(raw)
     except (BadMap, dot.BadDot) as error:
@@ -59,13 +58,13 @@ def _parse(raw: bytes) -> Network:
     except UnicodeDecodeError as error:
         raise BadMap(f"byte {error.start}", "is not UTF-8") from None
     if text.lstrip()[:1] in ("{", "["):
-        return _from_json(_loaded(text))
+        return _from_json(_load(text))
     if dot.looks_like(text):
         return _from_dot(dot.parse(text))
     raise BadMap("line 1", "neither JSON nor a DOT graph" if text.strip() else "the file is empty")
 
 
-def _loaded(text: str) -> Mapping[str, Any]:
+def _load(text: str) -> Mapping[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
@@ -83,7 +82,7 @@ def _from_json(value: Mapping[str, Any]) -> Network:
     if "repositories" in value:
         return _from_ours(value)
     if "nodes" in value:
-        return from_annex_json(value)
+        return _from_annex(value)
     raise BadMap("", "not a map: there is neither 'repositories' nor 'nodes'")
 
 
@@ -95,50 +94,43 @@ def _from_ours(value: Mapping[str, Any]) -> Network:
     if isinstance(version, bool) or version != VERSION:
         raise BadMap("version", f"{json.dumps(version)[:40]} is unknown, {VERSION} is known")
     places: dict[str, Place] = {}
-    for n, item in enumerate(_list(value, "repositories")):
-        place = _place(_object(item, f"repositories[{n}]"), f"repositories[{n}]")
+    for where, item in _objects(value, "repositories"):
+        place = _place(item, where)
         if place.uuid in places:
-            raise BadMap(f"repositories[{n}].uuid", f"{place.uuid} stands here twice")
+            raise BadMap(f"{where}.uuid", f"{place.uuid} stands here twice")
         places[place.uuid] = place
-    links = [
-        _link(_object(item, f"links[{n}]"), f"links[{n}]", places) for n, item in enumerate(_list(value, "links"))
-    ]
-    here = value.get("here")
-    if here is not None and _text(here, "here") not in places:
+    links = [_link(item, where, places) for where, item in _objects(value, "links")]
+    here: str | None = _get(value, "here", "", _text, None)
+    if here is not None and here not in places:
         raise BadMap("here", "is none of the repositories")
-    return network(places.values(), links, _text(here, "here") if here is not None else None)
+    return network(places.values(), links, here)
 
 
 def _place(item: Mapping[str, Any], where: str) -> Place:
-    uuid = _get(item, "uuid", where, _text)
-    return Place(
-        uuid=uuid,
-        name=_get(item, "name", where, _name, ""),
-        **{name: _get(item, name, where, _flag, False) for name in FLAGS},
-    )
+    uuid, name = _get(item, "uuid", where, _text), _get(item, "name", where, _name, "")
+    return Place(uuid, name, **{flag: _get(item, flag, where, _flag, False) for flag in FLAGS})
 
 
-def _link(item: Mapping[str, Any], where: str, places: Mapping[str, Place]) -> Link:
+def _link(item: Mapping[str, Any], where: str, places: Container[str]) -> Link:
     owner, remote = (_get(item, name, where, _text) for name in ("owner", "remote"))
     for name, uuid in (("owner", owner), ("remote", remote)):
         if uuid not in places:
             raise BadMap(f"{where}.{name}", f"{uuid} is none of the repositories")
     if owner == remote:
         raise BadMap(where, f"{owner} is linked to itself")
-    return link_of(owner, remote, item, where, str(item.get("source") or "config"))
+    return link_of(owner, remote, item, where, item.get("source"))
 
 
-def link_of(owner: str, remote: str, item: Mapping[str, Any], where: str, source: str) -> Link:
-    """A link from what a JSON object says of it. Raises BadMap."""
-    speed, latency = number(HIGHEST_SPEED, 1e-9), number(HIGHEST_LATENCY, 1e-9)
+def link_of(owner: str, remote: str, item: Mapping[str, Any], where: str, source: Any) -> Link:
+    """Return a link from what a JSON object says of it. Raises BadMap."""
     return Link(
         owner=owner,
         remote=remote,
-        cost=_get(item, "cost", where, number(HIGHEST_COST)),
+        cost=_get(item, "cost", where, _cost),
         push=_get(item, "push", where, _flag, True),
         pull=_get(item, "pull", where, _flag, True),
-        bytes_per_second=_get(item, "bytes_per_second", where, _optional(speed), None),
-        latency_ms=_get(item, "latency_ms", where, _optional(latency), None),
+        bytes_per_second=_get(item, "bytes_per_second", where, _speed, None),
+        latency_ms=_get(item, "latency_ms", where, _latency, None),
         source=source if source in ("config", "links-log", "map") else "config",
     )
 
@@ -146,25 +138,25 @@ def link_of(owner: str, remote: str, item: Mapping[str, Any], where: str, source
 MISSING: Any = object()
 
 
-def _get(item: Mapping[str, Any], key: str, where: str, read: Callable[[Any, str], T], default: T = MISSING) -> T:
-    if key in item:
-        return read(item[key], f"{where}.{key}")
-    if default is MISSING:
-        raise BadMap(where, f"has no {key!r}")
-    return default
+def _get(item: Mapping[str, Any], key: str, where: str, read: Callable[[Any, str], T], default: Any = MISSING) -> T:
+    """Return a value, `default` where there is none; null is none where the default is None."""
+    value = item.get(key, MISSING)
+    if value is MISSING or (value is None and default is None):
+        if default is MISSING:
+            raise BadMap(where, f"has no {key!r}")
+        return cast(T, default)
+    return read(value, f"{where}.{key}" if where else key)
 
 
-def _list(value: Mapping[str, Any], key: str) -> list[Any]:
+def _objects(value: Mapping[str, Any], key: str, around: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the objects of a list, and where each stands."""
     found = value.get(key, [])
     if not isinstance(found, list):
         raise BadMap(key, "is no list")
-    return found
-
-
-def _object(item: Any, where: str) -> Mapping[str, Any]:
-    if not isinstance(item, dict):
-        raise BadMap(where, "is no object")
-    return item
+    for n, item in enumerate(found):
+        if not isinstance(item, dict):
+            raise BadMap(f"{around}{key}[{n}]", "is no object")
+        yield f"{around}{key}[{n}]", item
 
 
 def _text(value: Any, where: str) -> str:
@@ -183,21 +175,24 @@ def _flag(value: Any, where: str) -> bool:
     return value
 
 
-def number(highest: float, lowest: float = 0.0) -> Callable[[Any, str], float]:
-    """A reader of numbers in a range."""
-
-    def read(value: Any, where: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise BadMap(where, f"{_shown(value)} is no number")
-        if not math.isfinite(value if abs(value) < 1e300 else math.inf) or not lowest <= value <= highest:
-            raise BadMap(where, f"{_shown(value)} is not between {lowest:g} and {highest:g}")
-        return float(value)
-
-    return read
+def _cost(value: Any, where: str) -> float:
+    return _number(value, where, 0.0, HIGHEST_COST)
 
 
-def _optional(read: Callable[[Any, str], T]) -> Callable[[Any, str], T | None]:
-    return lambda value, where: None if value is None else read(value, where)
+def _speed(value: Any, where: str) -> float:
+    return _number(value, where, 1e-9, HIGHEST_SPEED)
+
+
+def _latency(value: Any, where: str) -> float:
+    return _number(value, where, 1e-9, HIGHEST_LATENCY)
+
+
+def _number(value: Any, where: str, lowest: float, highest: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise BadMap(where, f"{_shown(value)} is no number")
+    if not lowest <= value <= highest:  # false for NaN
+        raise BadMap(where, f"{_shown(value)} is not between {lowest:g} and {highest:g}")
+    return float(value)
 
 
 def _shown(value: Any) -> str:
@@ -205,50 +200,45 @@ def _shown(value: Any) -> str:
 
 
 def clean(text: str) -> str:
-    """Text that can be written as UTF-8, whatever JSON's escapes made of it."""
+    """Return text that can be written as UTF-8, whatever JSON's escapes made of it."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 # git-annex's forms
 
 
-def from_annex_json(value: Mapping[str, Any]) -> Network:
-    """Return what `git annex map --json` prints: remotes without a uuid are joined by their url. Raises BadMap."""
-    nodes = [_object(item, f"nodes[{n}]") for n, item in enumerate(_list(value, "nodes"))]
-    urls = {node["url"]: node["uuid"] for node in nodes if isinstance(node.get("url"), str) and node.get("uuid")}
+def _from_annex(value: Mapping[str, Any]) -> Network:
+    """Return what `git annex map --json` prints: remotes without a uuid are joined by their url."""
+    nodes = list(_objects(value, "nodes"))
+    urls = {node["url"]: node["uuid"] for _, node in nodes if isinstance(node.get("url"), str) and node.get("uuid")}
     places: dict[str, Place] = {}
-    for n, node in enumerate(nodes):
-        uuid = _identity(node, urls, f"nodes[{n}]")
-        name = _get(node, "description", f"nodes[{n}]", _optional(_name), None) or ""
+    for where, node in nodes:
+        uuid, name = _identity(node, urls, where), _get(node, "description", where, _name, None) or ""
         if uuid not in places or not places[uuid].name:
             places[uuid] = Place(uuid, name)
     links = []
-    for n, node in enumerate(nodes):
-        uuid = _identity(node, urls, f"nodes[{n}]")
-        for k, item in enumerate(_list(node, "remotes")):
-            where = f"nodes[{n}].remotes[{k}]"
-            remote = _object(item, where)
+    for place, node in nodes:
+        for where, remote in _objects(node, "remotes", f"{place}."):
             other = _identity(remote, urls, where)
-            places.setdefault(other, Place(other, _get(remote, "remote", where, _optional(_name), None) or ""))
+            places.setdefault(other, Place(other, _get(remote, "remote", where, _name, None) or ""))
             url = str(remote.get("url") or "")
             cost = LOCAL_COST if host(url) == host(str(node.get("url") or "")) else REMOTE_COST
-            links.append(Link(uuid, other, cost, push=not _read_only(url), source="map"))
+            links.append(Link(_identity(node, urls, place), other, cost, push=not read_only(url), source="map"))
     return network(places.values(), links)
 
 
 def _identity(item: Mapping[str, Any], urls: Mapping[str, str], where: str) -> str:
-    """The uuid of a repository, where nobody knows it its url."""
-    known = item.get("uuid")
-    if known is None and item.get("url") is not None:
-        url = _text(item["url"], f"{where}.url")
-        known = urls.get(url, url)
-    if known is None:
+    """Return the uuid of a repository, its url where nobody knows it."""
+    if item.get("uuid") is not None:
+        return _get(item, "uuid", where, _text)
+    if item.get("url") is None:
         raise BadMap(where, "has neither 'uuid' nor 'url'")
-    return _text(known, f"{where}.uuid")
+    url = _get(item, "url", where, _text)
+    return _text(urls.get(url, url), f"{where}.uuid")
 
 
 def host(url: str) -> str:
-    """The machine that a url names, empty for this one."""
+    """Return the machine that a url names, empty for this one."""
     if "://" in url:
         try:
             return urlsplit(url).hostname or ""
@@ -258,7 +248,8 @@ def host(url: str) -> str:
     return found[1] if found else ""
 
 
-def _read_only(url: str) -> bool:
+def read_only(url: str) -> bool:
+    """Return whether nothing can be sent to a url."""
     return url.startswith(("http://", "https://", "git://"))
 
 
@@ -273,11 +264,11 @@ def _from_dot(graph: networkx.MultiDiGraph[str]) -> Network:
         if owner == remote:
             raise BadMap(told["where"], f"{owner} is linked to itself")
         near = graph.nodes[owner].get("cluster") == graph.nodes[remote].get("cluster")
-        item = {"cost": LOCAL_COST if near else REMOTE_COST, "push": not _read_only(remote), "source": "map"}
+        item = {"cost": LOCAL_COST if near else REMOTE_COST, "push": not read_only(remote), "source": "map"}
         if ends := told["attributes"].get("dir"):
             item |= {"push": ends != "back", "pull": ends != "forward"}
         item |= _typed(told["attributes"])
-        links.append(link_of(clean(owner), clean(remote), item, told["where"], str(item["source"])))
+        links.append(link_of(clean(owner), clean(remote), item, told["where"], item["source"]))
     here = [node for node, told in graph.nodes.items() if told["attributes"].get("here") == "true"]
     return network(places, links, here[0] if len(here) == 1 else None)
 

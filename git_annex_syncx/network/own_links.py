@@ -16,7 +16,7 @@ from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Remote, local_path
 from git_annex_syncx.network import links_log
 from git_annex_syncx.network.graph import HIGHEST_COST, Link, Place, network
-from git_annex_syncx.network.map_reader import LOCAL_COST, REMOTE_COST, host
+from git_annex_syncx.network.map_reader import LOCAL_COST, REMOTE_COST, host, read_only
 from git_annex_syncx.system import run
 from git_annex_syncx.system.records import Cost, Speed
 from git_annex_syncx.system.state import State
@@ -51,12 +51,11 @@ def _usable(remote: Remote, settings: Settings, takers: Collection[str]) -> bool
 def _own_link(repo: Repository, settings: Settings, state: State, remote: Remote) -> Link:
     known = _speed(state, remote.uuid or "")
     speed, latency = links_log.bounded(known.bytes_per_second, known.latency_ms)
-    read_only = remote.readonly or remote.url.startswith(("http://", "https://", "git://"))
     return Link(
         owner=settings.annex_uuid,
         remote=remote.uuid or "",
         cost=link_cost(repo, state, remote),
-        push=remote.push and not read_only,
+        push=remote.push and not (remote.readonly or read_only(remote.url)),
         pull=remote.pull,
         bytes_per_second=speed,
         latency_ms=latency or _latency(remote),
