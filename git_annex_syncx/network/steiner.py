@@ -9,17 +9,13 @@ has the same answer on every machine.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heappop, heappush
-from itertools import chain
-from typing import TYPE_CHECKING
 
 from git_annex_syncx.network.arborescence import Unreachable, minimum_arborescence
-
-if TYPE_CHECKING:
-    import networkx
 
 Incoming = Sequence[Mapping[int, int]]  # of each node: source of an arc into it -> cost
 EXACT_UP_TO = 12  # so many optional nodes are decided to the end, whatever the work
@@ -40,17 +36,16 @@ def cheapest_tree(incoming: Incoming, root: int, optional: Iterable[int], *, wor
     """Return the cheapest tree from `root` to all nodes but the optional ones, which it uses where that pays.
 
     `incoming[v]` maps the source of each arc into v to its cost, which must not be negative. All other nodes must be
-    reachable (Unreachable). Exact (bound == cost) for up to EXACT_UP_TO useful optional nodes, else as good as
-    `work` (arcs looked at) allows.
+    reachable (Unreachable). Exact (bound == cost) while a first bound leaves at most EXACT_UP_TO optional nodes that
+    can be of use, else as good as `work` (arcs looked at) allows.
     """
-    optional = frozenset(optional)
-    required = frozenset(range(len(incoming))) - optional
-    free = useful(incoming, root, optional) if optional else optional
+    free = frozenset(optional)
+    required = frozenset(range(len(incoming))) - free
     if work is None:
         arcs = sum(map(len, incoming))
         work = min(MOST_WORK, 200 * arcs + arcs * len(incoming) // 6)
-    search = _Search(incoming, root, float("inf") if len(free) <= EXACT_UP_TO else work)
-    if free:
+    search = _Search(incoming, root, work)
+    if free and len(required) > 1:
         bound = search.branch(required, free)
     else:
         search.evaluate(required)
@@ -58,25 +53,6 @@ def cheapest_tree(incoming: Incoming, root: int, optional: Iterable[int], *, wor
     if search.best is None:
         raise Unreachable(root)
     return replace(search.best, bound=min(bound, search.best.cost))
-
-
-def useful(incoming: Incoming, root: int, optional: frozenset[int]) -> frozenset[int]:
-    """Return the optional nodes through which a way can lead from the root to a node that is not optional."""
-    import networkx
-
-    graph = networkx.DiGraph((u, v) for v, arcs in enumerate(incoming) for u in arcs)
-    graph.add_nodes_from(range(len(incoming)))
-    towards_required = networkx.bfs_layers(graph.reverse(copy=False), graph.nodes - optional - {root})
-    used = networkx.descendants(graph, root) & set(chain.from_iterable(towards_required))
-    graph.remove_nodes_from(optional - used)
-    while ends := [v for v in optional if v in graph and _is_dead_end(graph, v)]:
-        graph.remove_nodes_from(ends)
-    return frozenset(optional & graph.nodes)
-
-
-def _is_dead_end(graph: networkx.DiGraph[int], v: int) -> bool:
-    sources, sinks = graph.pred[v].keys(), graph.succ[v].keys()
-    return not sources or not sinks or (len(sources) == 1 and sinks <= sources)
 
 
 class _Search:
@@ -91,7 +67,10 @@ class _Search:
     def branch(self, required: frozenset[int], free: frozenset[int]) -> int:
         """Decide one optional node after another, where the bound is lowest first; return the bound that is left."""
         floor, free = self.bound(required, free)
-        self.improve(required, free, self.work / 2)
+        if len(free) <= EXACT_UP_TO:
+            self.work = math.inf
+        else:
+            self.improve(required, free, self.work / 2)
         opened = [(floor, 0, required, free)]
         while opened and self.best and opened[0][0] < self.best.cost and self.work > 0:
             floor, number, required, free = heappop(opened)
