@@ -1,4 +1,4 @@
-"""The lines of the links log: what each repository tells the others about its remotes. Other people's input. Pure.
+"""The links log, in which each repository tells the others about its remotes. Other people's input. Pure.
 
 A line is `UUID JSON timestamp=SECONDSs`, and the newest one of a repository holds. The JSON is
 
@@ -8,13 +8,13 @@ A line is `UUID JSON timestamp=SECONDSs`, and the newest one of a repository hol
 
 from __future__ import annotations
 
+import io
 import json
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from git_annex_syncx.network.graph import HIGHEST_LATENCY, HIGHEST_SPEED, Link
+from git_annex_syncx.network.graph import Link
 from git_annex_syncx.network.map_reader import BadMap, link_of
 
 FORMAT = 1
@@ -42,49 +42,46 @@ class LinksLog:
     texts: dict[str, tuple[float, str]] = field(default_factory=dict)  # time and whole line
     complaints: list[str] = field(default_factory=list)
 
-    def complain(self, what: str) -> None:
-        """Report something that is ignored; a flood of it only once."""
+    def complain(self, number: int, what: str) -> None:
+        """Report something that is ignored in a line; a flood of it only once."""
         if len(self.complaints) < MOST_COMPLAINTS:
-            self.complaints.append(what)
+            self.complaints.append(f"line {number}: {what}")
         elif len(self.complaints) == MOST_COMPLAINTS:
             self.complaints.append("more like this")
 
 
 def parse(raw: bytes, known: Collection[str]) -> LinksLog:
-    """The log, bad lines and repositories that are not `known` left out.
+    """Return the log, bad lines and repositories that are not `known` left out.
 
     Those that are dead or forgotten stand in it until each that had a link to them writes anew: nothing to report.
     """
     log = LinksLog()
     newest: dict[str, tuple[float, str, int]] = {}
-    for number, text in _short_lines(raw, log):
-        uuid, _, rest = text.partition(" ")
-        _, _, stamp = rest.rpartition(" timestamp=")
-        when = _seconds(stamp)
-        if when is None:
-            log.complain(f"line {number}: no time stamp")
-        elif uuid in known and (when, text) > newest.get(uuid, (-math.inf, ""))[:2]:
-            newest[uuid] = when, text, number
+    for number, line in enumerate(io.BytesIO(raw), start=1):
+        if len(line) > LONGEST_LINE:
+            log.complain(number, f"longer than {LONGEST_LINE} bytes")
+        elif text := line.decode("utf-8", "replace").rstrip("\r\n"):
+            uuid, _, rest = text.partition(" ")
+            when = _seconds(rest.rpartition(" timestamp=")[2])
+            if when is None:
+                log.complain(number, "no time stamp")
+            elif uuid in known:
+                newest[uuid] = max(newest.get(uuid, (when, "", 0)), (when, text, number))
     for uuid, (when, text, number) in sorted(newest.items()):
         log.texts[uuid] = when, text
         try:
             log.lines[uuid] = _line(uuid, text, known, number, log)
         except (ValueError, RecursionError) as error:
-            log.complain(f"line {number}: of {_shown(uuid)}: {str(error)[:120]}")
+            log.complain(number, f"of {_shown(uuid)}: {str(error)[:120]}")
     return log
 
 
-def _short_lines(raw: bytes, log: LinksLog) -> Iterable[tuple[int, str]]:
-    at, number = 0, 0
-    while at < len(raw):
-        end = raw.find(b"\n", at)
-        end = len(raw) if end < 0 else end
-        number += 1
-        if end - at > LONGEST_LINE:
-            log.complain(f"line {number}: longer than {LONGEST_LINE} bytes")
-        elif end > at:
-            yield number, raw[at:end].decode("utf-8", "replace").rstrip("\r")
-        at = end + 1
+def _seconds(stamp: str) -> float | None:
+    try:
+        seconds = float(stamp.removesuffix("s"))
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) else None
 
 
 def _line(uuid: str, text: str, known: Collection[str], number: int, log: LinksLog) -> Line:
@@ -97,9 +94,11 @@ def _line(uuid: str, text: str, known: Collection[str], number: int, log: LinksL
     links, removable = [], set()
     for n, item in enumerate(items):
         try:
-            link = _link(uuid, item, f"links[{n}]")
+            if not isinstance(item, dict) or not isinstance(item.get("to"), str):
+                raise BadMap(f"links[{n}]", "does not say where to")
+            link = link_of(uuid, item["to"], item, f"links[{n}]", "links-log")
         except BadMap as error:
-            log.complain(f"line {number}: of {_shown(uuid)}: {error}")
+            log.complain(number, f"of {_shown(uuid)}: {error}")
             continue
         if link.remote in known and link.remote != uuid:
             links.append(link)
@@ -107,26 +106,12 @@ def _line(uuid: str, text: str, known: Collection[str], number: int, log: LinksL
     return Line(uuid, tuple(links), value.get("relay") is True, frozenset(removable))
 
 
-def _link(uuid: str, item: Any, where: str) -> Link:
-    if not isinstance(item, dict) or not isinstance(item.get("to"), str):
-        raise BadMap(where, "does not say where to")
-    return link_of(uuid, item["to"], item, where, "links-log")
-
-
 def _shown(uuid: str) -> str:
     return uuid if len(uuid) <= 40 else uuid[:40] + "..."
 
 
-def _seconds(stamp: str) -> float | None:
-    try:
-        seconds = float(stamp.removesuffix("s"))
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) else None
-
-
 def written(line: Line, when: float) -> str:
-    """The line as it stands in the log."""
+    """Return the line as it stands in the log."""
     value = {
         "v": FORMAT,
         "relay": line.relay,
@@ -147,7 +132,7 @@ def written(line: Line, when: float) -> str:
 
 
 def compacted(log: LinksLog, line: Line, now: float) -> bytes:
-    """The whole log with this line in it, one line a repository."""
+    """Return the whole log with this line in it, one line a repository."""
     texts = {uuid: text for uuid, (_, text) in log.texts.items()}
     before = log.texts.get(line.uuid, (0.0, ""))[0]
     texts[line.uuid] = written(line, max(now, before + 1))
@@ -179,13 +164,3 @@ def _differ(old: float | None, new: float | None) -> bool:
     if old is None or new is None:
         return old is not new
     return not 1 / NOTABLE <= new / old <= NOTABLE
-
-
-def bounded(speed: float | None, latency: float | None) -> tuple[float | None, float | None]:
-    """Return a measured speed and latency, three digits each, within what a reader takes."""
-    return _three(speed, HIGHEST_SPEED), _three(latency, HIGHEST_LATENCY)
-
-
-def _three(value: float | None, highest: float) -> float | None:
-    usable = value is not None and math.isfinite(value) and 0 < value <= highest
-    return float(f"{max(value or 0.0, 0.001):.3g}") if usable else None

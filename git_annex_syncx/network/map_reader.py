@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable, Container, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -29,7 +30,8 @@ T = TypeVar("T")
 
 LARGEST = 256 * 1024 * 1024
 LONGEST_NAME = 4096
-FLAGS, NUMBERS = ("special", "relay", "removable", "dead"), ("cost", "bytes_per_second", "latency_ms")
+FLAGS = ("special", "relay", "removable", "dead")
+NUMBERS = ("cost", "bytes_per_second", "latency_ms")
 LOCAL_COST, REMOTE_COST = 100.0, 200.0  # git-annex's own defaults
 ADVICE = "it must be what 'git annex-syncx map --json' or 'git annex map --json' prints, or git-annex's map.dot"
 
@@ -58,7 +60,8 @@ def _parse(raw: bytes) -> Network:
     except UnicodeDecodeError as error:
         raise BadMap(f"byte {error.start}", "is not UTF-8") from None
     if text.lstrip()[:1] in ("{", "["):
-        return _from_json(_load(text))
+        value = _load(text)
+        return _from_ours(value) if "repositories" in value else _from_annex(value)
     if dot.looks_like(text):
         return _from_dot(dot.parse(text))
     raise BadMap("line 1", "neither JSON nor a DOT graph" if text.strip() else "the file is empty")
@@ -75,15 +78,9 @@ def _load(text: str) -> Mapping[str, Any]:
         raise BadMap("", "not JSON: a number has thousands of digits") from None
     if not isinstance(value, dict):
         raise BadMap("", "not a map: the outermost value is no object")
+    if "repositories" not in value and "nodes" not in value:
+        raise BadMap("", "not a map: there is neither 'repositories' nor 'nodes'")
     return value
-
-
-def _from_json(value: Mapping[str, Any]) -> Network:
-    if "repositories" in value:
-        return _from_ours(value)
-    if "nodes" in value:
-        return _from_annex(value)
-    raise BadMap("", "not a map: there is neither 'repositories' nor 'nodes'")
 
 
 # Our own form
@@ -126,11 +123,11 @@ def link_of(owner: str, remote: str, item: Mapping[str, Any], where: str, source
     return Link(
         owner=owner,
         remote=remote,
-        cost=_get(item, "cost", where, _cost),
+        cost=_get(item, "cost", where, _COST),
         push=_get(item, "push", where, _flag, True),
         pull=_get(item, "pull", where, _flag, True),
-        bytes_per_second=_get(item, "bytes_per_second", where, _speed, None),
-        latency_ms=_get(item, "latency_ms", where, _latency, None),
+        bytes_per_second=_get(item, "bytes_per_second", where, _SPEED, None),
+        latency_ms=_get(item, "latency_ms", where, _LATENCY, None),
         source=source if source in ("config", "links-log", "map") else "config",
     )
 
@@ -175,24 +172,17 @@ def _flag(value: Any, where: str) -> bool:
     return value
 
 
-def _cost(value: Any, where: str) -> float:
-    return _number(value, where, 0.0, HIGHEST_COST)
-
-
-def _speed(value: Any, where: str) -> float:
-    return _number(value, where, 1e-9, HIGHEST_SPEED)
-
-
-def _latency(value: Any, where: str) -> float:
-    return _number(value, where, 1e-9, HIGHEST_LATENCY)
-
-
 def _number(value: Any, where: str, lowest: float, highest: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadMap(where, f"{_shown(value)} is no number")
     if not lowest <= value <= highest:  # false for NaN
         raise BadMap(where, f"{_shown(value)} is not between {lowest:g} and {highest:g}")
     return float(value)
+
+
+_COST = partial(_number, lowest=0.0, highest=HIGHEST_COST)
+_SPEED = partial(_number, lowest=1e-9, highest=HIGHEST_SPEED)
+_LATENCY = partial(_number, lowest=1e-9, highest=HIGHEST_LATENCY)
 
 
 def _shown(value: Any) -> str:
@@ -275,13 +265,10 @@ def _from_dot(graph: networkx.MultiDiGraph[str]) -> Network:
 
 def _typed(attributes: Mapping[str, str]) -> dict[str, Any]:
     """Return attributes with flags and numbers as JSON has them."""
-    return {key: _value(key, text) for key, text in attributes.items()}
-
-
-def _value(key: str, text: str) -> Any:
-    if key in FLAGS:
-        return {"true": True, "false": False}.get(text, text)
-    if key in NUMBERS:
+    found: dict[str, Any] = dict(attributes)
+    for key in attributes.keys() & FLAGS:
+        found[key] = {"true": True, "false": False}.get(attributes[key], attributes[key])
+    for key in attributes.keys() & NUMBERS:
         with contextlib.suppress(ValueError):
-            return float(text)
-    return text
+            found[key] = float(attributes[key])
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import math
 import os
 from collections.abc import Collection
 
@@ -14,8 +13,8 @@ from git_annex_syncx.git import drives
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Remote, local_path
-from git_annex_syncx.network import links_log
-from git_annex_syncx.network.graph import HIGHEST_COST, Link, Place, network
+from git_annex_syncx.network.graph import HIGHEST_COST, HIGHEST_LATENCY, HIGHEST_SPEED, Link, Place, network
+from git_annex_syncx.network.links_log import Line
 from git_annex_syncx.network.map_reader import LOCAL_COST, REMOTE_COST, host, read_only
 from git_annex_syncx.system import run
 from git_annex_syncx.system.records import Cost, Speed
@@ -26,15 +25,15 @@ COMMAND_PATIENCE = 10.0  # seconds
 NEAR_NAMES = (".local", ".lan", ".home", ".internal", ".localdomain")
 
 
-def own_line(repo: Repository, settings: Settings, state: State, takers: Collection[str]) -> links_log.Line:
-    """The links of this repository to `takers`: places that are known, not dead, and take copies."""
+def own_line(repo: Repository, settings: Settings, state: State, takers: Collection[str]) -> Line:
+    """Return the links of this repository to `takers`: places that are known, not dead, and take copies."""
     usable = [remote for remote in settings.remotes.values() if _usable(remote, settings, takers)]
     found = network(
         [Place(uuid) for uuid in {settings.annex_uuid, *(remote.uuid or "" for remote in usable)}],
         [_own_link(repo, settings, state, remote) for remote in usable],
     ).links
     drives = frozenset(remote.uuid or "" for remote in usable if _removable(repo, remote))
-    return links_log.Line(settings.annex_uuid, found, settings.relay, drives)
+    return Line(settings.annex_uuid, found, settings.relay, drives)
 
 
 def _usable(remote: Remote, settings: Settings, takers: Collection[str]) -> bool:
@@ -49,31 +48,36 @@ def _usable(remote: Remote, settings: Settings, takers: Collection[str]) -> bool
 
 
 def _own_link(repo: Repository, settings: Settings, state: State, remote: Remote) -> Link:
-    known = _speed(state, remote.uuid or "")
-    speed, latency = links_log.bounded(known.bytes_per_second, known.latency_ms)
+    measured = _measured(state, remote.uuid or "")
     return Link(
         owner=settings.annex_uuid,
         remote=remote.uuid or "",
         cost=link_cost(repo, state, remote),
         push=remote.push and not (remote.readonly or read_only(remote.url)),
         pull=remote.pull,
-        bytes_per_second=speed,
-        latency_ms=latency or _latency(remote),
+        bytes_per_second=_three_digits(measured.bytes_per_second, HIGHEST_SPEED),
+        latency_ms=_three_digits(measured.latency_ms, HIGHEST_LATENCY) or _latency(remote),
     )
 
 
-def _speed(state: State, uuid: str) -> Speed:
+def _three_digits(value: float | None, highest: float) -> float | None:
+    """Return a measured value rounded, None where a reader of the links log would not take it."""
+    if value is None or not 0 < value <= highest:
+        return None
+    return float(f"{max(value, 0.001):.3g}")
+
+
+def _measured(state: State, uuid: str) -> Speed:
     with contextlib.suppress(SyncxError):
         return state.speeds.get(uuid) or Speed(uuid)
     return Speed(uuid)
 
 
 def link_cost(repo: Repository, state: State, remote: Remote) -> float:
-    """As git-annex has it: a command, a setting, or the default of the kind of remote."""
-    if remote.cost_command:
-        with_command = _cost_by_command(repo, remote)
-        if with_command is not None:
-            return with_command
+    """Return the cost of a remote as git-annex has it: by a command, a setting, or the default of its kind."""
+    by_command = _cost_by_command(repo, remote) if remote.cost_command else None
+    if by_command is not None:
+        return by_command
     if remote.cost is not None:
         return remote.cost
     if remote.special:
@@ -87,11 +91,11 @@ def _cost_by_command(repo: Repository, remote: Remote) -> float | None:
         cost = float(done.out.decode())
     except (ProgramFailed, ValueError):
         return None
-    return cost if math.isfinite(cost) and 0 <= cost <= HIGHEST_COST else None
+    return cost if 0 <= cost <= HIGHEST_COST else None  # false for NaN
 
 
 def _special_cost(repo: Repository, state: State, remote: Remote) -> float:
-    """Git-annex is asked once; the answer does not change."""
+    """Return the cost of a special remote; git-annex is asked once, the answer does not change."""
     uuid = remote.uuid or ""
     try:
         saved = state.costs.get(uuid)
