@@ -5,11 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from git_annex_syncx.reasons import shortened
-
-# What git says about its progress, which is no reason for anything.
+# Lines of git about its progress, which are no reasons.
 PROGRESS = re.compile(r"objects: +\d+%|^Total \d|Delta compression using|^Enumerating objects")
-# What git adds for people who do not know what a remote is, after the reason has been told.
+# Lines that git adds after the reason, for people who do not know what a remote is.
 HINT = re.compile(r"^fatal: Could not read from remote|^Please make sure you have|^and the repository exists|^hint:")
 
 EXIT_FAILED = 1
@@ -25,13 +23,13 @@ class SyncxError(Exception):
     soon = False  # whether another try may succeed within seconds
 
     def __init__(self, what: str, advice: str = "") -> None:
-        """`what` happened, to which remote or file; `advice` is what the user can do."""
+        """Take a message that names remote or file, and advice for the user."""
         super().__init__(what)
         self.what = what
         self.advice = advice
 
     def __str__(self) -> str:
-        """One line for a log."""
+        """Return one line for a log."""
         return f"{self.what} ({self.advice})" if self.advice else self.what
 
 
@@ -67,7 +65,7 @@ class ProgramFailed(SyncxError):
     """A program that syncx ran failed."""
 
     def __init__(self, command: str, code: int, stderr: str, directory: Path) -> None:
-        """`command` as a shell would read it, its exit `code` (negative: signal) and its `stderr`."""
+        """Take the command as a shell would read it, its exit code (negative: signal) and its stderr."""
         self.command = command
         self.code = code
         self.stderr = stderr
@@ -80,7 +78,9 @@ class Stalled(ProgramFailed):
 
 
 def _last_words(stderr: str) -> str:
-    """The lines of a program's stderr that tell why it gave up."""
+    """Return the lines of a program's stderr that tell why it gave up."""
+    from git_annex_syncx.reasons import shortened  # many regular expressions, for failures only
+
     if (short := shortened(stderr)) is not stderr:
         return short
     lines = [

@@ -1,4 +1,4 @@
-"""The parts of commands: the global options, the choice of remotes, and how a command is defined."""
+"""Parts of commands: how a command is defined, the global options, the choice of remotes."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from git_annex_syncx.cli import git_annex_options, offers
+from git_annex_syncx.cli import offers
 
 if TYPE_CHECKING:
     from git_annex_syncx.git.git import Repository
     from git_annex_syncx.model import Event, Outcome, Remote
     from git_annex_syncx.runs.context import Context
+
+
+PASSED: str = __name__  # where click's context keeps the words for git-annex
 
 
 @dataclass
@@ -29,7 +32,7 @@ class GlobalOptions:
     verbose: int = 0
 
     def repository(self) -> Repository:
-        """Return the repository alone, not looked into."""
+        """Find the repository, without reading anything of it."""
         from git_annex_syncx.git.git import open_repository
 
         return open_repository(Path(self.path) if self.path else None)
@@ -38,13 +41,13 @@ class GlobalOptions:
         """Open the repository that the command works on."""
         from git_annex_syncx.git.git import require_version
         from git_annex_syncx.runs.context import open_context
-        from git_annex_syncx.views import base
+        from git_annex_syncx.views import log as view_log
 
-        base.talk(self.quiet, self.verbose)
-        words = git_annex_options.passed_on(click.get_current_context())
+        view_log.talk(self.verbose, self.quiet, view_log.MESSAGES)
         require_version()
+        words = tuple(click.get_current_context().find_root().meta.get(PASSED, ()))
         context = open_context(replace(self.repository(), annex_options=words))
-        base.warn(context.settings.unknown)
+        view_log.warn(context.settings.unknown)
         return context
 
     def run(
@@ -67,25 +70,32 @@ class GlobalOptions:
 
 
 def _global_option(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
-    found = ctx.ensure_object(GlobalOptions)
+    options = ctx.ensure_object(GlobalOptions)
     if value not in (None, False, 0):
-        setattr(found, str(parameter.name), value)
+        setattr(options, str(parameter.name), value)
     return value
 
 
-def global_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that every command takes, on either side of its name."""
-    common: dict[str, Any] = {"expose_value": False, "callback": _global_option, "is_eager": True}
-    for option in (
-        click.option("-v", "--verbose", count=True, help="Say what is done; twice: say everything.", **common),
-        click.option("-q", "--quiet", is_flag=True, help="Nothing but failures.", **common),
-        click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.", **common),
-        click.option(
-            "-C", "path", metavar="PATH", shell_complete=offers.directories, help="Work in this repository.", **common
-        ),
-    ):
-        command = option(command)
-    return command
+def add_options(*options: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that adds click's options in this order."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_GLOBAL: dict[str, Any] = {"expose_value": False, "callback": _global_option, "is_eager": True}
+global_options = add_options(
+    click.option(
+        "-C", "path", metavar="PATH", shell_complete=offers.directories, help="Work in this repository.", **_GLOBAL
+    ),
+    click.option("--json", "as_json", is_flag=True, help="One JSON object a line on standard output.", **_GLOBAL),
+    click.option("-q", "--quiet", is_flag=True, help="Nothing but failures.", **_GLOBAL),
+    click.option("-v", "--verbose", count=True, help="Say what is done; twice: say everything.", **_GLOBAL),
+)
 
 
 def command(name: str, hidden: bool = False) -> Callable[[Callable[..., Any]], click.Command]:

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from git_annex_syncx.cli import offers
+from git_annex_syncx.cli.commands import PASSED, add_options
 
 Callback = Callable[[click.Context, click.Parameter, Any], Any]
-PASSED: str = __name__  # where a context keeps the words for git-annex
 
 REFUSED = {
     "--force": "syncx never forces anything, so that nothing is lost; for one file: git annex drop --force FILE",
@@ -19,87 +19,6 @@ REFUSED = {
     "--time-limit": "use timeout 1h git annex-syncx sync; what was done until then stays",
     "--size-limit": "git annex sync has none either; use --content-of=PATH, or --bwlimit",
 }
-IDLE = {"--trust": True, "--trust-glacier": False}  # git-annex takes and ignores them; whether a name follows
-
-
-def passed_on(ctx: click.Context) -> tuple[str, ...]:
-    """Return the words that every git-annex of this run is to be given."""
-    return tuple(ctx.find_root().meta.get(PASSED, ()))
-
-
-def git_annex_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that `git annex sync` shares with other commands of git-annex."""
-    for option in reversed((*_settings(), *_passing(), *_refused(), *_idle())):
-        function = option(function)
-    return function
-
-
-def _settings() -> list[Any]:
-    """Return the options that set configuration for this run."""
-    return [
-        click.option(
-            "--only-annex/--not-only-annex", "-a", default=None, expose_value=False,
-            callback=_sets("annex.synconlyannex"),
-            help="Leave git's branches alone: only the git-annex branch and content (default: annex.synconlyannex).",
-        ),
-        click.option(
-            "--resolvemerge/--no-resolvemerge", default=None, expose_value=False,
-            callback=_sets("annex.resolvemerge"),
-            help="Whether a merge may resolve conflicts (default: annex.resolvemerge, else yes).",
-        ),
-        click.option(
-            "-J", "--jobs", metavar="NUMBER|cpus", expose_value=False, callback=_jobs,
-            help="So many remotes, and transfers with each, at once (syncx.jobs, syncx.transferJobs).",
-        ),
-        click.option(
-            "-b", "--backend", metavar="NAME", expose_value=False, callback=_sets("annex.backend"),
-            help="What keys are made with in an import (annex.backend).",
-        ),
-        click.option(
-            "-c", "--config", metavar="NAME=VALUE", multiple=True, expose_value=False, callback=_configures,
-            help="Override git's configuration for this run; repeats.",
-        ),
-        click.option(
-            "-d", "--debug/--no-debug", default=None, expose_value=False, callback=_debugs, help="The same as -vv.",
-        ),
-    ]  # fmt: skip
-
-
-def _passing() -> list[Any]:
-    """Return the options that git-annex itself is given."""
-    number: dict[str, Any] = {"type": click.IntRange(1), "metavar": "NUMBER"}
-    named: dict[str, Any] = {"multiple": True, "metavar": "REMOTE", "shell_complete": offers.remotes}
-    kinds: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
-        (("-N", "--numcopies"), number, "Of each file so many copies are kept."),
-        (("--mincopies",), number, "Never drop below so many copies."),
-        (("--rebalance",), {"is_flag": True}, "Let balanced preferred content move files."),
-        (("--semitrust",), named, "Take a repository as semitrusted; repeats."),
-        (("--untrust",), named, "Take a repository as untrusted; repeats."),
-        (("--user-agent",), {"metavar": "NAME"}, "What web servers are told."),
-        (("--notify-start",), {"is_flag": True}, "Show a notice on the desktop when a transfer starts."),
-        (("--notify-finish",), {"is_flag": True}, "Show a notice on the desktop when a transfer is done."),
-    ]
-    return [
-        click.option(*names, expose_value=False, callback=_passes, help=text, **how) for names, how, text in kinds
-    ]
-
-
-def _refused() -> list[Any]:
-    """Return what git-annex has and syncx has not, so that the error can name what to use."""
-    flags = ("--force", "--explain")
-    return [
-        click.option(name, hidden=True, is_flag=name in flags, expose_value=False, callback=_refuses)
-        for name in REFUSED
-    ]
-
-
-def _idle() -> list[Any]:
-    return [
-        click.option(
-            name, hidden=True, is_flag=not named, multiple=named, expose_value=False, callback=_says_idle
-        )
-        for name, named in IDLE.items()
-    ]  # fmt: skip
 
 
 def _given(value: Any) -> bool:
@@ -161,3 +80,59 @@ def _refuses(ctx: click.Context, parameter: click.Parameter, value: Any) -> None
 def _says_idle(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
     if _given(value):
         click.echo(f"{parameter.opts[0]} has no effect here, nor in git-annex; see git annex trust", err=True)
+
+
+def _sets_for_run(*names: str, key: str, **how: Any) -> Callable[..., Any]:
+    """Return an option that sets git's configuration for this run."""
+    return click.option(*names, default=None, expose_value=False, callback=_sets(key), **how)
+
+
+def _passed(*names: str, **how: Any) -> Callable[..., Any]:
+    """Return an option that every git-annex of this run is given."""
+    return click.option(*names, expose_value=False, callback=_passes, **how)
+
+
+def _hidden(name: str, callback: Callback, **how: Any) -> Callable[..., Any]:
+    """Return an option of git-annex that syncx takes only in order to explain."""
+    return click.option(name, hidden=True, expose_value=False, callback=callback, **how)
+
+
+_NUMBER: dict[str, Any] = {"type": click.IntRange(1), "metavar": "NUMBER"}
+_NAMES: dict[str, Any] = {"multiple": True, "metavar": "REMOTE", "shell_complete": offers.remotes}
+
+git_annex_options = add_options(
+    _sets_for_run(
+        "--only-annex/--not-only-annex", "-a", key="annex.synconlyannex",
+        help="Leave git's branches alone: only the git-annex branch and content (default: annex.synconlyannex).",
+    ),
+    _sets_for_run(
+        "--resolvemerge/--no-resolvemerge", key="annex.resolvemerge",
+        help="Whether a merge may resolve conflicts (default: annex.resolvemerge, else yes).",
+    ),
+    click.option(
+        "-J", "--jobs", metavar="NUMBER|cpus", expose_value=False, callback=_jobs,
+        help="So many remotes, and transfers with each, at once (syncx.jobs, syncx.transferJobs).",
+    ),
+    _sets_for_run(
+        "-b", "--backend", metavar="NAME", key="annex.backend",
+        help="What keys are made with in an import (annex.backend).",
+    ),
+    click.option(
+        "-c", "--config", metavar="NAME=VALUE", multiple=True, expose_value=False, callback=_configures,
+        help="Override git's configuration for this run; repeats.",
+    ),
+    click.option(
+        "-d", "--debug/--no-debug", default=None, expose_value=False, callback=_debugs, help="The same as -vv.",
+    ),
+    _passed("-N", "--numcopies", help="Of each file so many copies are kept.", **_NUMBER),
+    _passed("--mincopies", help="Never drop below so many copies.", **_NUMBER),
+    _passed("--rebalance", is_flag=True, help="Let balanced preferred content move files."),
+    _passed("--semitrust", help="Take a repository as semitrusted; repeats.", **_NAMES),
+    _passed("--untrust", help="Take a repository as untrusted; repeats.", **_NAMES),
+    _passed("--user-agent", metavar="NAME", help="What web servers are told."),
+    _passed("--notify-start", is_flag=True, help="Show a notice on the desktop when a transfer starts."),
+    _passed("--notify-finish", is_flag=True, help="Show a notice on the desktop when a transfer is done."),
+    *(_hidden(name, _refuses, is_flag=name in ("--force", "--explain")) for name in REFUSED),
+    _hidden("--trust", _says_idle, multiple=True),
+    _hidden("--trust-glacier", _says_idle, is_flag=True),
+)  # fmt: skip

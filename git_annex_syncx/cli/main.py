@@ -12,7 +12,18 @@ import click
 
 from git_annex_syncx import __version__
 from git_annex_syncx.cli.commands import global_options
-from git_annex_syncx.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, SyncxError
+from git_annex_syncx.errors import (
+    EXIT_BUG,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    Away,
+    Busy,
+    Level,
+    SyncxError,
+)  # fmt: skip
+from git_annex_syncx.system import interrupts
+from git_annex_syncx.views import base
 
 COMPLETE = "_GIT_ANNEX_SYNCX_COMPLETE"  # set by a shell that asks what to offer
 LAST_RESORT = 5.0  # seconds that we have to end by ourselves when we are told to
@@ -61,13 +72,13 @@ def main() -> None:
         from git_annex_syncx.cli import completion
 
         sys.exit(completion.answer(group, COMPLETE))
-    from git_annex_syncx.system import interrupts
-    from git_annex_syncx.views import base
-
     base.open_streams()
     interrupts.obey(LAST_RESORT)
     code = _flushed(_main())
-    _end_of_talk()
+    try:
+        sys.stderr.flush()
+    except OSError:  # it must not decide how a run ends
+        _silence(sys.stderr)
     sys.exit(code)
 
 
@@ -78,14 +89,14 @@ def _main() -> int:
     except click.ClickException as error:
         error.show()
         if isinstance(error, click.NoSuchOption) and error.ctx:
-            _say(f"git annex-syncx help {error.ctx.info_name} lists the options")
+            base.say(f"git annex-syncx help {error.ctx.info_name} lists the options")
         return EXIT_USAGE
     except SyncxError as error:
-        _say(error.what, error.advice)
-        return _exit_code(error)
+        base.say(error.what, error.advice)
+        return 0 if isinstance(error, (Busy, Away, Level)) else error.exit_code
     except (KeyboardInterrupt, click.Abort):
         _end_programs()
-        _say("interrupted; what was done stays, the next run does the rest")
+        base.say("interrupted; what was done stays, the next run does the rest")
         return EXIT_INTERRUPTED
     except (BrokenPipeError, SystemExit):  # nobody reads any more; click makes the latter of the former
         _end_programs()
@@ -95,50 +106,30 @@ def _main() -> int:
         import traceback
 
         traceback.print_exc()
-        _say(REPORT)
+        base.say(REPORT)
         return EXIT_BUG
 
 
 def _flushed(code: int) -> int:
-    """Write what standard output still holds; the exit code, another where that failed."""
+    """Write the rest of standard output. Return the exit code, another where that failed."""
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         _silence(sys.stdout)
         return EXIT_INTERRUPTED
     except SyncxError as error:
-        _say(error.what, error.advice)
+        base.say(error.what, error.advice)
         return code or EXIT_FAILED
     return code
 
 
-def _end_of_talk() -> None:
-    """Drop output that nobody reads any more: it must not decide how a run ends."""
-    try:
-        sys.stderr.flush()
-    except OSError:
-        _silence(sys.stderr)
-
-
 def _silence(stream: TextIO) -> None:
-    """Keep Python from complaining at its end about what cannot be written."""
+    """Keep Python from complaining at its end about output that cannot be written."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def _exit_code(error: SyncxError) -> int:
-    from git_annex_syncx.errors import Away, Busy, Level
-
-    return 0 if isinstance(error, (Busy, Away, Level)) else error.exit_code
 
 
 def _end_programs() -> None:
     from git_annex_syncx.system import run
 
     run.end_all()
-
-
-def _say(what: str, advice: str = "") -> None:
-    from git_annex_syncx.views import base
-
-    base.say(what, advice)

@@ -18,6 +18,8 @@ def map_command(options: GlobalOptions, refresh: bool, publish: bool, **pictures
     """Show the network: who has whom as a remote, and what that costs."""
     from git_annex_syncx.content import planning
     from git_annex_syncx.network import survey
+    from git_annex_syncx.network.drawing import network_dot
+    from git_annex_syncx.views import log as view_log
     from git_annex_syncx.views import network as view_network
 
     require_one_form(options, pictures["dot"])
@@ -26,6 +28,6 @@ def map_command(options: GlobalOptions, refresh: bool, publish: bool, **pictures
         news = survey.publish(context.repo, context.settings, context.state)
         view_network.published(news, context.settings.private, options.quiet)
     found = planning.see_map(context, refresh)
-    view_network.warn(found)
-    if not show_pictures(lambda: view_network.map_dot(found), **pictures):
+    view_log.warn(found.warnings)
+    if not show_pictures(lambda: network_dot(found.network), **pictures):
         view_network.show_map(found, options.as_json)

@@ -7,7 +7,6 @@ loading `sh` alone takes 0.06 s.
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING
 
 import click
@@ -26,6 +25,8 @@ def remotes(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> 
 
 def _names(directory: str) -> dict[str, str]:
     """Return the name of each remote and group -> its kind."""
+    import subprocess
+
     pattern = r"^(remote\..*\.(url|annex-uuid)|remotes\..*)$"
     words = ["git", "-C", directory, "config", "--name-only", "--null", "--get-regexp", pattern]
     listed = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from git_annex_syncx.cli import offers
-from git_annex_syncx.cli.commands import GlobalOptions
+from git_annex_syncx.cli.commands import GlobalOptions, add_options
 
-
-def picture_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The forms that a map and a plan can be shown in."""
-    for option in (
-        click.option("--png", metavar="FILE", shell_complete=offers.files, help="Write a picture; needs Graphviz."),
-        click.option("--svg", metavar="FILE", shell_complete=offers.files, help="Write a picture; needs Graphviz."),
-        click.option("--dot", is_flag=True, help="Print the graph in Graphviz's language."),
-    ):
-        function = option(function)
-    return function
+picture_options = add_options(
+    click.option("--dot", is_flag=True, help="Print the graph in Graphviz's language."),
+    click.option("--svg", metavar="FILE", shell_complete=offers.files, help="Write a picture; needs Graphviz."),
+    click.option("--png", metavar="FILE", shell_complete=offers.files, help="Write a picture; needs Graphviz."),
+)
 
 
 def require_one_form(options: GlobalOptions, dot: bool) -> None:

@@ -33,7 +33,8 @@ def plan_command(
     """Show the cheapest tree and who carries what to whom."""
     from git_annex_syncx.content import planning
     from git_annex_syncx.content.missing import tree_path
-    from git_annex_syncx.views import base
+    from git_annex_syncx.network.drawing import plan_dot
+    from git_annex_syncx.views import log as view_log
     from git_annex_syncx.views import network as view_network
 
     require_one_form(options, dot)
@@ -44,8 +45,8 @@ def plan_command(
         planned = planning.plan_here(context, planning.Wanted(below, by_time=by_time, **choices))
     else:
         wanted = planning.Wanted(tuple(map(os.fsencode, paths)), by_time=by_time, **choices)
-        base.talk(options.quiet, options.verbose)
+        view_log.talk(options.verbose, options.quiet, view_log.MESSAGES)
         planned = planning.plan_map(planning.map_file(map_name), wanted)
-    view_network.warn(planned.survey)
-    if not show_pictures(lambda: view_network.plan_dot(planned), dot, svg, png):
+    view_log.warn(planned.survey.warnings)
+    if not show_pictures(lambda: plan_dot(planned.survey.network, planned.plans), dot, svg, png):
         view_network.show_plans(planned, options.as_json)

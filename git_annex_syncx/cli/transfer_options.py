@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import click
 
-
-def transfer_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what `transfer` and `sync` can be told about content."""
-    for option in (
-        click.option(
-            "--bwlimit", metavar="RATE", callback=_rates, help="Limit of all transfers together (syncx.bwlimit)."
-        ),
-        click.option("--drop/--no-drop", default=True, help="Whether to drop what is not wanted (default: yes)."),
-        click.option("-A", "--all", "all_keys", is_flag=True, help="Also keys that no file of the tree uses."),
-    ):
-        function = option(function)
-    return function
+from git_annex_syncx.cli.commands import add_options
 
 
 def _rates(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
@@ -28,3 +16,12 @@ def _rates(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
         return None if value is None else timetable(value)
     except ValueError:
         raise click.BadParameter(f"{value!r} is no rate; right are 512k, off, or 08:00,512k 23:00,off") from None
+
+
+transfer_options = add_options(
+    click.option("-A", "--all", "all_keys", is_flag=True, help="Also keys that no file of the tree uses."),
+    click.option("--drop/--no-drop", default=True, help="Whether to drop what is not wanted (default: yes)."),
+    click.option(
+        "--bwlimit", metavar="RATE", callback=_rates, help="Limit of all transfers together (syncx.bwlimit)."
+    ),
+)

@@ -1,14 +1,14 @@
-"""Output: stdout is data, stderr is talk; text from outside cannot drive the terminal."""
+"""Output: data on stdout, messages on stderr; text from outside cannot drive the terminal.
+
+Every run loads this before it does anything, so it imports little.
+"""
 
 from __future__ import annotations
 
 import io
-import json
-import logging
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.errors import SyncxError
@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 UNBOUNDED = 10_000  # columns
-log = logging.getLogger(__name__)
 
 
 def open_streams() -> None:
-    """A stream that the caller has closed becomes one that nobody reads; standard output tells its failures."""
+    """Open streams that the caller has closed on /dev/null; let standard output raise errors of our own."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "r+", encoding="utf-8"))  # noqa: SIM115 (open till the end)
@@ -33,7 +32,7 @@ def open_streams() -> None:
 
 
 class _Output(io.FileIO):
-    """Standard output, the failures of which (a full disk) are ours to tell."""
+    """Standard output; that it cannot be written (a full disk) is a SyncxError."""
 
     def write(self, content: Any) -> int:
         """Write bytes. Raises SyncxError once where that fails, BrokenPipeError where nobody reads."""
@@ -49,13 +48,13 @@ class _Output(io.FileIO):
 
 
 def say(what: str, advice: str = "") -> None:
-    """A line of talk on stderr, and what to do on the next."""
+    """Write a message to stderr, and what to do on the next line."""
     lines = [f"git-annex-syncx: {clean(what)}"] + ([f"  {clean(advice)}"] if advice else [])
     talk_line("".join(line + "\n" for line in lines))
 
 
 def talk_line(text: str) -> None:
-    """Write to stderr. Where it cannot be written (a full disk), the work goes on; nobody reading is an end."""
+    """Write to stderr. A full disk there stops nothing; a reader who has gone raises BrokenPipeError."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -65,49 +64,34 @@ def talk_line(text: str) -> None:
         pass
 
 
-def warn(lines: Iterable[str]) -> None:
-    """Say what is odd, but with -q."""
-    for line in lines:
-        log.warning("%s", line)
-
-
-def talk(quiet: bool, verbose: int) -> None:
-    """Send the log to stderr: warnings, with -v what is done, with -vv everything."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_CleanFormatter("git-annex-syncx: %(message)s"))
-    logger = logging.getLogger("git_annex_syncx")
-    logger.addHandler(handler)
-    logger.propagate = False
-    logger.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
-
-
 def data(text: str) -> None:
-    """Text for programs, on stdout."""
+    """Write text for programs to stdout."""
     sys.stdout.flush()
     sys.stdout.buffer.write(without_passwords(text).encode("utf-8", "surrogateescape"))
     sys.stdout.flush()
 
 
 def console_on(stream: Any) -> Console:
-    """Return a console to draw tables on: colours and widths of a terminal only on one; words are what they are."""
+    """Return a console for tables: colours and width of a terminal only on one, no markup in words."""
     from rich.console import Console
 
     return Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=not stream.isatty())
 
 
 def json_line(value: dict[str, Any]) -> None:
-    """One JSON object for programs."""
+    """Write a JSON object for programs to stdout."""
+    import json
+
     sys.stdout.write(without_passwords(json.dumps(value, ensure_ascii=True, default=str)) + "\n")
     sys.stdout.flush()
 
 
-@dataclass(frozen=True)
 class Grid:
-    """Draws a table; where it is too wide a paragraph for each row: `nas: state ahead, behind 0`."""
+    """A table; where it is too wide a paragraph for each row: `nas: state ahead, behind 0`."""
 
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Text]]
-    right: frozenset[str] = frozenset()  # columns of numbers
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Text | str]], right: Sequence[str]) -> None:
+        """Take the columns' names, of which those in `right` hold numbers, and rows of as many cells."""
+        self.columns, self.rows, self.right = columns, rows, right
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Choose by the width that there is."""
@@ -127,21 +111,21 @@ class Grid:
             return
         for first, *rest in self.rows:
             cells = zip(self.columns[1:], rest, strict=True)
-            told = (Text.assemble(f"{name} ", cell) for name, cell in cells if cell)
-            yield Text.assemble(first, ": ", Text(", ").join(told), overflow="fold")
+            named = (Text.assemble(f"{name} ", cell) for name, cell in cells if cell)
+            yield Text.assemble(first, ": ", Text(", ").join(named), overflow="fold")
 
 
 def clean(text: str) -> str:
-    """Text from outside without what could drive a terminal; bytes that are no UTF-8 are shown as escapes.
+    """Return text from outside without what could drive a terminal, and without the passwords of urls.
 
-    The passwords of urls are left out.
+    Bytes that are no UTF-8 are shown as escapes.
     """
     readable = without_passwords(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
 
 
 def amount(count: float) -> str:
-    """Bytes for people."""
+    """Return a number of bytes for people."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.3g} {unit}"
@@ -150,12 +134,7 @@ def amount(count: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people."""
+    """Return a number of seconds for people."""
     if seconds < 120:
         return f"{seconds:.3g} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-class _CleanFormatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        return clean(super().format(record))

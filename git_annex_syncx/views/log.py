@@ -1,30 +1,51 @@
-"""Log lines of automatic runs, with a time, for everything that was done or went wrong."""
+"""The program's log on stderr: as messages to a person, or with a time for each line of automatic runs."""
 
 from __future__ import annotations
 
 import logging
 import sys
 import time
+from collections.abc import Iterable
+from typing import Any
 
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.views import resolved as view_resolved
 from git_annex_syncx.views.base import clean, talk_line
 
 QUIET = (Result.CURRENT, Result.WAITS, Result.SKIPPED, Result.AWAY)
+MESSAGES, DATED = "git-annex-syncx: %(message)s", "%(asctime)s %(message)s"
+LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+TIME = "%Y-%m-%d %H:%M:%S"
+log = logging.getLogger("git_annex_syncx")
+
+
+def talk(verbose: int = 0, quiet: bool = False, form: str = DATED) -> None:
+    """Send the log to stderr: warnings (not with `quiet`), with -v what is done, with -vv everything."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(form, TIME))
+    log.addHandler(handler)
+    log.propagate = False
+    log.setLevel(logging.ERROR if quiet else LEVELS[min(verbose, 2)])
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Log warnings."""
+    for one in lines:
+        log.warning("%s", one)
 
 
 def line(text: str) -> None:
-    """One line of the log."""
-    talk_line(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {clean(text)}\n")
+    """Write a line with a time."""
+    talk_line(f"{time.strftime(TIME)} {clean(text)}\n")
 
 
 def passed_on(text: str) -> None:
-    """A line that another process has dated already."""
+    """Write a line that another process has dated already."""
     talk_line(clean(text.rstrip("\n")) + "\n")
 
 
 def show(event: Event) -> None:
-    """An outcome, unless there was nothing to do; of a transfer the files that failed."""
+    """Write an outcome, unless there was nothing to do; of a transfer the files that failed."""
     if isinstance(event, Outcome):
         if event.result in QUIET:
             return
@@ -36,17 +57,11 @@ def show(event: Event) -> None:
         line(f"{event.operation} {event.remote}: {event.file}: failed: {event.reason}")
 
 
-def talk(verbose: int = 0) -> None:
-    """Send the program's own log there too."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-    logger = logging.getLogger("git_annex_syncx")
-    logger.addHandler(handler)
-    logger.propagate = False
-    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
-
-
 class _Formatter(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        first, *rest = super().format(record).split("\n")  # a traceback stays readable
-        return "\n".join([clean(first), *map(clean, rest)])
+    """Cleans messages; a traceback keeps its lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return clean(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:
+        return "\n".join(map(clean, super().formatException(ei).split("\n")))

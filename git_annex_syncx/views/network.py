@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator
 
@@ -12,8 +11,6 @@ from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step, as_json
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.views.base import Grid, amount, clean, console_on, data, duration, say
-
-log = logging.getLogger(__name__)
 
 REASONS = {
     "no-path": "no way leads there",
@@ -25,7 +22,7 @@ WAYS = {(True, True): "push, pull", (True, False): "push", (False, True): "pull"
 
 
 def published(news: bool, private: bool, quiet: bool) -> None:
-    """Show what became of --publish."""
+    """Tell the result of --publish."""
     if quiet:
         return
     if private:
@@ -34,38 +31,20 @@ def published(news: bool, private: bool, quiet: bool) -> None:
         say("published; the next sync carries it to the others" if news else "the others know all this already")
 
 
-def warn(found: Survey) -> None:
-    """Show what is to be said about the map."""
-    for warning in found.warnings:
-        log.warning("%s", warning)
-
-
-def map_dot(found: Survey) -> str:
-    """The map in Graphviz's language."""
-    return drawing.network_dot(found.network)
-
-
-def plan_dot(planned: Planned) -> str:
-    """The plan drawn into the map, in Graphviz's language."""
-    return drawing.plan_dot(planned.survey.network, planned.plans)
-
-
 def show_map(found: Survey, as_json_line: bool) -> None:
-    """A table of links, the own ones first, and who has none."""
+    """Show a table of links, the own ones first, and repositories that have none."""
     net = found.network
     if as_json_line:
         return data(graph.dumps(net) + "\n")
-    from rich.text import Text
-
     columns = ("repository", "remote", "cost", "can", "latency", "speed", "known from")
-    rows: list[list[Text]] = []
+    rows: list[tuple[str, ...]] = []
     last = ""
     for link in sorted(net.links, key=lambda link: (link.owner != net.here, net.name(link.owner), link.owner)):
         owner = "" if link.owner == last else _called(net, link.owner)
         last = link.owner
-        rows.append([*map(Text, (owner, _called(net, link.remote), *_cells(link)))])
+        rows.append((owner, _called(net, link.remote), *_cells(link)))
     if rows:
-        console_on(sys.stdout).print(Grid(columns, rows, frozenset({"cost", "latency", "speed"})))
+        console_on(sys.stdout).print(Grid(columns, rows, ("cost", "latency", "speed")))
     linked = {uuid for link in net.links for uuid in (link.owner, link.remote)}
     for place in net.places:
         if place.uuid not in linked:
@@ -84,7 +63,7 @@ def _cells(link: Link) -> Iterator[str]:
 
 
 def _called(net: Network, uuid: str) -> str:
-    """A name with what is special about the place."""
+    """Return the name of a repository with its properties: `nas (here, relay)`."""
     place = net.by_uuid.get(uuid) or Place(uuid)
     marks = [name for name in ("special", "relay", "dead") if getattr(place, name)]
     marks = (["here"] if uuid == net.here else []) + marks + (["drive"] if place.removable else [])
@@ -92,7 +71,7 @@ def _called(net: Network, uuid: str) -> str:
 
 
 def show_plans(planned: Planned, as_json_line: bool) -> None:
-    """Each plan as a tree, or all of them as one object."""
+    """Show each plan as a tree, or all of them as one object."""
     net = planned.survey.network
     if as_json_line:
         import json

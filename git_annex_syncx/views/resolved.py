@@ -1,4 +1,4 @@
-"""Conflicts that merges resolved, for people: a line for each path."""
+"""Lines for people about conflicts that merges resolved."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from git_annex_syncx.model import Outcome
 
 MOST = 20  # paths that are named
-# What became of a path whose versions are in one file there now, by the kind of conflict.
+# The result where all versions are in one file now, by the kind of conflict.
 ALONE = {
     "text": "holds the lines of both sides",
     "changed/deleted": "stays as one side changed it; the other had deleted it",

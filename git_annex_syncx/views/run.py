@@ -1,14 +1,14 @@
-"""Views of a run: a table that fills and bars that move, lines, or JSON events."""
+"""Views of a run: a live table with bars, lines, or JSON events."""
 
 from __future__ import annotations
 
 import abc
+import contextlib
 import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.model import Event, Outcome, Progress, Result
 from git_annex_syncx.runs.phase_run import Tally
@@ -31,49 +31,47 @@ MOST_ALIKE = 3  # files that are named one after another where they fail at one 
 
 
 class View(abc.ABC):
-    """Shows the outcomes of one run; nothing is to be begun or ended unless a view says so."""
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        return self
-
-    def __exit__(  # noqa: B027 (not every view has something to end)
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End, also after an error."""
+    """Shows the events of one run."""
 
     def event(self, event: Event) -> None:
         """Show an outcome, or the progress of a file."""
         if isinstance(event, Outcome):
-            self.show(event)
+            self.outcome(event)
         else:
             self.progress(event)
 
     @abc.abstractmethod
-    def show(self, outcome: Outcome) -> None:
-        """One more outcome."""
+    def outcome(self, outcome: Outcome) -> None:
+        """Show the outcome of a phase for one remote."""
 
-    def progress(self, progress: Progress) -> None:  # noqa: B027 (not every view shows it)
+    @abc.abstractmethod
+    def progress(self, progress: Progress) -> None:
         """Show the progress of one file of a transfer."""
 
-    def summary(self, command: str, tally: Tally) -> None:  # noqa: B027 (not every view has one)
-        """The last word, where there is one."""
+    @abc.abstractmethod
+    def summary(self, command: str, tally: Tally) -> None:
+        """Show the number of remotes by result, after all else."""
 
 
-def for_run(as_json: bool, quiet: bool, verbose: int) -> View:
-    """The view that fits the options and the place that we write to."""
+@contextlib.contextmanager
+def for_run(as_json: bool, quiet: bool, verbose: int) -> Iterator[View]:
+    """Open the view that fits the options and the place that we write to."""
     if as_json:
-        return JsonView()
-    if not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        return TableView(verbose)
-    return PlainView(all_of_it=verbose > 0 and not quiet)
+        yield JsonView()
+    elif not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        from rich.live import Live
+
+        with Live(console=console_on(sys.stderr), refresh_per_second=8) as live:
+            yield TableView(live, verbose)
+    else:
+        yield PlainView(all_of_it=verbose > 0 and not quiet)
 
 
 class JsonView(View):
-    """One object a line on stdout."""
+    """Writes one object a line to stdout."""
 
-    def show(self, outcome: Outcome) -> None:
-        """The outcome as an event."""
+    def outcome(self, outcome: Outcome) -> None:
+        """Write the outcome as an event."""
         event: dict[str, Any] = {
             "event": outcome.event,
             "remote": outcome.remote or None,
@@ -90,7 +88,7 @@ class JsonView(View):
         json_line(event | dict(outcome.details))
 
     def progress(self, progress: Progress) -> None:
-        """The file as an event."""
+        """Write the file as an event."""
         json_line({
             "event": "file", "state": progress.state, "remote": progress.remote, "operation": progress.operation,
             "key": progress.key, "file": progress.file, "bytes": progress.bytes, "size": progress.size,
@@ -102,20 +100,20 @@ class JsonView(View):
         })  # fmt: skip
 
     def summary(self, command: str, tally: Tally) -> None:
-        """Show how many remotes ended how."""
+        """Write the number of remotes by result."""
         json_line({"event": "summary", "command": command, **tally.counts()})
 
 
 class PlainView(View):
-    """Nothing but failures, so that cron mails only trouble; everything with -v."""
+    """Writes nothing but failures, so that cron mails only trouble; with -v everything."""
 
     def __init__(self, all_of_it: bool) -> None:
-        """`all_of_it`: show every outcome."""
+        """Show every outcome with `all_of_it`."""
         self.all_of_it = all_of_it
         self._said: Counter[str] = Counter()
 
-    def show(self, outcome: Outcome) -> None:
-        """One line, when it is worth one."""
+    def outcome(self, outcome: Outcome) -> None:
+        """Write a line, when it is worth one."""
         if not (self.all_of_it or outcome.result in TROUBLE):
             return
         where = f" {outcome.remote}" if outcome.remote else ""
@@ -127,52 +125,35 @@ class PlainView(View):
         self._said[told] += 1
 
     def progress(self, progress: Progress) -> None:
-        """A file that failed; with -v each one that has moved."""
+        """Write a line for a file that failed; with -v for each one that has moved."""
         if progress.state == "failed" or (self.all_of_it and progress.state in ("done", "skipped")):
             reason = f": {progress.reason}" if progress.reason else ""
             alike = f"{progress.remote}{reason}"
             self._said[alike] += progress.state == "failed"
             if self._said[alike] > MOST_ALIKE and not self.all_of_it:
-                return  # how many they are is said in the end
+                return  # the outcome tells how many they are
             say(f"{progress.operation} {progress.remote}: {progress.file}: {progress.state}{reason}")
 
     def summary(self, command: str, tally: Tally) -> None:
-        """A line of counts, with -v."""
+        """Write a line of counts, with -v."""
         if self.all_of_it:
             counts = [f"{n} {name}" for name, n in tally.counts().items() if n]
             say(f"{command}: {', '.join(counts) or 'nothing to do'}")
 
 
 class TableView(View):
-    """A table that fills as outcomes come in: a row a remote, a column a phase."""
+    """Draws a table that fills as outcomes come in: a row a remote, a column a phase."""
 
-    def __init__(self, verbose: int) -> None:
-        """With -v also what was left out and what each remote did with each ref."""
-        self.verbose = verbose
+    def __init__(self, live: Live, verbose: int) -> None:
+        """Draw on `live`; with -v also what was left out and what each remote did with each ref."""
+        self.live, self.verbose = live, verbose
         self._last: dict[tuple[str, str], Outcome] = {}
-        self._console = console_on(sys.stderr)
-        self._live: Live | None = None
         self._bars: Bars | None = None
         self._waits: dict[str, Outcome] = {}
         self._resolved: list[str] = []
         self._failed: list[str] = []
 
-    def __enter__(self) -> Self:
-        """Begin to draw."""
-        from rich.live import Live
-
-        self._live = Live(console=self._console, refresh_per_second=8, transient=False)
-        self._live.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Leave the table as it is."""
-        if self._live:
-            self._live.stop()
-
-    def show(self, outcome: Outcome) -> None:
+    def outcome(self, outcome: Outcome) -> None:
         """Fill the cell of this remote and phase."""
         self._last[outcome.remote, outcome.event] = outcome
         self._resolved += view_resolved.told(outcome)
@@ -180,7 +161,7 @@ class TableView(View):
             self._waits[outcome.reason] = outcome
         if outcome.event == "transfer":
             self._bars = None
-        self._draw()
+        self.live.update(self._table())
 
     def progress(self, progress: Progress) -> None:
         """Move the bars; a file that failed leaves a line."""
@@ -188,11 +169,10 @@ class TableView(View):
             self._failed.append(f"{progress.operation} {progress.remote}: {progress.file}: {progress.reason}")
         self._bars = self._bars or Bars()
         self._bars.move(progress)
-        self._draw()
+        self.live.update(self._table())
 
-    def _draw(self) -> None:
-        if self._live:
-            self._live.update(self._table())
+    def summary(self, command: str, tally: Tally) -> None:
+        """Show nothing: the table has it."""
 
     def _table(self) -> RenderableType:
         from rich.console import Group
@@ -201,7 +181,7 @@ class TableView(View):
         shown = [o for o in self._last.values() if self.verbose or o.result is not Result.SKIPPED]
         phases = list(dict.fromkeys(outcome.event for outcome in shown))
         rows = [
-            [Text(clean(remote) or "here"), *(_cell(self._last.get((remote, phase))) for phase in phases)]
+            [clean(remote) or "here", *(_cell(self._last.get((remote, phase))) for phase in phases)]
             for remote in sorted({outcome.remote for outcome in shown})
         ]
         told = [outcome for outcome in shown if outcome.event != "waiting"] + list(self._waits.values())
@@ -211,10 +191,10 @@ class TableView(View):
             failed.insert(0, Text(f"{len(self._failed) - MOST_FAILED} more files failed; -v --json lists them all"))
         resolved = [Text(clean(line)) for line in dict.fromkeys(self._resolved)]
         bars = [self._bars.shown()] if self._bars else []
-        return Group(Grid(("remote", *phases), rows), *notes, *resolved, *failed, *bars)
+        return Group(Grid(("remote", *phases), rows, ()), *notes, *resolved, *failed, *bars)
 
     def _notes(self, outcome: Outcome) -> Iterator[Text]:
-        """Yield what is to be said of an outcome, below the table."""
+        """Yield the lines below the table about an outcome."""
         from rich.text import Text
 
         where = f"{outcome.remote or 'here'}: {outcome.event}: "
@@ -227,10 +207,10 @@ class TableView(View):
             yield Text(clean(where + ", ".join(refs)), style="dim")
 
 
-def _cell(outcome: Outcome | None) -> Text:
+def _cell(outcome: Outcome | None) -> Text | str:
     from rich.text import Text
 
     if outcome is None:
-        return Text("")
+        return ""
     timed = f" {outcome.seconds:.1f}s" if outcome.seconds >= 0.1 else ""
     return Text.assemble((outcome.result.value, STYLES[outcome.result]), (timed, "dim"))

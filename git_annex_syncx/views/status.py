@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from git_annex_syncx.system.records import Pause
 
 STATES = {"current": "green", "diverged": "yellow", "other": "bold red", "away": "yellow"}
-NAMED = 10  # how many variants are named
+NAMED = 10  # variants that are named
 
 
 def show_status(status: Status, as_json: bool) -> None:
-    """The status as a table, or as one JSON object a remote."""
+    """Show the status as a table, or as one JSON object a remote."""
     if as_json:
         _print_json(status)
         return
@@ -71,36 +71,37 @@ def _table(remotes: Iterable[RemoteStatus]) -> RenderableType:
     from rich.text import Text
 
     rows = [
-        [
-            Text(clean(remote.remote)),
+        (
+            clean(remote.remote),
             Text(remote.state, style=STATES.get(remote.state, "")),
-            Text(_number(remote.ahead)),
-            Text(_number(remote.behind)),
-            Text(_ago(remote.last_success)),
-        ]
+            _number(remote.ahead),
+            _number(remote.behind),
+            _ago(remote.last_success),
+        )
         for remote in remotes
     ]
-    return Grid(("remote", "state", "ahead", "behind", "last success"), rows, frozenset({"ahead", "behind"}))
+    return Grid(("remote", "state", "ahead", "behind", "last success"), rows, ("ahead", "behind"))
 
 
 def show_driver(state: DriverState, as_json: bool, effect: Iterable[str] = (), removed: bool = False) -> None:
-    """Show how the merge driver stands, and what that changes for plain git."""
+    """Show whether the merge driver is installed and in use, and its effect on plain git."""
     if as_json:
         json_line({"event": "merge-driver"} | dataclasses.asdict(state))
         return
-    chosen = state.selected == "syncx"
-    used = "in use" if chosen else f"not in use: merge.default is {state.selected or 'unset'}"
+    told = _installed(state, removed) if state.installed else _absent(state, removed)
+    console_on(sys.stdout).print("\n  ".join([clean(f"{state.scope} ({state.file}): {told}"), *effect]))
+
+
+def _installed(state: DriverState, removed: bool) -> str:
+    used = "in use" if state.selected == "syncx" else f"not in use: merge.default is {state.selected or 'unset'}"
     gone = "" if state.runs else "; the program that it calls has changed: git annex-syncx merge-driver install"
-    left = removed and state.scope == "global" and state.installed
-    absent = "removed" if removed else "not installed"
-    unset = f"git config --{state.selected_in} --unset merge.default"
-    absent += f", but merge.default is syncx: {unset}" if chosen else ""
-    console = console_on(sys.stdout)
-    told = f"installed, {used}{gone}" if state.installed else absent
-    told += "; git annex-syncx merge-driver uninstall --global takes it out" if left else ""
-    console.print(clean(f"{state.scope} ({state.file}): {told}"))
-    for line in effect:
-        console.print(f"  {line}")
+    left = "; git annex-syncx merge-driver uninstall --global takes it out"
+    return f"installed, {used}{gone}{left if removed and state.scope == 'global' else ''}"
+
+
+def _absent(state: DriverState, removed: bool) -> str:
+    unset = f", but merge.default is syncx: git config --{state.selected_in} --unset merge.default"
+    return ("removed" if removed else "not installed") + (unset if state.selected == "syncx" else "")
 
 
 HOOKS = {
@@ -112,27 +113,27 @@ HOOKS = {
 
 
 def show_hooks(hooks: Iterable[Hook], moved: str, as_json: bool, removed: Collection[str] = ()) -> None:
-    """Show how the hooks stand; `moved` is where they were installed, if that is another place.
+    """Show the state of the hooks; `moved` is where they were installed, if that is another place.
 
     `removed` are those that were there before this command.
     """
     console = console_on(sys.stdout)
     for hook in hooks:
         if as_json:
-            told = {"hook": hook.name, "file": str(hook.file), "state": hook.state, "around": hook.around}
-            json_line({"event": "hook", **told, "moved": moved or None})
+            json_line({
+                "event": "hook", "hook": hook.name, "file": str(hook.file), "state": hook.state,
+                "around": hook.around, "moved": moved or None,
+            })  # fmt: skip
             continue
         around = "; it calls what was there before" if hook.around else ""
         state = "removed" if hook.name in removed and hook.state == "absent" else HOOKS[hook.state]
         console.print(clean(f"{hook.name} ({hook.file}): {state}{around}"))
     if moved and not as_json:
-        console.print(
-            clean(f"they were installed in {moved} and do nothing here: git annex-syncx hooks install"), markup=False
-        )
+        console.print(clean(f"they were installed in {moved} and do nothing here: git annex-syncx hooks install"))
 
 
 def show_signal(heard: ChannelEvent, as_json: bool, quiet: bool) -> None:
-    """Show what was sent, heard, or went wrong with a channel."""
+    """Show a signal that was sent or heard, or a channel that does not work."""
     if as_json:
         json_line({"event": "signal"} | dataclasses.asdict(heard))
         return
@@ -145,7 +146,7 @@ def show_signal(heard: ChannelEvent, as_json: bool, quiet: bool) -> None:
 
 
 def show_pauses(pauses: Mapping[str, Pause], as_json: bool, ended: Iterable[str] = ()) -> None:
-    """Show what is held back, and until when; `ended` are the pauses that were ended just now."""
+    """Show pauses, and until when they last; `ended` are those that were ended just now."""
     console = console_on(sys.stdout)
     if as_json:
         for name, pause in sorted(pauses.items()):
@@ -157,28 +158,26 @@ def show_pauses(pauses: Mapping[str, Pause], as_json: bool, ended: Iterable[str]
 
 
 def _paused(pauses: Mapping[str, Pause]) -> list[str]:
-    """A line for each pause."""
-    lines = []
-    for name, pause in sorted(pauses.items()):
-        until = _until(pause)
-        lines.append(
-            f"{_held(name)} is paused until {_clock(until, seconds=True) if until else 'git annex-syncx resume'}"
-        )
-    return lines
+    """Return a line for each pause."""
+    ends = {name: _until(pause) for name, pause in sorted(pauses.items())}
+    return [
+        f"{_held(name)} is paused until {_clock(end, ':%S') if end else 'git annex-syncx resume'}"
+        for name, end in ends.items()
+    ]
 
 
 def _held(name: str) -> str:
-    """Return what a pause holds back."""
+    """Return the work that a pause holds back."""
     return f"automatic work with {name}" if name else "all automatic work"
 
 
 def _until(pause: Pause) -> float | None:
-    """Return when it ends by itself, in seconds since 1970."""
+    """Return when a pause ends by itself, in seconds since 1970."""
     return None if pause.until == math.inf else pause.until
 
 
 def _waiting(remote: RemoteStatus) -> list[str]:
-    """A line for each phase that failed."""
+    """Return a line for each phase that failed."""
     return [
         f"{f.phase} failed {f.tries}x since {_clock(f.first)}: {f.error} (due again {_clock(f.next)})"
         for f in remote.failures
@@ -189,13 +188,12 @@ def _number(count: int | None) -> str:
     return "?" if count is None else str(count)
 
 
-def _clock(when: float, seconds: bool = False) -> str:
-    """A date; with seconds where they matter."""
-    return time.strftime("%Y-%m-%d %H:%M" + (":%S" if seconds else ""), time.localtime(when))
+def _clock(when: float, more: str = "") -> str:
+    return time.strftime(f"%Y-%m-%d %H:%M{more}", time.localtime(when))
 
 
 def _ago(when: float | None) -> str:
-    """`5 min ago`, or `never`."""
+    """Return `5 min ago`, or `never`."""
     if when is None:
         return "never"
     seconds = max(0.0, time.time() - when)

@@ -1,4 +1,4 @@
-"""Content on its way, for people and programs: the bars of a run, and what would travel."""
+"""Views of transfers: the bars of a run, and a preview."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def show_loads(loads: Iterable[Load], as_json: bool) -> None:
-    """Show what would travel over each link: files, bytes, expected time."""
+    """Show the content that would go over each link: files, bytes, expected time."""
     loads = list(loads)
     if as_json:
         for load in loads:
@@ -29,22 +29,19 @@ def show_loads(loads: Iterable[Load], as_json: bool) -> None:
     if not loads:
         data("nothing is to be sent or fetched now\n")
         return
-    from rich.text import Text
-
     rows = []
     for load in loads:
         time = "-" if load.seconds is None else duration(load.seconds)
-        cells = (clean(load.remote), load.operation, str(len(load.keys)), amount(load.bytes), time)
-        rows.append([*map(Text, cells)])
-    columns, right = ("remote", "operation", "files", "size", "time"), frozenset({"files", "size", "time"})
-    console_on(sys.stdout).print(Grid(columns, rows, right))
+        rows.append((clean(load.remote), load.operation, str(len(load.keys)), amount(load.bytes), time))
+    columns = ("remote", "operation", "files", "size", "time")
+    console_on(sys.stdout).print(Grid(columns, rows, columns[2:]))
 
 
 class Bars:
-    """One bar for the run and one for each link, with the file in hand."""
+    """A bar for the run and one for each link, with its file of the moment."""
 
     def __init__(self) -> None:
-        """Nothing has moved."""
+        """Begin with a bar for the run."""
         from rich.progress import BarColumn, TextColumn
         from rich.progress import Progress as RichProgress
 
@@ -56,7 +53,7 @@ class Bars:
         self._links: dict[tuple[str, str], TaskID] = {}
 
     def move(self, progress: Progress) -> None:
-        """Move the bars as one file goes on."""
+        """Move the bars by the progress of one file."""
         speed = f", {amount(progress.speed)}/s" if progress.speed else ""
         left = f", {duration(progress.seconds_left)} left" if progress.seconds_left is not None else ""
         told = f"{amount(progress.run_bytes)} of {amount(progress.run_size)}{speed}{left}"
@@ -70,5 +67,5 @@ class Bars:
         self._rich.update(self._links[link], completed=progress.bytes, total=size, told=clean(progress.file))
 
     def shown(self) -> RenderableType:
-        """The bars as they are."""
+        """Return the bars."""
         return self._rich.get_renderable()
