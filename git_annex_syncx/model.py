@@ -1,4 +1,4 @@
-"""The values that syncx passes around: frozen, without input or output."""
+"""Frozen values without input or output that several floors use."""
 
 from __future__ import annotations
 
@@ -24,10 +24,7 @@ OUTSIDE_COST = 200.0  # git-annex's own for them
 
 @dataclass(frozen=True)
 class Limit:
-    """A limit of how many files may be removed at once.
-
-    A number (infinity: any), or with `percent` a part of all in percent.
-    """
+    """A limit of files that may be removed at once: a number (infinity: any), or a percentage of all."""
 
     number: float
     percent: bool = False
@@ -119,7 +116,7 @@ class Remote:
 
     @property
     def path(self) -> Path | None:
-        """The directory of a remote that is reached by the file system, else None."""
+        """Return the directory of a remote that is reached by the file system, else None."""
         return local_path(self.push_url) if self.push_url else None
 
     @property
@@ -128,13 +125,13 @@ class Remote:
         return self.push_url.startswith("annex::")
 
     def tracking(self, branch: str) -> str:
-        """The ref that remembers where `branch` was at the remote."""
+        """Return the tracking ref of a branch of the remote."""
         return f"refs/remotes/{self.name}/{branch}"
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A key and the uuids it concerns: who holds it, who wants and lacks it, who holds it and does not want it."""
+    """A key with the uuids of repositories that hold it, that want and lack it, that hold it and do not want it."""
 
     key: str
     holders: frozenset[str]
@@ -156,7 +153,7 @@ class Clock:
 
 @dataclass(frozen=True)
 class Progress:
-    """The progress of one file in a transfer; `bytes` of `size` have moved (size 0: not known).
+    """The progress of one file in a transfer: `bytes` of `size` have moved (size 0: not known).
 
     `run_bytes` of `run_size` have moved in the whole run, each key counted once; speed in bytes a second.
     """
@@ -177,12 +174,12 @@ class Progress:
     reason: str = ""
 
 
-Event = Outcome | Progress  # what a phase yields
+Event = Outcome | Progress  # a phase yields these
 
 
 @dataclass(frozen=True)
 class Head:
-    """The branch that is checked out: `branch` as HEAD names it, `basis` the branch that travels."""
+    """The branch that is checked out: `branch` as HEAD names it, and its `basis`, the branch that is synced."""
 
     branch: str
     basis: str
@@ -205,7 +202,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Hook:
-    """One hook: its file, and whether it is "installed", "absent", "outdated" or "replaced" (by something else)."""
+    """One hook: its file and its state, "installed", "absent", "outdated" or "replaced" (by something else)."""
 
     name: str
     file: Path
@@ -215,7 +212,7 @@ class Hook:
 
 @dataclass(frozen=True)
 class ChannelEvent:
-    """An event on a channel of signals: `what` was done with which signal, or what is `wrong`."""
+    """An event on a channel of signals: `what` was done with a signal, or `wrong`, the reason that it failed."""
 
     address: str
     what: str = ""
@@ -234,7 +231,7 @@ class Entry:
 
 
 def local_path(url: str) -> Path | None:
-    """The directory that a git url names on this machine, else None (after git's urlmatch rules)."""
+    """Return the directory that a git url names on this machine, else None (by git's rules)."""
     if url.startswith("file://"):
         url = unquote(url, errors="surrogateescape")
         return Path("/" + url.removeprefix("file://").lstrip("/"))

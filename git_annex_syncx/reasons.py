@@ -1,4 +1,4 @@
-"""Failure messages of programs: the reason in a line, whether it holds for all files, and what mends it."""
+"""Failure messages of programs: shortened to a line, with advice."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import shlex
 from collections.abc import Iterable
 
-# The exceptions of Haskell's libraries, which git-annex passes on whole: pattern -> what is to be said.
+# The exceptions of Haskell's libraries, which git-annex passes on whole: pattern -> message.
 KNOWN = tuple(
     (re.compile(pattern, re.DOTALL), told)
     for pattern, told in (
@@ -36,7 +36,7 @@ KNOWN = tuple(
     )
 )
 SERVER = re.compile(r'^ *host += "([^"]+)"\s+port += (\d+)', re.MULTILINE)
-# What is no matter of one file: it makes no sense to try all others.
+# Reasons that are not those of one file: it makes no sense to try all others.
 HOPELESS = re.compile(
     r"unable to check |cannot be reached|unable to connect|Lost connection|ssh: |is not accessible|timed out|"
     r"onnection refused|onnection lost|onnection reset|unreachable|No route to host|Name or service not known|"
@@ -71,7 +71,7 @@ MENDING = {
 
 
 def shortened(message: str) -> str:
-    """Return what a message tells; one of a kind that is not known, or that is short, as it is."""
+    """Return the essence of a message; one of an unknown kind, or a short one, as it is."""
     for pattern, told in KNOWN:
         if found := pattern.search(message):
             short = " ".join(found.expand(told).split())
@@ -83,7 +83,7 @@ def shortened(message: str) -> str:
 
 
 def kinds(reasons: Iterable[str]) -> list[str]:
-    """Return the first of those that differ in numbers alone, such as the sizes of files."""
+    """Return the reasons without those that differ from others in numbers alone, such as sizes of files."""
     first: dict[str, str] = {}
     for reason in reasons:
         first.setdefault(re.sub(r"\d+", "", reason.replace(",", "")), reason)
@@ -91,12 +91,12 @@ def kinds(reasons: Iterable[str]) -> list[str]:
 
 
 def is_hopeless(reason: str) -> bool:
-    """Return whether what failed would fail for all other files too."""
+    """Return whether all other files would fail for this reason too."""
     return HOPELESS.search(reason) is not None
 
 
 def mending(reason: str, remote: str) -> str:
-    """Return what mends it at a remote, or empty where nobody knows."""
+    """Return advice about a failure at a remote, empty where there is none."""
     name = shlex.quote(remote)
     if found := UNVERIFIED.search(reason):
         return found[1].replace("git-annex", "git annex", 1)

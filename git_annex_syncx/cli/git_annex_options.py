@@ -26,7 +26,7 @@ def _given(value: Any) -> bool:
 
 
 def _override(*pairs: tuple[str, str]) -> None:
-    from git_annex_syncx.git.overrides import override
+    from git_annex_syncx.git.configfile import override
 
     override(pairs)
 
@@ -52,7 +52,7 @@ def _jobs(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 
 
 def _configures(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
-    from git_annex_syncx.git.overrides import is_key
+    from git_annex_syncx.git.configfile import is_key
 
     pairs = [(name, value if equals else "true") for name, equals, value in (one.partition("=") for one in values)]
     for name, _ in pairs:

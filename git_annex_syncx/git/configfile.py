@@ -1,9 +1,11 @@
-"""Settings in git's configuration files, found and changed by `git config`."""
+"""Git's configuration: values found and changed in its files by `git config`, and overridden for one run."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +18,7 @@ LOCKED = 2.0  # seconds that another git may have the file locked
 
 
 def place(repo: Repository | None, everywhere: bool) -> Path:
-    """The configuration file of the repository or of the user. Raises UsageError where there is none."""
+    """Return the configuration file of the repository or of the user. Raises UsageError where there is none."""
     if not everywhere:
         if repo is None:
             raise UsageError("this is not a git repository", "change to one, or use --global")
@@ -32,7 +34,7 @@ def place(repo: Repository | None, everywhere: bool) -> Path:
 
 @dataclass(frozen=True)
 class Setting:
-    """A value that git uses, the scope (`local`, `global`, ...) and the file that it comes from."""
+    """A value that git uses, with the scope (`local`, `global`, ...) and the file that it comes from."""
 
     value: str
     scope: str
@@ -40,7 +42,7 @@ class Setting:
 
 
 def find(repo: Repository | None, key: str, everywhere: bool) -> Setting | None:
-    """The value that git uses; of the user's own configuration alone with `everywhere`."""
+    """Return the value that git uses; with `everywhere` that of the user's own configuration."""
     scope = ("--global",) if everywhere else ()
     home = repo.home if repo else Path("/")
     words = ("config", *scope, "--includes", "--null", "--show-scope", "--show-origin", "--get", key)
@@ -98,3 +100,19 @@ def _change(file: Path, *words: str) -> None:
     if done.code not in (0, NOT_THERE):
         reason = os.fsdecode(done.err).strip().rpartition(": ")[2]
         raise UsageError(f"{file} cannot be written: {reason}", "check permissions and free space")
+
+
+def override(pairs: Iterable[tuple[str, str]]) -> None:
+    """Set configuration for this run and all programs that it starts, as `git -c` does; before any is read."""
+    quoted = [f"{_quote(key)}={_quote(value)}" for key, value in pairs]
+    os.environ["GIT_CONFIG_PARAMETERS"] = " ".join([os.environ.get("GIT_CONFIG_PARAMETERS", ""), *quoted]).strip()
+    run.environment.cache_clear()
+
+
+def is_key(name: str) -> bool:
+    """Return whether git accepts a name of a setting."""
+    return re.fullmatch(r"[A-Za-z0-9-]+\.([^\n\0]*\.)?[A-Za-z][A-Za-z0-9-]*", name) is not None
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "'\\''").replace("!", "'\\!'") + "'"
