@@ -43,7 +43,7 @@ class GlobalOptions:
         from git_annex_syncx.runs.context import open_context
         from git_annex_syncx.views import log as view_log
 
-        view_log.talk(self.verbose, self.quiet, view_log.MESSAGES)
+        view_log.set_up(self.verbose, self.quiet, view_log.MESSAGES)
         require_version()
         words = tuple(click.get_current_context().find_root().meta.get(PASSED, ()))
         context = open_context(replace(self.repository(), annex_options=words))

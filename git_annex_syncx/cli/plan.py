@@ -45,7 +45,7 @@ def plan_command(
         planned = planning.plan_here(context, planning.Wanted(below, by_time=by_time, **choices))
     else:
         wanted = planning.Wanted(tuple(map(os.fsencode, paths)), by_time=by_time, **choices)
-        view_log.talk(options.verbose, options.quiet, view_log.MESSAGES)
+        view_log.set_up(options.verbose, options.quiet, view_log.MESSAGES)
         planned = planning.plan_map(planning.map_file(map_name), wanted)
     view_log.warn(planned.survey.warnings)
     if not show_pictures(lambda: plan_dot(planned.survey.network, planned.plans), dot, svg, png):

@@ -21,5 +21,5 @@ def trigger_command(options: GlobalOptions, name: str) -> None:
     else:
         repo = options.repository()
         hooks.detach(repo) if name == "wake" else os.dup2(1, 2)  # to the hook's log, or to who has started us
-        view_log.talk(options.verbose)
+        view_log.set_up(options.verbose)
         worker.serve_waiting(repo, view_log.show)

@@ -162,7 +162,7 @@ def called(name: str) -> None:
         detach(repo)
     except SyncxError:
         return
-    view_log.talk()
+    view_log.set_up()
     try:
         stays = 0.0 if any(map(drives.may_be_unplugged, (repo.common, repo.home))) else STAYS
         worker.trigger(repo, Request(KINDS[name]), view_log.show, stays)

@@ -99,7 +99,7 @@ class Watch:
     def run(self) -> None:
         """Look after it until we are told to end."""
         interrupts.heed(self._end)
-        view_log.talk(self._verbose)
+        view_log.set_up(self._verbose)
         for line in (f"watching {self._home}", *self._settings.unknown):
             view_log.line(line)
         self._drives.look(self._repo, self._settings.remotes.values())  # the first look is for these too

@@ -50,10 +50,10 @@ class _Output(io.FileIO):
 def say(what: str, advice: str = "") -> None:
     """Write a message to stderr, and what to do on the next line."""
     lines = [f"git-annex-syncx: {clean(what)}"] + ([f"  {clean(advice)}"] if advice else [])
-    talk_line("".join(line + "\n" for line in lines))
+    write_message("".join(line + "\n" for line in lines))
 
 
-def talk_line(text: str) -> None:
+def write_message(text: str) -> None:
     """Write to stderr. A full disk there stops nothing; a reader who has gone raises BrokenPipeError."""
     try:
         sys.stderr.write(text)

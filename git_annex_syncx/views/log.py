@@ -10,7 +10,7 @@ from typing import Any
 
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.views import resolved as view_resolved
-from git_annex_syncx.views.base import clean, talk_line
+from git_annex_syncx.views.base import clean, write_message
 
 QUIET = (Result.CURRENT, Result.WAITS, Result.SKIPPED, Result.AWAY)
 MESSAGES, DATED = "git-annex-syncx: %(message)s", "%(asctime)s %(message)s"
@@ -19,7 +19,7 @@ TIME = "%Y-%m-%d %H:%M:%S"
 log = logging.getLogger("git_annex_syncx")
 
 
-def talk(verbose: int = 0, quiet: bool = False, form: str = DATED) -> None:
+def set_up(verbose: int = 0, quiet: bool = False, form: str = DATED) -> None:
     """Send the log to stderr: warnings (not with `quiet`), with -v what is done, with -vv everything."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter(form, TIME))
@@ -36,12 +36,12 @@ def warn(lines: Iterable[str]) -> None:
 
 def line(text: str) -> None:
     """Write a line with a time."""
-    talk_line(f"{time.strftime(TIME)} {clean(text)}\n")
+    write_message(f"{time.strftime(TIME)} {clean(text)}\n")
 
 
 def passed_on(text: str) -> None:
     """Write a line that another process has dated already."""
-    talk_line(clean(text.rstrip("\n")) + "\n")
+    write_message(clean(text.rstrip("\n")) + "\n")
 
 
 def show(event: Event) -> None:
@@ -51,7 +51,7 @@ def show(event: Event) -> None:
             return
         where = f" {event.remote}" if event.remote else ""
         line(": ".join(filter(None, [f"{event.event}{where}", event.result.value, event.reason, event.advice])))
-        for resolved in view_resolved.told(event):
+        for resolved in view_resolved.lines(event):
             line(resolved)
     elif event.state == "failed":
         line(f"{event.operation} {event.remote}: {event.file}: failed: {event.reason}")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 
 from git_annex_syncx.content.planning import Planned
-from git_annex_syncx.network import drawing, graph
+from git_annex_syncx.network import graph
 from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step, as_json
 from git_annex_syncx.network.survey import Survey
@@ -87,15 +87,14 @@ def show_plans(planned: Planned, as_json_line: bool) -> None:
 
 
 def _show_plan(net: Network, found: Plan, of_files: bool) -> None:
-    from rich.text import Text
     from rich.tree import Tree
 
     asked = found.question
     data((_amount(found) if of_files else "") + _headline(found) + "\n")
-    roots = {uuid: Tree(Text(f"{_called(net, uuid)} has it")) for uuid in sorted(asked.holders & net.by_uuid.keys())}
+    roots = {uuid: Tree(f"{_called(net, uuid)} has it") for uuid in sorted(asked.holders & net.by_uuid.keys())}
     above = dict(roots)
     for step in found.steps:  # each after the one that it waits for
-        above[step.target] = above[step.source].add(Text(_told(net, step, bool(asked.bytes))))
+        above[step.target] = above[step.source].add(_step(net, step, bool(asked.bytes)))
     sources = {step.source for step in found.steps}
     for uuid, tree in roots.items():
         if uuid in sources or not found.steps:
@@ -122,7 +121,7 @@ def _headline(found: Plan) -> str:
     return told + (f"; done in {duration(max(e or 0 for e in ends))}" if asked.bytes and None not in ends else "")
 
 
-def _told(net: Network, step: Step, timed: bool) -> str:
+def _step(net: Network, step: Step, timed: bool) -> str:
     cost = f"{step.operation} by {clean(net.name(step.executor))}, {step.cost:g}"
     when = f", {duration(step.start or 0)} to {duration(step.end)}" if timed and step.end is not None else ""
     return f"-> {_called(net, step.target)}: {cost}{when}" + (", passes it on" if step.relay else "")

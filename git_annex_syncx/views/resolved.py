@@ -19,7 +19,7 @@ ALONE = {
 }
 
 
-def told(outcome: Outcome) -> Iterator[str]:
+def lines(outcome: Outcome) -> Iterator[str]:
     """Yield a line for each path that a merge resolved, at most MOST, and one that tells how many more there are."""
     for key, verb in (("resolved", "resolved"), ("resolved_by_others", "resolved by others")):
         resolved = outcome.details.get(key, ())

@@ -120,7 +120,7 @@ class PlainView(View):
         told = f"{outcome.event}{where}: {outcome.result.value}" + (f": {outcome.reason}" if outcome.reason else "")
         if outcome.result not in TROUBLE or not self._said[told]:  # a phase may meet the same trouble again
             say(told, outcome.advice)
-        for line in view_resolved.told(outcome) if self.all_of_it else ():
+        for line in view_resolved.lines(outcome) if self.all_of_it else ():
             say(line)
         self._said[told] += 1
 
@@ -156,7 +156,7 @@ class TableView(View):
     def outcome(self, outcome: Outcome) -> None:
         """Fill the cell of this remote and phase."""
         self._last[outcome.remote, outcome.event] = outcome
-        self._resolved += view_resolved.told(outcome)
+        self._resolved += view_resolved.lines(outcome)
         if outcome.event == "waiting":  # there are several, of other repositories
             self._waits[outcome.reason] = outcome
         if outcome.event == "transfer":
