@@ -131,7 +131,7 @@ deletes_option = click.option(
 def choose(
     options: GlobalOptions, names: Iterable[str], excepted: Iterable[str]
 ) -> tuple[Context, list[Remote], list[Outcome]]:
-    """Open the repository and choose remotes; outcomes for those that are left out."""
+    """Open the repository and choose remotes; return outcomes for those that are left out, too."""
     from git_annex_syncx.runs.context import choose_remotes
 
     context = options.context()

@@ -43,7 +43,7 @@ def transfer_command(
 def _paths_after(
     options: GlobalOptions, words: Iterable[str], excepted: Iterable[str]
 ) -> tuple[Context, list[Remote], list[Outcome], tuple[bytes, ...]]:
-    """Remotes and groups among the words, and the others as paths from the top of the tree."""
+    """Choose the remotes and groups among the words; return the others as paths from the top of the tree."""
     from git_annex_syncx.content.missing import tree_path
     from git_annex_syncx.runs.context import choose_remotes, is_named
 

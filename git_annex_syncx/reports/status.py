@@ -1,4 +1,4 @@
-"""The status of branches and of what waits, from what is known here, without any connection."""
+"""The status of branches and failures, from what is known here, without any connection."""
 
 from __future__ import annotations
 
@@ -51,37 +51,17 @@ def status(context: Context, remotes: Iterable[Remote]) -> Status:
     head = worktree.require_head(context.repo)
     known = git.refs(context.repo)
     ours = known.get(f"refs/heads/{head.basis}")
-    remotes = tuple(remotes)
+    remotes, failures = tuple(remotes), context.state.failures()
     counts, trouble = _signals(context)
-    failures, successes = context.state.failures(), context.state.last_successes()
     due = redundant_merge.pending(context, head.basis).due
-
-    def one(remote: Remote) -> RemoteStatus:
-        theirs = [
-            known[ref]
-            for ref in (remote.tracking(head.basis), remote.tracking(f"synced/{head.basis}"))
-            if ref in known
-        ]
-        ahead = history.count(context.repo, [ours], theirs) if ours and theirs else None
-        behind = history.count(context.repo, theirs, [ours] if ours else []) if theirs else None
-        level = bool(ours and ahead and behind) and all(
-            history.brings_nothing_new(context.repo, ours or "", their) for their in theirs
-        )
-        return RemoteStatus(
-            remote.name,
-            remote.uuid,
-            _presence(context, remote) or _state(ahead, behind, level),
-            ahead,
-            behind,
-            max((when for (name, _), when in successes.items() if name == remote.name), default=None),
-            tuple(failure for failure in failures if failure.remote == remote.name),
-        )
-
+    failing = {failure.remote for failure in failures}  # all that is known of special remotes
     return Status(
         head.basis,
         ours,
         due if due > time.time() else None,
-        tuple(one(remote) for remote in remotes if not remote.special or _failing(remote, failures)),
+        tuple(
+            _remote(context, r, head.basis, known, failures) for r in remotes if not r.special or r.name in failing
+        ),
         tuple(failure for failure in failures if failure.remote not in context.settings.remotes),
         tuple(os.fsdecode(path) for path in history.paths(context.repo, ours) if is_variant(path)) if ours else (),
         pauses.pauses(context.state),
@@ -90,15 +70,32 @@ def status(context: Context, remotes: Iterable[Remote]) -> Status:
     )
 
 
+def _remote(
+    context: Context, remote: Remote, branch: str, known: Mapping[str, str], failures: Iterable[Failure]
+) -> RemoteStatus:
+    ours = known.get(f"refs/heads/{branch}")
+    theirs = [known[ref] for ref in (remote.tracking(branch), remote.tracking(f"synced/{branch}")) if ref in known]
+    ahead = history.count(context.repo, [ours], theirs) if ours and theirs else None
+    behind = history.count(context.repo, theirs, [ours] if ours else []) if theirs else None
+    level = bool(ours and ahead and behind) and all(
+        history.brings_nothing_new(context.repo, ours or "", their) for their in theirs
+    )
+    successes = context.state.last_successes()
+    return RemoteStatus(
+        remote.name,
+        remote.uuid,
+        _presence(context, remote) or _state(ahead, behind, level),
+        ahead,
+        behind,
+        max((when for (name, _), when in successes.items() if name == remote.name), default=None),
+        tuple(failure for failure in failures if failure.remote == remote.name),
+    )
+
+
 def _signals(context: Context) -> tuple[dict[str, int], dict[str, str]]:
-    """Return what `watch` has noted of the signals that it heard, and of channels that do not work."""
+    """Return the signals that `watch` has heard, counted by its verdict, and the troubles of channels."""
     counts = {row.verdict: row.count for row in context.state.signal_counts.all()}
     return counts, {row.channel: row.reason for row in context.state.channel_troubles.all()}
-
-
-def _failing(remote: Remote, failures: Iterable[Failure]) -> bool:
-    """Of a special remote nothing is known but whether something failed there."""
-    return any(failure.remote == remote.name for failure in failures)
 
 
 def _state(ahead: int | None, behind: int | None, level: bool) -> str:

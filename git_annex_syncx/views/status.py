@@ -6,7 +6,7 @@ import dataclasses
 import math
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.model import ChannelEvent, Hook
@@ -29,31 +29,41 @@ def show_status(status: Status, as_json: bool) -> None:
         _print_json(status)
         return
     console = console_on(sys.stdout)
-
-    def tell(line: str, style: str = "") -> None:
+    for line, style in _above(status):
         console.print(clean(line), style=style)
-
-    tell(f"branch {status.branch} at {status.commit[:10] if status.commit else 'no commit yet'}")
-    if status.settle_until:
-        tell(f"level with others; a merge is looked at again at {_clock(status.settle_until)}")
-    for line in _paused(status.paused):
-        tell(line, style="yellow")
     if status.remotes:
         console.print(_table(status.remotes))
-        for line in (f"{remote.remote}: {told}" for remote in status.remotes for told in _waiting(remote)):
-            tell(line, style="red")
-    else:
-        tell("no remotes: git remote add NAME URL")
+    for line, style in _below(status):
+        console.print(clean(line), style=style)
+
+
+def _above(status: Status) -> Iterator[tuple[str, str]]:
+    """Yield the lines above the table, each with a style."""
+    yield f"branch {status.branch} at {status.commit[:10] if status.commit else 'no commit yet'}", ""
+    if status.settle_until:
+        yield f"level with others; a merge is looked at again at {_clock(status.settle_until)}", ""
+    for line in _paused(status.paused):
+        yield line, "yellow"
+    if not status.remotes:
+        yield "no remotes: git remote add NAME URL", ""
+
+
+def _below(status: Status) -> Iterator[tuple[str, str]]:
+    """Yield the lines below the table, each with a style."""
+    for remote in status.remotes:
+        for f in remote.failures:
+            tries = f"{f.phase} failed {f.tries}x since {_clock(f.first)}"
+            yield f"{remote.remote}: {tries}: {f.error} (due again {_clock(f.next)})", "red"
     if status.variants:
         shown = ", ".join(status.variants[:NAMED]) + (", ..." if len(status.variants) > NAMED else "")
-        tell(f"{len(status.variants)} variants to choose from: {shown}")
+        yield f"{len(status.variants)} variants to choose from: {shown}", ""
     if status.signals:
-        tell("signals: " + ", ".join(f"{count} {why}" for why, count in sorted(status.signals.items())))
+        yield "signals: " + ", ".join(f"{count} {why}" for why, count in sorted(status.signals.items())), ""
     for address, wrong in sorted(status.trouble.items()):
-        tell(f"{address}: {wrong}", style="red")
-    for failure in status.failures:
-        where = f" with {failure.remote}" if failure.remote else ""
-        tell(f"{failure.phase}{where} failed {failure.tries} times: {failure.error}", style="red")
+        yield f"{address}: {wrong}", "red"
+    for f in status.failures:
+        where = f" with {f.remote}" if f.remote else ""
+        yield f"{f.phase}{where} failed {f.tries} times: {f.error}", "red"
 
 
 def _print_json(status: Status) -> None:
@@ -174,14 +184,6 @@ def _held(name: str) -> str:
 def _until(pause: Pause) -> float | None:
     """Return when a pause ends by itself, in seconds since 1970."""
     return None if pause.until == math.inf else pause.until
-
-
-def _waiting(remote: RemoteStatus) -> list[str]:
-    """Return a line for each phase that failed."""
-    return [
-        f"{f.phase} failed {f.tries}x since {_clock(f.first)}: {f.error} (due again {_clock(f.next)})"
-        for f in remote.failures
-    ]
 
 
 def _number(count: int | None) -> str:
