@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_annex_syncx.triggers.signals.channel import FIRST_WAIT, LONGEST, LONGEST_WAIT, STOOD, Lost, again, shown
+from git_annex_syncx.triggers.signals.channel import (
+    FIRST_WAIT,
+    LONGEST,
+    LONGEST_WAIT,
+    STOOD,
+    Lost,
+    Reconnection,
+    shown,
+)
 from git_annex_syncx.triggers.signals.message import KINDS, LARGEST, NoSignal, Signal, decode, encode, hash_of
 from git_annex_syncx.triggers.signals.program import LineSplitter
 
@@ -120,7 +128,7 @@ def test_waits_grow_and_begin_anew_after_a_connection_that_stood() -> None:
             stop.set()
         raise Lost("no connection")
 
-    again(attend, lambda: None, stop, lambda: now[0])
+    Reconnection(attend, lambda: None, stop, lambda: now[0]).run()
     for seconds, wait in zip(expected, stop.waits, strict=False):
         assert seconds * FIRST_WAIT / 2 <= wait <= min(seconds * FIRST_WAIT, LONGEST_WAIT)
     thrown_out_at_once, after_it_stood = stop.waits[len(expected) :]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -33,7 +32,7 @@ log = logging.getLogger(__name__)
 Show = Callable[[Event], None]
 PATIENCE = 600.0  # seconds that a process waits for somebody at work here; later it is the next trigger's
 LOOK_AGAIN, LONGEST_LOOK = 1.0, 60.0  # seconds until the next look at who is at work, doubled each time
-OCCUPIED = 5.0  # seconds until the next look at a remote that another transfer is at work with
+OCCUPIED = 5.0  # seconds until the next look at a remote, or content at all, where another process is at work
 STEP, SLOW_STEP = 0.02, 0.1  # seconds between two looks at the requests; slow ones where long nothing came
 LIVELY = 15.0  # seconds
 LONGEST_GRACE = 10.0  # seconds that what was received waits for a commit that may still be amended
@@ -70,14 +69,14 @@ class Worker:
         self._notifier: Notifier | None = None
         self._paused = False
         self._threads: dict[str, threading.Thread] = {}
-        self._shut: dict[str, float] = {}  # group -> until when it is left to another process
+        self._given_up: set[str] = set()  # groups that are left to another process, at the next trigger
         self._backoff: dict[str, float] = {}  # group -> seconds until the last look at who was at work
 
     def attend(self) -> None:
         """Do all that is asked, unless another process does; until nothing is left and nothing comes."""
         # The notifier waits for the user's programs when others can have the turn.
         with Notifier(open_context(self._repo)) as self._notifier:
-            while self._goes_on() and self._is_needed(self._queue.waiting()):
+            while self._goes_on() and self._is_needed(self._waiting()):
                 with self._queue.turn(REFS) as ours:
                     if not ours:
                         return
@@ -91,7 +90,7 @@ class Worker:
     def _attend(self) -> None:
         idle = time.monotonic()
         while self._goes_on():
-            waiting = self._open_requests()
+            waiting = self._waiting()
             self._begin_what_is_due(waiting)
             now = time.monotonic()
             if self._is_needed(waiting):
@@ -101,15 +100,12 @@ class Worker:
             lively = now - idle < LIVELY and min(waiting.values(), default=0.0) < LIVELY
             time.sleep(STEP if lively else SLOW_STEP)
 
-    def _open_requests(self) -> dict[Request, float]:
-        """Return the requests that are not left to another process, and in how many seconds they are due."""
-        now = time.monotonic()
-        return {one: left for one, left in self._queue.waiting().items() if now >= self._shut.get(one.group, now)}
+    def _waiting(self) -> dict[Request, float]:
+        """Return the requests that are ours to do, and in how many seconds they are due."""
+        return {one: left for one, left in self._queue.waiting().items() if one.group not in self._given_up}
 
-    def _is_needed(self, waiting: Iterable[Request]) -> bool:
-        """Return whether there is anything to do that is not left to another process."""
-        working = any(thread.is_alive() for name, thread in self._threads.items() if name not in self._shut)
-        return working or any(request.group not in self._shut for request in waiting)
+    def _is_needed(self, waiting: Collection[Request]) -> bool:
+        return bool(waiting) or any(thread.is_alive() for thread in self._threads.values())
 
     def _begin_what_is_due(self, waiting: dict[Request, float]) -> None:
         due = {request for request, left in waiting.items() if not left}
@@ -132,14 +128,12 @@ class Worker:
     def _serve(self, group: str) -> None:
         try:
             with self._queue.turn(group) as ours:
-                if ours:
-                    self._shut.pop(group, None)
-                else:  # another process is at work there, and will see what is asked
-                    self._shut[group] = time.monotonic() + OCCUPIED
                 while ours and not self._paused and (due := self._queue.due(group)):
                     self._do(group, due)
-        except Exception as error:  # what could not even be begun is left to another process, at the next trigger
-            self._shut[group] = math.inf
+            if not ours:  # another process is at work there, and will see what is asked
+                time.sleep(OCCUPIED)
+        except Exception as error:
+            self._given_up.add(group)
             log.error("%s: %s", group, error, exc_info=not isinstance(error, SyncxError))
         except KeyboardInterrupt:  # we are being ended
             return

@@ -10,11 +10,13 @@ import re
 import threading
 import time
 from collections.abc import Callable
-
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, wait_exponential
+from typing import TYPE_CHECKING
 
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.system import run
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 log = logging.getLogger(__name__)
 
@@ -50,49 +52,53 @@ class Channel(abc.ABC):
 
         Raises what no other try can mend: a wrong password, a bad certificate.
         """
-        again(lambda stands: self.attend(heard, stands, stop), connected, stop)
+        Reconnection(lambda stands: self.attend(heard, stands, stop), connected, stop).run()
 
 
-def again(
-    attend: Callable[[Connected], None],
-    connected: Connected,
-    stop: threading.Event,
-    clock: Callable[[], float] = time.monotonic,
-) -> None:
-    """Call `attend`, which hears until the connection is lost, again until `stop` is set.
+class Reconnection:
+    """Connects again and again; the waits grow, until a connection stood for STOOD seconds."""
 
-    It calls what it is given when the connection stands, and raises Lost; other errors end all. The waits grow, until
-    a connection stood for STOOD seconds. `clock` tells seconds.
-    """
-    growing = wait_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT)
-    since, level = math.inf, logging.WARNING  # since when it stands; trouble is told loudly once
+    def __init__(
+        self,
+        attend: Callable[[Connected], None],
+        connected: Connected,
+        stop: threading.Event,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`attend` hears until the connection is lost, and raises Lost; it calls its argument when that stands."""
+        self._attend, self._connected, self._stop, self._clock = attend, connected, stop, clock
+        self._since = math.inf  # when it stood
+        self._level = logging.WARNING  # trouble is told loudly once, until it stands
 
-    def stands() -> None:
-        nonlocal since, level
-        since, level = clock(), logging.WARNING
-        connected()
+    def run(self) -> None:
+        """Hear until told to stop. Raises what `attend` does, but for Lost."""
+        from tenacity import Retrying, retry_if_exception_type, sleep_using_event
 
-    def attempt() -> None:
-        if not stop.is_set():
-            attend(stands)
+        Retrying(
+            retry=retry_if_exception_type(Lost), wait=self._wait, sleep=sleep_using_event(self._stop),
+            stop=lambda _: self._stop.is_set() or run.is_ending(), before_sleep=self._complain,
+            retry_error_callback=lambda _: None,
+        )(self._attempt)  # fmt: skip
 
-    def wait(state: RetryCallState) -> float:
-        nonlocal since
-        if clock() - since >= STOOD:
+    def _attempt(self) -> None:
+        if not self._stop.is_set():
+            self._attend(self._stands)
+
+    def _stands(self) -> None:
+        self._since, self._level = self._clock(), logging.WARNING
+        self._connected()
+
+    def _wait(self, state: RetryCallState) -> float:
+        if self._clock() - self._since >= STOOD:
             state.attempt_number = 1
-        since = math.inf
-        return growing(state) * random.uniform(0.5, 1.0)
+        self._since = math.inf
+        wait = min(FIRST_WAIT * 2.0 ** min(state.attempt_number - 1, 30), LONGEST_WAIT)
+        return wait * random.uniform(0.5, 1.0)
 
-    def complain(state: RetryCallState) -> None:
-        nonlocal level
+    def _complain(self, state: RetryCallState) -> None:
         error = state.outcome and state.outcome.exception()
-        log.log(level, "signals: %s; trying again", error.what if isinstance(error, Lost) else error)
-        level = logging.INFO
-
-    Retrying(
-        retry=retry_if_exception_type(Lost), wait=wait, sleep=sleep_using_event(stop), before_sleep=complain,
-        stop=lambda _: stop.is_set() or run.is_ending(), retry_error_callback=lambda _: None,
-    )(attempt)  # fmt: skip
+        log.log(self._level, "signals: %s; trying again", error.what if isinstance(error, Lost) else error)
+        self._level = logging.INFO
 
 
 def shown(address: str) -> str:
