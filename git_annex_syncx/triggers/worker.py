@@ -25,7 +25,7 @@ from git_annex_syncx.runs.phase_run import run_phase
 from git_annex_syncx.system import run
 from git_annex_syncx.triggers import pid_file, tasks
 from git_annex_syncx.triggers.queue import CONTENT, REFS, Queue, Request
-from git_annex_syncx.triggers.signals.publisher import kind_of_news, tell_of
+from git_annex_syncx.triggers.signals.publisher import tell_of
 
 log = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ class Worker:
                 self._ask_content()
 
         outcomes = run_phase(context, events, show, self._notifier)
-        if context.settings.signals and kind_of_news(context, outcomes):
+        if context.settings.signals:
             self._start("signal", tell_of, context, outcomes)  # nobody waits for it
         return {outcome.result for outcome in outcomes}
 
