@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from git_annex_syncx.annex import annex
-from git_annex_syncx.git import cat_file, objects
+from git_annex_syncx.git import cat_file, history, objects
 from git_annex_syncx.git.git import Repository, git, text
 from git_annex_syncx.system import locks
 
@@ -134,7 +134,7 @@ def write_log(repo: Repository, name: str, content: bytes) -> None:
         kept = [entry for entry in entries if entry.partition(b"\t")[2] != name.encode()]
         kept.append(f"100644 blob {blob}\t{name}".encode())
         tree = git(repo, "mktree", "-z", stdin=b"".join(entry + b"\0" for entry in kept)).out.decode().strip()
-        (date,) = objects.dates(repo, [tip])
+        date = history.read_commit(repo, tip).date
         commit = objects.commit_tree(repo, tree, [tip], date, f"update {name}\n")
         try:
             git(repo, "update-ref", OURS, commit)

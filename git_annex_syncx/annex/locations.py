@@ -14,7 +14,7 @@ from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from git_annex_syncx.annex.key import LARGEST_POINTER, file_name, is_key, key_named, key_of, named_in
-from git_annex_syncx.git import cat_file
+from git_annex_syncx.git import cat_file, objects
 from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.model import GITLINK, Entry
 
@@ -122,12 +122,8 @@ def _named(repo: Repository, rows: Iterable[tuple[bytes, Entry]]) -> Iterator[tu
 
 def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, str]]:
     """Return path, new mode and new object id (empty where it is gone) of what differs between two trees."""
-    fields = git(repo, "diff-tree", "-r", "-z", "--no-renames", "--full-index", old, new).out.split(b"\0")
-    found = []
-    for meta, path in zip(fields[::2], fields[1::2], strict=False):
-        _, mode, _, oid, _ = meta.decode().split(" ")
-        found.append((path, int(mode, 8), oid if int(mode, 8) else ""))
-    return found
+    changed = objects.diff(repo, old, new).values()
+    return [(c.path, c.new.mode, c.new.oid) if c.new else (c.path, 0, "") for c in changed]
 
 
 def _of_keys(

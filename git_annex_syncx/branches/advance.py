@@ -35,7 +35,7 @@ def require_ready(repo: Repository) -> Head:
 
 
 def position(repo: Repository, head: Head) -> str | None:
-    """The commit of the branch that travels, None where it is unborn."""
+    """Return the commit of the branch that travels, None where it is unborn."""
     return history.value(repo, f"refs/heads/{head.basis}")
 
 
@@ -122,7 +122,7 @@ def _carry_left(repo: Repository, head: Head) -> None:
 
 
 def made_from(repo: Repository, head: Head) -> str | None:
-    """The commit that the adjusted branch is made from, as git-annex has noted it."""
+    """Return the commit that the adjusted branch is made from, as git-annex has noted it."""
     return history.value(repo, _note(head))
 
 
@@ -167,7 +167,7 @@ def keep_received(repo: Repository, head: Head, commit: str) -> None:
 
 
 def received(head: Head) -> str:
-    """Below this stand the commits that wait beside a branch for their merge."""
+    """Return the prefix of the refs of commits that wait beside a branch for their merge."""
     return f"refs/syncx/received/{head.basis}/"
 
 
@@ -195,7 +195,7 @@ def waits_beside(repo: Repository, head: Head) -> bool:
 
 
 def _require_not_elsewhere(repo: Repository, head: Head) -> None:
-    """Raises Refused where another work tree has the branch open: moved under it, it would revert what is new."""
+    """Raise Refused where another work tree has the branch open: moved under it, it would revert what is new."""
     if elsewhere := git.checked_out_elsewhere(repo, head.basis):
         where = shlex.quote(str(elsewhere))
         raise Refused(

@@ -187,8 +187,8 @@ def _judge(context: Context, head: Head) -> advance.Judge:
 
 
 def _with_trailer(repo: Repository, commit: str) -> str:
-    (date,), tree = objects.dates(repo, (commit,)), objects.tree_of(repo, commit)
-    return objects.commit_tree(repo, tree, (commit,), date, said(MESSAGE, commit) + "\n")
+    made = history.read_commit(repo, commit)
+    return objects.commit_tree(repo, made.tree, (commit,), made.date, said(MESSAGE, commit) + "\n")
 
 
 # What is held goes on to others
@@ -228,5 +228,5 @@ def note(context: Context, known: Mapping[str, str], basis: str, remotes: Iterab
 
 
 def _ref(basis: str) -> str:
-    """Here stands the merge that is held. No head to be merged: what was taken back since would come again."""
+    """Return the ref of a merge that is held: no head to be merged, or what was taken back since would come again."""
     return f"refs/syncx/held/{basis}"

@@ -8,14 +8,14 @@ import shlex
 from collections.abc import Iterable, Mapping
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.git import git, history, objects, transport
+from git_annex_syncx.git import drives, git, history, objects, transport
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import failure
 
 
 def require_member(context: Context, remote: Remote, known: Mapping[str, str], first: bool = False) -> None:
-    """Raises SyncxError for a remote of another history or with our own uuid; `known` are all refs.
+    """Raise SyncxError for a remote of another history or with our own uuid; `known` are all refs.
 
     With `first` a remote whose branches were never looked at is asked for them. No ref of its git-annex branch comes
     here: git-annex merges it into ours for good. Where our branch is not there yet, unrelated others (gh-pages) say
@@ -64,11 +64,11 @@ def _unrelated(remote: str, lacking: str) -> SyncxError:
 
 
 def require_other(context: Context, remote: Remote) -> None:
-    """Raises SyncxError for a remote that git-annex takes for this very repository."""
+    """Raise SyncxError for a remote that git-annex takes for this very repository."""
     uuid = remote.uuid
     if not uuid and remote.path:
         with contextlib.suppress(OSError):  # not there: the phase will say so
-            uuid = transport.uuid_at(context.repo, context.repo.home / os.path.expanduser(remote.path))
+            uuid = drives.uuid_at(context.repo, context.repo.home / os.path.expanduser(remote.path))
     if uuid and uuid == context.settings.annex_uuid:
         known = shlex.join(["git", "config", "--unset", f"remote.{remote.name}.annex-uuid"])
         raise SyncxError(
@@ -80,7 +80,7 @@ def require_other(context: Context, remote: Remote) -> None:
 
 
 def divided(context: Context, event: str, remotes: Iterable[Remote]) -> tuple[tuple[Remote, ...], list[Outcome]]:
-    """The remotes that take part as far as is known here, and the failures of the others."""
+    """Return the remotes that take part as far as is known here, and the failures of the others."""
     members, others, known = [], [], git.refs(context.repo)
     for remote in remotes:
         try:

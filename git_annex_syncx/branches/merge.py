@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from git_annex_syncx.annex import annex
 from git_annex_syncx.branches import advance, guard, other_branches, redundant_merge
 from git_annex_syncx.branches.advance import behind_adjusted, position
-from git_annex_syncx.branches.taken_back import HERE, refusal, taken_back
-from git_annex_syncx.conflicts.resolutions import HEADING, Joined, Resolution, resolved_in, unrelated_error
+from git_annex_syncx.branches.taken_back import HERE, Aside, set_aside, taken_back
+from git_annex_syncx.conflicts.resolutions import HEADING, Joined, Resolution, resolved_in
 from git_annex_syncx.errors import Busy, Level, Refused, SyncxError
-from git_annex_syncx.git import git, history, local_changes, objects, worktree
+from git_annex_syncx.git import git, history, local_changes, worktree
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import failure, own_failure
+from git_annex_syncx.system.retry import retried
 from git_annex_syncx.system.state import StateError
 
 LOOKS = 5  # how often the branch may move under us before we call it busy
@@ -36,12 +37,17 @@ class Merging:
     deletes: bool = False
 
 
-# Heads that are not merged: (commit, the remote that has it or HERE) -> why. They hold up no other.
-Aside = dict[tuple[str, str], Refused]
+@dataclass(frozen=True)
+class Advanced:
+    """The branch as a merge left it, the heads that were set aside, and the error that stopped it."""
+
+    joined: Joined | None
+    aside: Aside
+    error: SyncxError | None = None
 
 
 def merge(context: Context, merging: Merging) -> Iterator[Outcome]:
-    """One outcome for the branch, one for each head that cannot be merged."""
+    """Yield one outcome for the branch, and one for each head that cannot be merged."""
     begun = time.monotonic()
     try:
         with worktree.merge_lock(context.repo):
@@ -63,15 +69,16 @@ def bring_together(context: Context, merging: Merging, remote: str = "") -> Join
     Raises what stands in the way (of another remote's heads nothing, if the remote is named), Level where it is
     put off.
     """
-    aside: Aside = {}
     with worktree.merge_lock(context.repo):
         head = advance.require_ready(context.repo)
-        joined = _advance(context, head, merging, aside)
+        done = _advance(context, head, merging)
+        if done.error:
+            raise done.error
         merge_annex_branches(context, merging.remotes)
-    for (_, holder), error in aside.items():
+    for (_, holder), error in done.aside.items():
         if remote in ("", holder):
             raise error
-    return joined
+    return done.joined
 
 
 def merge_annex_branches(context: Context, remotes: Iterable[Remote], known: Mapping[str, str] | None = None) -> bool:
@@ -114,12 +121,11 @@ def propagate(context: Context, head: Head, merging: Merging) -> None:
 
 
 def _merge_head(context: Context, head: Head, merging: Merging, begun: float) -> Iterator[Outcome]:
-    old, aside = position(context.repo, head), Aside()
-    try:
-        joined = _advance(context, head, merging, aside)
-    except SyncxError:
+    old, done = position(context.repo, head), _advance(context, head, merging)
+    joined, aside = done.joined, done.aside
+    if done.error:
         yield from _told(context, aside, (HERE, *context.settings.remotes))
-        raise
+        raise done.error
     yield from _told(context, aside, context.settings.remotes)
     known = git.refs(context.repo)
     if merging.annex:
@@ -145,7 +151,7 @@ def _told(context: Context, aside: Aside, holders: Collection[str]) -> Iterator[
 
 
 def _healed(context: Context, aside: Aside, merging: Merging) -> Iterator[Outcome]:
-    """Of remotes whose heads could not be merged and now can: their failure is not to be remembered."""
+    """Yield outcomes of remotes whose heads could not be merged and now can: their failure is to be forgotten."""
     with contextlib.suppress(StateError):
         failing = {failed.remote for failed in context.state.failures() if failed.phase == "merge"}
         failing -= {holder for _, holder in aside}
@@ -197,42 +203,46 @@ def told_of(joined: Joined | None) -> str:
     return f", {count} conflict{'s' * (count != 1)} resolved" if count else ""
 
 
-def _advance(context: Context, head: Head, merging: Merging, aside: Aside) -> Joined | None:
-    """Bring the branch forward; its commit afterwards. Looks again where it moved meanwhile. Fills `aside`."""
-    for _ in range(LOOKS):
-        aside.clear()
-        stuck = guard.propagate(context, head)
-        advance.take_back_push(context.repo, head)
-        known = git.refs(context.repo)
-        ours, heads = known.get(f"refs/heads/{head.basis}"), _heads(known, head, merging)
-        aside.update(_set_aside(context, head, ours, heads, merging))
-        try:
-            joined = _target(context, head, ours, heads, merging, aside) or (Joined(ours) if ours else None)
-            if joined and (joined.commit != ours or stuck or merging.deletes):
-                others = heads.values() if merging.deletes else None
-                new = guard.advance_checked(context, head, stuck.old if stuck else ours, joined.commit, others)
-                joined = replace(joined, commit=new)
-        except worktree.Moved:
-            continue
-        except guard.Held as held:
-            guard.keep(context.repo, head, known, held.new)
-            aside[held.new, HERE] = held
-            return Joined(ours) if ours else None
-        except SyncxError:
-            guard.keep(context.repo, head, known, "")
-            raise
+def _advance(context: Context, head: Head, merging: Merging) -> Advanced:
+    """Bring the branch forward, again where it moved meanwhile. Raises Busy where that does not end."""
+    with contextlib.suppress(worktree.Moved):
+        return _advance_once(context, head, merging)
+    try:
+        return retried(lambda: _advance_once(context, head, merging), worktree.Moved, LOOKS - 1)
+    except worktree.Moved as error:
+        raise Busy(f"{head.basis} moves faster than it can be merged") from error
+
+
+def _advance_once(context: Context, head: Head, merging: Merging) -> Advanced:
+    stuck = guard.propagate(context, head)
+    advance.take_back_push(context.repo, head)
+    known = git.refs(context.repo)
+    ours, heads = known.get(f"refs/heads/{head.basis}"), _heads(known, head, merging)
+    aside = set_aside(context.repo, head, ours, heads, merging.remotes, merging.unrelated)
+    stays = Joined(ours) if ours else None
+    try:
+        joined = _target(context, head, ours, heads, merging, aside) or stays
+        if joined and (joined.commit != ours or stuck or merging.deletes):
+            others = heads.values() if merging.deletes else None
+            new = guard.advance_checked(context, head, stuck.old if stuck else ours, joined.commit, others)
+            joined = replace(joined, commit=new)
+    except guard.Held as held:
+        guard.keep(context.repo, head, known, held.new)
+        return Advanced(stays, {**aside, (held.new, HERE): held})
+    except SyncxError as error:
         guard.keep(context.repo, head, known, "")
-        received = advance.received(head)
-        if any(ref.startswith(received) for ref in heads):
-            advance.forget_received(context.repo, head)
-        return joined
-    raise Busy(f"{head.basis} moves faster than it can be merged")
+        return Advanced(None, aside, error)
+    guard.keep(context.repo, head, known, "")
+    received = advance.received(head)
+    if any(ref.startswith(received) for ref in heads):
+        advance.forget_received(context.repo, head)
+    return Advanced(joined, aside)
 
 
 def _target(
     context: Context, head: Head, ours: str | None, heads: Mapping[str, str], merging: Merging, aside: Aside
 ) -> Joined | None:
-    """The commit that the branch should move to, None where it is there. Raises Level for a redundant merge."""
+    """Return the commit to which the branch should move, None where it is there. Raises Level, Refused."""
     repo, gone = context.repo, {commit for commit, _ in aside}
     alone = history.independent(repo, [c for c in heads.values() if c not in gone] + ([ours] if ours else []))
     if len(alone) < 2:
@@ -281,24 +291,3 @@ def _heads(known: Mapping[str, str], head: Head, merging: Merging) -> dict[str, 
     waiting = advance.received(head)
     received = {name: value for name, value in known.items() if name.startswith(waiting)}
     return {name: known[name] for name in names if name in known} | received
-
-
-def _set_aside(context: Context, head: Head, ours: str | None, heads: Mapping[str, str], merging: Merging) -> Aside:
-    """The heads that bring back what the user has taken back, and those of unrelated histories."""
-    found: Aside = {}
-    # What a push has left to be merged, or the user wants back.
-    waiting = advance.received(head)
-    received = {commit for ref, commit in heads.items() if ref.startswith(waiting)}
-    gone = {theirs: taken_back(context.repo, head, ours, theirs, received) for theirs in set(heads.values())}
-    everywhere = {one for commits in gone.values() for one in commits}
-    for ref, commit in heads.items():
-        name = _remote_of(ref, merging.remotes)
-        if gone[commit]:
-            found[commit, name] = refusal(context.repo, head, ours or "", gone[commit], everywhere, name)
-        elif ours and not merging.unrelated and not objects.related(context.repo, ours, commit):
-            found[commit, name] = unrelated_error(ours, commit, name)
-    return found
-
-
-def _remote_of(ref: str, remotes: Iterable[Remote]) -> str:
-    return next((remote.name for remote in remotes if ref.startswith(f"refs/remotes/{remote.name}/")), HERE)

@@ -62,18 +62,18 @@ def _brings_news(repo: Repository, ours: str, theirs: str) -> bool:
 
 
 def _users(known: Mapping[str, str], prefix: str) -> list[str]:
-    """The names of the user's branches among the refs below a prefix."""
+    """Return the names of the user's branches among the refs below a prefix."""
     names = sorted(ref.removeprefix(prefix) for ref in known if ref.startswith(prefix))
     return [name for name in names if name != "git-annex" and not name.startswith(NOT_USERS)]
 
 
 def _rename(known: Mapping[str, str], name: str) -> str:
-    """The command that lets ours go by another name, with what only we have; what was pushed there others have."""
+    """Return the command that renames our branch, with what only we have; what was pushed there others have."""
     return shlex.join(["git", "branch", "-M" if f"refs/heads/{name}" in known else "-m", name])
 
 
 def _switch(known: Mapping[str, str], remote: Remote, name: str) -> str:
-    """The command that takes a remote's branch in hand."""
+    """Return the command that takes a remote's branch in hand."""
     if f"refs/heads/{name}" in known:
         return shlex.join(["git", "switch", name])
     return shlex.join(["git", "switch", "--create", name, f"{remote.name}/{name}"])

@@ -12,12 +12,13 @@ from git_annex_syncx.branches import guard, membership, merge, push_refs, push_s
 from git_annex_syncx.branches.push_refs import Sides
 from git_annex_syncx.branches.taken_back import refusal, taken_back
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.git import git, history, transport, worktree
+from git_annex_syncx.git import drives, git, history, transport, worktree
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
 from git_annex_syncx.reasons import mending
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import each_remote, exchanging, own_failure
+from git_annex_syncx.system.retry import retried
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
 BROKEN = "look at its disk, or at the store behind it: git ls-remote shows what it has"
@@ -34,9 +35,9 @@ class LostRace(SyncxError):
         self.reports = reports
 
 
-@dataclass(frozen=True)
+@dataclass
 class Pushing:
-    """Options of a push: the branch in hand, and the remotes whose branches a merge on the way takes in.
+    """A push at work: the branch in hand, and the remotes whose branches a merge on the way takes in.
 
     Of `records` the git-annex branch alone.
     """
@@ -109,7 +110,7 @@ def _prepare(context: Context, pushing: Pushing) -> Mapping[str, str]:
 
 
 def _look(context: Context, pushing: Pushing) -> Mapping[str, str]:
-    """Our branches as they are, the remotes' as they were before git-annex merged theirs into ours.
+    """Return our branches as they are, the remotes' as they were before git-annex merged theirs into ours.
 
     Another process may fetch at any time; what it brought is not merged, and a lease must not name it.
     """
@@ -164,15 +165,6 @@ def _not_pulled(context: Context, head: Head, remote: Remote) -> SyncxError:
 
 def _catch_up(context: Context, pushing: Pushing, remote: Remote, reports: list[RefReport]) -> Outcome:
     """Fetch, merge and push again until nobody else is faster."""
-    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
-    tries = Retrying(
-        stop=stop_after_attempt(context.settings.retries),
-        wait=wait_random_exponential(multiplier=FIRST_WAIT, max=LONGEST_WAIT),
-        retry=retry_if_exception_type(LostRace),
-        reraise=True,
-    )
-
     news = False
 
     def once() -> Outcome:
@@ -196,7 +188,8 @@ def _catch_up(context: Context, pushing: Pushing, remote: Remote, reports: list[
             raise
 
     try:
-        return _with_earlier(tries(once), reports)
+        tries = context.settings.retries
+        return _with_earlier(retried(once, LostRace, tries, FIRST_WAIT, LONGEST_WAIT), reports)
     except LostRace as lost:
         if news or not lost.reports or len(remote.push_urls) > 1:
             raise
@@ -208,7 +201,7 @@ def _catch_up(context: Context, pushing: Pushing, remote: Remote, reports: list[
 
 
 def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:
-    """The outcome of the last try, with what earlier ones brought to the remote."""
+    """Return the outcome of the last try, with what earlier ones brought to the remote."""
     now = {report.ref for report in outcome.refs}
     earlier = {r.ref: r for r in reports if r.fate is Fate.UPDATED and r.ref not in now}
     result = Result.DONE if earlier and outcome.result is Result.CURRENT else outcome.result
@@ -216,13 +209,13 @@ def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:
 
 
 def _attempt(context: Context, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
-    """One push, or none where nothing is to be pushed. Raises LostRace where the remote has moved on."""
+    """Push once, or not where nothing is to be pushed. Raises LostRace where the remote has moved on."""
     sides, spec = _lacking(context, pushing, known, remote)
     if not spec.wanted:
         if remote.through_special and _is_unverified(context, remote):
             _verify(context, remote)
             context.state.remotes.change(remote.name, unverified=False)
-        transport.require_present(context.repo, remote)
+        drives.require_present(context.repo, remote)
         remote_facts.note_first(context, remote, sides.remembered)
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
     if remote.path is not None and remote.url == remote.push_url and len(remote.push_urls) < 2:
@@ -237,7 +230,7 @@ def _attempt(context: Context, pushing: Pushing, known: Mapping[str, str], remot
     reports = transport.push(context.repo, context.settings, remote, spec)
     remote_facts.note_checked_out(context, remote, sides.basis, reports)
     _require_won(remote, reports)
-    _remember(context, remote, spec, reports)
+    push_refs.note_arrived(context, remote, spec, reports)
     if remote.through_special:
         _verify(context, remote)
     outcome = push_refs.judged(pushing.head, remote, reports)
@@ -246,13 +239,13 @@ def _attempt(context: Context, pushing: Pushing, known: Mapping[str, str], remot
 
 
 def _lacking(context: Context, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> tuple[Sides, PushSpec]:
-    """The sides of a push, and what the remote lacks."""
+    """Return the sides of a push, and what the remote lacks."""
     sides = push_refs.sides(context, known, pushing.head, remote, pushing.records)
     return sides, push_refs.spec(context.repo, sides)
 
 
 def _require_contained(context: Context, pushing: Pushing, sides: Sides, remote: Remote) -> None:
-    """Nothing is pushed to a remote that is known to have commits which ours lacks."""
+    """Raise LostRace, or the refusal, for a remote that is known to have commits which ours lacks."""
     if not sides.branch or history.contained_in_any(context.repo, sides.branch, sides.theirs):
         return
     for theirs in filter(None, sides.theirs):
@@ -264,7 +257,7 @@ def _require_contained(context: Context, pushing: Pushing, sides: Sides, remote:
 
 
 def _require_won(remote: Remote, reports: tuple[RefReport, ...]) -> None:
-    """Raises LostRace where somebody else moved a ref that must move forward (a direct git-annex need not)."""
+    """Raise LostRace where somebody else moved a ref that must move forward (a direct git-annex need not)."""
     lost = [report.ref for report in reports if report.fate is Fate.LOST and report.ref != push_refs.ANNEX]
     if lost and len(remote.push_urls) > 1:
         what = f"one of its {len(remote.push_urls)} push addresses has commits in {', '.join(lost)} that are not here"
@@ -275,29 +268,17 @@ def _require_won(remote: Remote, reports: tuple[RefReport, ...]) -> None:
         raise LostRace(f"others keep pushing {', '.join(lost)} first", told, reports)
 
 
-def _remember(context: Context, remote: Remote, spec: PushSpec, reports: Iterable[RefReport]) -> None:
-    """Note where the branches of a remote are now that git itself does not track."""
-    if remote.tracks_all:
-        return
-    moved = {
-        remote.tracking(r.ref.removeprefix("refs/heads/")): spec.wanted[r.ref][1]
-        for r in reports
-        if r.fate in push_refs.ARRIVED and r.ref in spec.wanted
-    }
-    git.remember_pushed(context.repo, moved)
-
-
 # Git through a special remote: another's push can undo ours while both are told that all is well
 
 
 def _is_unverified(context: Context, remote: Remote) -> bool:
-    """Raises StateError, where a push may have been undone and nothing says so."""
+    """Raise StateError, where a push may have been undone and nothing says so."""
     known = context.state.remotes.get(remote.name)
     return known is not None and known.unverified
 
 
 def _verify(context: Context, remote: Remote) -> None:
-    """Raises LostRace where the remote has not what it is remembered to have, SyncxError where it has nothing."""
+    """Raise LostRace where the remote has not what it is remembered to have, SyncxError where it has nothing."""
     prefix = f"refs/remotes/{remote.name}/"
     remembered = {
         "refs/heads/" + name.removeprefix(prefix): value for name, value in git.refs(context.repo, prefix).items()

@@ -37,7 +37,7 @@ class Sides:
 
 
 def sides(context: Context, known: Mapping[str, str], head: Head, remote: Remote, records: bool = False) -> Sides:
-    """The sides of a push, from all refs that there are here; with `records` of the git-annex branch alone."""
+    """Return the sides of a push, from all refs that there are here; with `records` of the git-annex branch alone."""
     basis = head.basis
     ours, branch = guard.outgoing(context.repo, known, basis)
     remembered = remote_facts.remote_state(context, remote)
@@ -74,7 +74,7 @@ def spec(repo: Repository, sides: Sides) -> PushSpec:
 
 
 def _branches(repo: Repository, sides: Sides) -> list[str]:
-    """The names there that our branch is to be sent to."""
+    """Return the names there that our branch is to be sent to."""
     if not sides.branch:
         return []
     lacks = not (sides.proven and history.contained_in_any(repo, sides.branch, sides.theirs))
@@ -105,7 +105,7 @@ def note_what_it_has(context: Context, remote: Remote, spec: PushSpec) -> dict[s
 
 
 def judged(head: Head, remote: Remote, reports: tuple[RefReport, ...]) -> Outcome:
-    """Done where each of our branches arrived. That the remote has the user's own checked out is normal."""
+    """Return the outcome: done where each of our branches arrived. A refused checked-out branch is normal."""
     problems = [f"{report.ref} was refused: {report.reason}" for report in _problems(head, reports)]
     advice = (FULL if "unpacker error" in problems[0] else POLICY) if problems else ""
     if advice == POLICY and problems[0].startswith(f"refs/heads/{head.basis} "):
@@ -117,7 +117,7 @@ def judged(head: Head, remote: Remote, reports: tuple[RefReport, ...]) -> Outcom
 
 
 def _problems(head: Head, reports: Iterable[RefReport]) -> list[RefReport]:
-    """The refusals that matter: of B always, of another ref where its branch did not arrive under its other name."""
+    """Return the refusals that matter: of B always, of another ref where its branch arrived under no other name."""
     fates, direct = {report.ref: report for report in reports}, f"refs/heads/{head.basis}"
     found = []
     for pair in ((direct, f"refs/heads/synced/{head.basis}"), (SYNCED_ANNEX, ANNEX)):
@@ -135,3 +135,15 @@ def moved(sides: Sides, spec: PushSpec) -> dict[str, object]:
     if f"refs/heads/{sides.basis}" in spec.wanted:
         return {"branch": sides.basis, "old": sides.theirs[1], "new": sides.branch}
     return {"branch": "git-annex", "old": sides.annex_theirs[0] or sides.annex_theirs[1], "new": sides.annex}
+
+
+def note_arrived(context: Context, remote: Remote, spec: PushSpec, reports: Iterable[RefReport]) -> None:
+    """Note where the branches of a remote are now that git itself does not track."""
+    if remote.tracks_all:
+        return
+    moved = {
+        remote.tracking(r.ref.removeprefix("refs/heads/")): spec.wanted[r.ref][1]
+        for r in reports
+        if r.fate in ARRIVED and r.ref in spec.wanted
+    }
+    git.remember_pushed(context.repo, moved)

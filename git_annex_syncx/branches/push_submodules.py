@@ -13,7 +13,7 @@ from git_annex_syncx.runs.context import Context
 
 
 def publish(context: Context, commit: str) -> SyncxError | None:
-    """Do what push.recurseSubmodules (or submodule.recurse) says; why the commit must not be pushed yet, if so."""
+    """Do as push.recurseSubmodules (or submodule.recurse) says; return why the commit must not be pushed yet."""
     lacking = submodules.unpublished(context.repo, commit) if commit else {}
     wanted = submodules.wanted_first(context.repo) if lacking else ""
     if wanted not in ("check", "on-demand"):

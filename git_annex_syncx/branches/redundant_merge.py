@@ -21,7 +21,7 @@ LONGEST_STAY = 60.0  # seconds that a run waits by itself; later merges are the 
 
 
 def put_off(context: Context, branch: str) -> float | None:
-    """The time until which a redundant merge waits; None: make it now.
+    """Return the time until which a redundant merge waits; None: make it now.
 
     A person at a terminal does not wait. The random wait is up to syncx.settleTime, doubled at each repetition.
     """
@@ -49,7 +49,7 @@ def pending(context: Context, branch: str) -> Wait:
 
 
 def at_rest(context: Context, branch: str) -> None:
-    """The heads have met: nothing is put off any more."""
+    """Put nothing off any more: the heads have met."""
     wait = pending(context, branch)
     if wait.due:
         _remember(context, replace(wait, due=0.0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 from git_annex_syncx.errors import Refused
-from git_annex_syncx.git import git, history, transplant
+from git_annex_syncx.git import git, history
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Head
 
@@ -24,7 +24,7 @@ def restore(repo: Repository, head: Head, tip: str, basis: str) -> str:
     if at is None or history.is_ancestor(repo, adjusting := moved[at][1], tip) or tip == basis:
         return tip
     _, _, why = moved[min(at + 1, len(moved) - 1)]
-    made = transplant.onto(repo, adjusting, tip) if why.startswith(history.AMENDED) else ""
+    made = history.replay(repo, adjusting, tip) if why.startswith(history.AMENDED) else ""
     if made:
         git.update_ref(repo, f"refs/heads/{head.branch}", made, tip, WHY)
         return made

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
+from git_annex_syncx.branches import advance
+from git_annex_syncx.conflicts.resolutions import unrelated_error
 from git_annex_syncx.errors import Refused
-from git_annex_syncx.git import history
+from git_annex_syncx.git import history, objects
 from git_annex_syncx.git.git import Repository
-from git_annex_syncx.model import Head
+from git_annex_syncx.model import Head, Remote
 
+# Heads that are not merged: (commit, the remote that has it or HERE) -> why. They hold up no other.
+Aside = dict[tuple[str, str], Refused]
 HERE = "."  # the own repository, as git names it as a remote
 
 
@@ -57,3 +61,31 @@ def _commands(repo: Repository, head: Head, ours: str, gone: list[str]) -> tuple
     tip, parents = ours[:10], " ".join(f"-p {one}" for one in short)
     made = f'"$(git commit-tree -p {tip} {parents} -m "Leave out {" ".join(short)}" "{tip}^{{tree}}")"'
     return back, f"git update-ref {shlex.quote(f'refs/heads/{head.basis}')} {made} {tip}"
+
+
+def set_aside(
+    repo: Repository,
+    head: Head,
+    ours: str | None,
+    heads: Mapping[str, str],
+    remotes: Iterable[Remote],
+    unrelated: bool,
+) -> Aside:
+    """Return the heads that bring back what the user has taken back, and those of unrelated histories."""
+    found: Aside = {}
+    # What a push has left to be merged, or the user wants back.
+    waiting = advance.received(head)
+    received = {commit for ref, commit in heads.items() if ref.startswith(waiting)}
+    gone = {theirs: taken_back(repo, head, ours, theirs, received) for theirs in set(heads.values())}
+    everywhere = {one for commits in gone.values() for one in commits}
+    for ref, commit in heads.items():
+        name = _remote_of(ref, remotes)
+        if gone[commit]:
+            found[commit, name] = refusal(repo, head, ours or "", gone[commit], everywhere, name)
+        elif ours and not unrelated and not objects.related(repo, ours, commit):
+            found[commit, name] = unrelated_error(ours, commit, name)
+    return found
+
+
+def _remote_of(ref: str, remotes: Iterable[Remote]) -> str:
+    return next((remote.name for remote in remotes if ref.startswith(f"refs/remotes/{remote.name}/")), HERE)

@@ -22,7 +22,7 @@ from git_annex_syncx.errors import (
     Level,
     SyncxError,
 )  # fmt: skip
-from git_annex_syncx.system import interrupts
+from git_annex_syncx.system import processes
 from git_annex_syncx.views import base
 
 COMPLETE = "_GIT_ANNEX_SYNCX_COMPLETE"  # set by a shell that asks what to offer
@@ -73,7 +73,7 @@ def main() -> None:
 
         sys.exit(completion.answer(group, COMPLETE))
     base.open_streams()
-    interrupts.obey(LAST_RESORT)
+    processes.obey(LAST_RESORT)
     code = _flushed(_main())
     try:
         sys.stderr.flush()
@@ -130,6 +130,4 @@ def _silence(stream: TextIO) -> None:
 
 
 def _end_programs() -> None:
-    from git_annex_syncx.system import run
-
-    run.end_all()
+    processes.end_all()

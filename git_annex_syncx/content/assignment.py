@@ -19,7 +19,7 @@ from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.content.scheduler import Assignment
 from git_annex_syncx.content.steps import OwnStep, groups, make_own_steps, straight
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.git import transport
+from git_annex_syncx.git import drives
 from git_annex_syncx.model import Need, Outcome, Remote, Result, Timetable
 from git_annex_syncx.network.own_links import link_cost
 from git_annex_syncx.runs.context import Context
@@ -86,7 +86,7 @@ class TransferRun:
     def _is_there(self, remote: Remote) -> bool:
         if time.monotonic() - self.seen.get(remote.name, -math.inf) > GLANCE:
             try:
-                transport.require_present(self.context.repo, remote)
+                drives.require_present(self.context.repo, remote)
             except SyncxError as error:
                 self.away[remote.name] = failure("transfer", error, remote)
                 return False

@@ -15,7 +15,7 @@ from git_annex_syncx.content.link_process import SILENT
 from git_annex_syncx.content.link_worker import MOST_HOPELESS
 from git_annex_syncx.content.missing import Look
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.git import drives, ssh, transport
+from git_annex_syncx.git import drives, ssh
 from git_annex_syncx.model import Need, Outcome, Remote, Result
 from git_annex_syncx.reasons import is_hopeless, mending
 from git_annex_syncx.runs.context import Context
@@ -107,7 +107,7 @@ def _drop_all(
 def _ask(context: Context, remote: Remote | None, keys: Iterable[str]) -> tuple[list[Answer], str]:
     """Let git-annex drop keys; return what it says of each, and its last words. Raises SyncxError."""
     if remote:
-        transport.require_present(context.repo, remote)
+        drives.require_present(context.repo, remote)
     # Before a drop git-annex asks the others for their copies.
     env = ssh.annex_connection(context.repo, context.settings, *context.settings.remotes.values())
     said: queue.Queue[Answer | str] = queue.Queue()

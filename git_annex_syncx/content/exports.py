@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from git_annex_syncx.annex import annex, annex_branch, locations
 from git_annex_syncx.branches.merge import Merging, merge
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.git import git, history, transport
+from git_annex_syncx.git import drives, git, history
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import one_remote
@@ -63,7 +63,7 @@ def _is_left(context: Context, remote: Remote) -> bool:
 
 
 def _import(context: Context, remote: Remote) -> Outcome:
-    transport.require_present(context.repo, remote)
+    drives.require_present(context.repo, remote)
     prefix = f"refs/remotes/{remote.name}/"
     before = git.refs(context.repo, prefix)
     annex.import_tree(context.repo, remote.tracking_branch, remote.name)
@@ -87,7 +87,7 @@ def _export(context: Context, remote: Remote) -> Outcome:
         return Outcome("export", Result.SKIPPED, remote.name, remote.uuid, reason=reason)
     if there == {tree} and _complete(context, remote, tree):
         return Outcome("export", Result.CURRENT, remote.name, remote.uuid)
-    transport.require_present(context.repo, remote)
+    drives.require_present(context.repo, remote)
     changed, failed = annex.export_tree(context.repo, name, remote.name)
     return _exported(remote, bool(changed) or _trees(context, remote) != there, failed)
 

@@ -17,7 +17,7 @@ from git_annex_syncx.content.link_process import KeyTransfer, LinkProcess, resum
 from git_annex_syncx.content.rates import Meter, differs
 from git_annex_syncx.content.steps import OwnStep
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.git import transport
+from git_annex_syncx.git import drives
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.reasons import is_hopeless
 from git_annex_syncx.runs.context import Context
@@ -157,7 +157,7 @@ class LinkWorker:
         """End it where the directory of a remote has gone: git-annex would make it anew, on another disk."""
         for remote in () if self.gone_with else self.remotes:
             try:
-                transport.require_present(self.context.repo, remote)
+                drives.require_present(self.context.repo, remote)
             except SyncxError as error:
                 self.gone_with = failure("transfer", error, remote)
                 self.give_up(error.what, AnswerState.CARRIED)
@@ -242,7 +242,7 @@ class LinkWorker:
             self._try_again(key)
             return
         # Of a directory git-annex may not say what can be seen from here.
-        seen = transport.what_hinders(self.context.repo, self.remote, key_size(key)) if vague and sends else ""
+        seen = drives.what_hinders(self.context.repo, self.remote, key_size(key)) if vague and sends else ""
         reason = seen or answer.reason
         self._lose([key], reason)
         self._hopeless = self._hopeless + 1 if is_hopeless(reason) else 0
@@ -256,7 +256,7 @@ class LinkWorker:
 
     def _is_received(self, key: str) -> bool:
         """Return whether the key is being sent there by somebody else."""
-        return transport.is_receiving(self.context.repo, self.remote, file_name(key))
+        return drives.is_receiving(self.context.repo, self.remote, file_name(key))
 
     def _settle(self, process: LinkProcess) -> None:
         """Take leave of the keys on their way where there was nothing to do for any of them."""

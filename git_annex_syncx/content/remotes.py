@@ -12,7 +12,7 @@ from dataclasses import replace
 from git_annex_syncx.annex import annex
 from git_annex_syncx.branches.remote_facts import remote_state
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.git import git, ssh, transport
+from git_annex_syncx.git import drives, git, ssh
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Outcome, Remote, Result
 from git_annex_syncx.network.survey import without_annex
 from git_annex_syncx.runs.context import Context, reread, says_yes
@@ -75,7 +75,7 @@ def acquainted(context: Context, remotes: tuple[Remote, ...]) -> tuple[Context, 
 
 def _ask(context: Context, remote: Remote) -> Outcome:
     """Let git-annex ask a remote for its uuid; return what is to be said if it has none."""
-    transport.require_present(context.repo, remote)
+    drives.require_present(context.repo, remote)
     env = ssh.annex_connection(context.repo, context.settings, remote)
     name = shlex.quote(remote.name)
     if complaint := annex.learn_uuid(context.repo, remote.name, env):

@@ -18,7 +18,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.model import Event, Outcome, Progress, Timetable
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import BUG, failure
-from git_annex_syncx.system import run
+from git_annex_syncx.system import processes
 
 TICK = 0.2  # seconds
 PROGRESS_EVERY = 0.5  # seconds, for a link
@@ -69,7 +69,7 @@ class Scheduler:
             yield from self._run(notifier)
         except BaseException:  # Ctrl-C, or nobody listens any more
             notifier.shutdown(wait=False, cancel_futures=True)
-            run.end_all()
+            processes.end_all()
             raise
         finally:
             for worker in self.workers:

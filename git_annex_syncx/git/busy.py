@@ -29,18 +29,18 @@ def intend(repo: Repository, new: str) -> None:
 
 
 def interrupted(repo: Repository) -> str:
-    """The commit to which a killed run was moving the work tree, empty where there was none."""
+    """Return the commit to which a killed run was moving the work tree, empty where there was none."""
     return files.read(_note(repo)).strip()
 
 
 def forget_interrupted(repo: Repository) -> None:
-    """The move is done, or is undone."""
+    """Remove the note: the move is done, or is undone."""
     with files.writing(_note(repo)):
         _note(repo).unlink(missing_ok=True)
 
 
 def held_lock(repo: Repository) -> Path | None:
-    """The lock of a git at work here. One that our own killed git left is removed; never one that may be held."""
+    """Return the lock of a git at work here; one that a killed git of ours left is removed, never one in use."""
     for lock in _locks(repo):
         with contextlib.suppress(FileNotFoundError):
             if not _left_by_a_killed_run(repo, lock):
@@ -152,7 +152,7 @@ def _works_in(process: Path, words: list[bytes], homes: set[bytes]) -> bool:
 
 
 def _processes() -> list[Path]:
-    """All processes, none where the system does not tell."""
+    """Return all processes, none where the system does not tell."""
     if not PROCESSES.is_dir():
         return []
     return [entry for entry in PROCESSES.parent.parent.iterdir() if entry.name.isdigit()]

@@ -9,7 +9,7 @@ import os
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.git.git import Repository, git
@@ -113,13 +113,13 @@ def _begin(repo: Repository) -> Dialogue:
 
 
 def _identity(repo: Repository) -> tuple[int | str, ...]:
-    """Another repository can have come to the same place. Raises OSError."""
+    """Return the identity of a repository: another can have come to the same place. Raises OSError."""
     places: tuple[Path, ...] = (repo.git_dir, repo.top or repo.git_dir)
     return tuple(part for place in places for part in (str(place), place.stat().st_dev, place.stat().st_ino))
 
 
-def _read_answer(stream: BinaryIO, question: bytes) -> tuple[Found, bytes] | None:
-    """`OID TYPE SIZE` and what is in it, else `NAME missing`. Raises EOFError."""
+def _read_answer(stream: IO[bytes], question: bytes) -> tuple[Found, bytes] | None:
+    """Read `OID TYPE SIZE` and the content, else `NAME missing`. Raises EOFError."""
     line = stream.readline()
     if not line.endswith(b"\n"):
         raise EOFError

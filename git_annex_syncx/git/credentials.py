@@ -41,12 +41,12 @@ def fill(repo: Repository, protocol: str, host: str, username: str) -> Credentia
 
 
 def approve(repo: Repository, credential: Credential) -> None:
-    """The password was right: helpers may keep it."""
+    """Tell helpers that the password was right: they may keep it."""
     _credential(repo, "approve", credential.told)
 
 
 def reject(repo: Repository, credential: Credential) -> None:
-    """The password was wrong: helpers are to forget it."""
+    """Tell helpers that the password was wrong: they are to forget it."""
     _credential(repo, "reject", credential.told)
 
 

@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Container, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from git_annex_syncx.errors import UsageError
@@ -36,13 +36,10 @@ class Repository:
     strangers: tuple[str, ...] = ()
     drives: tuple[str, ...] = ()
     annex_options: tuple[str, ...] = ()
-    known: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
-    commits: dict[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict, compare=False, repr=False)
-    listed: dict[object, dict[str, str]] = field(default_factory=dict, compare=False, repr=False)  # the last refs
 
     @property
     def home(self) -> Path:
-        """The directory in which git runs."""
+        """Return the directory in which git runs."""
         return self.top or self.git_dir
 
     @property
@@ -106,7 +103,7 @@ def git(
 
 
 def without_probing(repo: Repository, but: Container[str] = ()) -> list[str]:
-    """Options for git that keep git-annex, in a hook too, from asking remotes (`but` some) who they are."""
+    """Return options for git that keep git-annex, in a hook too, from asking remotes (`but` some) who they are."""
     ignored = [f"--config-env=remote.{name}.annex-ignore={run.YES}" for name in repo.strangers if name not in but]
     if not repo.drives:
         return ignored
@@ -124,7 +121,7 @@ def text(repo: Repository, *args: str, ok: Container[int] = (0,)) -> str:
 
 
 def open_repository(named: Path | None) -> Repository:
-    """The repository that `named` is in; without it the one that git itself would take, in a hook too.
+    """Return the repository that `named` is in; without it the one that git itself would take, in a hook too.
 
     Raises UsageError.
     """
@@ -158,7 +155,7 @@ def _discover(start: Path, explicit: bool) -> Repository | None:
 
 
 def _explain(stderr: bytes, start: Path) -> None:
-    """Raises UsageError where git has another reason than that there is no repository."""
+    """Raise UsageError where git has another reason than that there is no repository."""
     if found := TRUST.search(stderr):  # of the repository, in whatever directory of it we are
         raise UsageError(
             f"git does not trust the repository in {start.absolute()}, which belongs to another user",
@@ -176,7 +173,7 @@ def _explain(stderr: bytes, start: Path) -> None:
 
 
 def _top_of(git_dir: Path) -> Path | None:
-    """The work tree of a git directory that we stand in, as hooks do."""
+    """Return the work tree of a git directory that we stand in, as hooks do."""
     pointer = git_dir / "gitdir"
     if pointer.is_file():  # linked worktree: the file names WORKTREE/.git
         return Path(os.fsdecode(files.read_line(pointer))).parent
@@ -197,13 +194,13 @@ def _top_of(git_dir: Path) -> Path | None:
 
 @functools.cache
 def version() -> tuple[int, ...]:
-    """The version of git, such as (2, 39, 5)."""
+    """Return the version of git, such as (2, 39, 5)."""
     words = run.run("git", "version", cwd=Path("/"), env=run.environment()).out.decode().split()
     return tuple(int(part) for part in words[2].split(".")[:3] if part.isdigit())
 
 
 def require_version() -> None:
-    """Raises UsageError where git is too old to merge without a work tree."""
+    """Raise UsageError where git is too old to merge without a work tree."""
     if version() < OLDEST:
         shown = ".".join(map(str, version()))
         raise UsageError(f"git {shown} is too old", f"install git {OLDEST[0]}.{OLDEST[1]} or newer")
@@ -213,18 +210,11 @@ def require_version() -> None:
 
 
 def refs(repo: Repository, *prefixes: str) -> dict[str, str]:
-    """Full ref name -> object id; of symbolic refs only those that stand for a branch.
+    """Return full ref name -> object id; of symbolic refs only those that stand for a branch.
 
     `prefixes` are names, or directories of names.
     """
-    state = ref_files.state(repo.common, repo.git_dir)
-    known = repo.listed.get(state) if state else None
-    if known is None:
-        if state is None:
-            return _listed(repo, prefixes)
-        known = _listed(repo, ())
-        repo.listed.clear()
-        repo.listed[state] = known
+    known = ref_files.listed(repo.common, repo.git_dir, lambda: _listed(repo))
     return {name: oid for name, oid in known.items() if not prefixes or _is_below(name, prefixes)}
 
 
@@ -232,8 +222,8 @@ def _is_below(name: str, prefixes: tuple[str, ...]) -> bool:
     return any(f"{name}/".startswith(f"{prefix.rstrip('/')}/") for prefix in prefixes)
 
 
-def _listed(repo: Repository, prefixes: tuple[str, ...]) -> dict[str, str]:
-    listed = git(repo, "for-each-ref", "--format=%(objectname) %(symref)%00%(refname)", *prefixes).out
+def _listed(repo: Repository) -> dict[str, str]:
+    listed = git(repo, "for-each-ref", "--format=%(objectname) %(symref)%00%(refname)").out
     found = {}
     for line in filter(None, os.fsdecode(listed).split("\n")):
         value, name = line.split("\0")
@@ -244,7 +234,7 @@ def _listed(repo: Repository, prefixes: tuple[str, ...]) -> dict[str, str]:
 
 
 def head(repo: Repository) -> Head | None:
-    """The branch that HEAD names, born or not; None where HEAD is detached."""
+    """Return the branch that HEAD names, born or not; None where HEAD is detached."""
     name = _named_by_head(repo) or text(repo, "symbolic-ref", "--quiet", "HEAD", ok=(0, 1))
     if not name.startswith("refs/heads/"):
         return None
@@ -264,7 +254,7 @@ def _named_by_head(repo: Repository) -> str:
 
 
 def basis_of(branch: str) -> str:
-    """The branch that an adjusted or view branch stands on: `adjusted/views/main(year=_)(unlocked)` -> `main`."""
+    """Return the basis of an adjusted or view branch: of `adjusted/views/main(year=_)(unlocked)` it is `main`."""
     if branch.startswith("adjusted/") and branch.endswith(")"):
         above, how, _ = branch.removeprefix("adjusted/").rpartition("(")
     elif branch.startswith("views/") and branch.endswith(")"):
@@ -280,7 +270,7 @@ def update_ref(repo: Repository, ref: str, new: str, old: str, why: str) -> None
 
 
 def remote_head(repo: Repository, remote: str) -> str:
-    """The default branch of a remote as it was when it was cloned or first fetched; empty where it is not known."""
+    """Return a remote's default branch, as it was when cloned or first fetched; empty where it is not known."""
     prefix = f"refs/remotes/{remote}/"
     return text(repo, "symbolic-ref", "--quiet", f"{prefix}HEAD", ok=(0, 1)).removeprefix(prefix)
 
@@ -299,7 +289,7 @@ def remember_pushed(repo: Repository, moved: Mapping[str, str]) -> None:
 
 
 def checked_out_elsewhere(repo: Repository, branch: str) -> Path | None:
-    """The other worktree in which `branch` is checked out."""
+    """Return the other worktree in which `branch` is checked out."""
     listed = os.fsdecode(git(repo, "worktree", "list", "--porcelain", "-z").out)
     for block in listed.split("\0\0"):
         lines = block.split("\0")

@@ -1,23 +1,20 @@
-"""Git's verbs on commits: who contains whom, what they hold. Commits never change, so answers are remembered."""
+"""Git's verbs on commits: which contain which, what they hold. Commits never change, so answers are kept."""
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import re
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from git_annex_syncx.git import cat_file
 from git_annex_syncx.git.git import MERGE_EMAIL, Repository, git, refs, text
 
-STEPS = 40  # commits that are looked at on each side before git is asked
-MOST_KNOWN = 10_000  # commits
-MOST_COMPARED = 4  # commits that are compared two by two
-OID = rb"([0-9a-f]{40}|[0-9a-f]{64})"
-ENTRY = re.compile(OID + rb" " + OID + rb" [^\t]*\t?(.*)")  # of a reflog
+MOST_KEPT = 10_000  # answers
 
 # What git would take the full name of a branch for where there is no such branch.
 MISTAKEN = ("refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs/remotes/{}/HEAD")
@@ -26,57 +23,38 @@ MISTAKEN = ("refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}", "refs
 LOG = ("log", "--basic-regexp", "--no-show-signature", "--encoding=UTF-8")
 
 ADJUSTING = "git-annex adjusted branch"  # the subject that git-annex finds its own commit by
+
+OID = rb"([0-9a-f]{40}|[0-9a-f]{64})"
+ENTRY = re.compile(OID + rb" " + OID + rb" [^\t]*\t?(.*)")  # of a reflog
 AMENDED = "commit (amend)"  # as git begins to note so in a reflog
 PUSHED = "push"  # as git notes in a reflog what others have pushed
 
 _asking = threading.Lock()
 
 
+class Commit(NamedTuple):
+    """A commit: its tree, its parents, its committer date in seconds since 1970 (0 for one that is none)."""
+
+    tree: str
+    parents: tuple[str, ...]
+    date: int
+
+
 def is_ancestor(repo: Repository, old: str, new: str) -> bool:
     """Return whether `new` contains `old`. Raises ProgramFailed where one of them is not here."""
     if old == new:
         return True
-    pair = (old, new)
     with _asking:  # the workers of all remotes ask the same at once
-        if pair not in repo.known:
-            answer = None if is_shallow(repo) else _near(repo, old, new)
-            if answer is None:
-                answer = git(repo, "merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
-            repo.known[pair] = answer
-        return repo.known[pair]
+        return _is_ancestor(repo, old, new)
 
 
-def _near(repo: Repository, old: str, new: str) -> bool | None:
-    """Return whether `new` contains `old` where a few commits tell it, as they mostly do.
-
-    None where git must be asked.
-    """
-    parents(repo, old)
-    for start, sought, answer in ((new, old, True), (old, new, False)):
-        reached = _reaches(repo, start, sought)
-        if reached:
-            return answer
-        if reached is False and start == new:  # seen to its roots
-            return False
-    return None
-
-
-def _reaches(repo: Repository, start: str, sought: str) -> bool | None:
-    """Return whether `sought` is among the commits below `start`; None where that takes too many steps."""
-    seen, left = {start}, deque([start])
-    for _ in range(STEPS):
-        if not left:
-            return False
-        above = parents(repo, left.popleft())
-        if sought in above:
-            return True
-        left += [parent for parent in above if parent not in seen]
-        seen.update(above)
-    return None
+@functools.lru_cache(MOST_KEPT)
+def _is_ancestor(repo: Repository, old: str, new: str) -> bool:
+    return git(repo, "merge-base", "--is-ancestor", old, new, ok=(0, 1)).code == 0
 
 
 def beginning(repo: Repository, commit: str) -> str:
-    """The first commit of a branch, as it was before it merged others."""
+    """Return the first commit of a branch, as it was before it merged others."""
     return text(repo, "rev-list", "--first-parent", "--max-parents=0", commit)
 
 
@@ -87,19 +65,17 @@ def is_shallow(repo: Repository) -> bool:
 
 def parents(repo: Repository, commit: str) -> tuple[str, ...]:
     """Return the parents of a commit. Raises ProgramFailed where it is not here."""
-    return _commit(repo, commit)[1]
+    return read_commit(repo, commit).parents
 
 
-def _commit(repo: Repository, commit: str) -> tuple[str, tuple[str, ...]]:
-    """The tree and the parents of a commit. Raises ProgramFailed where it is not here."""
-    if commit not in repo.commits:
-        (raw,) = cat_file.read(repo, [f"{commit}^{{commit}}"])
-        rows = [line.split(b" ", 1) for line in raw.partition(b"\n\n")[0].split(b"\n")]
-        if len(repo.commits) > MOST_KNOWN:
-            repo.commits.clear()
-        parents = tuple(row[1].decode() for row in rows if row[0] == b"parent")
-        repo.commits[commit] = rows[0][1].decode(), parents
-    return repo.commits[commit]
+@functools.lru_cache(MOST_KEPT)
+def read_commit(repo: Repository, commit: str) -> Commit:
+    """Return what a commit says. Raises ProgramFailed where it is not here."""
+    (raw,) = cat_file.read(repo, [f"{commit}^{{commit}}"])
+    rows = [line.split(b" ") for line in raw.partition(b"\n\n")[0].split(b"\n")]
+    committer = next(row for row in rows if row[0] == b"committer")
+    date = int(committer[-2]) if committer[-2].isdigit() else 0
+    return Commit(rows[0][1].decode(), tuple(row[1].decode() for row in rows if row[0] == b"parent"), date)
 
 
 def contained_in_any(repo: Repository, commit: str, others: Iterable[str | None]) -> bool:
@@ -113,23 +89,17 @@ def says_nothing_new(repo: Repository, commit: str, others: Iterable[str | None]
     present = [other for other in others if other]
     if contained_in_any(repo, commit, present):
         return True
-    return any(_commit(repo, other)[0] == _commit(repo, commit)[0] for other in present)
+    return any(read_commit(repo, other).tree == read_commit(repo, commit).tree for other in present)
 
 
 def independent(repo: Repository, commits: Iterable[str]) -> list[str]:
-    """The commits that no other one of them contains, in order of their ids."""
+    """Return the commits that no other one of them contains, in order of their ids."""
     distinct = sorted(set(commits))
-    if len(distinct) > MOST_COMPARED:
-        return sorted(text(repo, "merge-base", "--independent", *distinct).split())
-    return [one for one in distinct if not any(is_ancestor(repo, one, two) for two in distinct if two != one)]
+    return distinct if len(distinct) < 2 else sorted(text(repo, "merge-base", "--independent", *distinct).split())
 
 
 def count(repo: Repository, having: Sequence[str], lacking: Sequence[str]) -> int:
     """Return how many commits the first have that none of the second has."""
-    if len(having) == len(lacking) == 1 and not is_shallow(repo):
-        few = _count_near(repo, having[0], lacking[0])
-        if few is not None:
-            return few
     return int(text(repo, "rev-list", "--count", *having, *(f"^{commit}" for commit in lacking)))
 
 
@@ -141,18 +111,6 @@ def touches(repo: Repository, path: str, old: str, new: str) -> bool:
     words = ("-1", "--full-history", new, f"^{old}", "--", path)
     done = git(repo, "rev-list", *words, ok=(0, 128))
     return bool(done.code or done.out)
-
-
-def _count_near(repo: Repository, new: str, old: str) -> int | None:
-    """Return the number where it is a line of a few commits."""
-    for steps in range(STEPS):
-        if new == old:
-            return steps
-        above = parents(repo, new)
-        if len(above) != 1:
-            return None
-        (new,) = above
-    return None
 
 
 def brings_nothing_new(repo: Repository, ours: str, theirs: str) -> bool:
@@ -180,19 +138,8 @@ def is_adjustment_of(repo: Repository, adjusted: str, basis: str) -> bool:
     return parents == basis and subject == ADJUSTING
 
 
-def is_only_pushed(repo: Repository, branch: str) -> bool:
-    """Return whether a branch here is others' alone, as its reflog tells: all that it ever was they have pushed."""
-    moved = list(moves(repo, f"refs/heads/{branch}"))
-    return bool(moved) and all(why == PUSHED for _, _, why in moved)
-
-
-def is_amended(repo: Repository, ref: str, commit: str) -> bool:
-    """Return whether a branch came to a commit by an amend."""
-    return any(new == commit and why.startswith(AMENDED) for _, new, why in moves(repo, ref))
-
-
 def subject(repo: Repository, commit: str) -> str:
-    """The first line of a commit's message."""
+    """Return the first line of a commit's message."""
     (raw,) = cat_file.read(repo, [f"{commit}^{{commit}}"])
     return os.fsdecode(raw.partition(b"\n\n")[2].partition(b"\n")[0])
 
@@ -205,6 +152,62 @@ def adjusted_from(repo: Repository, adjusted: str, basis: str) -> tuple[str, str
     words = (*LOG, "--max-count=1", "--first-parent", "--format=%H %P", f"--grep=^{ADJUSTING}$")
     commit, _, parents = text(repo, *words, adjusted, f"^{basis}").partition(" ")
     return commit, parents.partition(" ")[0]
+
+
+def value(repo: Repository, ref: str) -> str | None:
+    """Return the commit of a branch by its full name, None where it is unborn."""
+    found, *others = cat_file.look_up(repo, [ref, *(rule.format(ref) for rule in MISTAKEN)])
+    if any(others):
+        return refs(repo, ref).get(ref)
+    return found.oid if found else None
+
+
+def tips(repo: Repository, *names: str) -> dict[str, tuple[str, str]]:
+    """Return full name of a branch -> its commit and that one's tree, of those that exist."""
+    commits = {name: commit for name in names if (commit := value(repo, name))}
+    return {name: (commit, read_commit(repo, commit).tree) for name, commit in commits.items()}
+
+
+def tree_id(repo: Repository, name: str) -> str:
+    """Return the id of the tree of a branch, or of a directory in it (`main:photos`); empty where there is none."""
+    asked = name if ":" in name else f"{name}^{{tree}}"
+    return text(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", asked, ok=(0, 1, 128))
+
+
+def replay(repo: Repository, new: str, tip: str) -> str:
+    """Make the commits that `tip` has and the parent of `new` lacks anew, on `new`; return the last.
+
+    Each keeps its tree, so a work tree at `tip` is one at the last. A commit that is called as git-annex calls its
+    own gets the message of that parent, which the user meant to amend. Empty where there is a merge among them.
+    """
+    below = f"{new}^"
+    commits = text(repo, "rev-list", "--reverse", "--topo-order", tip, f"^{below}").split()
+    message, made = cat_file.read(repo, [f"{below}^{{commit}}"])[0].partition(b"\n\n")[2], new
+    for commit in commits:
+        header, _, said = cat_file.read(repo, [commit])[0].partition(b"\n\n")
+        lines = header.split(b"\n")
+        parents = [n for n, line in enumerate(lines) if line.startswith(b"parent ")]
+        if len(parents) != 1:
+            return ""
+        lines[parents[0]] = b"parent " + made.encode()
+        said = message if said.strip() == ADJUSTING.encode() else said
+        raw = b"\n".join(lines) + b"\n\n" + said
+        made = os.fsdecode(git(repo, "hash-object", "-t", "commit", "-w", "--stdin", stdin=raw).out).strip()
+    return made
+
+
+# Reflogs: how a branch came to be where it is
+
+
+def is_only_pushed(repo: Repository, branch: str) -> bool:
+    """Return whether a branch here is others' alone, as its reflog tells: all that it ever was they have pushed."""
+    moved = list(moves(repo, f"refs/heads/{branch}"))
+    return bool(moved) and all(why == PUSHED for _, _, why in moved)
+
+
+def is_amended(repo: Repository, ref: str, commit: str) -> bool:
+    """Return whether a branch came to a commit by an amend."""
+    return any(new == commit and why.startswith(AMENDED) for _, new, why in moves(repo, ref))
 
 
 def overwritten(repo: Repository, branch: str) -> str:
@@ -268,7 +271,7 @@ def _reflog(path: Path) -> list[tuple[str, str, str]]:
 
 
 def before_pushes(repo: Repository, now: str) -> str | None:
-    """The commit that HEAD, which is at `now`, was at before the pushes that its reflog ends with.
+    """Return the commit that HEAD, which is at `now`, was at before the pushes that its reflog ends with.
 
     Empty where its branch was unborn, None where something else moved it last, and the work tree with it.
     """
@@ -281,28 +284,3 @@ def before_pushes(repo: Repository, now: str) -> str | None:
     pushed = list(itertools.takewhile(lambda row: row[2] == PUSHED, reversed(rows)))
     old = pushed[-1][0] if pushed else None
     return "" if old and not old.strip("0") else old
-
-
-def value(repo: Repository, ref: str) -> str | None:
-    """The commit of a branch by its full name, None where it is unborn."""
-    found, *others = cat_file.look_up(repo, [ref, *(rule.format(ref) for rule in MISTAKEN)])
-    if any(others):
-        return refs(repo, ref).get(ref)
-    return found.oid if found else None
-
-
-def tips(repo: Repository, *names: str) -> dict[str, tuple[str, str]]:
-    """Full name of a branch -> its commit and that one's tree, of those that exist."""
-    commits = {name: commit for name in names if (commit := value(repo, name))}
-    return {name: (commit, _commit(repo, commit)[0]) for name, commit in commits.items()}
-
-
-def paths(repo: Repository, rev: str) -> list[bytes]:
-    """All paths of a commit."""
-    return git(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", rev).out.split(b"\0")[:-1]
-
-
-def tree_id(repo: Repository, name: str) -> str:
-    """The id of the tree of a branch, or of a directory in it (`main:photos`); empty where there is none."""
-    asked = name if ":" in name else f"{name}^{{tree}}"
-    return text(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", asked, ok=(0, 1, 128))

@@ -26,7 +26,7 @@ class Changes(NamedTuple):
 
 
 def refuse(repo: Repository, paths: Iterable[bytes]) -> None:
-    """Raises Refused with the names of the paths, where there are any."""
+    """Raise Refused with the names of the paths, where there are any."""
     paths = list(paths)
     if not paths:
         return
@@ -48,13 +48,13 @@ def bring_back(repo: Repository) -> str:
 
 
 def shown(paths: Sequence[bytes]) -> str:
-    """The first few paths for a message, and how many more there are."""
+    """Return the first few paths for a message, and how many more there are."""
     more = f" and {len(paths) - NAMED} more" if len(paths) > NAMED else ""
     return ", ".join(os.fsdecode(path) for path in paths[:NAMED]) + more
 
 
 def collisions(repo: Repository, changed: Mapping[bytes, Change]) -> list[bytes]:
-    """Paths with local changes (tracked, untracked or ignored) that these changes would overwrite.
+    """Return paths with local changes (tracked, untracked or ignored) that these changes would overwrite.
 
     What the work tree holds already is no collision.
     """
@@ -62,7 +62,7 @@ def collisions(repo: Repository, changed: Mapping[bytes, Change]) -> list[bytes]
 
 
 def identical(repo: Repository, changed: Mapping[bytes, Change]) -> dict[bytes, Entry | None]:
-    """Local changes that are what the move brings anyway; None: the path is gone already."""
+    """Return the local changes that are what the move brings anyway; None: the path is gone already."""
     candidates = in_the_way(repo, changed)
     index = staged(repo) if candidates else {}
     return {
@@ -73,7 +73,7 @@ def identical(repo: Repository, changed: Mapping[bytes, Change]) -> dict[bytes, 
 
 
 def take_identical(repo: Repository, changed: Mapping[bytes, Change]) -> dict[bytes, Entry]:
-    """Stage what the work tree holds already: git then does not see it as in the way. What was staged before."""
+    """Stage what the work tree holds already, so that git finds nothing in the way; return what was staged before."""
     same = identical(repo, changed)
     before = staged(repo) if same else {}
     stage(repo, {path: entry or _removal(changed[path]) for path, entry in same.items()})
@@ -88,7 +88,7 @@ def stage(repo: Repository, entries: Mapping[bytes, Entry]) -> None:
 
 
 def local_changes(repo: Repository) -> list[bytes]:
-    """Tracked paths that differ from HEAD in the index or the work tree. Nothing is written, not even the index.
+    """Return tracked paths that differ from HEAD in the index or the work tree. Not even the index is written.
 
     A submodule whose checkout only lags behind what others have recorded is no change of the user's.
     """
@@ -96,7 +96,7 @@ def local_changes(repo: Repository) -> list[bytes]:
 
 
 def changes(repo: Repository) -> Changes:
-    """The local changes, and which of them are submodules that lag, or files that are gone."""
+    """Return the local changes, and which of them are submodules that lag, or files that are gone."""
     rows = _differing(repo)
     moved = {row[-1]: row[7].decode() for row in rows if row[1].endswith(b"M") and row[2].startswith(b"SC")}
     lagging = submodules.lagging(repo, moved) if moved else []
@@ -106,7 +106,7 @@ def changes(repo: Repository) -> Changes:
 
 
 def sides(repo: Repository) -> list[tuple[bytes, int, str]]:
-    """Path, mode and object id of what HEAD, and of what the index, has where there are local changes.
+    """Return path, mode and object id of what HEAD, and of what the index, has where there are local changes.
 
     Mode 0: nothing, or versions in conflict.
     """
@@ -117,7 +117,7 @@ def sides(repo: Repository) -> list[tuple[bytes, int, str]]:
 
 
 def _differing(repo: Repository) -> list[list[bytes]]:
-    """The lines of `git status --porcelain=v2`, in words of which the path is the last."""
+    """Return the lines of `git status --porcelain=v2`, in words of which the path is the last."""
     options = ("--porcelain=v2", "-z", "--untracked-files=no", "--no-renames", "--no-show-stash",
                "--ignore-submodules=dirty")  # fmt: skip
     lines = git(repo, "--no-optional-locks", "status", *options).out.split(b"\0")
@@ -125,13 +125,13 @@ def _differing(repo: Repository) -> list[list[bytes]]:
 
 
 def unmerged(repo: Repository) -> list[bytes]:
-    """Paths that the index holds in conflict."""
+    """Return the paths that the index holds in conflict."""
     lines = git(repo, "ls-files", "--unmerged", "-z", "--full-name").out.split(b"\0")[:-1]
     return sorted({line.partition(b"\t")[2] for line in lines})
 
 
 def staged(repo: Repository) -> dict[bytes, Entry]:
-    """All paths of the index."""
+    """Return all paths of the index."""
     found = {}
     for line in git(repo, "ls-files", "--stage", "-z", "--full-name").out.split(b"\0")[:-1]:
         meta, _, path = line.partition(b"\t")
@@ -141,7 +141,7 @@ def staged(repo: Repository) -> dict[bytes, Entry]:
 
 
 def in_the_way(repo: Repository, changed: Mapping[bytes, Change]) -> set[bytes]:
-    """Paths of these changes at which the user has something of their own, be it the same."""
+    """Return the paths of these changes at which the user has something of their own, be it the same."""
     assert repo.top is not None
     found = changed.keys() & set(local_changes(repo))
     top = os.fsencode(repo.top)
@@ -165,7 +165,7 @@ def _occupied(top: bytes, path: bytes, changed: Container[bytes]) -> bool:
 
 
 def parents(path: bytes) -> list[bytes]:
-    """The directories above a path, the outermost first."""
+    """Return the directories above a path, the outermost first."""
     parts = path.split(b"/")
     return [b"/".join(parts[:depth]) for depth in range(1, len(parts))]
 

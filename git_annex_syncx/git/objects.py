@@ -18,19 +18,19 @@ from pathlib import Path
 from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.git import cat_file
 from git_annex_syncx.git.git import MERGE_EMAIL, MERGE_NAME, Repository, git
-from git_annex_syncx.git.history import is_ancestor
+from git_annex_syncx.git.history import is_ancestor, read_commit
 from git_annex_syncx.model import TREE, Entry
 from git_annex_syncx.system import files, run
 
 FIXED = ("-c", "core.attributesFile=/dev/null", "-c", "core.commitGraph=false", "-c", "merge.directoryRenames=false",
          "-c", "merge.renames=true", "-c", "merge.renameLimit=7000", "-c", "core.quotePath=false",
          "-c", "core.bare=true")  # fmt: skip
-ABORTED = (-signal.SIGABRT, 128 + signal.SIGABRT)  # exit codes, the second by way of a shell
 HEAD = "ref: refs/heads/none\n"
 # How objects are written, which is no part of what they are: here the user's configuration has its say.
 STORED = ("core.sharedrepository", "core.fsync", "core.fsyncmethod", "core.fsyncobjectfiles")
 FORMAT = "extensions.objectformat"
 CONFIG = "[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}"
+ABORTED = (-signal.SIGABRT, 128 + signal.SIGABRT)  # exit codes, the second by way of a shell
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class TreeMerge:
 
 
 def merge_bases(repo: Repository, one: str, two: str) -> list[str]:
-    """All best common ancestors, in order of their ids; none for unrelated histories."""
+    """Return all best common ancestors, in order of their ids; none for unrelated histories."""
     return sorted(_text(repo, "merge-base", "--all", one, two, ok=(0, 1)).split())
 
 
@@ -86,22 +86,12 @@ def merge_tree(repo: Repository, one: str, two: str) -> TreeMerge | None:
 
 def trees_and_dates(repo: Repository, commits: Iterable[str]) -> list[tuple[str, int]]:
     """Return the tree and the committer date, in seconds since 1970, of each commit; 0 for a date that is none."""
-    return [_tree_and_date(raw) for raw in cat_file.read(repo, [f"{commit}^{{commit}}" for commit in commits])]
-
-
-def _tree_and_date(raw: bytes) -> tuple[str, int]:
-    tree, *rows = raw.partition(b"\n\n")[0].split(b"\n")
-    stamp = next(row for row in rows if row.startswith(b"committer ")).rpartition(b">")[2].split()
-    return tree.split()[1].decode(), int(stamp[0]) if stamp and stamp[0].isdigit() else 0
-
-
-def dates(repo: Repository, commits: Iterable[str]) -> list[int]:
-    """Return the committer dates of commits, in seconds since 1970."""
-    return [date for _, date in trees_and_dates(repo, commits)]
+    found = (read_commit(repo, commit) for commit in commits)
+    return [(commit.tree, commit.date) for commit in found]
 
 
 def commit_tree(repo: Repository, tree: str, parents: Iterable[str], date: int, message: str) -> str:
-    """A commit with fixed identity; `date` is in seconds since 1970."""
+    """Return a commit with fixed identity; `date` is in seconds since 1970."""
     stamp = f"@{date} +0000"
     identity = {
         f"GIT_{who}_{what}": value
@@ -113,17 +103,17 @@ def commit_tree(repo: Repository, tree: str, parents: Iterable[str], date: int, 
 
 
 def empty_tree(repo: Repository) -> str:
-    """The id of the tree with nothing in it."""
+    """Return the id of the tree with nothing in it."""
     return _git(repo, "hash-object", "-w", "-t", "tree", "--stdin", stdin=b"").out.decode().strip()
 
 
 def tree_of(repo: Repository, commit: str) -> str:
     """Return the tree of a commit."""
-    return trees_and_dates(repo, [commit])[0][0]
+    return read_commit(repo, commit).tree
 
 
 def diff(repo: Repository, old: str, new: str) -> dict[bytes, Change]:
-    """The paths in which two trees differ, renames seen as absent and added."""
+    """Return the paths in which two trees differ, renames seen as absent and added."""
     fields = _git(repo, "diff-tree", "-r", "-z", "--no-renames", "--full-index", old, new).out.split(b"\0")
     found = {}
     for meta, path in zip(fields[::2], fields[1::2], strict=False):
@@ -133,7 +123,7 @@ def diff(repo: Repository, old: str, new: str) -> dict[bytes, Change]:
 
 
 def entries(repo: Repository, tree: str) -> dict[bytes, Entry]:
-    """All paths of a tree, recursively."""
+    """Return all paths of a tree, recursively."""
     found = {}
     for line in _git(repo, "ls-tree", "-r", "-z", "--full-tree", tree).out.split(b"\0")[:-1]:
         meta, _, path = line.partition(b"\t")
@@ -143,7 +133,7 @@ def entries(repo: Repository, tree: str) -> dict[bytes, Entry]:
 
 
 def read_blobs(repo: Repository, oids: Iterable[str]) -> dict[str, bytes]:
-    """The contents of blobs. Raises ProgramFailed where one is not here."""
+    """Return the contents of blobs. Raises ProgramFailed where one is not here."""
     wanted = sorted(set(oids))
     return dict(zip(wanted, cat_file.read(repo, wanted), strict=True))
 
@@ -166,29 +156,13 @@ def write_blobs(repo: Repository, contents: Sequence[bytes]) -> list[str]:
     return done.out.decode().split()
 
 
-def newer_submodule(repo: Repository, path: bytes, one: str, two: str) -> str | None:
-    """Of two commits of the submodule at a path the one that contains the other, as far as is known here."""
-    places = [repo.common / "modules" / os.fsdecode(path)]
-    places += [repo.top / os.fsdecode(path)] if repo.top else []
-    for place in places:
-        for old, new in ((one, two), (two, one)):
-            if place.is_dir() and _submodule_contains(repo, place, old, new):
-                return new
-    return None
-
-
-def _submodule_contains(repo: Repository, place: Path, old: str, new: str) -> bool:
-    words = ("-C", str(place), "merge-base", "--is-ancestor", old, new)
-    return git(repo, *words, env={"GIT_NO_REPLACE_OBJECTS": "1"}, ok=(0, 1, 128)).code == 0
-
-
 def blob_id(repo: Repository, content: bytes) -> str:
-    """The id that a blob would have; nothing is stored."""
+    """Return the id that a blob would have; nothing is stored."""
     return _git(repo, "hash-object", "--stdin", "--no-filters", stdin=content).out.decode().strip()
 
 
 def change_tree(repo: Repository, tree: str, changes: Mapping[bytes, Entry | None]) -> str:
-    """A tree with some paths set or removed. A path that becomes a directory's name must be removed too."""
+    """Return a tree with some paths set or removed. A path that becomes a directory's name must be removed too."""
     with _index(repo, tree) as env:
         # Removals first: a file can then take the place of a directory and the other way round.
         ordered = sorted(changes.items(), key=lambda item: item[1] is not None)
@@ -200,21 +174,15 @@ def change_tree(repo: Repository, tree: str, changes: Mapping[bytes, Entry | Non
 def attributes(
     repo: Repository, sources: Mapping[bytes, Entry], paths: Iterable[bytes], names: Iterable[str]
 ) -> dict[bytes, dict[str, str]]:
-    """Attributes of paths as some .gitattributes files (path -> entry) give them; nothing else has a say."""
+    """Return attributes of paths as some .gitattributes files (path -> entry) give them; nothing else has a say."""
     wanted = sorted(paths)
     if not (sources and wanted):
         return {path: {} for path in wanted}
     with _index(repo, None) as env:
-        _git(
-            repo,
-            "update-index",
-            "-z",
-            "--index-info",
-            stdin=b"".join(index_line(p, e) for p, e in sources.items()),
-            env=env,
-        )
-        asked = b"".join(path + b"\0" for path in wanted)
-        fields = _git(repo, "check-attr", "--cached", "-z", "--stdin", *names, stdin=asked, env=env).out.split(b"\0")
+        lines = b"".join(index_line(path, entry) for path, entry in sources.items())
+        _git(repo, "update-index", "-z", "--index-info", stdin=lines, env=env)
+        words, asked = ("check-attr", "--cached", "-z", "--stdin", *names), b"".join(path + b"\0" for path in wanted)
+        fields = _git(repo, *words, stdin=asked, env=env).out.split(b"\0")
     found: dict[bytes, dict[str, str]] = {path: {} for path in wanted}
     for path, name, value in zip(fields[::3], fields[1::3], fields[2::3], strict=False):
         found[path][name.decode()] = os.fsdecode(value)
@@ -240,6 +208,10 @@ def _index(repo: Repository, tree: str | None) -> Iterator[dict[str, str]]:
         yield env
 
 
+def _text(repo: Repository, *args: str, ok: tuple[int, ...] = (0,)) -> str:
+    return os.fsdecode(_git(repo, *args, ok=ok).out).strip()
+
+
 @contextlib.contextmanager
 def _scratch(repo: Repository) -> Iterator[Path]:
     """A directory that is gone afterwards. Raises SyncxError where none can be made."""
@@ -247,10 +219,6 @@ def _scratch(repo: Repository) -> Iterator[Path]:
         made = tempfile.TemporaryDirectory(dir=repo.state_dir)
     with made as scratch:
         yield Path(scratch)
-
-
-def _text(repo: Repository, *args: str, ok: tuple[int, ...] = (0,)) -> str:
-    return os.fsdecode(_git(repo, *args, ok=ok).out).strip()
 
 
 def _git(
@@ -277,11 +245,7 @@ def _git(
     if (repo.common / "shallow").exists():
         hermetic["GIT_SHALLOW_FILE"] = str(repo.common / "shallow")
     words = (*FIXED, *private.stored, *args)
-    return git(_without_work_tree(repo), *words, stdin=stdin, env={**hermetic, **(env or {})}, ok=tuple(ok))
-
-
-def _without_work_tree(repo: Repository) -> Repository:
-    return replace(repo, top=None)
+    return git(replace(repo, top=None), *words, stdin=stdin, env={**hermetic, **(env or {})}, ok=tuple(ok))
 
 
 @dataclass(frozen=True)
@@ -294,7 +258,7 @@ class _Private:
 
 @functools.cache
 def _private(git_dir: Path, common: Path) -> _Private:
-    """Looked at once a process; what is missing or is not as it must be is written anew."""
+    """Return the private directory, once a process; what is missing or is not as it must be is written anew."""
     repo = Repository(git_dir, common, None)
     configured = _configured(repo)
     made = files.make_directory(repo.state_dir / "private.git")

@@ -40,7 +40,7 @@ def _remove(repo: Repository, paths: Iterable[bytes], staged: dict[bytes, Entry]
 
 
 def _restore(repo: Repository, paths: Iterable[bytes]) -> None:
-    """From HEAD, except where a directory has taken the place."""
+    """Restore paths from HEAD, except where a directory has taken the place."""
     free = [path for path in paths if not _is_directory(local_changes.full_path(repo, path))]
     if free:
         options = ("--quiet", "--pathspec-from-file=-", "--pathspec-file-nul")

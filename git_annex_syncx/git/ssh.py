@@ -29,13 +29,13 @@ NO_CACHING = {"annex.sshcaching": "false", "annex.advicenosshcaching": "false"}
 
 
 def git_connection(repo: Repository, settings: Settings, remote: Remote, url: str) -> dict[str, str]:
-    """Environment that makes git use one shared, impatient ssh connection a remote."""
+    """Return the environment that makes git use one shared, impatient ssh connection a remote."""
     words = _words(repo, settings, remote, url)
     return {"GIT_SSH_COMMAND": shlex.join(["ssh", *words]) + f" {remote.ssh_options}".rstrip()} if words else {}
 
 
 def annex_connection(repo: Repository, settings: Settings, *remotes: Remote) -> dict[str, str]:
-    """Environment that makes git-annex use the same connections as git, each remote its own.
+    """Return the environment that makes git-annex use the same connections as git, each remote its own.
 
     Name all remotes that it may talk to: others it reaches patiently, over connections of its own.
     """
@@ -48,7 +48,7 @@ def annex_connection(repo: Repository, settings: Settings, *remotes: Remote) -> 
 
 
 def configured(options: Mapping[str, str]) -> dict[str, str]:
-    """Environment that adds to the configuration of git and of what it starts."""
+    """Return the environment that adds to the configuration of git and of what it starts."""
     known = int(run.environment().get("GIT_CONFIG_COUNT") or 0)
     env = {"GIT_CONFIG_COUNT": str(known + len(options))}
     for number, (key, value) in enumerate(options.items(), start=known):
@@ -57,7 +57,7 @@ def configured(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def split(url: str) -> SplitResult | None:
-    """The parts of a url with a scheme, None for others; what does not parse is left for git to judge."""
+    """Return the parts of a url with a scheme, None for others; what does not parse is left for git to judge."""
     try:
         return urlsplit(url) if "://" in url else None
     except ValueError:
@@ -65,7 +65,7 @@ def split(url: str) -> SplitResult | None:
 
 
 def address(url: str) -> tuple[str, str] | None:
-    """The host (with user) and the port (or empty) that a git url reaches by ssh, as it has them; else None.
+    """Return the host (with user) and the port (or empty) that a git url reaches by ssh, as it has them; else None.
 
     Without a password: ssh takes none.
     """
@@ -78,7 +78,7 @@ def address(url: str) -> tuple[str, str] | None:
 
 
 def _words(repo: Repository, settings: Settings, remote: Remote, url: str) -> list[str]:
-    """Options for ssh, none of which holds a blank; none at all where ssh is not used, or as the user wants it."""
+    """Return options for ssh, none of which holds a blank; none where ssh is not used, or is as the user wants it."""
     reached = address(url)
     if not reached or settings.own_ssh_command or any(os.environ.get(k) for k in ("GIT_SSH", "GIT_SSH_COMMAND")):
         return []
@@ -93,7 +93,7 @@ def _words(repo: Repository, settings: Settings, remote: Remote, url: str) -> li
 
 @functools.cache
 def _socket(home: Path, host: str, port: str, options: str) -> str | None:
-    """The path of a connection's socket; None where the user shares connections already, or none can be had.
+    """Return the path of a connection's socket; None where the user shares connections already, or none can be had.
 
     Ssh's own %C knows host name, port and user. Two remotes can have all of these in common and be two hosts,
     or two accounts: by a proxy, a key, or other options. So the name is a hash of what ssh makes of the address,
@@ -119,7 +119,7 @@ def _socket(home: Path, host: str, port: str, options: str) -> str | None:
 
 
 def socket_directory() -> Path | None:
-    """A directory of our own for ssh sockets, short enough for them; None where it cannot be had safely."""
+    """Return a directory of our own for ssh sockets, short enough for them; None where it cannot be had safely."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     own = f"git-annex-syncx-{os.getuid()}"
     base = Path(runtime) / "git-annex-syncx" if runtime else Path(tempfile.gettempdir()) / own

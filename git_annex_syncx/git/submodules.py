@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from git_annex_syncx.git import cat_file, configfile, objects
 from git_annex_syncx.git.git import Repository, git
+from git_annex_syncx.git.history import read_commit
 from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import GITLINK
 
@@ -15,24 +17,40 @@ DEPTH = 100  # changes of a submodule in the history that are looked at
 
 
 def lagging(repo: Repository, recorded: Mapping[bytes, str]) -> list[bytes]:
-    """Of submodules, path -> recorded commit, those whose checkout is an ancestor of it or was recorded before it.
+    """Return those submodules (path -> recorded commit) whose checkout is an ancestor of it or was recorded before.
 
     Nobody has moved them: somebody else's commit, or a merge, recorded another one.
     """
     found = []
     for path, wanted in recorded.items():
         there = os.fsdecode(_inside(repo, path, "rev-parse", "--verify", "--quiet", "HEAD")).strip()
-        if there and (objects.newer_submodule(repo, path, there, wanted) == wanted or there in _past(repo, path)):
+        if there and (_newer(repo, path, there, wanted) == wanted or there in _past(repo, path)):
             found.append(path)
     return sorted(found)
 
 
 def _past(repo: Repository, path: bytes) -> set[str]:
-    """The commits that the history of HEAD has recorded for a submodule, the newest ones."""
+    """Return the commits that the history of HEAD has recorded for a submodule, the newest ones."""
     shown = ("--raw", "--no-abbrev", "--no-renames", "--ignore-submodules=none", "--diff-merges=separate")
     words = ("log", *shown, "--full-history", f"--max-count={DEPTH}", "--format=", "HEAD", "--")
     out = git(repo, *words, b":(top,literal)" + path, ok=range(256)).out
     return {oid for line in os.fsdecode(out).splitlines() if line.startswith(":") for oid in line.split(" ")[2:4]}
+
+
+def _newer(repo: Repository, path: bytes, one: str, two: str) -> str | None:
+    """Return of two commits of the submodule at a path the one that contains the other, as far as is known here."""
+    places = [repo.common / "modules" / os.fsdecode(path)]
+    places += [repo.top / os.fsdecode(path)] if repo.top else []
+    for place in places:
+        for old, new in ((one, two), (two, one)):
+            if place.is_dir() and _contains(repo, place, old, new):
+                return new
+    return None
+
+
+def _contains(repo: Repository, place: Path, old: str, new: str) -> bool:
+    words = ("-C", str(place), "merge-base", "--is-ancestor", old, new)
+    return git(repo, *words, env={"GIT_NO_REPLACE_OBJECTS": "1"}, ok=(0, 1, 128)).code == 0
 
 
 def carry(repo: Repository, changed: Mapping[bytes, Change], carried: str) -> str:
@@ -45,7 +63,7 @@ def carry(repo: Repository, changed: Mapping[bytes, Change], carried: str) -> st
     lost = {path: entry for path, entry in links.items() if there.get(path) != entry}
     if not lost:
         return carried
-    (date,) = objects.dates(repo, [carried])
+    date = read_commit(repo, carried).date
     return objects.commit_tree(repo, objects.change_tree(repo, carried, lost), (carried,), date, CARRIED)
 
 
@@ -59,7 +77,7 @@ def _modes(change: Change) -> set[int]:
 
 
 def unpublished(repo: Repository, commit: str) -> dict[bytes, str]:
-    """path -> commit of the submodules that a commit records and that no remote of theirs has, as is known here."""
+    """Return path -> commit of the submodules that a commit records and that no remote of theirs is known to have."""
     if repo.top is None or not has_any(repo, commit):
         return {}
     links = {path: entry.oid for path, entry in objects.entries(repo, commit).items() if entry.mode == GITLINK}

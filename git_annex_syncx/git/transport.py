@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-import random
 import re
 import shlex
 import socket
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from git_annex_syncx.errors import PROGRESS, Away, ProgramFailed, SyncxError, UsageError
-from git_annex_syncx.git import ssh
+from git_annex_syncx.errors import PROGRESS, ProgramFailed, SyncxError, UsageError
+from git_annex_syncx.git import drives, ssh
 from git_annex_syncx.git.git import Repository, delete_ref, git, refs, without_probing
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Fate, RefReport, Remote
 from git_annex_syncx.reasons import LOCK
-from git_annex_syncx.system import files, run
+from git_annex_syncx.system import run
+from git_annex_syncx.system.retry import retried
 
-# git-annex notes in .git/config who a new remote is, in the hook of each push; git does not wait for the file.
-# Seconds of the longest pause before another try.
-CONFIG_LOCKED = (0.2, 0.5, 1.0, 2.0, 0.0)
+CONFIG_TRIES = 5
 PORTS = {"http": 80, "https": 443, "git": 9418}
 HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 LOST_REASONS = ("non-fast-forward", "fetch first", "stale info", "needs force", "remote ref updated since checkout")
@@ -37,14 +32,19 @@ LOST_REMOTE_REASONS = (
 )
 # What git-remote-annex says of a special remote that nobody has pushed git to yet.
 NOTHING_YET = b"No git repository found in this remote"
-READ_ONLY = "it cannot be written to: Read-only file system"
-RESERVE = 100_000_000  # bytes that git-annex leaves free where annex.diskreserve is not set
 CHECKED_OUT_REASONS = ("branch is currently checked out", "working directory has", "up-to-date check failed")
 
-# annex.uuid of repositories nearby, by their configuration file as it was then.
 # What a part of a ref's name may not hold, after git-check-ref-format(1).
 NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|[/.]$|^$")
-_uuids: dict[tuple[str | int, ...], str] = {}
+
+
+class ConfigLocked(Exception):
+    """The configuration was locked: git-annex notes in it who a new remote is, in the hook of each push."""
+
+    def __init__(self, done: run.Done) -> None:
+        """`done` is the push that met it."""
+        super().__init__(done)
+        self.done = done
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class PushSpec:
     leases: Mapping[str, str]
 
     def refspecs(self, url: str) -> tuple[str, ...]:
-        """Values are what was decided on, but remote helpers take only names."""
+        """Return the refspecs: values are what was decided on, but remote helpers take only names."""
         by_name = HELPER.match(url) is not None
         return tuple(f"{ours if by_name else value}:{there}" for there, (ours, value) in self.wanted.items())
 
@@ -98,7 +98,7 @@ def _fetch(
     repo: Repository, settings: Settings, remote: Remote, options: Iterable[str], refspecs: Iterable[str]
 ) -> None:
     require_name(remote)
-    require_present(repo, remote)
+    drives.require_present(repo, remote)
     _require_listening(settings, remote.url, remote)
     done = git(
         repo, *_options(settings), "fetch", "--prune", "--progress", "--no-write-fetch-head", "--no-auto-maintenance",
@@ -112,15 +112,13 @@ def _fetch(
 
 def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -> tuple[RefReport, ...]:
     """Push all refspecs in one connection; each ref's fate. Raises where not even one was looked at."""
-    require_present(repo, remote)
+    drives.require_present(repo, remote)
     _require_listening(settings, remote.push_url, remote)
-    if remote.path and _file_system(repo, remote.path).read_only:
-        raise SyncxError(READ_ONLY)
-    for patience in CONFIG_LOCKED:
-        done = _push(repo, settings, remote, spec)
-        if done.code == 0 or b"could not lock config file" not in done.err:
-            break
-        time.sleep(random.uniform(0, patience))
+    drives.require_writable(repo, remote)
+    try:
+        done = retried(lambda: _push(repo, settings, remote, spec), ConfigLocked, CONFIG_TRIES, 0.2, 2.0)
+    except ConfigLocked as error:
+        done = error.done
     reports = _worst(read_porcelain(done.out))
     explained = any(report.fate not in (Fate.UPDATED, Fate.CURRENT) for report in reports)
     reached = sum(line.startswith(b"To ") for line in done.out.split(b"\n"))
@@ -133,7 +131,7 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
 
 
 def _words_of_remote(stderr: str) -> str:
-    """The last lines that programs at the other end have said, without progress and what git says anyway."""
+    """Return the last lines that programs at the other end have said, without progress and what git says anyway."""
     lines = [line.removeprefix("remote:").strip() for line in stderr.split("\n") if line.startswith("remote:")]
     lines = [line for line in lines if line and not PROGRESS.search(line) and "hook declined" not in line]
     lines = [line for line in lines if LOCK.search(line)] or lines
@@ -142,7 +140,7 @@ def _words_of_remote(stderr: str) -> str:
 
 def _push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -> run.Done:
     leases = [f"--force-with-lease={ref}:{value}" for ref, value in spec.leases.items()]
-    return git(
+    done = git(
         repo, *_options(settings), *without_probing(repo, (remote.name,)),
         # What is sent has no name, by which git could push submodules too: see branches/push_submodules.py.
         "push", "--porcelain", "--progress", "--recurse-submodules=no", *leases,
@@ -151,11 +149,14 @@ def _push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) 
         | ssh.annex_connection(repo, settings, remote),  # in git-annex's hook
         stall=settings.stall_timeout, ok=range(256), asks=True,
     )  # fmt: skip
+    if done.code and b"could not lock config file" in done.err:
+        raise ConfigLocked(done)
+    return done
 
 
 def ls_remote(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
     """Return what branches the remote has now: full ref name -> object id."""
-    require_present(repo, remote)
+    drives.require_present(repo, remote)
     done = git(
         repo, *_options(settings), "ls-remote", "--heads", "--", remote.name,
         env=ssh.git_connection(repo, settings, remote, remote.url),
@@ -168,7 +169,7 @@ def ls_remote(repo: Repository, settings: Settings, remote: Remote) -> dict[str,
 
 
 def require_name(remote: Remote) -> None:
-    """Raises UsageError where git can make no tracking refs of a remote's name."""
+    """Raise UsageError where git can make no tracking refs of a remote's name."""
     if NO_REF.search(remote.name):
         what = f"git cannot keep branches of a remote that is called {remote.name!r}"
         section = shlex.quote(f"remote.{remote.name}")
@@ -181,103 +182,8 @@ def maintain(repo: Repository) -> None:
         git(repo, "maintenance", "run", "--auto", "--quiet")
 
 
-def require_present(repo: Repository, remote: Remote) -> None:
-    """A remote that is a directory must be there (else Away) and be the repository that it was (else SyncxError)."""
-    if remote.path is None and not remote.directory:
-        return
-    place = repo.home / os.path.expanduser(remote.path or remote.directory)
-    try:
-        if remote.path is None:
-            if not place.is_dir():
-                raise Away(f"{remote.directory} is not there")
-            return
-        git_dir = _git_dir_at(place)
-        if git_dir is None and not (place.exists() and any(_listdir(place))):
-            raise Away(f"{os.path.normpath(place)} is not there")
-    except OSError as error:
-        raise SyncxError(
-            f"{place} cannot be read: {error.strerror}", "check the drive and its permissions"
-        ) from error
-    if git_dir is None:
-        raise SyncxError(
-            f"{place} is there but holds no git repository",
-            f"mount the drive, or git remote remove {shlex.quote(remote.name)}",
-        )
-    found = _uuid_in(repo, git_dir / "config")
-    if remote.uuid and found != remote.uuid:
-        setting = shlex.quote(f"remote.{remote.name}.annex-uuid")
-        meant = f"git config {setting} {shlex.quote(found)}" if found else f"git config --unset {setting}"
-        raise SyncxError(
-            f"{place} is another repository: its annex.uuid is {found or 'unset'}, not {remote.uuid};"
-            " nothing was written",
-            f"plug in the right drive, or if this is meant: {meant}",
-        )
-
-
-def uuid_at(repo: Repository, place: Path) -> str:
-    """The annex.uuid of the repository in a directory, empty where none is there. Raises OSError, ProgramFailed."""
-    git_dir = _git_dir_at(place)
-    return _uuid_in(repo, git_dir / "config") if git_dir else ""
-
-
-def _uuid_in(repo: Repository, config: Path) -> str:
-    """The annex.uuid of a repository nearby; git is asked again only when the file has changed."""
-    found = config.stat()
-    key = (str(config), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    if key not in _uuids:
-        _uuids[key] = git(repo, "config", "--file", str(config), "annex.uuid", ok=(0, 1)).out.decode().strip()
-    return _uuids[key]
-
-
-def is_receiving(repo: Repository, remote: Remote, file_name: bytes) -> bool:
-    """Return whether somebody else's git-annex is bringing a key to a directory remote just now, or was killed at it.
-
-    To us git-annex only says then that it could not send. `file_name` is the key's name as a file.
-    """
-    if remote.path is None:
-        return False
-    git_dir = _git_dir_at(repo.home / os.path.expanduser(remote.path))
-    place = os.fsencode(git_dir / "annex" / "transfer" / "download") if git_dir else b""
-    try:
-        return any(os.path.exists(os.path.join(place, uuid, file_name)) for uuid in os.listdir(place or b"/dev/null"))
-    except OSError:
-        return False
-
-
-def what_hinders(repo: Repository, remote: Remote, size: int) -> str:
-    """Return why a directory remote took no file of that many bytes, where that can be seen from outside.
-
-    It is empty where it cannot.
-    """
-    place = remote.path or (Path(remote.directory) if remote.directory else None)
-    if place is None:
-        return ""
-    found = _file_system(repo, place)
-    if found.read_only:
-        return READ_ONLY
-    if found.free < size + RESERVE:
-        return f"not enough free space there: {found.free:,} bytes for {size:,} and what annex.diskreserve keeps free"
-    return ""
-
-
-@dataclass(frozen=True)
-class FileSystem:
-    """A file system: bytes that are free there."""
-
-    read_only: bool
-    free: float
-
-
-def _file_system(repo: Repository, place: Path) -> FileSystem:
-    try:
-        found = os.statvfs(repo.home / os.path.expanduser(place))
-    except OSError:
-        return FileSystem(False, math.inf)
-    return FileSystem(bool(found.f_flag & os.ST_RDONLY), found.f_bavail * found.f_frsize)
-
-
 def read_porcelain(out: bytes) -> tuple[RefReport, ...]:
-    """The lines of `git push --porcelain`: flag TAB from:to TAB summary (reason)."""
+    """Return the lines of `git push --porcelain`: flag TAB from:to TAB summary (reason)."""
     reports = []
     for line in os.fsdecode(out).split("\n"):
         fields = line.split("\t")
@@ -287,7 +193,7 @@ def read_porcelain(out: bytes) -> tuple[RefReport, ...]:
 
 
 def _worst(reports: Iterable[RefReport]) -> tuple[RefReport, ...]:
-    """One report a ref: a remote with several addresses has what the one that went worst has."""
+    """Return one report a ref: of a remote with several addresses that of the one that went worst."""
     gravity = list(Fate)
     found: dict[str, RefReport] = {}
     for report in reports:
@@ -310,24 +216,6 @@ def _fate(flag: str, summary: str) -> tuple[Fate, str]:
     if kind == "[remote rejected]" and reason.lower().startswith(CHECKED_OUT_REASONS):
         return Fate.CHECKED_OUT, reason
     return Fate.REFUSED, reason
-
-
-def _listdir(place: Path) -> list[str]:
-    return os.listdir(place) if place.is_dir() else [place.name]
-
-
-def _git_dir_at(place: Path) -> Path | None:
-    """The common git directory of a work tree (its .git may be a file or a link) or of a bare repository."""
-    inner = place / ".git"
-    if inner.is_file():
-        inner = place / os.fsdecode(files.read_line(inner)).removeprefix("gitdir: ")
-    for candidate in (inner, place, place.parent / f"{place.name}.git"):
-        common = candidate / "commondir"
-        if common.is_file():
-            return candidate / os.fsdecode(files.read_line(common))
-        if (candidate / "objects").is_dir() and (candidate / "config").is_file():
-            return candidate
-    return None
 
 
 # The connection

@@ -46,7 +46,7 @@ def merge_lock(repo: Repository) -> Iterator[None]:
 
 
 def require_idle(repo: Repository) -> None:
-    """Raises Busy where somebody is at work here, Refused where the user left a merge unfinished."""
+    """Raise Busy where somebody is at work here, Refused where the user left a merge unfinished."""
     if lock := busy.held_lock(repo):
         raise busy.busy(lock)
     for name in ("rebase-merge", "rebase-apply"):
@@ -64,13 +64,13 @@ def require_idle(repo: Repository) -> None:
 
 
 def require_no_commit(repo: Repository) -> None:
-    """Raises Busy while a `git commit` is at work: it would fail if the branch moved under it."""
+    """Raise Busy while a `git commit` is at work: it would fail if the branch moved under it."""
     if repo.top and busy.commit_runs(repo):
         raise Busy("a commit is being made")
 
 
 def require_head(repo: Repository) -> Head:
-    """The branch in hand. Raises UsageError where HEAD is detached or names no branch of files, Busy in a rebase."""
+    """Return the branch in hand. Raises UsageError for a detached HEAD or a branch of git-annex, Busy in a rebase."""
     found = head(repo)
     if found is None:
         require_idle(repo)
@@ -98,7 +98,7 @@ def require_ready(repo: Repository) -> Head:
 
 
 def require_branch(repo: Repository, branch: str) -> None:
-    """Raises Busy where HEAD names another branch by now."""
+    """Raise Busy where HEAD names another branch by now."""
     found = head(repo)
     if found is None or found.branch != branch:
         raise Busy(f"HEAD was switched from {branch} meanwhile")
@@ -154,7 +154,7 @@ def take_back(
 
 
 def refuse_switched(repo: Repository, branch: str, new: str) -> None:
-    """Raises Refused where another branch was moved to `new`, which HEAD was switched to meanwhile; else Busy."""
+    """Raise Refused where another branch was moved to `new`, which HEAD was switched to meanwhile; else Busy."""
     found = head(repo)
     if found and found.branch != branch and _at(repo) == new:
         busy.forget_interrupted(repo)
@@ -183,7 +183,7 @@ def commit(repo: Repository, message: str, local: Changes, held: Collection[byte
 
 
 def _apart(local: Changes, held: Collection[bytes]) -> list[bytes]:
-    """The changes beside those that are held; nothing that would take the place of one."""
+    """Return the changes beside those that are held; nothing that would take the place of one."""
     kept = {*held, *local.lagging}
     above = {parent for path in held for parent in local_changes.parents(path)}
     return [p for p in local.changed if p not in above and kept.isdisjoint((p, *local_changes.parents(p)))]
@@ -249,7 +249,7 @@ def _try(repo: Repository, new: str) -> ProgramFailed | None:
 
 
 def _explain(repo: Repository, branch: str, old: str | None) -> None:
-    """Raises Busy or Moved where that is why git did not move."""
+    """Raise Busy or Moved where that is why git did not move."""
     if lock := busy.held_lock(repo):
         raise busy.busy(lock)
     if _value(repo, branch) != (old or ""):
@@ -257,7 +257,7 @@ def _explain(repo: Repository, branch: str, old: str | None) -> None:
 
 
 def _value(repo: Repository, branch: str) -> str:
-    """The commit of a branch, empty where it is unborn."""
+    """Return the commit of a branch, empty where it is unborn."""
     return history.value(repo, f"refs/heads/{branch}") or ""
 
 

@@ -11,7 +11,7 @@ from git_annex_syncx.branches import redundant_merge
 from git_annex_syncx.conflicts.versions import is_variant
 from git_annex_syncx.content import remotes as content_remotes
 from git_annex_syncx.errors import Away, SyncxError
-from git_annex_syncx.git import git, history, transport, worktree
+from git_annex_syncx.git import drives, git, history, objects, worktree
 from git_annex_syncx.model import Remote
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import Context
@@ -63,7 +63,7 @@ def status(context: Context, remotes: Iterable[Remote]) -> Status:
             _remote(context, r, head.basis, known, failures) for r in remotes if not r.special or r.name in failing
         ),
         tuple(failure for failure in failures if failure.remote not in context.settings.remotes),
-        tuple(os.fsdecode(path) for path in history.paths(context.repo, ours) if is_variant(path)) if ours else (),
+        tuple(os.fsdecode(path) for path in objects.entries(context.repo, ours) if is_variant(path)) if ours else (),
         pauses.pauses(context.state),
         counts,
         trouble | {remote.name: reason for remote in remotes if (reason := content_remotes.reason(remote))},
@@ -108,7 +108,7 @@ def _state(ahead: int | None, behind: int | None, level: bool) -> str:
 
 def _presence(context: Context, remote: Remote) -> str:
     try:
-        transport.require_present(context.repo, remote)
+        drives.require_present(context.repo, remote)
     except Away:
         return "away"
     except SyncxError:

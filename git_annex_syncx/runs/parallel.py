@@ -15,7 +15,7 @@ from pathlib import Path
 from git_annex_syncx.errors import EXIT_FAILED, Away, Busy, Level, ProgramFailed, SyncxError
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.reasons import mending
-from git_annex_syncx.system import locks, run
+from git_annex_syncx.system import locks, processes
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def each_remote(
                 yield done.result()
         except BaseException:  # Ctrl-C, or nobody listens any more
             pool.shutdown(wait=False, cancel_futures=True)
-            run.end_all()
+            processes.end_all()
             raise
 
 

@@ -1,1 +1,1 @@
-"""Programs, processes, interrupts, files, locks, and what outlives a run."""
+"""Programs, processes, files, locks, and what outlives a run."""

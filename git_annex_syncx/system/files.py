@@ -30,7 +30,7 @@ ADVICE = {
 
 @contextlib.contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Raises SyncxError where what is done inside cannot be written: no permission, no space, a read-only disk."""
+    """Raise SyncxError where what is done inside cannot be written: no permission, no space, a read-only disk."""
     try:
         yield
     except OSError as error:
@@ -54,7 +54,7 @@ def read(path: Path) -> str:
 
 
 def read_line(path: Path) -> bytes:
-    """The line that a file of git's is, such as a .git file; at most its first 64 KiB. Raises OSError."""
+    """Return the one line of a file of git's, such as a .git file; at most its first 64 KiB. Raises OSError."""
     with path.open("rb") as file:
         return file.read(LONGEST_LINE).rstrip(b"\n")
 
@@ -90,7 +90,7 @@ def write_bytes(path: Path, content: bytes, mode: int) -> None:
 
 
 def open_log(path: Path) -> int:
-    """A file to write to at its end; one that has grown too large is kept once more beside it. Raises SyncxError."""
+    """Open a file to write to at its end; one that has grown too large is kept beside it. Raises SyncxError."""
     with writing(path):
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size > LONGEST_LOG:
@@ -125,7 +125,7 @@ def is_read_only(path: Path) -> bool:
 
 @functools.cache
 def passing_directory(_of: Path) -> Path:
-    """A directory that goes with this program, in place of one that cannot be made. Raises SyncxError."""
+    """Return a directory that goes with this program, in place of one that cannot be made. Raises SyncxError."""
     with writing(Path(tempfile.gettempdir())):
         made = tempfile.TemporaryDirectory(prefix="git-annex-syncx-", ignore_cleanup_errors=True)
     atexit.register(made.cleanup)

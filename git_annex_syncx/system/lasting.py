@@ -3,18 +3,82 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import queue
 import select
+import signal
+import subprocess
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import IO
 
-from git_annex_syncx.system.run import ENCODING, LAST_CHUNKS, LAST_WAIT, dying_with_us, end, forget, start, wait_for
+from git_annex_syncx.errors import ProgramFailed
+from git_annex_syncx.system import processes, run
+
+CHUNK = 65536  # bytes
+LAST_CHUNKS = 200  # of stderr, of at most SAID bytes each
+SAID = 1024
+PR_SET_PDEATHSIG = 1  # of linux/prctl.h
+LEFT_OPEN = 2.0  # seconds for which the output of a program that has ended is read: what it started may hold it open
 
 
-class Talk:
+class Lasting:
+    """A program in a group of its own, with pipes to and from it."""
+
+    def __init__(
+        self,
+        program: str,
+        *args: str | bytes,
+        cwd: Path,
+        env: Mapping[str, str],
+        stderr: int = subprocess.PIPE,
+        first: Callable[[], None] | None = None,
+    ) -> None:
+        """Start it. The child does `first` before all else. Raises ProgramFailed, UsageError."""
+        words = [run.find(program), *args]
+
+        try:
+            with processes.starting() as alive:
+                self._process = subprocess.Popen(
+                    words, cwd=cwd, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
+                    start_new_session=True, preexec_fn=first,
+                )  # fmt: skip
+                alive.append(self)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise ProgramFailed(run.shown(program, args), 127, str(error), cwd) from error
+
+    @property
+    def pid(self) -> int:
+        """Return its process id, which is that of its group."""
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Return whether it has not ended yet."""
+        return self._process.poll() is None
+
+    @property
+    def _in(self) -> IO[bytes]:
+        assert self._process.stdin
+        return self._process.stdin
+
+    @property
+    def _out(self) -> IO[bytes]:
+        assert self._process.stdout
+        return self._process.stdout
+
+    def _keep_stderr(self, said: deque[bytes]) -> None:
+        """Read what it complains of, until it complains no more."""
+        assert self._process.stderr
+        with self._process.stderr as stream:
+            while chunk := os.read(stream.fileno(), SAID):
+                said.append(chunk)
+
+
+class Talk(Lasting):
     """A program that is told lines and heard line by line while it runs, each line with its end."""
 
     def __init__(
@@ -27,79 +91,82 @@ class Talk:
         ended: Callable[[int, bytes], None],
     ) -> None:
         """Start it. `heard` takes each line, `ended` the exit code and stderr, both in threads of their own."""
-        self._lines: queue.Queue[str | None] = queue.Queue()
-        self._said: deque[str] = deque(maxlen=LAST_CHUNKS)
-
-        def complain(chunk: str) -> None:
-            self._said.append(chunk)
-
-        def wait() -> None:
-            wait_for(self._running)
-            forget(self._running)
-            ended(self._running.exit_code, "".join(self._said).encode(ENCODING))
-
-        streams = {"_in": self._lines, "_out": lambda line: heard(line.encode(ENCODING)), "_err": complain}
-        options = {"_out_bufsize": 1, "_no_out": True, "_preexec_fn": dying_with_us()}
-        self._running = start(program, args, cwd, env, {**streams, **options})
-        threading.Thread(target=wait, daemon=True).start()
+        super().__init__(program, *args, cwd=cwd, env=env, first=_dying_with_us())
+        self._heard, self._ended = heard, ended
+        self._lines: queue.Queue[bytes | None] = queue.Queue()
+        self._said: deque[bytes] = deque(maxlen=LAST_CHUNKS)
+        readers = [_thread(self._listen), _thread(self._keep_stderr, self._said)]
+        _thread(self._write)
+        _thread(self._wait, *readers)
 
     def say(self, line: bytes) -> None:
-        """Tell it a line."""
-        self._lines.put(line.decode(ENCODING))
+        """Tell it a line; never waits for it to listen."""
+        self._lines.put(line)
 
     def finish(self) -> None:
-        """There is no more to tell; it may end."""
+        """Tell it that there is no more to come; it may end."""
         self._lines.put(None)
 
     def end(self) -> None:
         """End it with all that it started."""
-        end(self._running)
+        processes.end(self)
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError), self._in as stream:  # it has ended
+            while (line := self._lines.get()) is not None:
+                stream.write(line)
+                stream.flush()
+
+    def _listen(self) -> None:
+        with self._out as stream:
+            for line in stream:
+                self._heard(line)
+
+    def _wait(self, *readers: threading.Thread) -> None:
+        code = self._process.wait()
+        for reader in readers:
+            reader.join(LEFT_OPEN)
+        self.finish()
+        processes.forget(self)
+        self._ended(code, b"".join(self._said))
 
 
-class Stream:
+class Stream(Lasting):
     """A program whose output is read as it comes, never more of it than is asked for: it waits meanwhile.
 
     It is ended, with all that it started, when the block ends; on Linux also when the thread that began it does.
     """
 
     def __init__(self, program: str, *args: str | bytes, cwd: Path, env: Mapping[str, str]) -> None:
-        """Nothing is started yet."""
-        self._order = (program, args, cwd, env)
-        self._said: deque[str] = deque(maxlen=2)
+        """Start it."""
+        super().__init__(program, *args, cwd=cwd, env=env, first=_dying_with_us())
+        self._said: deque[bytes] = deque(maxlen=2)
+        self._complaints = _thread(self._keep_stderr, self._said)
 
     def __enter__(self) -> Stream:
-        """Start it."""
-        self._ours, its = os.pipe()
-        streams = {"_out": its, "_err": self._said.append, "_err_bufsize": 1024}
-        try:
-            self._running = start(*self._order, {**streams, "_preexec_fn": dying_with_us()})
-        except BaseException:
-            os.close(self._ours)
-            raise
-        finally:
-            os.close(its)
+        """Return it."""
         return self
 
     def __exit__(self, *_: object) -> None:
         """End it."""
-        os.close(self._ours)
-        end(self._running, patience=LAST_WAIT, last=0.1)
-        forget(self._running)
+        processes.end(self, patience=processes.LAST_WAIT, last=0.1)
+        processes.forget(self)
+        self._out.close()
+        with contextlib.suppress(OSError):
+            self._in.close()
 
     def read(self, patience: float) -> bytes | None:
         """Return what it has written, empty when it has ended; None where nothing came within `patience` seconds."""
-        ready, _, _ = select.select([self._ours], [], [], patience)
-        return os.read(self._ours, 65536) if ready else None
+        ready, _, _ = select.select([self._out], [], [], patience)
+        return os.read(self._out.fileno(), CHUNK) if ready else None
 
     def said(self) -> str:
-        """The end of the stderr of one that has ended its output."""
-        ending = threading.Thread(target=wait_for, args=(self._running,), daemon=True)
-        ending.start()
-        ending.join(LAST_WAIT)  # some go on without an output
-        return "".join(self._said)[-1024:].encode(ENCODING).decode("utf-8", "replace")
+        """Return the end of the stderr of one that has ended its output."""
+        self._complaints.join(processes.LAST_WAIT)  # some go on without an output
+        return b"".join(self._said)[-SAID:].decode("utf-8", "replace")
 
 
-class Dialogue:
+class Dialogue(Lasting):
     """A program that answers each question before the next is asked. It ends when we do, however we end.
 
     A question is written to `questions`; its answer is to be read from `answers` before the next one.
@@ -107,26 +174,33 @@ class Dialogue:
 
     def __init__(self, program: str, *args: str | bytes, cwd: Path, env: Mapping[str, str]) -> None:
         """Start it."""
-        its_questions, questions = os.pipe()
-        answers, its_answers = os.pipe()
-        self.questions, self.answers = os.fdopen(questions, "wb", buffering=0), os.fdopen(answers, "rb")
-        try:
-            streams = {"_in": its_questions, "_out": its_answers, "_err": os.devnull}
-            self._running = start(program, args, cwd, env, streams)
-        except BaseException:
-            self._close()
-            raise
-        finally:
-            os.close(its_questions)
-            os.close(its_answers)
+        super().__init__(program, *args, cwd=cwd, env=env, stderr=subprocess.DEVNULL)
+        assert isinstance(self._process.stdin, io.BufferedWriter)
+        self.questions, self.answers = self._process.stdin.raw, self._out
 
     def end(self) -> None:
         """Let it end."""
-        self._close()
-        end(self._running, patience=LAST_WAIT, last=0.1)
-        forget(self._running)
-
-    def _close(self) -> None:
         with contextlib.suppress(OSError):
-            self.questions.close()
+            self._in.close()
         self.answers.close()
+        processes.end(self, patience=processes.LAST_WAIT, last=0.1)
+        processes.forget(self)
+
+
+def _thread(target: Callable[..., None], *args: object) -> threading.Thread:
+    made = threading.Thread(target=target, args=args, daemon=True)
+    made.start()
+    return made
+
+
+def _dying_with_us() -> Callable[[], None] | None:
+    """Return what a child does first so that it ends when this thread does, also when we are killed; Linux only.
+
+    A git-annex whose output nobody reads any more would hang, and keep its transfer locks.
+    """
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    prctl, death = ctypes.CDLL(None).prctl, signal.SIGTERM
+    return lambda: prctl(PR_SET_PDEATHSIG, death)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from git_annex_syncx.errors import Busy
-from git_annex_syncx.system import files, run
+from git_annex_syncx.system import files, processes
 
 LONGEST = 600.0  # seconds that we wait for another
 LOOK_AGAIN = 0.02  # seconds
@@ -29,7 +29,7 @@ def held(path: Path, busy: str = "another git-annex-syncx is at work here") -> I
         deadline = time.monotonic() + LONGEST
         while not _take(handle):  # in steps: a thread that waits in the kernel could not be ended
             waited = True
-            if run.is_ending() or time.monotonic() > deadline:
+            if processes.is_ending() or time.monotonic() > deadline:
                 raise Busy(busy)
             time.sleep(LOOK_AGAIN)
         yield waited

@@ -11,9 +11,8 @@ import shutil
 import signal
 import sys
 import threading
-import time
 from collections import deque
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from typing import Any
 import sh
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
+from git_annex_syncx.system import processes
 from git_annex_syncx.system.clock import STEP, awake
-from git_annex_syncx.system.interrupts import shielded
+from git_annex_syncx.system.processes import shielded
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +56,7 @@ PROGRAM = "git-annex-syncx"
 
 # Latin-1 carries any bytes unchanged through sh, which encodes arguments strictly.
 ENCODING = "latin-1"
-PR_SET_PDEATHSIG = 1  # of linux/prctl.h
-PATIENCE, LAST_WAIT = 1.2, 0.5  # seconds for a program to end when it is told to, and when it is killed
 MOST_CHUNKS, LAST_CHUNKS = 1_000_000, 200  # of the stderr of a program, and of one that runs for long
-
-_alive: dict[int, Any] = {}
-_alive_lock = threading.Lock()
-_ending = threading.Event()
 
 
 @dataclass(frozen=True)
@@ -101,46 +95,40 @@ def run(
             seen[0] = awake()
         heard.append(chunk.encode(ENCODING) if isinstance(chunk, str) else chunk)
 
-    # Who watches for progress hears each byte as it comes, which costs.
-    streams = {"_in": stdin, "_err": listen, "_out_bufsize": 65536, "_err_bufsize": 0 if limit is None else 65536}
-    running = start(program, args, cwd, env, streams, foreground=asks and interactive())
+    # Progress is heard byte by byte as it comes, which costs.
+    sizes = {"_out_bufsize": 65536, "_err_bufsize": 0 if limit is None else 65536}
+    streams = {"_in": stdin, "_err": listen, "_new_session": not (asks and interactive())}
+    log.debug("%s", shown(program, args))
     try:
-        with _watched(running, seen, patience) as stalled:
-            wait_for(running)  # the exit code is judged below
-    finally:
-        forget(running)
+        with processes.starting() as alive:
+            running = _command(program, args, cwd, env, **streams, **sizes)
+            alive.append(running)
+    except sh.ForkException as error:
+        raise ProgramFailed(shown(program, args), 127, str(error).strip().splitlines()[-1], cwd) from error
+    with processes.forgetting(running), _watched(running, seen, patience) as stalled:
+        wait_for(running)  # the exit code is judged below
     if stalled.is_set():
         why = f"not done after {limit:g} s, given up" if limit else f"no progress for {stall:g} s, given up"
-        raise Stalled(_shown(program, args), -signal.SIGTERM, why, cwd)
+        raise Stalled(shown(program, args), -signal.SIGTERM, why, cwd)
     code = running.exit_code
     if code not in ok:
-        raise ProgramFailed(_shown(program, args), code, os.fsdecode(b"".join(heard)), cwd)
+        raise ProgramFailed(shown(program, args), code, os.fsdecode(b"".join(heard)), cwd)
     return Done(code, running.process.stdout, b"".join(heard))
 
 
 def leave_running(program: str, *args: str, cwd: Path, env: Mapping[str, str]) -> None:
     """Start a program that nobody waits for, with nothing of ours but the environment."""
     with shielded():
-        sh.Command(find(program))(
-            *args, _cwd=str(cwd), _env=dict(env), _bg=True, _bg_exc=False, _return_cmd=True, _new_session=True,
-            _tty_out=False, _encoding=ENCODING, _in=os.devnull, _out=os.devnull, _err=os.devnull,
-        )  # fmt: skip
+        _command(program, args, cwd, env, _in=os.devnull, _out=os.devnull, _err=os.devnull, _new_session=True)
 
 
-def end_all(patience: float = PATIENCE) -> None:
-    """End every program that is still running, with all that it started; nothing new starts afterwards.
-
-    What has not ended itself after `patience` seconds is killed.
-    """
-    _ending.set()
-    with shielded(), _alive_lock:
-        left = list(_alive.values())
-    end(*left, patience=patience)
-
-
-def is_ending() -> bool:
-    """Return whether this run is being ended; who waits for something should give up."""
-    return _ending.is_set()
+def _command(program: str, args: tuple[str | bytes, ...], cwd: Path, env: Mapping[str, str], **options: Any) -> Any:
+    """Start a program through sh, without a terminal; any bytes may stand in its arguments."""
+    words = (os.fsencode(arg).decode(ENCODING) for arg in args)
+    return sh.Command(find(program))(
+        *words, _cwd=str(cwd), _env=dict(env), _bg=True, _bg_exc=False, _return_cmd=True, _tty_out=False,
+        _encoding=ENCODING, _decode_errors="surrogateescape", **options,
+    )  # fmt: skip
 
 
 @functools.cache
@@ -151,7 +139,7 @@ def interactive() -> bool:
 
 @functools.cache
 def environment() -> Mapping[str, str]:
-    """The environment for programs: without a hook's GIT_*, in the C locale, never asking without a terminal."""
+    """Return the environment for programs: without a hook's GIT_*, in the C locale, silent without a terminal."""
     env = {
         k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in KEPT or k.startswith(KEPT_PREFIXES)
     }
@@ -179,7 +167,7 @@ def users_environment() -> dict[str, str]:
 
 @functools.cache
 def find(program: str) -> str:
-    """The absolute path of a program. Raises UsageError where it is not installed."""
+    """Return the absolute path of a program. Raises UsageError where it is not installed."""
     found = shutil.which(program, path=environment()["PATH"])
     if not found:
         raise UsageError(f"{program} is not installed", f"install {program}, or put its directory on the PATH")
@@ -187,49 +175,10 @@ def find(program: str) -> str:
 
 
 def own_program() -> Path:
-    """The absolute path by which this program can be started again: as it was called, where that is known."""
+    """Return the absolute path by which this program can be started again: as it was called, where that is known."""
     called, beside = Path(sys.argv[0]).absolute(), Path(sys.executable).with_name(PROGRAM)
     known = (path for path in (called, beside) if path.name == PROGRAM and path.is_file())
     return next(known, None) or Path(find(PROGRAM))
-
-
-def dying_with_us() -> Callable[[], None] | None:
-    """Return what a child does first so that it ends when this thread does, also when we are killed; Linux only.
-
-    A git-annex whose output nobody reads any more would hang, and keep its transfer locks.
-    """
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    prctl, death = ctypes.CDLL(None).prctl, signal.SIGTERM
-    return lambda: prctl(PR_SET_PDEATHSIG, death)
-
-
-def start(
-    program: str,
-    args: tuple[str | bytes, ...],
-    cwd: Path,
-    env: Mapping[str, str],
-    streams: Mapping[str, Any],
-    foreground: bool = False,
-) -> Any:
-    """Start a program for the classes of lasting.py, with streams as sh takes them; it must be forgotten later."""
-    log.debug("%s", _shown(program, args))
-    words = [os.fsencode(arg).decode(ENCODING) for arg in args]
-    with shielded(), _alive_lock:
-        if _ending.is_set():
-            raise KeyboardInterrupt
-        try:
-            running = sh.Command(find(program))(
-                *words, _cwd=str(cwd), _env=dict(env), _bg=True, _bg_exc=False, _return_cmd=True, _tty_out=False,
-                _encoding=ENCODING, _decode_errors="surrogateescape", _new_session=not foreground,
-                **{"_err_bufsize": 0, **streams},
-            )  # fmt: skip
-        except sh.ForkException as error:
-            raise ProgramFailed(_shown(program, args), 127, str(error).strip().splitlines()[-1], cwd) from error
-        _alive[id(running)] = running
-    return running
 
 
 @contextlib.contextmanager
@@ -242,7 +191,7 @@ def _watched(running: Any, seen: list[float], stall: float | None) -> Iterator[t
             if ended.wait(min(left, STEP)):
                 return
         stalled.set()
-        end(running)
+        processes.end(running)
 
     if stall is not None:
         threading.Thread(target=watch, args=(stall,), daemon=True).start()
@@ -253,65 +202,11 @@ def _watched(running: Any, seen: list[float], stall: float | None) -> Iterator[t
 
 
 def wait_for(running: Any) -> None:
-    """Until it has ended, however."""
+    """Wait until it has ended, however it ends."""
     with contextlib.suppress(sh.ErrorReturnCode):
         running.wait()
 
 
-def end(*all_running: Any, patience: float = PATIENCE, last: float = LAST_WAIT) -> None:
-    """SIGTERM to the whole groups, then SIGKILL to what does not listen."""
-    own = os.getpgid(0)
-    for deadly, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, last)):
-        left = [running for running in all_running if _lives(running)]
-        pids = [pid for running in left for pid in _all_of(running.pid, own)]
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, deadly)
-        deadline, step = time.monotonic() + wait, 0.001
-        while any(map(_lives, left)) and time.monotonic() < deadline:
-            time.sleep(step)
-            step = min(2 * step, 0.01)
-
-
-def _lives(running: Any) -> bool:
-    """Return whether it, or what it started and did not wait for, is still there."""
-    if running.is_alive():
-        return True
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(running.pid, 0)
-        return True
-    return False
-
-
-def _all_of(pid: int, own: int) -> list[int]:
-    """Return what to signal to reach a program with all that it started: its group, where that is not ours."""
-    return [pid, *_descendants(pid)] if _group(pid) == own else [-pid]
-
-
-def _group(pid: int) -> int:
-    try:
-        return os.getpgid(pid)
-    except ProcessLookupError:
-        return pid
-
-
-def _descendants(root: int) -> list[int]:
-    """All processes below `root` (they share our group when they may use the terminal)."""
-    listed = sh.Command(find("ps"))("-A", "-o", "pid=,ppid=", _tty_out=False, _return_cmd=True).stdout.decode()
-    parents = {int(pid): int(parent) for pid, parent in map(str.split, listed.splitlines())}
-    found = [root]
-    for pid in found:
-        found.extend(child for child, parent in parents.items() if parent == pid)
-    return found[1:]
-
-
-def forget(running: Any) -> None:
-    """It has ended, or is ended now."""
-    if running.is_alive():  # an exception (Ctrl-C) on the way
-        end(running)
-    with shielded(), _alive_lock:
-        _alive.pop(id(running), None)
-
-
-def _shown(program: str, args: tuple[str | bytes, ...]) -> str:
+def shown(program: str, args: tuple[str | bytes, ...]) -> str:
+    """Return a command line for people."""
     return shlex.join([program, *(os.fsdecode(arg) for arg in args)])

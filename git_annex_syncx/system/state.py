@@ -86,7 +86,7 @@ class State(Database):
     def record_successes(
         self, succeeded: Mapping[tuple[str, str], float], cleared: Iterable[tuple[str, str]] = ()
     ) -> None:
-        """(remote, phase) -> time: forget the failures, remember the times, in one wait for the disk.
+        """Return (remote, phase) -> time: forget the failures, remember the times, in one wait for the disk.
 
         The failures of `cleared` are forgotten too.
         """
@@ -109,7 +109,7 @@ class State(Database):
         return sorted(self._failures.all(), key=lambda failure: (failure.first, failure.remote, failure.phase))
 
     def last_successes(self) -> dict[tuple[str, str], float]:
-        """(remote, phase) -> time of the last success."""
+        """Return (remote, phase) -> time of the last success."""
         return {(success.remote, success.phase): success.last for success in self._successes.all()}
 
     def clocks(self) -> dict[tuple[str, str, bool], Clock]:
@@ -138,7 +138,7 @@ class State(Database):
             db.execute("COMMIT")
 
     def _take_over_facts(self, db: sqlite3.Connection) -> None:
-        """Before version 3 what now has a table of its own stood in one of keys and JSON."""
+        """Take over what stood in a table of keys and JSON before version 3."""
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'facts'").fetchone():
             return
         for key, value in db.execute("SELECT key, value FROM facts").fetchall():
@@ -148,7 +148,7 @@ class State(Database):
         db.execute("DROP TABLE facts")
 
     def _take_over(self, db: sqlite3.Connection, kind: str, name: str, value: str) -> None:
-        """Raises ValueError, KeyError, TypeError where the value cannot be read."""
+        """Raise ValueError, KeyError, TypeError where the value cannot be read."""
         match kind:
             case "pause":
                 told = json.loads(value)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.git import drives, transport
+from git_annex_syncx.git import drives
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Remote
 
@@ -46,7 +46,7 @@ def _identity(repo: Repository, place: Path) -> Identity | None:
                 return None
         found, uuid = place.stat(), ""
         with contextlib.suppress(SyncxError):
-            uuid = transport.uuid_at(repo, place)
+            uuid = drives.uuid_at(repo, place)
         return place, found.st_dev, found.st_ino, os.statvfs(place).f_fsid, uuid
     except OSError:
         return None

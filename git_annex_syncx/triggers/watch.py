@@ -24,7 +24,7 @@ from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import open_context
-from git_annex_syncx.system import interrupts, locks, run
+from git_annex_syncx.system import locks, processes, run
 from git_annex_syncx.system.lasting import Talk
 from git_annex_syncx.system.records import Failure
 from git_annex_syncx.system.state import State
@@ -98,7 +98,7 @@ class Watch:
 
     def run(self) -> None:
         """Look after it until we are told to end."""
-        interrupts.heed(self._end)
+        processes.heed(self._end)
         view_log.set_up(self._verbose)
         for line in (f"watching {self._home}", *self._settings.unknown):
             view_log.line(line)
@@ -115,12 +115,12 @@ class Watch:
             self._files.stop()
             if self._listener:
                 self._listener.stop()
-            run.end_all(LAST_WAIT)
+            processes.end_all(LAST_WAIT)
 
     def _end(self) -> None:
         """End the programs that the main thread may wait for, too."""
         self._events.put(END)
-        run.end_all(LAST_WAIT)
+        processes.end_all(LAST_WAIT)
 
     def _woken(self) -> set[str | Request]:
         """Wait for something to happen; return what has."""
@@ -177,7 +177,7 @@ class Watch:
             self._ask(requests)
             self._seen.place = found
         except (SyncxError, OSError) as error:
-            if (self._seen.place or "start" in reasons) and not run.is_ending():
+            if (self._seen.place or "start" in reasons) and not processes.is_ending():
                 view_log.line(str(error))
             self._seen.place = None
             if not isinstance(error, UsageError):  # a bad setting unplugs nothing
@@ -255,7 +255,7 @@ class Watch:
         over = threading.Event()
 
         def ended(code: int, said: bytes) -> None:
-            if code and not run.is_ending():
+            if code and not processes.is_ending():
                 view_log.line(f"a process of ours ended with {code}: {os.fsdecode(said).strip()}")
             over.set()
 

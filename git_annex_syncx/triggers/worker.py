@@ -22,7 +22,7 @@ from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import Context, choose_remotes, open_context
 from git_annex_syncx.runs.notifications import Notifier
 from git_annex_syncx.runs.phase_run import run_phase
-from git_annex_syncx.system import run
+from git_annex_syncx.system import processes, run
 from git_annex_syncx.triggers import pid_file, tasks
 from git_annex_syncx.triggers.queue import CONTENT, REFS, Queue, Request
 from git_annex_syncx.triggers.signals.publisher import tell_of
@@ -85,7 +85,7 @@ class Worker:
                 time.sleep(STEP)  # a hook may have seen our name this instant
 
     def _goes_on(self) -> bool:
-        return not self._paused and not run.is_ending()
+        return not self._paused and not processes.is_ending()
 
     def _attend(self) -> None:
         idle = time.monotonic()

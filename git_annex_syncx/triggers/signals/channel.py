@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.system import run
+from git_annex_syncx.system import processes
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -76,7 +76,7 @@ class Reconnection:
 
         Retrying(
             retry=retry_if_exception_type(Lost), wait=self._wait, sleep=sleep_using_event(self._stop),
-            stop=lambda _: self._stop.is_set() or run.is_ending(), before_sleep=self._complain,
+            stop=lambda _: self._stop.is_set() or processes.is_ending(), before_sleep=self._complain,
             retry_error_callback=lambda _: None,
         )(self._attempt)  # fmt: skip
 
