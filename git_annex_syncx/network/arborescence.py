@@ -3,6 +3,9 @@
 J. Edmonds, "Optimum branchings", J. Res. Nat. Bur. Standards 71B (1967); the bound by R. E. Tarjan, "Finding optimum
 branchings", Networks 7 (1977); growing one path, as here, by H. N. Gabow, Z. Galil, T. Spencer and R. E. Tarjan,
 "Efficient algorithms for finding minimum spanning trees in undirected and directed graphs", Combinatorica 6 (1986).
+
+It stands in for `networkx.minimum_spanning_arborescence`, which is wrong for some asymmetric chains of real costs,
+sums floats where weights are integers of 200 bits, and takes seconds at 1000 nodes (benchmarks/results/plan.md).
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ class Arborescence:
 
 
 def minimum_arborescence(incoming: Sequence[Mapping[int, int]], root: int) -> Arborescence:
-    """The cheapest tree of arcs that leads from `root` to every node.
+    """Return the cheapest tree of arcs that leads from `root` to every node.
 
     `incoming[v]` maps the source of each arc into node v to its cost, an integer of any size. Takes O(m log n) steps
     for m arcs and n nodes, and n log^2 n where the arcs are few. Raises Unreachable. Of equally cheap trees the
@@ -95,7 +98,7 @@ class _Growth:
             self.reached[component] = True
 
     def choose(self, component: int) -> int:
-        """Let a component take its cheapest arc from outside; the component where that begins."""
+        """Let a component take its cheapest arc from outside; return the component where that begins."""
         heap, arcs_of, shift, bits = self.heaps[component], self.arcs, self.shift, self.bits
         mask = (1 << bits) - 1
         union = self.union
@@ -119,7 +122,7 @@ class _Growth:
         raise Unreachable(component)
 
     def contract(self, path: list[int], begin: int) -> int:
-        """Make one component of the cycle that the end of the path closes; takes it off the path."""
+        """Make one component of the cycle that the end of the path closes, take it off the path and return it."""
         cycle = [path.pop()]
         while cycle[-1] != begin:
             cycle.append(path.pop())

@@ -1,4 +1,7 @@
-"""Networks and plans in Graphviz's language: names, not uuids; costs on arcs; the own repository marked. Pure."""
+"""Networks and plans in Graphviz's language: names, not uuids; costs on arcs; the own repository marked. Pure.
+
+The lines are few and written here, because networkx writes DOT only through pydot, which is no dependency.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,12 @@ TRAVELLED = 'color="#b0500c", fontcolor="#803808", penwidth=2'
 
 
 def network_dot(net: Network) -> str:
-    """The network. An arc leads from a repository to its remote; its heads show where content can go."""
+    """Draw the network. An arc leads from a repository to its remote; its heads show where content can go."""
     return _graph([*(_node(net, place) for place in net.places), *(_link(link) for link in net.links)])
 
 
 def plan_dot(net: Network, plans: Iterable[Plan]) -> str:
-    """The network in grey and the plan drawn in: arcs lead where content travels, numbered in order."""
+    """Draw the network in grey and the plan into it: arcs lead where content travels, numbered in order."""
     plans = list(plans)
     styles: dict[str, str] = {}
     for found in plans:
@@ -67,10 +70,7 @@ def _link(link: Link, style: str = "") -> str:
 
 
 def _told(value: Place | Link, *but: str) -> list[str]:
-    """Return what else is known, as attributes that Graphviz does not know.
-
-    So a network comes back from its picture.
-    """
+    """Return what else is known, as attributes that Graphviz does not know, so that it can be read back."""
     fields = {name: getattr(value, name) for name in value.__slots__ if name not in but}
     known = {name: told for name, told in fields.items() if told is not None and told is not False}
     return [f"{name}={'true' if told is True else quoted(str(told))}" for name, told in known.items()]
@@ -82,6 +82,6 @@ def _step(number: int, step: Step) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string that Graphviz shows as it is."""
+    """Return a string that Graphviz shows as it is."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return '"' + "".join(c if c.isprintable() else " " for c in escaped) + '"'

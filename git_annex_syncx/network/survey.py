@@ -1,11 +1,11 @@
-"""From the git-annex branch, the own configuration and `git annex map` to a Network. Only this module has I/O."""
+"""The network as the git-annex branch, the own configuration and `git annex map` tell of it."""
 
 from __future__ import annotations
 
 import re
 import shlex
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,12 +31,9 @@ UNNAMED = re.compile(r"[^@\s]+@[^:\s]+:")  # how git-annex describes what nobody
 
 @dataclass(frozen=True)
 class Shared:
-    """Knowledge from the git-annex branch, the same for everyone.
+    """Knowledge from the git-annex branch, the same for everyone: places, the links log, who takes no copies."""
 
-    Places by uuid, the links log, and who takes no copies.
-    """
-
-    places: Mapping[str, Place]
+    places: Mapping[str, Place]  # by uuid, as the branch has them without the links log
     log: links_log.LinksLog
     no_copies: frozenset[str]  # export and import remotes, clusters
 
@@ -60,32 +57,25 @@ def shared(repo: Repository, remotes: Iterable[Remote] = ()) -> Shared:
     named, options = annex_branch.newest_lines(raw["uuid.log"]), annex_branch.special_remotes(raw["remote.log"])
     named |= _just_met(repo, [r for r in remotes if r.uuid and r.uuid not in named.keys() | options.keys()])
     trust, groups = annex_branch.newest_lines(raw["trust.log"]), annex_branch.newest_lines(raw["group.log"])
-    clusters = set(annex_branch.newest_values(raw["cluster.log"]))  # TIMEs CLUSTER NODE ...
-    dead = {uuid for uuid, value in trust.items() if value == "X"}
-    no_copies = {
-        uuid for uuid, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree"))
-    } | clusters
+    clusters = annex_branch.newest_values(raw["cluster.log"]).keys()  # its lines are TIMEs CLUSTER NODE NODE...
+    trees = {u for u, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree"))}
     everyone = named.keys() | options.keys()
-    log = links_log.parse(raw[LINKS_LOG], everyone - dead)
-    relays = {uuid for uuid, value in groups.items() if "transfer" in value.split()}
-    relays |= {uuid for uuid, line in log.lines.items() if line.relay}
-    removable = {uuid for line in log.lines.values() for uuid in line.removable}
     places = {
         uuid: Place(
             uuid,
             named.get(uuid) or options.get(uuid, {}).get("name", ""),
             special=uuid in options,
-            relay=uuid in relays,
-            removable=uuid in removable,
-            dead=uuid in dead,
+            relay="transfer" in groups.get(uuid, "").split(),
+            dead=trust.get(uuid) == "X",
         )
         for uuid in sorted(everyone - clusters)
     }
-    return Shared(places, log, frozenset(no_copies))
+    known = frozenset(uuid for uuid in everyone if trust.get(uuid) != "X")
+    return Shared(places, links_log.parse(raw[LINKS_LOG], known), frozenset(trees | clusters))
 
 
 def _just_met(repo: Repository, remotes: Iterable[Remote]) -> dict[str, str]:
-    """uuid -> name of remotes that have our git-annex branch and no name on it.
+    """Return uuid -> name of remotes that have our git-annex branch and no name on it.
 
     A hub that git-annex has just made one of its repositories keeps its own name to itself until content arrives.
     """
@@ -97,21 +87,18 @@ def _just_met(repo: Repository, remotes: Iterable[Remote]) -> dict[str, str]:
 
 
 def planned(repo: Repository, settings: Settings, state: State) -> Survey:
-    """The network that plans are made from: the links log alone, so that all nodes make the same plan.
+    """Return the network that plans are made from: the links log alone, so that all nodes make the same plan.
 
     Only where this repository has told nothing yet its own configuration stands in.
     """
     told = shared(repo, settings.remotes.values())
     ours = own_line(repo, settings, state, told.takers)
-    published = told.log.lines.get(settings.annex_uuid)
     warnings = list(_complaints(told, settings))
-    if not settings.private and links_log.worth_telling(published, ours):
+    if not settings.private and links_log.worth_telling(told.log.lines.get(ours.uuid), ours):
         warnings.append(
             "the others do not know the links of this repository as they are now: git annex-syncx map --publish"
         )
-    lines = dict(told.log.lines)
-    if published is None:
-        lines[ours.uuid] = ours
+    lines = {ours.uuid: ours} | told.log.lines
     return Survey(_with_outside(_network(told, lines.values(), settings), lines), tuple(warnings))
 
 
@@ -125,19 +112,19 @@ def _with_outside(net: Network, executors: Iterable[str]) -> Network:
 
 
 def known(repo: Repository, settings: Settings, state: State) -> Survey:
-    """All that is known, for people to look at: links log, own configuration, the last `git annex map`."""
+    """Return all that is known, for people to look at: links log, own configuration, the last `git annex map`."""
     told = shared(repo, settings.remotes.values())
     ours = own_line(repo, settings, state, told.takers)
-    net = _network(told, (*(line for line in told.log.lines.values() if line.uuid != ours.uuid), ours), settings)
+    net = _network(told, (told.log.lines | {ours.uuid: ours}).values(), settings)
     warnings = tuple(_complaints(told, settings))
     saved = _saved_map(repo)
     if not saved.exists():
         return Survey(net, warnings)
     try:
         raw = saved.read_bytes()
-        if raw != redacted(raw):  # written by an older version
-            files.write_private(saved, redacted(raw))
-        return Survey(_united(net, read_map(redacted(raw), str(saved))), warnings)
+        if raw != _redacted(raw):  # written by an older version
+            files.write_private(saved, _redacted(raw))
+        return Survey(_united(net, read_map(_redacted(raw), str(saved))), warnings)
     except (SyncxError, OSError) as error:
         return Survey(net, (*warnings, str(error)))
 
@@ -170,7 +157,7 @@ def without_annex(remote: Remote) -> str:
 
 
 def refresh(repo: Repository) -> tuple[str, ...]:
-    """Run `git annex map` and keep what it found; what did not answer."""
+    """Run `git annex map` and keep what it found; return complaints about what did not answer."""
     try:
         raw, complaints = annex.ask_map(repo, MAP_PATIENCE)
     except Stalled:
@@ -178,19 +165,18 @@ def refresh(repo: Repository) -> tuple[str, ...]:
     except ProgramFailed as error:
         return (f"git annex map failed: {error.what}",)
     read_map(raw, "what git annex map printed")
-    files.write_private(_saved_map(repo), redacted(raw))
+    files.write_private(_saved_map(repo), _redacted(raw))
     return tuple(dict.fromkeys(complaints))
 
 
 def publish(repo: Repository, settings: Settings, state: State) -> bool:
-    """Tell the others the links of this repository, where that is news to them. Raises SyncxError."""
+    """Tell the others the links of this repository; return whether that was news to them. Raises SyncxError."""
     if settings.private:
         return False
     told = shared(repo, settings.remotes.values())
     ours = own_line(repo, settings, state, told.takers)
-    if settings.annex_uuid not in told.places or told.places[settings.annex_uuid].dead:
-        return False
-    if not links_log.worth_telling(told.log.lines.get(settings.annex_uuid), ours):
+    here = told.places.get(ours.uuid)
+    if here is None or here.dead or not links_log.worth_telling(told.log.lines.get(ours.uuid), ours):
         return False
     annex_branch.write_log(repo, LINKS_LOG, links_log.compacted(told.log, ours, time.time()))
     return True
@@ -199,21 +185,23 @@ def publish(repo: Repository, settings: Settings, state: State) -> bool:
 # Networks
 
 
-def _network(told: Shared, lines: Iterable[links_log.Line], settings: Settings) -> Network:
-    places, found = dict(told.places), []
-    lines = list(lines)
-    for line in lines:
-        for uuid in line.removable & places.keys():
-            places[uuid] = replace(places[uuid], removable=True)
-        if line.relay and line.uuid in places:
-            places[line.uuid] = replace(places[line.uuid], relay=True)
-        found += [link for link in line.links if link.remote not in told.no_copies]
-    for remote in settings.remotes.values():
-        if remote.uuid in places and UNNAMED.match(places[remote.uuid].name):
-            places[remote.uuid] = replace(places[remote.uuid], name=remote.name)
-    if settings.annex_uuid not in places:  # a private repository
-        places[settings.annex_uuid] = Place(settings.annex_uuid, "here", relay=settings.relay)
-    return network(places.values(), found, settings.annex_uuid)
+def _network(told: Shared, lines: Collection[links_log.Line], settings: Settings) -> Network:
+    relays = {line.uuid for line in lines if line.relay}
+    removable = {uuid for line in lines for uuid in line.removable}
+    names = {remote.uuid: remote.name for remote in reversed(list(settings.remotes.values()))}  # the first counts
+    places = [
+        replace(
+            place,
+            name=names.get(uuid, place.name) if UNNAMED.match(place.name) else place.name,
+            relay=place.relay or uuid in relays,
+            removable=uuid in removable,
+        )
+        for uuid, place in told.places.items()
+    ]
+    if settings.annex_uuid not in told.places:  # a private repository
+        places.append(Place(settings.annex_uuid, "here", relay=settings.relay))
+    links = [link for line in lines for link in line.links if link.remote not in told.no_copies]
+    return network(places, links, settings.annex_uuid)
 
 
 def _united(net: Network, seen: Network) -> Network:
@@ -224,7 +212,7 @@ def _united(net: Network, seen: Network) -> Network:
     return network(places.values(), [*net.links, *more], net.here)
 
 
-def redacted(raw: bytes) -> bytes:
+def _redacted(raw: bytes) -> bytes:
     """Return a map without the passwords of its urls."""
     return without_passwords(raw.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
