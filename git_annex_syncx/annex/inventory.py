@@ -57,7 +57,7 @@ UPDATE drops SET wanted = 1 WHERE EXISTS (
 
 
 class InventoryError(SyncxError):
-    """What the last look found can be neither read nor written."""
+    """The inventory can be neither read nor written."""
 
 
 @dataclass(frozen=True)

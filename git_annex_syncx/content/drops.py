@@ -130,7 +130,7 @@ def _ask(context: Context, remote: Remote | None, keys: Iterable[str]) -> tuple[
 
 
 def _kept(answers: Iterable[Answer]) -> dict[str, str]:
-    """key -> why it was not dropped."""
+    """Return key -> why it was not dropped."""
     return {a.key: a.reason for a in answers if a.state in (AnswerState.FAILED, AnswerState.CARRIED)}
 
 

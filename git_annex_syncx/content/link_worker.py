@@ -144,7 +144,7 @@ class LinkWorker:
         if self._process is None or not self.moving:
             return
         if self._process.unanswered:
-            self.give_up(self._process.unanswered)
+            self.give_up(self._process.unanswered, how=Batch.end)
         elif seconds := self._process.stalled(timeout):
             told = f"no progress for {seconds:.0f} s, given up"
             self._deaths += 1
@@ -160,14 +160,16 @@ class LinkWorker:
                 drives.require_present(self.context.repo, remote)
             except SyncxError as error:
                 self.gone_with = failure("transfer", error, remote)
-                self.give_up(error.what, AnswerState.CARRIED)
+                self.give_up(error.what, AnswerState.CARRIED, Batch.end)
 
-    def give_up(self, reason: str, state: AnswerState = AnswerState.FAILED) -> None:
-        """End the process, and try no more of what waits."""
+    def give_up(
+        self, reason: str, state: AnswerState = AnswerState.FAILED, how: Callable[[Batch], None] = Batch.finish
+    ) -> None:
+        """Let the process end, or end it, and try no more of what waits."""
         self._gave_up = reason
         self._lose([*self._take_back(), *(key for _, key in self._queue)], reason, state)
         self._queue.clear()
-        self._leave(Batch.end)
+        self._leave(how)
 
     def finish(self) -> None:
         """Let the process end by itself."""

@@ -164,7 +164,7 @@ def _bring_forward(context: Context, policy: Policy, known: Inventory, before: C
 
 @dataclass(frozen=True)
 class Changes:
-    """What has changed since the last look: holders of keys, keys with other metadata, names of files (None: gone).
+    """Changes since the last look: holders of keys, keys with other metadata, names of files (None: gone).
 
     What is recorded of a `private` repository is looked at each time.
     """

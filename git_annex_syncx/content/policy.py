@@ -90,7 +90,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Policy:
-    """Who needs what, but for the keys themselves."""
+    """All that decides who needs what, but for the keys themselves."""
 
     network: Network
     wishes: Wishes

@@ -34,7 +34,7 @@ def usable(context: Context, remotes: Iterable[Remote], outside: bool) -> tuple[
     return tuple(found)
 
 
-def told(remotes: Iterable[Remote]) -> Iterator[Outcome]:
+def unusable(remotes: Iterable[Remote]) -> Iterator[Outcome]:
     """Say of each what the user has to do first."""
     for remote in remotes:
         if why := reason(remote):
@@ -102,7 +102,7 @@ def _looked_again(context: Context, remotes: Iterable[Remote]) -> Context:
         return Outcome("transfer", Result.CURRENT, remote.name)
 
     for _ in each_remote("transfer", due, look, context.settings.jobs):
-        pass  # what is still to be said of it, told() says
+        pass  # what is still to be said of it, unusable() says
     return reread(context) if due else context
 
 

@@ -46,7 +46,7 @@ class Assignment:
 
 
 class Scheduler:
-    """Runs an assignment. `tell` tells others what has moved, in a thread of its own, every half minute."""
+    """The run of an assignment. `tell` tells others what has moved, in a thread of its own, every half minute."""
 
     def __init__(self, context: Context, work: Assignment, tell: Callable[[], list[Outcome]]) -> None:
         """Nothing moves yet."""
@@ -110,7 +110,10 @@ class Scheduler:
                 yield self._progress(worker, key, "start")
 
     def _limit(self, worker: LinkWorker, jobs: int) -> int | None:
-        """Of each of so many transfers at once on a link: its share of the whole, and of its remotes' own limits."""
+        """Return the limit of each of so many transfers at once on a link.
+
+        It is the share of the whole, and of the own limits of its remotes.
+        """
         now = time.localtime()
         minute = now.tm_hour * 60 + now.tm_min
         busy = [other for other in self.workers if other.left]

@@ -27,7 +27,7 @@ from git_annex_syncx.content.assignment import (
 )
 from git_annex_syncx.content.link_worker import LinkWorker
 from git_annex_syncx.content.rates import averaged
-from git_annex_syncx.content.remotes import acquainted, told, usable
+from git_annex_syncx.content.remotes import acquainted, unusable, usable
 from git_annex_syncx.content.scheduler import Assignment, Scheduler
 from git_annex_syncx.content.steps import OwnStep
 from git_annex_syncx.content.waits import Wait, many, no_room, tell, waits, with_rest
@@ -69,15 +69,15 @@ def transfer(context: Context, remotes: Iterable[Remote], options: TransferOptio
         yield from outsiders
         context, remotes, strangers = acquainted(context, remotes)
         yield from strangers
-        yield from told(remotes)
+        yield from unusable(remotes)
         run = TransferRun(context, usable(context, remotes, options.outside), options)
         with _alone(run):
-            yield from _all(run, begun)
+            yield from _transfer(run, begun)
     except SyncxError as error:
         yield own_failure("transfer", error)
 
 
-def _all(run: TransferRun, begun: float) -> Iterator[Event]:
+def _transfer(run: TransferRun, begun: float) -> Iterator[Event]:
     changed = yield from _watched(_preparations(run))
     yield from exports.bring_in(run.context, _free(run), run.options.deletes)
     left = yield from _rounds(run)
