@@ -20,7 +20,7 @@ OF_ANNEX = re.compile(
 
 @dataclass(frozen=True)
 class Value:
-    """One line of configuration: the key as git gives it, its value, and where it stands."""
+    """One line of configuration: the key as git gives it, its value, and its place."""
 
     key: str
     text: str | None  # None: a key without `=`, which is true
@@ -99,6 +99,7 @@ OF_ALL = {
 TRANSFER_JOBS = Row("syncx.transferJobs", values.count, None, "2")
 ANNEX_JOBS = Row("annex.jobs", values.job_count, 2, "2")
 SIGNAL, NOTIFY = "syncx.signal", "syncx.notify"  # keys that repeat
+BEFORE_A_PUSH = ("pushinsteadof", "insteadof")
 
 # Below remote.NAME. Each is a field of Remote, but for those that _remote takes together with others.
 OF_REMOTES = {
@@ -199,31 +200,28 @@ def _remote(name: str, lines: list[Value], last: Mapping[str, Value]) -> Remote 
         return _read(last, row, key)
 
     found = {field: read(row) for field, row in OF_REMOTES.items()}
-    fetched = _all(lines, key + "fetch")
-    url = urls[0] if urls else ""
+    ssh_options = found.pop("ssh_options")
+    fetched, url = _all(lines, key + "fetch"), urls[0] if urls else ""
+    pushed = _rewrite(push_urls[0], lines, "insteadof") if push_urls else _rewrite(url, lines, *BEFORE_A_PUSH)
     return Remote(
         name=name,
-        url=_rewrite(url, lines, ("insteadof",)),
-        push_url=_rewrite(push_urls[0], lines, ("insteadof",))
-        if push_urls
-        else _rewrite(url, lines, ("pushinsteadof", "insteadof")),
+        url=_rewrite(url, lines, "insteadof"),
+        push_url=pushed,
         push_urls=push_urls or urls,
+        uuid=found.pop("uuid") or None,
+        sync=found.pop("sync") and not read(PROXIED),
         tracks_all=f"+refs/heads/*:refs/remotes/{name}/*" in fetched,
         other_refs=_others(name, fetched),
         found_without=found["ignore"] and read(IGNORED_BY_ANNEX),
         web_store=read(S3) or read(WEBDAV),
         unverified=read(VERIFIED) not in ("", "verified"),
-        **found
-        | {
-            "uuid": found["uuid"] or None,
-            "sync": found["sync"] and not read(PROXIED),
-            "ssh_options": _read(last, SSH_OPTIONS) if found["ssh_options"] is None else found["ssh_options"],
-        },
+        ssh_options=_read(last, SSH_OPTIONS) if ssh_options is None else ssh_options,
+        **found,
     )
 
 
 def _others(name: str, refspecs: Iterable[str]) -> tuple[str, ...]:
-    """Return the refs below the remote's branches to which refspecs bring what is no branch."""
+    """Return the refs below refs/remotes/NAME/ to which refspecs fetch other refs than branches."""
     place = f"refs/remotes/{name}/"
     pairs = (spec.removeprefix("+").partition(":") for spec in refspecs)
     return tuple(
@@ -233,7 +231,7 @@ def _others(name: str, refspecs: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def _rewrite(url: str, lines: list[Value], kinds: tuple[str, ...]) -> str:
+def _rewrite(url: str, lines: list[Value], *kinds: str) -> str:
     """Apply url.BASE.insteadOf as git does: the longest prefix wins; a push-only rule before the common one."""
     for kind in kinds:
         rules = [
@@ -249,7 +247,7 @@ def _rewrite(url: str, lines: list[Value], kinds: tuple[str, ...]) -> str:
 
 
 def truth(text: str, default: bool) -> bool:
-    """Return what git would read this as; what it would not read is the default."""
+    """Return a truth value as git reads it, the default where git does not."""
     try:
         return values.boolean(text.strip())
     except ValueError:
