@@ -86,6 +86,7 @@ def _change(file: Path, *words: str) -> None:
     """Change a file. While another git has it locked, that is tried again."""
     from tenacity import Retrying, retry_if_result, stop_after_delay, wait_random
 
+    file = file.absolute()
     lock = file.resolve().with_name(file.resolve().name + ".lock")
     retrying = Retrying(
         retry=retry_if_result(lambda done: done.code == NOT_LOCKED and lock.exists()),
