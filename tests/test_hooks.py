@@ -229,6 +229,20 @@ def test_links_stay_links(net: Network) -> None:
     assert snapshot(place, node.path / "scripts") == before
 
 
+def test_a_link_to_a_hook_that_is_set_aside_before_it(net: Network) -> None:
+    node = net.create("node")
+    repo, place = git.open_repository(node.path), directory(node)
+    put(place / "post-commit", HEADER + NOTE + b"exit 3\n")
+    (place / "post-rewrite").symlink_to("post-commit")
+    before = snapshot(place)
+    for _ in range(2):
+        assert {hook.state for hook in hooks.install(repo)} == {"installed"}
+    assert (place / f"post-rewrite{BEFORE}").is_symlink()
+    node.run(place / "post-rewrite", "amend", ok=3, SYNCX_RUN="1")
+    hooks.uninstall(repo)
+    assert snapshot(place) == before
+
+
 @given(content=CONTENTS, mode=st.sampled_from([0o755, 0o644, 0o700, 0o655, 0o500]))
 @example(content=HEADER + b"# >>> git-annex-syncx >>>\n# >>> git-annex-syncx >>>\n", mode=0o755)
 @settings(max_examples=40 * THOROUGH, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

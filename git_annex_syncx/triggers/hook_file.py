@@ -108,7 +108,8 @@ class HookFile:
 
     def _set_aside(self) -> None:
         """Give it its other name; the first stays, until ours takes it, so that there is a hook at every instant."""
-        _write(self.file, self._rest)
+        if self._found:  # of an earlier version
+            _write(self.file, self._rest)
         with files.writing(self.file):
             self.aside.unlink(missing_ok=True)
             try:

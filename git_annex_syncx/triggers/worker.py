@@ -33,8 +33,7 @@ Show = Callable[[Event], None]
 PATIENCE = 600.0  # seconds that a process waits for somebody at work here; later it is the next trigger's
 LOOK_AGAIN, LONGEST_LOOK = 1.0, 60.0  # seconds until the next look at who is at work, doubled each time
 OCCUPIED = 5.0  # seconds until the next look at a remote, or content at all, where another process is at work
-STEP, SLOW_STEP = 0.02, 0.1  # seconds between two looks at the requests; slow ones where long nothing came
-LIVELY = 15.0  # seconds
+STEP = 0.05  # seconds between two looks at the requests, which cost 0.1 ms
 LONGEST_GRACE = 10.0  # seconds that what was received waits for a commit that may still be amended
 
 
@@ -97,8 +96,7 @@ class Worker:
                 idle = now
             elif now - idle >= self._stays:
                 return
-            lively = now - idle < LIVELY and min(waiting.values(), default=0.0) < LIVELY
-            time.sleep(STEP if lively else SLOW_STEP)
+            time.sleep(STEP)
 
     def _waiting(self) -> dict[Request, float]:
         """Return the requests that are ours to do, and in how many seconds they are due."""
