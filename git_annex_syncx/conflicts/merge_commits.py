@@ -18,7 +18,7 @@ from git_annex_syncx.conflicts.resolutions import Joined, Resolution, message, u
 from git_annex_syncx.conflicts.resolve import resolve
 from git_annex_syncx.conflicts.trees import RepositoryTrees, Sides, Stages, original_names, with_changes
 from git_annex_syncx.conflicts.verify import Verdict, verify
-from git_annex_syncx.conflicts.versions import Kind, Lines, family, is_file, is_variant, lines_of_path, version_of
+from git_annex_syncx.conflicts.versions import FILES, Kind, Lines, family, is_variant, lines_of_path, version_of
 from git_annex_syncx.errors import LostVersion
 from git_annex_syncx.git import objects
 from git_annex_syncx.git.git import Repository
@@ -73,6 +73,7 @@ class _Merge:
     def __init__(self, repo: Repository, bases: list[str], sides: tuple[str, str], two_is_later: bool) -> None:
         self.bases, self.sides, self.two_is_later = bases, sides, two_is_later
         self.trees = RepositoryTrees(repo, "sha1" if len(sides[0]) == 40 else "sha256")
+        self.trees.read_diffs([sides, *((base, side) for side in sides for base in bases)])
         self.paths = Sides(self.trees, bases, *sides)
         self._lines: dict[bytes, Lines] = {}
 
@@ -84,6 +85,7 @@ class _Merge:
         Raises LostVersion where even that loses one.
         """
         merged = by_git or objects.TreeMerge(self.sides[0], {})  # then all is merged path by path
+        self.trees.read_diffs((side, merged.tree) for side in self.sides)
         apart: dict[bytes, dict[int, Entry]] = {path: {} for path in self._kept_apart()}
         stages = apart | original_names(merged.stages, one, two)
         by_path = at_first = self._displaced(merged.tree) if by_git else self._changed()
@@ -156,12 +158,12 @@ class _Merge:
 
     def _kept_apart(self) -> set[bytes]:
         """Return the files changed on both sides whose lines git must not merge, by their attributes or content."""
-        both = {path for path, pair in self.paths.between.items() if all(map(is_file, pair))}
-        paths = both.intersection(*self.paths.since)
-        sides = {path: [entry for entry in self.paths.at(path) if entry] for path in paths}
-        contents = self.trees.read({entry.oid for entries in sides.values() for entry in entries})
-        kinds = {path: {version_of(entry, contents).kind for entry in entries} for path, entries in sides.items()}
-        return self._apart(paths) | {path for path in paths if kinds[path] != {Kind.TEXT}}
+        both = set(self.paths.between).intersection(*self.paths.since)
+        files = {path: [e for e in self.paths.between[path] if e and e.mode in FILES] for path in both}
+        pairs = {path: entries for path, entries in files.items() if len(entries) == 2}
+        contents = self.trees.read({entry.oid for entries in pairs.values() for entry in entries})
+        kinds = {path: {version_of(entry, contents).kind for entry in entries} for path, entries in pairs.items()}
+        return self._apart(pairs) | {path for path in pairs if kinds[path] != {Kind.TEXT}}
 
     def _apart(self, paths: Iterable[bytes]) -> set[bytes]:
         """Return the paths, of these, whose lines must not be merged by their attributes."""

@@ -37,12 +37,19 @@ class RepositoryTrees:
     def diff(self, old: str, new: str) -> Diff:
         """Return path -> (entry in `old`, entry in `new`) for all paths that differ; only `new` may be unwritten."""
         if (old, new) not in self._diffs:
-            self._diffs[old, new] = self._diff_unwritten(old, new) if new in self._unwritten else self._diff(old, new)
+            if new in self._unwritten:
+                self._diffs[old, new] = self._diff_unwritten(old, new)
+            else:
+                self.read_diffs([(old, new)])
         return self._diffs[old, new]
 
-    def _diff(self, old: str, new: str) -> Diff:
-        changes = objects.diff(self.repo, old, new) if old != new else {}
-        return {path: (change.old, change.new) for path, change in changes.items()}
+    def read_diffs(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Read the differences of pairs of trees, those that are not known yet, by one git."""
+        unknown = [pair for pair in dict.fromkeys(pairs) if pair not in self._diffs]
+        if not unknown:
+            return
+        for pair, changes in zip(unknown, objects.diffs(self.repo, unknown), strict=True):
+            self._diffs[pair] = {path: (change.old, change.new) for path, change in changes.items()}
 
     def _diff_unwritten(self, old: str, new: str) -> Diff:
         known, changes = self._unwritten[new]

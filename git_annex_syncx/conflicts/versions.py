@@ -129,7 +129,8 @@ def key_in(blob: bytes) -> bytes:
 
     A blob that names a second key too (lines of two pointers, united) has none here: git-annex reads only the first.
     """
-    return b"" if OBJECTS in blob.partition(b"\n")[2] else named_in(blob)
+    first, _, rest = blob.partition(b"\n")
+    return named_in(blob) if OBJECTS in first and OBJECTS not in rest else b""
 
 
 def pointer_to(key: bytes) -> bytes:

@@ -72,7 +72,7 @@ class Repository:
         Raises SyncxError.
         """
         path = self.state_path
-        if path.parent == self.common / "annex":
+        if path.parent == self.common / "annex" and not path.parent.is_dir():
             files.make_directory(path.parent)
         return files.make_directory(path)
 

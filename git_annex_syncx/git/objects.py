@@ -25,6 +25,7 @@ from git_annex_syncx.system import files, run
 FIXED = ("-c", "core.attributesFile=/dev/null", "-c", "core.commitGraph=false", "-c", "merge.directoryRenames=false",
          "-c", "merge.renames=true", "-c", "merge.renameLimit=7000", "-c", "core.quotePath=false",
          "-c", "core.bare=true")  # fmt: skip
+DIFF = ("diff-tree", "-r", "-z", "--no-renames", "--full-index")
 HEAD = "ref: refs/heads/none\n"
 # How objects are written, which is no part of what they are: here the user's configuration has its say.
 STORED = ("core.sharedrepository", "core.fsync", "core.fsyncmethod", "core.fsyncobjectfiles")
@@ -113,13 +114,27 @@ def tree_of(repo: Repository, commit: str) -> str:
 
 
 def diff(repo: Repository, old: str, new: str) -> dict[bytes, Change]:
-    """Return the paths in which two trees differ, renames seen as absent and added."""
-    fields = _git(repo, "diff-tree", "-r", "-z", "--no-renames", "--full-index", old, new).out.split(b"\0")
-    found = {}
-    for meta, path in zip(fields[::2], fields[1::2], strict=False):
-        old_mode, new_mode, old_oid, new_oid, _ = meta[1:].decode().split()
-        found[path] = Change(path, _entry(old_mode, old_oid), _entry(new_mode, new_oid))
+    """Return the paths in which two commits or trees differ, renames seen as absent and added."""
+    fields = _git(repo, *DIFF, old, new).out.split(b"\0")
+    return {path: _change(meta, path) for meta, path in zip(fields[::2], fields[1::2], strict=False)}
+
+
+def diffs(repo: Repository, pairs: Iterable[tuple[str, str]]) -> list[dict[bytes, Change]]:
+    """Return the differences of pairs of trees as diff() does, all by one git."""
+    asked = "".join(f"{old} {new}\n" for old, new in pairs)
+    fields = _git(repo, *DIFF, "--stdin", stdin=asked.encode()).out.split(b"\0")
+    found: list[dict[bytes, Change]] = []
+    for meta, path in zip(fields[::2], [*fields[1::2], b""], strict=True):
+        *begun, change = meta.split(b"\n")  # a line with the pair stands before its changes
+        found += [{} for _ in begun]
+        if change:
+            found[-1][path] = _change(change, path)
     return found
+
+
+def _change(meta: bytes, path: bytes) -> Change:
+    old_mode, new_mode, old_oid, new_oid, _ = meta[1:].decode().split()
+    return Change(path, _entry(old_mode, old_oid), _entry(new_mode, new_oid))
 
 
 def entries(repo: Repository, tree: str) -> dict[bytes, Entry]:

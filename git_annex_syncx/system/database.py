@@ -194,7 +194,7 @@ def _connect(path: Path, timeout: float) -> sqlite3.Connection:
 
     Raises sqlite3.Error, OSError.
     """
-    if path.parent.parent.is_dir():  # the user may have cleared our directory away under a run
+    if not path.parent.is_dir() and path.parent.parent.is_dir():  # the user may have cleared ours away under a run
         files.make_directory(path.parent)
     if path.is_dir():  # SQLite would not say so
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
