@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench man clean
+.PHONY: demo test check bench man architecture clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
@@ -26,6 +26,9 @@ bench: $(VENV)/.tests-installed
 
 man: $(VENV)/.tests-installed
 	$(BIN)/python man/generate.py
+
+architecture: $(VENV)/.tests-installed  # needs Graphviz
+	$(BIN)/python docs/architecture.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
