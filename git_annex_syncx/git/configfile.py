@@ -12,9 +12,13 @@ from pathlib import Path
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import files, run
+from git_annex_syncx.system.retry import retried
 
 NOT_THERE, NOT_WRITTEN, NOT_LOCKED = 5, 4, 255  # how `git config` ends
-LOCKED = 2.0  # seconds that another git may have the file locked
+
+
+class _Locked(UsageError):
+    """Another git has the file locked."""
 
 
 def place(repo: Repository | None, everywhere: bool) -> Path:
@@ -83,21 +87,16 @@ def drop_if_empty(file: Path) -> None:
 
 
 def _change(file: Path, *words: str) -> None:
-    """Change a file. While another git has it locked, that is tried again."""
-    from tenacity import Retrying, retry_if_result, stop_after_delay, wait_random
+    """Change a file. While another git has it locked, that is tried again, for about two seconds."""
+    retried(lambda: _config(file.absolute(), *words), _Locked, tries=12, first=0.1, longest=0.4)
 
-    file = file.absolute()
-    lock = file.resolve().with_name(file.resolve().name + ".lock")
-    retrying = Retrying(
-        retry=retry_if_result(lambda done: done.code == NOT_LOCKED and lock.exists()),
-        wait=wait_random(0.05, 0.2), stop=stop_after_delay(LOCKED),
-        retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
-    )  # fmt: skip
+
+def _config(file: Path, *words: str) -> None:
     command = ("git", "config", "--file", os.fspath(file), *words)
-    codes = (0, NOT_THERE, NOT_WRITTEN, NOT_LOCKED)
-    done = retrying(run.run, *command, cwd=Path("/"), env=run.environment(), ok=codes)
+    done = run.run(*command, cwd=Path("/"), env=run.environment(), ok=(0, NOT_THERE, NOT_WRITTEN, NOT_LOCKED))
+    lock = file.resolve().with_name(file.resolve().name + ".lock")
     if done.code == NOT_LOCKED and lock.exists():
-        raise UsageError(f"{lock} exists: git is at work here", f"if no git is running, remove {lock}")
+        raise _Locked(f"{lock} exists: git is at work here", f"if no git is running, remove {lock}")
     if done.code not in (0, NOT_THERE):
         reason = os.fsdecode(done.err).strip().rpartition(": ")[2]
         raise UsageError(f"{file} cannot be written: {reason}", "check permissions and free space")
