@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import time
 from collections.abc import Callable, Collection, Iterable
@@ -26,7 +25,6 @@ from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import failure
 from git_annex_syncx.system.run import interactive
 
-GLANCE = 1.0  # seconds for which a remote that was there is taken to be there still
 THROUGH_SINCE = 20230214  # copy --from --to
 Workers = Callable[[OwnStep], LinkWorker | None]
 
@@ -55,7 +53,6 @@ class TransferRun:
     options: TransferOptions
     away: dict[str, Outcome] = field(default_factory=dict)  # remotes that cannot be used now
     tried: set[tuple[str, OwnStep]] = field(default_factory=set)
-    seen: dict[str, float] = field(default_factory=dict)  # when a remote was found to be there
     workers: list[LinkWorker] = field(default_factory=list)
     looked_at: set[str] = field(default_factory=set)
     last: Look | None = None
@@ -79,19 +76,14 @@ class TransferRun:
         """Return the remote to reach a repository by: the cheapest one that is there."""
         candidates = [remote for remote in self.remotes if remote.uuid == uuid and uuid not in self.unreached]
         for remote in sorted(candidates, key=lambda remote: (self.cost(remote), remote.name)):
-            if remote.name not in self.away and self._is_there(remote):
-                return remote
-        return None
-
-    def _is_there(self, remote: Remote) -> bool:
-        if time.monotonic() - self.seen.get(remote.name, -math.inf) > GLANCE:
+            if remote.name in self.away:
+                continue
             try:
                 drives.require_present(self.context.repo, remote)
+                return remote
             except SyncxError as error:
                 self.away[remote.name] = failure("transfer", error, remote)
-                return False
-        self.seen[remote.name] = time.monotonic()
-        return True
+        return None
 
 
 @dataclass(frozen=True)
