@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 
 from git_annex_syncx import reasons
 from git_annex_syncx.annex import annex
-from git_annex_syncx.branches import rewritten
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
 from git_annex_syncx.git import busy, configfile, git, history, local_changes, objects, submodules, worktree
 from git_annex_syncx.git.git import Repository
@@ -15,6 +14,7 @@ from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import Head
 
 WHY = "git-annex-syncx"
+AMENDED = f"{WHY}: what was amended, after the adjusting commit"
 # Raises Refused where the work tree may not go from one commit to another, of which the differences are given.
 Judge = Callable[[str, str, Mapping[bytes, Change]], None]
 
@@ -71,7 +71,7 @@ def propagate(repo: Repository, head: Head, judge: Judge = consent) -> None:
         return
     worktree.require_no_commit(repo)
     basis, adjusted = position(repo, head) or "", history.value(repo, f"refs/heads/{head.branch}") or ""
-    adjusted = rewritten.restore(repo, head, adjusted, basis)
+    adjusted = _restore(repo, head, adjusted, basis)
     adjusting, start = history.adjusted_from(repo, adjusted, basis)
     noted = made_from(repo, head)
     if (
@@ -88,6 +88,37 @@ def propagate(repo: Repository, head: Head, judge: Judge = consent) -> None:
         _hand_over(repo, head, start, basis, judge)
     else:
         _carry(repo, head, adjusting, adjusted)
+
+
+def _restore(repo: Repository, head: Head, tip: str, basis: str) -> str:
+    """Put what the user has amended of git-annex's adjusting commit after that commit; return the tip then.
+
+    The user's own commits are below it by the time they are synced, so `git commit --amend` changes the adjusting
+    commit. git-annex takes that for its own, and its next merge drops the change without a word. Raises Refused where
+    the branch has lost the adjusting commit in another way.
+    """
+    moved = list(history.moves(repo, f"refs/heads/{head.branch}"))
+    at = next((n for n in reversed(range(len(moved))) if _is_adjusting(repo, moved, n)), None)
+    if at is None or history.is_ancestor(repo, adjusting := moved[at][1], tip) or tip == basis:
+        return tip
+    _, _, why = moved[min(at + 1, len(moved) - 1)]
+    made = history.replay(repo, adjusting, tip) if why.startswith(history.AMENDED) else ""
+    if made:
+        git.update_ref(repo, f"refs/heads/{head.branch}", made, tip, AMENDED)
+        return made
+    if history.is_ancestor(repo, tip, basis) and not moved[-1][2].startswith("reset:"):
+        return tip
+    raise Refused(
+        f"{head.branch} was rewritten, and no longer stands on what {head.basis} has",
+        f"to have back what it was: git reset --keep {adjusting[:10]}; to make what it is now the next commit: "
+        f"git reset --soft {adjusting[:10]} && git commit --message {shlex.quote(f'Back to {tip[:10]}')}",
+    )
+
+
+def _is_adjusting(repo: Repository, moved: list[tuple[str, str, str]], at: int) -> bool:
+    """Return whether git-annex itself made the commit to which a branch moved."""
+    _, new, why = moved[at]
+    return history.subject(repo, new) == history.ADJUSTING and not why.startswith(history.AMENDED)
 
 
 def _carry(repo: Repository, head: Head, adjusting: str, tip: str) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.annex import annex
-from git_annex_syncx.branches import guard, membership, merge, push_refs, push_submodules, remote_facts
-from git_annex_syncx.branches.push_refs import Sides
+from git_annex_syncx.branches import advance, guard, membership, merge, push_refs, push_submodules, remote_facts
+from git_annex_syncx.branches.push_refs import LostRace, Sides
 from git_annex_syncx.branches.taken_back import refusal, taken_back
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives, git, history, transport, worktree
@@ -22,17 +22,6 @@ from git_annex_syncx.system.retry import retried
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 5.0  # seconds, jittered and doubled, between tries after a lost race
 BROKEN = "look at its disk, or at the store behind it: git ls-remote shows what it has"
-
-
-class LostRace(SyncxError):
-    """Somebody else pushed first."""
-
-    soon = True
-
-    def __init__(self, what: str, advice: str = "", reports: tuple[RefReport, ...] = ()) -> None:
-        """`reports`: what became of each ref in this try."""
-        super().__init__(what, advice)
-        self.reports = reports
 
 
 @dataclass
@@ -61,28 +50,38 @@ def push(context: Context, remotes: Iterable[Remote]) -> Iterator[Outcome]:
     if not pushing.records and (why := push_submodules.publish(context, branch)):
         yield own_failure("push", why)
         pushing = replace(pushing, records=True)
-    todo, sent, before = remotes, False, known
+    sent = False
+    for outcome in _push_all(context, pushing, known, remotes):
+        sent = sent or (outcome.result is Result.DONE and outcome.details.get("branch") == pushing.head.basis)
+        yield outcome
+    if sent:
+        yield from push_submodules.unpublished(context, advance.position(context.repo, pushing.head) or "")
+        if reason := guard.note(context, known, pushing.head.basis, remotes):
+            yield Outcome("push", Result.WAITS, reason=reason)
+
+
+def _push_all(
+    context: Context, pushing: Pushing, known: Mapping[str, str], todo: tuple[Remote, ...]
+) -> Iterator[Outcome]:
+    """Push to all at once, and again to those that lack what has come meanwhile; `known` are all refs.
+
+    A lost race makes a merge: whoever got the branch before it wants it too. What the user commits meanwhile is for
+    another run: it may still be amended. What git-annex records meanwhile goes at once.
+    """
     for _ in range(context.settings.retries + 1):
         arrived = set()
         work = functools.partial(_push_one, context, pushing, known)
         for outcome in each_remote("push", todo, work, context.settings.jobs):
             if outcome.result in (Result.DONE, Result.CURRENT):
                 arrived.add(outcome.remote)
-            sent = sent or (outcome.result is Result.DONE and outcome.details.get("branch") == pushing.head.basis)
             yield outcome
-        # A lost race makes a merge: whoever got the branch before it wants it too. What the user commits meanwhile is
-        # for another run: it may still be amended. What git-annex records meanwhile goes at once.
         pushing = replace(pushing, records=not pushing.caught_up, caught_up=[])
         last, known = known, _look(context, pushing)
         if known == last:
-            break
+            return
         todo = tuple(r for r in todo if r.name in arrived and _lacking(context, pushing, known, r)[1].wanted)
         if not todo:
-            break
-    if sent:
-        yield from push_submodules.unpublished(context, known.get(f"refs/heads/{pushing.head.basis}", ""))
-        if reason := guard.note(context, before, pushing.head.basis, remotes):
-            yield Outcome("push", Result.WAITS, reason=reason)
+            return
 
 
 def push_records(context: Context, remotes: Iterable[Remote]) -> Iterator[Outcome]:
@@ -165,39 +164,53 @@ def _not_pulled(context: Context, head: Head, remote: Remote) -> SyncxError:
 
 def _catch_up(context: Context, pushing: Pushing, remote: Remote, reports: list[RefReport]) -> Outcome:
     """Fetch, merge and push again until nobody else is faster."""
-    news = False
-
-    def once() -> Outcome:
-        nonlocal news
-        contested = {remote.tracking(r.ref.removeprefix("refs/heads/")) for r in reports if r.fate is Fate.LOST}
-        known = git.refs(context.repo, f"refs/remotes/{remote.name}/")
-        transport.fetch(context.repo, context.settings, remote, context.branches)
-        before = git.refs(context.repo)
-        news = news or any(known.get(ref) != before.get(ref) for ref in contested)
-        details: Mapping[str, object] = {}
-        if pushing.records:
-            merge.merge_annex_branches(context, pushing.merging.remotes)
-        else:
-            details = merge.resolved(merge.bring_together(context, pushing.merging, remote.name))
-            pushing.caught_up.append(remote.name)
-        try:
-            outcome = _attempt(context, pushing, _as_merged(before, git.refs(context.repo)), remote)
-            return replace(outcome, details={**outcome.details, **details})
-        except LostRace as lost:
-            reports.extend(lost.reports)
-            raise
-
+    race, tries = _Race(context, pushing, remote, reports), context.settings.retries
     try:
-        tries = context.settings.retries
-        return _with_earlier(retried(once, LostRace, tries, FIRST_WAIT, LONGEST_WAIT), reports)
+        return _with_earlier(retried(race.run_again, LostRace, tries, FIRST_WAIT, LONGEST_WAIT), reports)
     except LostRace as lost:
-        if news or not lost.reports or len(remote.push_urls) > 1:
+        if race.news or not lost.reports or len(remote.push_urls) > 1:
             raise
         why = "; ".join(sorted({r.reason for r in lost.reports if r.fate is Fate.LOST}))
         raise SyncxError(
             f"{remote.name} does not take it, though nobody else has pushed: {why}",
             mending(why, remote.name) or BROKEN,
         ) from lost
+
+
+@dataclass
+class _Race:
+    """A push at which somebody else was faster: the reports of all tries, and whether the remote has moved on."""
+
+    context: Context
+    pushing: Pushing
+    remote: Remote
+    reports: list[RefReport]
+    news: bool = False
+
+    def run_again(self) -> Outcome:
+        """Fetch, merge and push once. Raises LostRace."""
+        context, pushing, remote = self.context, self.pushing, self.remote
+        contested = {remote.tracking(r.ref.removeprefix("refs/heads/")) for r in self.reports if r.fate is Fate.LOST}
+        known = git.refs(context.repo, f"refs/remotes/{remote.name}/")
+        transport.fetch(context.repo, context.settings, remote, context.branches)
+        before = git.refs(context.repo)
+        self.news = self.news or any(known.get(ref) != before.get(ref) for ref in contested)
+        details = self._merge()
+        try:
+            outcome = _attempt(context, pushing, _as_merged(before, git.refs(context.repo)), remote)
+            return replace(outcome, details={**outcome.details, **details})
+        except LostRace as lost:
+            self.reports.extend(lost.reports)
+            raise
+
+    def _merge(self) -> Mapping[str, object]:
+        """Merge what was fetched; return what that resolved."""
+        if self.pushing.records:
+            merge.merge_annex_branches(self.context, self.pushing.merging.remotes)
+            return {}
+        joined = merge.bring_together(self.context, self.pushing.merging, self.remote.name)
+        self.pushing.caught_up.append(self.remote.name)
+        return merge.resolved(joined)
 
 
 def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:
@@ -229,7 +242,7 @@ def _attempt(context: Context, pushing: Pushing, known: Mapping[str, str], remot
     remote_facts.note_proven(context, remote, False)
     reports = transport.push(context.repo, context.settings, remote, spec)
     remote_facts.note_checked_out(context, remote, sides.basis, reports)
-    _require_won(remote, reports)
+    push_refs.require_won(remote, reports)
     push_refs.note_arrived(context, remote, spec, reports)
     if remote.through_special:
         _verify(context, remote)
@@ -254,18 +267,6 @@ def _require_contained(context: Context, pushing: Pushing, sides: Sides, remote:
             raise refusal(context.repo, pushing.head, sides.branch, gone, {*gone, *everywhere}, remote.name)
         if not history.is_ancestor(context.repo, theirs, sides.branch):
             raise LostRace(f"{remote.name} has commits that are not here")
-
-
-def _require_won(remote: Remote, reports: tuple[RefReport, ...]) -> None:
-    """Raise LostRace where somebody else moved a ref that must move forward (a direct git-annex need not)."""
-    lost = [report.ref for report in reports if report.fate is Fate.LOST and report.ref != push_refs.ANNEX]
-    if lost and len(remote.push_urls) > 1:
-        what = f"one of its {len(remote.push_urls)} push addresses has commits in {', '.join(lost)} that are not here"
-        raise LostRace(what, "only the first is fetched from: git remote add a name for each other one", reports)
-    if lost:
-        advice = next(filter(None, (mending(report.reason, remote.name) for report in reports)), "")
-        told = advice or "the next run tries again"
-        raise LostRace(f"others keep pushing {', '.join(lost)} first", told, reports)
 
 
 # Git through a special remote: another's push can undo ours while both are told that all is well

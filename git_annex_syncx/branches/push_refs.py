@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.branches import guard, remote_facts
+from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, history, transport
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.transport import PushSpec
 from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
+from git_annex_syncx.reasons import mending
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.system.records import RemoteState
 
@@ -18,6 +20,17 @@ ARRIVED = (Fate.UPDATED, Fate.CURRENT)
 ANNEX, SYNCED_ANNEX = "refs/heads/git-annex", "refs/heads/synced/git-annex"
 POLICY = "the remote's own policy refuses it; ask who runs it, or look at its receive.* settings and hooks"
 FULL = "the remote could not store what was sent; look at its disk"
+
+
+class LostRace(SyncxError):
+    """Somebody else pushed first."""
+
+    soon = True
+
+    def __init__(self, what: str, advice: str = "", reports: tuple[RefReport, ...] = ()) -> None:
+        """`reports`: what became of each ref in this try."""
+        super().__init__(what, advice)
+        self.reports = reports
 
 
 @dataclass(frozen=True)
@@ -147,3 +160,15 @@ def note_arrived(context: Context, remote: Remote, spec: PushSpec, reports: Iter
         if r.fate in ARRIVED and r.ref in spec.wanted
     }
     git.remember_pushed(context.repo, moved)
+
+
+def require_won(remote: Remote, reports: tuple[RefReport, ...]) -> None:
+    """Raise LostRace where somebody else moved a ref that must move forward (a direct git-annex need not)."""
+    lost = [report.ref for report in reports if report.fate is Fate.LOST and report.ref != ANNEX]
+    if lost and len(remote.push_urls) > 1:
+        what = f"one of its {len(remote.push_urls)} push addresses has commits in {', '.join(lost)} that are not here"
+        raise LostRace(what, "only the first is fetched from: git remote add a name for each other one", reports)
+    if lost:
+        advice = next(filter(None, (mending(report.reason, remote.name) for report in reports)), "")
+        told = advice or "the next run tries again"
+        raise LostRace(f"others keep pushing {', '.join(lost)} first", told, reports)

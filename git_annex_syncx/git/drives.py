@@ -70,6 +70,11 @@ def require_present(repo: Repository, remote: Remote) -> None:
         raise SyncxError(
             f"{place} cannot be read: {error.strerror}", "check the drive and its permissions"
         ) from error
+    _require_own(repo, remote, place, git_dir)
+
+
+def _require_own(repo: Repository, remote: Remote, place: Path, git_dir: Path | None) -> None:
+    """Raise SyncxError where there is no repository, or another than the remote's."""
     if git_dir is None:
         raise SyncxError(
             f"{place} is there but holds no git repository",

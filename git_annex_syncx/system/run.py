@@ -99,12 +99,7 @@ def run(
     sizes = {"_out_bufsize": 65536, "_err_bufsize": 0 if limit is None else 65536}
     streams = {"_in": stdin, "_err": listen, "_new_session": not (asks and interactive())}
     log.debug("%s", shown(program, args))
-    try:
-        with processes.starting() as alive:
-            running = _command(program, args, cwd, env, **streams, **sizes)
-            alive.append(running)
-    except sh.ForkException as error:
-        raise ProgramFailed(shown(program, args), 127, str(error).strip().splitlines()[-1], cwd) from error
+    running = _started(program, args, cwd, env, **streams, **sizes)
     with processes.forgetting(running), _watched(running, seen, patience) as stalled:
         wait_for(running)  # the exit code is judged below
     if stalled.is_set():
@@ -120,6 +115,17 @@ def leave_running(program: str, *args: str, cwd: Path, env: Mapping[str, str]) -
     """Start a program that nobody waits for, with nothing of ours but the environment."""
     with shielded():
         _command(program, args, cwd, env, _in=os.devnull, _out=os.devnull, _err=os.devnull, _new_session=True)
+
+
+def _started(program: str, args: tuple[str | bytes, ...], cwd: Path, env: Mapping[str, str], **options: Any) -> Any:
+    """Start a program that is ended with us. Raises ProgramFailed, UsageError."""
+    try:
+        with processes.starting() as alive:
+            running = _command(program, args, cwd, env, **options)
+            alive.append(running)
+            return running
+    except sh.ForkException as error:
+        raise ProgramFailed(shown(program, args), 127, str(error).strip().splitlines()[-1], cwd) from error
 
 
 def _command(program: str, args: tuple[str | bytes, ...], cwd: Path, env: Mapping[str, str], **options: Any) -> Any:
