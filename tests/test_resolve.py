@@ -23,7 +23,7 @@ from git_annex_syncx.conflicts.trees import Sides
 from git_annex_syncx.conflicts.variant_names import variant_names
 from git_annex_syncx.conflicts.verify import verify
 from git_annex_syncx.conflicts.versions import is_variant, key_in, lines_in, lines_of_path, serialized, version_of
-from git_annex_syncx.git import cat_file, objects
+from git_annex_syncx.git import cat_file, history, objects
 from git_annex_syncx.git.git import Repository, open_repository
 from git_annex_syncx.model import EXECUTABLE, GITLINK, Entry
 
@@ -350,7 +350,7 @@ def commit(repo: Repository, tree: Tree, *commits: str) -> str:
 
 
 def read_tree(repo: Repository, rev: str) -> Tree:
-    tree = dict(objects.entries(repo, objects.tree_of(repo, rev)))
+    tree = dict(objects.entries(repo, history.read_commit(repo, rev).tree))
     STORE.blobs |= objects.read_blobs(repo, {e.oid for e in tree.values() if e.mode != GITLINK})
     return tree
 
@@ -382,7 +382,7 @@ def test_two_commits_become_one_without_loss(repo, triple):
         return
     merge = joined(repo, ours, theirs)
     check_merge(repo, base, one, two, read_tree(repo, merge))
-    parents = objects.tree_of(repo, ours), objects.tree_of(repo, theirs)
+    parents = history.read_commit(repo, ours).tree, history.read_commit(repo, theirs).tree
     assert joined(repo, theirs, ours) == merge, parents
 
 

@@ -108,11 +108,6 @@ def empty_tree(repo: Repository) -> str:
     return _git(repo, "hash-object", "-w", "-t", "tree", "--stdin", stdin=b"").out.decode().strip()
 
 
-def tree_of(repo: Repository, commit: str) -> str:
-    """Return the tree of a commit."""
-    return read_commit(repo, commit).tree
-
-
 def diff(repo: Repository, old: str, new: str) -> dict[bytes, Change]:
     """Return the paths in which two commits or trees differ, renames seen as absent and added."""
     fields = _git(repo, *DIFF, old, new).out.split(b"\0")
