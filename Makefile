@@ -2,14 +2,20 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests are compiled anew in each run where Python may not keep what it has compiled.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check bench man architecture clean
+.PHONY: demo test test-fast check bench man architecture clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.tests-installed
 	$(BIN)/pytest -n 4 --dist worksteal  # a third of the time tests wait: four keep two cores busy
+
+# What is pure, and a story on real repositories of each file: for everyday work.
+test-fast: $(VENV)/.tests-installed
+	$(BIN)/pytest -n 4 --dist worksteal --fast
 
 check: $(VENV)/.tests-installed
 	$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from network import Node
 
-PATIENCE = 60.0  # seconds
+PATIENCE = 120.0  # seconds
 CALM = 1.0  # seconds without any request, until a network counts as at rest
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 from network import THOROUGH, Network, Node
 
@@ -15,7 +16,19 @@ from network import THOROUGH, Network, Node
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
+STORIES = {"net", "tmp_path", "tmp_path_factory"}  # fixtures of tests that make repositories
 MEMORY, ENOUGH = Path("/dev/shm"), 4 << 30  # bytes
+
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="all pure tests, and one story on repositories of each file")
 
 
 def pytest_configure() -> None:
@@ -26,9 +39,23 @@ def pytest_configure() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long stories whose point shorter ones make too are for a thorough run."""
-    left_out = [item for item in items if THOROUGH == 1 and item.get_closest_marker("thorough")]
-    items[:] = _long_first([item for item in items if item not in left_out])
-    config.hook.pytest_deselected(items=left_out)
+    kept = [item for item in items if THOROUGH > 1 or not item.get_closest_marker("thorough")]
+    if config.getoption("--fast"):
+        kept = _for_every_day(kept)
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = _long_first(kept)
+
+
+def _for_every_day(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return what is pure, and of each file the first story on repositories that is neither slow nor long."""
+    kept, told = [], set()
+    for item in items:
+        is_story = not STORIES.isdisjoint(getattr(item, "fixturenames", ()))
+        slow = item.get_closest_marker("slow") or item.get_closest_marker("long")
+        if not slow and not (is_story and item.path in told):
+            kept.append(item)
+            told |= {item.path} if is_story else set()
+    return kept
 
 
 def _long_first(items: list[pytest.Item]) -> list[pytest.Item]:

@@ -20,7 +20,7 @@ from typing import Self
 
 from sshd import answers, free_port, wait_until
 
-PATIENCE = 30.0  # seconds for a server to start or end
+PATIENCE = 60.0  # seconds for a server to start or end
 TIMES = 5  # tries to get a port before somebody else does
 MOSQUITTO = """\
 listener {port} 127.0.0.1

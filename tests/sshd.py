@@ -57,7 +57,7 @@ Host *
     StrictHostKeyChecking yes
     LogLevel ERROR
 """
-PATIENCE = 20.0  # seconds for a server to start or end
+PATIENCE = 60.0  # seconds for a server to start or end
 
 
 class Sshd:

@@ -51,6 +51,7 @@ class Fleet:
         assert all(line.startswith("120000") for line in links), "the basis is locked"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", sample(list(MODES), 2))
 def test_work_on_both_sides_meets(net: Network, mode: str) -> None:
     fleet = Fleet(net, mode)
@@ -79,6 +80,7 @@ def test_work_on_both_sides_meets(net: Network, mode: str) -> None:
     assert sorted(path for path in desktop.files() if path.endswith(".jpg")) == [p for p in expected if ".jpg" in p]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", sample(list(MODES), 2))
 def test_conflicts_keep_every_version(net: Network, mode: str) -> None:
     fleet = Fleet(net, mode)
@@ -97,6 +99,7 @@ def test_conflicts_keep_every_version(net: Network, mode: str) -> None:
         assert sorted(node.read("a.txt").split()) == [b"mine", b"one", b"theirs", b"three"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", sample(list(MODES), 1))
 def test_clones_and_other_work_trees(net: Network, mode: str) -> None:
     fleet = Fleet(net, mode)

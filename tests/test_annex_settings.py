@@ -84,6 +84,7 @@ TABLE: list[tuple[str, str, tuple[str, ...], Probe]] = [
 ]
 
 
+@pytest.mark.slow
 def test_each_setting_is_seen_wherever_it_stands(pair: Pair) -> None:
     laptop, desktop = pair
     laptop.commit({"a.txt": "laptop\n"})

@@ -135,6 +135,7 @@ def holds(node: Node, path: str) -> bool:
     return (node.path / path).exists()
 
 
+@pytest.mark.slow
 def test_two_networks_that_share_only_a_store_and_a_broker(net: Network) -> None:
     store = net.root / "store"
     laptop, nas, box, desk = everyone = two_lans(net, store)

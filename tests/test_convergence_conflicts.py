@@ -129,6 +129,7 @@ def as_committed(node: Node, path: str) -> bool:
     return held == committed or node.run("git-annex", "calckey", path).out.strip().encode() in committed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topology", sample(["bare hub", "ring", "star", "line"], 1))
 def test_nodes_that_sync_one_after_another_end_with_one_commit(net: Network, topology: str) -> None:
     links, diameter = TOPOLOGIES[topology]
@@ -144,6 +145,7 @@ def test_nodes_that_sync_one_after_another_end_with_one_commit(net: Network, top
     check(nodes, editor.edits, ROUNDS + diameter + 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topology", sample(["ring", "mesh", "star"], 1))
 def test_nodes_that_sync_all_at_once_come_to_rest(net: Network, topology: str) -> None:
     """Edits at all nodes, then everyone at once until nothing moves."""

@@ -41,6 +41,7 @@ def holders(node: Node, path: str) -> set[str]:
     return {where["uuid"] for where in found["whereis"]}
 
 
+@pytest.mark.slow
 def test_a_hub_of_plain_git_gets_content_in_the_first_sync(net: Network) -> None:
     laptop, hub = net.create("laptop"), plain(net, "hub.git", "--bare")
     laptop.commit_annexed({"big.bin": BIG})

@@ -318,6 +318,7 @@ def others_are_told(here: Node, seen: Seen) -> None:
     seen.run(here.syncx("status"))
 
 
+@pytest.mark.slow
 def test_what_is_printed_is_documented_and_what_is_documented_is_printed(seen: Seen) -> None:
     """One test: the story is long, and would be told once a worker."""
     for section in SECTIONS:

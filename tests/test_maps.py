@@ -244,6 +244,7 @@ def test_a_plan_is_drawn_into_the_network() -> None:
     assert re.search(r'"A" -> "C" \[label="350".*d4d4d4', dot)
 
 
+@pytest.mark.slow
 def test_a_map_from_a_file_needs_no_repository(net: Repositories, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()

@@ -57,6 +57,7 @@ def test_where_git_aborts_all_is_merged_path_by_path(at: Bench) -> None:
     assert not told(at, parse(ABORTING.lstrip()))
 
 
+@pytest.mark.slow
 def test_random_merges_are_right(at: Bench) -> None:
     seed = SEED
     while at.counts["merges"] < MERGES:

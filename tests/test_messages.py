@@ -39,6 +39,7 @@ def on_terminal(node: Node, *args: str, columns: int = 80) -> str:
     return ESCAPES.sub("", said.decode()).replace("\r\n", "\n")
 
 
+@pytest.mark.slow
 def test_words_stay_whole_and_names_what_they_are(pair: tuple[Node, Node], net: Network) -> None:
     laptop, desktop = pair
     laptop.commit_annexed({"big": os.urandom(20_000)})

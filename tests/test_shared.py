@@ -76,6 +76,7 @@ def state(node: Node) -> list[Path]:
     return [node.path / "annex" / "syncx", *(node.path / "annex" / "syncx").rglob("*")]
 
 
+@pytest.mark.slow
 def test_all_of_a_group_can_use_its_hub(net: Network, lab: tuple[Node, Node, Node, Node]) -> None:
     ann, bob, hub, mirror = lab
     made = ann.commit({"a.txt": "a"})

@@ -63,6 +63,7 @@ def forge(broker: Mosquitto, payloads: list[bytes], topic: str = "family/forged"
     client.loop_stop()
 
 
+@pytest.mark.slow
 def test_a_push_here_is_a_fetch_there(two: tuple[Node, Node, Node], broker: Mosquitto) -> None:
     laptop, desktop, _ = two
     lucky = random.Random(SEED)

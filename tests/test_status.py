@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from typing import Any
@@ -135,8 +136,9 @@ def test_the_table(hub: tuple[Node, Node]) -> None:
     shown = laptop.run("git-annex-syncx", "status")
     assert shown.err == ""
     assert "\x1b" not in shown.out
-    for word in ("branch main at", laptop.head()[:10], "remote", "hub", "current", "just now"):
+    for word in ("branch main at", laptop.head()[:10], "remote", "hub", "current"):
         assert word in shown.out
+    assert re.search(r"just now|\d min ago", shown.out)  # a busy machine takes its time
 
 
 def test_without_remotes_and_without_a_commit(net: Network) -> None:

@@ -13,7 +13,7 @@ from typing import Self
 
 from network import PROGRAMS, Network, Node
 
-PATIENCE = 45.0  # seconds, on a machine that does much else
+PATIENCE = 120.0  # seconds, on a machine that does much else
 PROCESSES = Path("/proc")
 
 

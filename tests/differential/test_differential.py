@@ -19,6 +19,7 @@ SHORT = (2, 23, 25)
 SEEDS = SHORT if THOROUGH == 1 else tuple(range(10 * THOROUGH))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", SEEDS)
 def test_ours_ends_no_worse(tmp_path: Path, seed: int) -> None:
     verdict = differences(generate(seed), tmp_path)
