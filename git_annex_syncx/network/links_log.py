@@ -70,9 +70,11 @@ def parse(raw: bytes, known: Collection[str]) -> LinksLog:
     for uuid, (when, text, number) in sorted(newest.items()):
         log.texts[uuid] = when, text
         try:
-            log.lines[uuid] = _line(uuid, text, known, number, log)
+            log.lines[uuid], wrong = _line(uuid, text, known)
         except (ValueError, RecursionError) as error:
-            log.complain(number, f"of {_shown(uuid)}: {str(error)[:120]}")
+            wrong = [str(error)[:120]]
+        for what in wrong:
+            log.complain(number, f"of {_shown(uuid)}: {what}")
     return log
 
 
@@ -84,26 +86,27 @@ def _seconds(stamp: str) -> float | None:
     return seconds if math.isfinite(seconds) else None
 
 
-def _line(uuid: str, text: str, known: Collection[str], number: int, log: LinksLog) -> Line:
+def _line(uuid: str, text: str, known: Collection[str]) -> tuple[Line, list[str]]:
+    """Return the line of a repository, and what is wrong with links that are left out. Raises ValueError."""
     value = json.loads(text.partition(" ")[2].rpartition(" timestamp=")[0])
     if not isinstance(value, dict) or value.get("v") != FORMAT or isinstance(value["v"], bool):
         raise BadMap("", "not in a form that this version knows")
     items = value.get("links")
     if not isinstance(items, list) or len(items) > MOST_LINKS:
         raise BadMap("links", f"is no list of at most {MOST_LINKS}")
-    links, removable = [], set()
+    links, removable, wrong = [], set(), []
     for n, item in enumerate(items):
         try:
             if not isinstance(item, dict) or not isinstance(item.get("to"), str):
                 raise BadMap(f"links[{n}]", "does not say where to")
             link = link_of(uuid, item["to"], item, f"links[{n}]", "links-log")
         except BadMap as error:
-            log.complain(number, f"of {_shown(uuid)}: {error}")
+            wrong.append(str(error))
             continue
         if link.remote in known and link.remote != uuid:
             links.append(link)
             removable |= {link.remote} if item.get("removable") is True else set()
-    return Line(uuid, tuple(links), value.get("relay") is True, frozenset(removable))
+    return Line(uuid, tuple(links), value.get("relay") is True, frozenset(removable)), wrong
 
 
 def _shown(uuid: str) -> str:
