@@ -40,10 +40,10 @@ def _sets(key: str) -> Callback:
 
 
 def _jobs(ctx: click.Context, parameter: click.Parameter, value: str | None) -> None:
-    from git_annex_syncx.git.values import job_count
-
     if value is None:
         return
+    from git_annex_syncx.git.values import job_count
+
     try:
         count = str(job_count(value))
     except ValueError:
@@ -52,6 +52,8 @@ def _jobs(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 
 
 def _configures(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
+    if not values:
+        return
     from git_annex_syncx.git.configfile import is_key
 
     pairs = [(name, value if equals else "true") for name, equals, value in (one.partition("=") for one in values)]
