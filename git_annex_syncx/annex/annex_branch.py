@@ -129,7 +129,7 @@ def write_log(repo: Repository, name: str, content: bytes) -> None:
     """
     with locks.held(repo.state_dir / "branch.lock"):
         tip = text(repo, "rev-parse", "--verify", BRANCH)
-        blob = objects.write_blob(repo, content)
+        (blob,) = objects.write_blobs(repo, [content])
         entries = git(repo, "ls-tree", "-z", tip).out.split(b"\0")[:-1]
         kept = [entry for entry in entries if entry.partition(b"\t")[2] != name.encode()]
         kept.append(f"100644 blob {blob}\t{name}".encode())

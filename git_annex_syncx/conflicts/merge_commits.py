@@ -20,7 +20,7 @@ from git_annex_syncx.conflicts.trees import RepositoryTrees, Sides, Stages, orig
 from git_annex_syncx.conflicts.verify import Verdict, verify
 from git_annex_syncx.conflicts.versions import FILES, Kind, Lines, family, is_variant, lines_of_path, version_of
 from git_annex_syncx.errors import LostVersion
-from git_annex_syncx.git import objects
+from git_annex_syncx.git import history, objects
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import GITLINK, Entry
 
@@ -49,12 +49,12 @@ def join(repo: Repository, one: str, two: str, unrelated: bool) -> Joined:
     common = objects.merge_bases(repo, one, two)
     if not common and not unrelated:
         raise unrelated_error(one, two, "")
-    (tree_one, date_one), (tree_two, date_two), *before = objects.trees_and_dates(repo, (one, two, *common))
-    bases = [tree for tree, _ in before] or [objects.empty_tree(repo)]
-    merge = _Merge(repo, bases, (tree_one, tree_two), two_is_later=date_two >= date_one)
+    first, second, *bases = (history.read_commit(repo, commit) for commit in (one, two, *common))
+    trees = [base.tree for base in bases] or [objects.empty_tree(repo)]
+    merge = _Merge(repo, trees, (first.tree, second.tree), two_is_later=second.date >= first.date)
     tree, resolutions, mended = merge.verified(objects.merge_tree(repo, one, two), one, two)
     made = objects.commit_tree(
-        repo, merge.trees.stored(tree), (one, two), max(date_one, date_two), message(resolutions)
+        repo, merge.trees.stored(tree), (one, two), max(first.date, second.date), message(resolutions)
     )
     return Joined(made, resolutions, int(mended))
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.git import cat_file
 from git_annex_syncx.git.git import MERGE_EMAIL, MERGE_NAME, Repository, git
-from git_annex_syncx.git.history import is_ancestor, read_commit
+from git_annex_syncx.git.history import is_ancestor
 from git_annex_syncx.model import TREE, Entry
 from git_annex_syncx.system import files, run
 
@@ -85,12 +85,6 @@ def merge_tree(repo: Repository, one: str, two: str) -> TreeMerge | None:
     return TreeMerge(fields[0].decode(), stages)
 
 
-def trees_and_dates(repo: Repository, commits: Iterable[str]) -> list[tuple[str, int]]:
-    """Return the tree and the committer date, in seconds since 1970, of each commit; 0 for a date that is none."""
-    found = (read_commit(repo, commit) for commit in commits)
-    return [(commit.tree, commit.date) for commit in found]
-
-
 def commit_tree(repo: Repository, tree: str, parents: Iterable[str], date: int, message: str) -> str:
     """Return a commit with fixed identity; `date` is in seconds since 1970."""
     stamp = f"@{date} +0000"
@@ -146,11 +140,6 @@ def read_blobs(repo: Repository, oids: Iterable[str]) -> dict[str, bytes]:
     """Return the contents of blobs. Raises ProgramFailed where one is not here."""
     wanted = sorted(set(oids))
     return dict(zip(wanted, cat_file.read(repo, wanted), strict=True))
-
-
-def write_blob(repo: Repository, content: bytes) -> str:
-    """Store a blob, its id."""
-    return _git(repo, "hash-object", "-w", "--stdin", "--no-filters", stdin=content).out.decode().strip()
 
 
 def write_blobs(repo: Repository, contents: Sequence[bytes]) -> list[str]:
