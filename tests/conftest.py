@@ -17,6 +17,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 STORIES = {"net", "tmp_path", "tmp_path_factory"}  # fixtures of tests that make repositories
+# Files whose stories all take long, left out for every day.
+LONG_STORIES = {
+    "test_annex_settings.py", "test_bridge.py", "test_connections.py", "test_convergence.py",
+    "test_convergence_conflicts.py", "test_differential.py", "test_plain_annex.py", "test_policy.py",
+    "test_push_races.py", "test_shared.py", "test_signals.py", "test_stores.py", "test_taken_back.py",
+    "test_triggers.py", "test_upkeep.py", "test_waiting.py", "test_wanted.py", "test_watch.py",
+}  # fmt: skip
 MEMORY, ENOUGH = Path("/dev/shm"), 4 << 30  # bytes
 
 
@@ -48,7 +55,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def _for_every_day(items: list[pytest.Item]) -> list[pytest.Item]:
     """Return what is pure, and of each file the first story on repositories that is neither slow nor long."""
-    kept, told = [], set()
+    kept: list[pytest.Item] = []
+    told = {item.path for item in items if item.path.name in LONG_STORIES}
     for item in items:
         is_story = not STORIES.isdisjoint(getattr(item, "fixturenames", ()))
         slow = item.get_closest_marker("slow") or item.get_closest_marker("long")

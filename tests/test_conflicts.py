@@ -122,6 +122,7 @@ def meet(left: Node, right: Node) -> tuple[str, str]:
     return left.head("main"), right.head("main")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("base", "adjusted"),
     sample([

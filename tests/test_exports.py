@@ -29,6 +29,7 @@ def there(store: Path) -> list[str]:
     return sorted(path.name for path in store.iterdir() if path.is_file())
 
 
+@pytest.mark.slow
 def test_what_is_there_is_not_remembered(pair: Pair, player: Path) -> None:
     laptop, desktop = pair
     assert there(player) == ["a.txt", "song", "take.raw"]

@@ -80,6 +80,7 @@ def failures(node: Node, remote: str = "hub") -> list[tuple[str, int, float]]:
 # Retry
 
 
+@pytest.mark.slow
 def test_a_server_that_was_down_gets_all_that_it_missed_and_gives_what_others_brought(net: Network) -> None:
     with Sshd(net.root / "sshd", net.home) as sshd, Proxy(sshd.port) as proxy:
         sshd.join(net)

@@ -153,6 +153,7 @@ def wait_for_head(node: Node, rev: str, commit: str) -> None:
 # Installing and uninstalling
 
 
+@pytest.mark.slow
 def test_uninstalling_restores_every_file(net: Network) -> None:
     node = net.create("node")
     repo, place = git.open_repository(node.path), directory(node)

@@ -121,6 +121,7 @@ def lan(net: Network) -> tuple[Node, Node, Node]:
 # What goes where
 
 
+@pytest.mark.slow
 def test_content_goes_to_all_where_nothing_is_preferred(lan: tuple[Node, Node, Node]) -> None:
     laptop, desktop, nas = lan
     ran = laptop.syncx("transfer")

@@ -6,6 +6,7 @@ import cProfile
 import hashlib
 from collections.abc import Iterable, Mapping
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from trees import lost_paths
@@ -120,6 +121,7 @@ def introduced(base: Files, side: Files) -> set[bytes]:
     return {content for _, content in side.values()} - {content for _, content in base.values()}
 
 
+@pytest.mark.slow
 @reproducible
 @given(files, files, files, files)
 def test_accepted_result_holds_what_was_introduced(base: Files, one: Files, two: Files, result: Files) -> None:
