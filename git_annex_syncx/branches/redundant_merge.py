@@ -6,7 +6,6 @@ import contextlib
 import random
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 from git_annex_syncx.git import git
 from git_annex_syncx.model import Event, Outcome, Result
@@ -52,7 +51,7 @@ def at_rest(context: Context, branch: str) -> None:
     """Put nothing off any more: the heads have met."""
     wait = pending(context, branch)
     if wait.due:
-        _remember(context, replace(wait, due=0.0))
+        _remember(context, wait._replace(due=0.0))
 
 
 def _remember(context: Context, wait: Wait) -> None:

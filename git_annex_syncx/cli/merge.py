@@ -15,8 +15,8 @@ from git_annex_syncx.cli.commands import GlobalOptions, choose, command, deletes
 @deletes_option
 def merge_command(options: GlobalOptions, forward: bool, **choices: Any) -> None:
     """Merge what was received (synced/*) and fetched."""
-    from git_annex_syncx.phases.sync import forward as onward
-    from git_annex_syncx.phases.sync import merge_received
+    from git_annex_syncx.phases.merge import forward as onward
+    from git_annex_syncx.phases.merge import merge_received
 
     context, chosen, _ = choose(options, (), ())
     phase = onward if forward else merge_received

@@ -22,7 +22,7 @@ from git_annex_syncx.cli.commands import (
 @deletes_option
 def pull_command(options: GlobalOptions, remotes: tuple[str, ...], excepted: tuple[str, ...], **choices: Any) -> None:
     """Fetch from all remotes at once, then merge."""
-    from git_annex_syncx.phases.sync import pull as phase
+    from git_annex_syncx.phases.merge import pull as phase
 
     context, chosen, skipped = choose(options, remotes, excepted)
     options.run("pull", context, skipped, lambda: phase(context, chosen, **choices))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from git_annex_syncx.errors import UsageError
-from git_annex_syncx.network import dot
 from git_annex_syncx.network.graph import (
     HIGHEST_COST,
     HIGHEST_LATENCY,
@@ -46,6 +45,8 @@ class BadMap(ValueError):
 
 def read_map(raw: bytes, name: str) -> Network:
     """Return the network in a file called `name`. Raises UsageError with file, position and reason."""
+    from git_annex_syncx.network import dot  # its expressions take long to compile
+
     try:
         return _parse(raw)
     except (BadMap, dot.BadDot) as error:
@@ -62,6 +63,8 @@ def _parse(raw: bytes) -> Network:
     if text.lstrip()[:1] in ("{", "["):
         value = _load(text)
         return _from_ours(value) if "repositories" in value else _from_annex(value)
+    from git_annex_syncx.network import dot
+
     if dot.looks_like(text):
         return _from_dot(dot.parse(text))
     raise BadMap("line 1", "neither JSON nor a DOT graph" if text.strip() else "the file is empty")

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.branches import advance, guard
-from git_annex_syncx.branches.fetch import fetch
-from git_annex_syncx.branches.merge import Merging, merge
 from git_annex_syncx.branches.push import push
 from git_annex_syncx.content import planning
 from git_annex_syncx.content.assignment import TransferOptions
-from git_annex_syncx.errors import Busy, SyncxError
+from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import history, local_changes, worktree
 from git_annex_syncx.git.local_changes import Changes
 from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import upkeep
+from git_annex_syncx.phases.merge import merge_received, pull
 from git_annex_syncx.phases.transfer import transfer
 from git_annex_syncx.runs.context import Context, decided
 from git_annex_syncx.runs.parallel import failure, own_failure
@@ -40,35 +38,6 @@ class SyncOptions:
     deletes: bool = False
 
 
-def pull(
-    context: Context, remotes: Iterable[Remote], unrelated: bool = False, deletes: bool = False
-) -> Iterator[Outcome]:
-    """Fetch from all at once, then merge; once more where a redundant merge was put off."""
-    git_remotes = tuple(remote for remote in remotes if not remote.special)
-    with contextlib.suppress(Busy):  # fetching is in nobody's way; the merge will say it
-        worktree.require_head(context.repo)
-    yield from fetch(context, git_remotes, unrelated)
-    yield from merge(context, Merging(git_remotes, unrelated, deletes=deletes))
-
-
-def merge_received(
-    context: Context, remotes: Iterable[Remote], unrelated: bool = False, deletes: bool = False
-) -> Iterator[Outcome]:
-    """Merge what is here already, without any connection."""
-    git_remotes = tuple(remote for remote in remotes if not remote.special)
-    yield from merge(context, Merging(git_remotes, unrelated, deletes=deletes))
-
-
-def forward(
-    context: Context, remotes: Iterable[Remote], unrelated: bool = False, deletes: bool = False
-) -> Iterator[Outcome]:
-    """Merge what is here already, then push the result onward."""
-    git_remotes = tuple(remote for remote in remotes if not remote.special)
-    # A push begins with their git-annex branches.
-    yield from merge(context, Merging(git_remotes, unrelated, annex=False, deletes=deletes))
-    yield from push(context, git_remotes)
-
-
 def sync(
     context: Context, remotes: Iterable[Remote], options: SyncOptions, order: TransferOptions | None = None
 ) -> Iterator[Event]:
@@ -88,7 +57,7 @@ def sync(
     for outcome in push(context, (remote for remote in reached if not remote.special and options.push)):
         (pushed.add if outcome.result in ARRIVED else pushed.discard)(outcome.remote)
         yield outcome
-    if wants_content(context, options):
+    if context.wants_content(options.content):
         content = replace(
             order or TransferOptions(),
             drop_here=options.pull,
@@ -97,7 +66,7 @@ def sync(
         )
         yield from transfer(context, reached, content)
     yield from planning.tell_links(context)  # git-annex has asked new remotes who they are, speeds were measured
-    if wants_content(context, options) or any(not remote.uuid for remote in reached):
+    if context.wants_content(options.content) or any(not remote.uuid for remote in reached):
         again = push(context, (remote for remote in reached if remote.name in pushed))
         yield from (outcome for outcome in again if outcome.result is not Result.CURRENT)
     yield from upkeep.refresh_adjusted(context)  # also what git-annex itself has brought
@@ -106,12 +75,6 @@ def sync(
 def _wants_commit(context: Context, options: SyncOptions) -> bool:
     asked = (options.commit, context.settings.autocommit)
     return not context.only_annex and decided(context, "annex.autocommit", asked, default=True)
-
-
-def wants_content(context: Context, options: SyncOptions | None = None) -> bool:
-    """Return whether content is transferred too: what was asked, what is configured here or for all, else yes."""
-    asked = (options.content if options else None, context.only_annex or None, context.settings.sync_content)
-    return decided(context, "annex.synccontent", asked, default=True)
 
 
 def _commit(context: Context, options: SyncOptions) -> Outcome:

@@ -94,7 +94,7 @@ def _remote(
 
 def _signals(context: Context) -> tuple[dict[str, int], dict[str, str]]:
     """Return the signals that `watch` has heard, counted by its verdict, and the troubles of channels."""
-    counts = {row.verdict: row.count for row in context.state.signal_counts.all()}
+    counts = {row.verdict: row.number for row in context.state.signal_counts.all()}
     return counts, {row.channel: row.reason for row in context.state.channel_troubles.all()}
 
 

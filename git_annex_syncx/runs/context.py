@@ -34,6 +34,11 @@ class Context:
         """Return whether a merge may resolve conflicts."""
         return decided(self, "annex.resolvemerge", (self.settings.resolve_merge,), default=True)
 
+    def wants_content(self, asked: bool | None = None) -> bool:
+        """Return whether content is transferred too: as asked, as configured here or for all, else it is."""
+        said = (asked, self.only_annex or None, self.settings.sync_content)
+        return decided(self, "annex.synccontent", said, default=True)
+
     @property
     def can_fail(self) -> tuple[str, ...]:
         """Return the names under which failures are remembered, beside the own repository: remotes, the web."""

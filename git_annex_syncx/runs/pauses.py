@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
 
 from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.runs.context import Context, choose_remotes, divided
@@ -40,7 +39,7 @@ def pauses(state: State) -> dict[str, Pause]:
     found, now = {}, time.time()
     for held in state.pauses.all():
         if now < held.begun:  # the clock was set back: not longer than was asked
-            held = replace(held, begun=now)
+            held = held._replace(begun=now)
             state.pauses.put(held)
         if now < held.until:
             found[held.remote] = held

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.system import files
 
 T = TypeVar("T")
-Row = TypeVar("Row")
+Row = TypeVar("Row", bound=NamedTuple)
 
 # SQL for the type of a field.
 COLUMN = {
-    "str": "TEXT NOT NULL", "str | None": "TEXT", "float": "REAL NOT NULL", "float | None": "REAL",
-    "int": "INTEGER NOT NULL", "bool": "INTEGER NOT NULL", "tuple[str, ...]": "BLOB NOT NULL",
+    str: "TEXT NOT NULL", str | None: "TEXT", float: "REAL NOT NULL", float | None: "REAL",
+    int: "INTEGER NOT NULL", bool: "INTEGER NOT NULL", tuple[str, ...]: "BLOB NOT NULL",
 }  # fmt: skip
 
 
@@ -71,7 +70,7 @@ class Database:
 
 @dataclass
 class Table(Generic[Row]):
-    """Rows that are frozen dataclasses: a column for each field, in the order of the fields.
+    """Rows that are named tuples: a column for each field, in the order of the fields.
 
     The first `keys` fields name a row.
     """
@@ -82,18 +81,14 @@ class Table(Generic[Row]):
     keys: int = 1
 
     @property
-    def _kinds(self) -> dict[str, str]:
-        """Return the columns with the types of their fields."""
-        return {field.name: str(field.type) for field in dataclasses.fields(self.row)}  # type: ignore[arg-type]
-
-    @property
-    def _key_columns(self) -> list[str]:
-        return [*self._kinds][: self.keys]
+    def _columns(self) -> tuple[str, ...]:
+        return self.row._fields
 
     def schema(self) -> str:
         """Return the statement that makes the table where it is missing."""
-        columns = ", ".join(f"{name} {COLUMN[kind]}" for name, kind in self._kinds.items())
-        return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns}, PRIMARY KEY ({', '.join(self._key_columns)}));"
+        columns = ", ".join(f"{name} {COLUMN[kind]}" for name, kind in self.row.__annotations__.items())
+        key = ", ".join(self._columns[: self.keys])
+        return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns}, PRIMARY KEY ({key}));"
 
     def all(self) -> list[Row]:
         """Return all rows."""
@@ -126,28 +121,26 @@ class Table(Generic[Row]):
 
     def rows(self, db: sqlite3.Connection, key: Sequence[object] = ()) -> list[Row]:
         """Return all rows, or that of a key, inside a transaction."""
-        kinds = self._kinds
-        question = f"SELECT {', '.join(kinds)} FROM {self.name}{self._where(key)}"
-        return [self.row(*map(_loaded, kinds.values(), row)) for row in db.execute(question, _stored(key))]
+        kinds = self.row.__annotations__.values()
+        question = f"SELECT {', '.join(self._columns)} FROM {self.name}{self._where(key)}"
+        return [self.row(*map(_loaded, kinds, row)) for row in db.execute(question, _stored(key))]
 
     def insert(self, db: sqlite3.Connection, rows: Iterable[Row]) -> None:
         """Insert or replace rows inside a transaction."""
-        columns = [*self._kinds]
-        values = (_stored([getattr(row, name) for name in columns]) for row in rows)
-        marks = ", ".join("?" * len(columns))
-        db.executemany(f"INSERT OR REPLACE INTO {self.name} ({', '.join(columns)}) VALUES ({marks})", values)
+        columns, marks = ", ".join(self._columns), ", ".join("?" * len(self._columns))
+        db.executemany(f"INSERT OR REPLACE INTO {self.name} ({columns}) VALUES ({marks})", map(_stored, rows))
 
-    def change_in(self, db: sqlite3.Connection, key: Sequence[object], **values: object) -> None:
+    def change_in(self, db: sqlite3.Connection, key: Sequence[object], **values: Any) -> None:
         """Set some fields of a row inside a transaction."""
-        row = next(iter(self.rows(db, key)), None) or self.row(*key)
-        self.insert(db, [dataclasses.replace(row, **values)])  # type: ignore[type-var]
+        row = next(iter(self.rows(db, key)), None) or self.row(*key)  # type: ignore[call-overload]
+        self.insert(db, [row._replace(**values)])
 
     def delete(self, db: sqlite3.Connection, keys: Iterable[Sequence[object]]) -> None:
         """Remove the rows of keys inside a transaction."""
-        db.executemany(f"DELETE FROM {self.name}{self._where(self._key_columns)}", map(_stored, keys))
+        db.executemany(f"DELETE FROM {self.name}{self._where(self._columns[: self.keys])}", map(_stored, keys))
 
     def _where(self, key: Sequence[object]) -> str:
-        return f" WHERE {' AND '.join(f'{name} = ?' for name in self._key_columns)}" if key else ""
+        return f" WHERE {' AND '.join(f'{name} = ?' for name in self._columns[: self.keys])}" if key else ""
 
 
 def create_tables(db: sqlite3.Connection, tables: Iterable[Table[Any]]) -> None:
@@ -181,10 +174,10 @@ def _value(value: object) -> object:
     return storable(value) if isinstance(value, str) else value
 
 
-def _loaded(kind: str, value: Any) -> Any:
-    if kind == "tuple[str, ...]":
+def _loaded(kind: object, value: Any) -> Any:
+    if kind == tuple[str, ...]:
         return tuple(map(os.fsdecode, filter(None, value.split(b"\n"))))
-    if kind == "bool":
+    if kind is bool:
         return bool(value)
     return os.fsdecode(value) if isinstance(value, bytes) else value
 

@@ -1,13 +1,13 @@
-"""Records of the state that outlives a run, each a row of a table."""
+"""Records of the state that outlives a run, each a row of a table.
 
-from __future__ import annotations
+Named tuples: frozen dataclasses take ten times as long to define, which every start would pay.
+"""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(NamedTuple):
     """A failure that waits to be tried again; times in seconds since 1970."""
 
     remote: str
@@ -19,8 +19,7 @@ class Failure:
     next: float
 
 
-@dataclass(frozen=True)
-class Success:
+class Success(NamedTuple):
     """The time at which a phase last came through with a remote."""
 
     remote: str
@@ -28,8 +27,7 @@ class Success:
     last: float
 
 
-@dataclass(frozen=True)
-class Pause:
+class Pause(NamedTuple):
     """A pause of automatic work with a remote (empty: with all), begun at, for so many seconds."""
 
     remote: str
@@ -42,8 +40,7 @@ class Pause:
         return self.begun + self.seconds
 
 
-@dataclass(frozen=True)
-class Wait:
+class Wait(NamedTuple):
     """A redundant merge that is put off; times in seconds since 1970, 0 for none pending."""
 
     branch: str
@@ -52,8 +49,7 @@ class Wait:
     last: float = 0.0
 
 
-@dataclass(frozen=True)
-class Speed:
+class Speed(NamedTuple):
     """The speed of the link to a repository, as far as it was measured."""
 
     uuid: str
@@ -61,16 +57,14 @@ class Speed:
     latency_ms: float | None = None
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """The cost of a special remote, as git-annex told it."""
 
     uuid: str
     cost: float
 
 
-@dataclass(frozen=True)
-class Notice:
+class Notice(NamedTuple):
     """The time at which the user was told of a failure that persists."""
 
     phase: str
@@ -78,8 +72,7 @@ class Notice:
     at: float
 
 
-@dataclass(frozen=True)
-class RemoteState:
+class RemoteState(NamedTuple):
     """The state of a remote beyond its tracking refs.
 
     `addresses` is a digest of the push addresses that the tracking refs are of.
@@ -92,40 +85,35 @@ class RemoteState:
     looked_at: float | None = None  # when git-annex was last looked for there
 
 
-@dataclass(frozen=True)
-class Upkeep:
+class Upkeep(NamedTuple):
     """The commits of the refs that a piece of upkeep was last done for."""
 
     event: str
     commits: str
 
 
-@dataclass(frozen=True)
-class AnnexVersion:
+class AnnexVersion(NamedTuple):
     """The version of a git-annex program; `program` changes with the file."""
 
     program: str
     version: str
 
 
-@dataclass(frozen=True)
-class SignalCount:
+class SignalCount(NamedTuple):
     """The number of signals that were heard, by what was made of them."""
 
     verdict: str
-    count: int
+    number: int
 
 
-@dataclass(frozen=True)
-class ChannelTrouble:
+class ChannelTrouble(NamedTuple):
     """The reason why a channel of signals does not work."""
 
     channel: str
     reason: str
 
 
-@dataclass(frozen=True)
-class ArcClock:
+class ArcClock(NamedTuple):
     """The clock of an arc: see model.Clock."""
 
     source: str
@@ -136,8 +124,7 @@ class ArcClock:
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Absence:
+class Absence(NamedTuple):
     """A key that a source said not to have, with the source's line in the location log."""
 
     key: str

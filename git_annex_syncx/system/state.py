@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.model import Clock
@@ -194,7 +195,7 @@ class State(Database):
                 raise
             return False
 
-    def _tables(self) -> list[Table[object]]:
+    def _tables(self) -> list[Table[Any]]:
         return [value for value in vars(self).values() if isinstance(value, Table)]
 
 

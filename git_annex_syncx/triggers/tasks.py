@@ -1,4 +1,7 @@
-"""Work for each kind of request: refs at once, then content, never in the user's way."""
+"""Work for each kind of request: refs at once, then content, never in the user's way.
+
+Refs go out before the modules of content are loaded, which takes as long as a push.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,10 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from git_annex_syncx.branches.push import push
-from git_annex_syncx.content.assignment import TransferOptions
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives, git, history
 from git_annex_syncx.model import Event, Outcome, Remote, Result
-from git_annex_syncx.phases import sync
-from git_annex_syncx.phases.transfer import transfer
+from git_annex_syncx.phases.merge import forward, pull
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import Context, choose_remotes
 from git_annex_syncx.system.records import Failure
@@ -29,15 +30,17 @@ def refs(context: Context, requests: Collection[Request]) -> Iterator[Event]:
     if "received" in kinds:
         yield from _received(context)
     if "look" in kinds:
-        yield from sync.sync(context, free, sync.SyncOptions(commit=False, content=False))
+        from git_annex_syncx.phases.sync import SyncOptions, sync
+
+        yield from sync(context, free, SyncOptions(commit=False, content=False))
         return
     others = {request.remote for request in requests if request.kind == "fetch"}
     if "retry" in kinds:
         others |= {failure.remote for failure in failures if failure.phase in pauses.REFS}
     if again := [remote for remote in free if remote.name in others]:
-        yield from sync.pull(context, again)
+        yield from pull(context, again)
     if kinds - {"commit"} and not (kinds <= {"commit", "retry"} and _merge_rests(failures)):
-        yield from sync.forward(context, free)
+        yield from forward(context, free)
     else:
         yield from push(context, (remote for remote in free if not remote.special))
 
@@ -66,8 +69,11 @@ def _received(context: Context) -> Iterator[Outcome]:
 
 def content(context: Context, but: Collection[str] = ()) -> Iterator[Event]:
     """Transfer content with the remotes that are free, `but` some: a drive gets its branches first, in its group."""
-    if not sync.wants_content(context):
+    if not context.wants_content():
         return
+    from git_annex_syncx.content.assignment import TransferOptions
+    from git_annex_syncx.phases.transfer import transfer
+
     everyone, _ = choose_remotes(context, (), ())
     phases = pauses.REFS | pauses.CONTENT
     free, _ = pauses.free(everyone, pauses.pauses(context.state), context.state.failures(), phases)
@@ -76,8 +82,11 @@ def content(context: Context, but: Collection[str] = ()) -> Iterator[Event]:
 
 def drive(context: Context, remote: Remote) -> Iterator[Event]:
     """Do all that there is to do with a drive that was plugged in; at the end it may be unplugged."""
+    from git_annex_syncx.content.assignment import TransferOptions
+    from git_annex_syncx.phases.sync import SyncOptions, sync
+
     well = True
-    for event in sync.sync(context, [remote], sync.SyncOptions(commit=False), TransferOptions(outside=False)):
+    for event in sync(context, [remote], SyncOptions(commit=False), TransferOptions(outside=False)):
         if isinstance(event, Outcome) and event.remote == remote.name:
             well = well and event.result not in (Result.AWAY, Result.FAILED, Result.BUSY)
         yield event

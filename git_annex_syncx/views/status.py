@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from git_annex_syncx.conflicts.driver import DriverState
-    from git_annex_syncx.system.records import Pause
+    from git_annex_syncx.system.records import Failure, Pause
 
 STATES = {"current": "green", "diverged": "yellow", "other": "bold red", "away": "yellow"}
 NAMED = 10  # variants that are named
@@ -68,13 +68,16 @@ def _below(status: Status) -> Iterator[tuple[str, str]]:
 
 def _print_json(status: Status) -> None:
     for remote in status.remotes:
-        json_line({"event": "status"} | dataclasses.asdict(remote))
+        json_line({"event": "status"} | dataclasses.asdict(remote) | _failures(remote.failures))
     own: dict[str, Any] = {"branch": status.branch, "commit": status.commit}
     own |= {"settle_until": status.settle_until, "variants": status.variants}
     own |= {"paused": [{"remote": name or None, "until": _until(one)} for name, one in sorted(status.paused.items())]}
     own |= {"signals": status.signals, "trouble": status.trouble} if status.signals or status.trouble else {}
-    own |= {"failures": [dataclasses.asdict(failure) for failure in status.failures]}
-    json_line({"event": "summary", "command": "status"} | own)
+    json_line({"event": "summary", "command": "status"} | own | _failures(status.failures))
+
+
+def _failures(failures: Iterable[Failure]) -> dict[str, Any]:
+    return {"failures": [failure._asdict() for failure in failures]}
 
 
 def _table(remotes: Iterable[RemoteStatus]) -> RenderableType:
