@@ -94,11 +94,11 @@ def _change(file: Path, *words: str) -> None:
 def _config(file: Path, *words: str) -> None:
     command = ("git", "config", "--file", os.fspath(file), *words)
     done = run.run(*command, cwd=Path("/"), env=run.environment(), ok=(0, NOT_THERE, NOT_WRITTEN, NOT_LOCKED))
-    lock = file.resolve().with_name(file.resolve().name + ".lock")
-    if done.code == NOT_LOCKED and lock.exists():
+    reason = os.fsdecode(done.err).strip().rpartition(": ")[2]
+    if done.code == NOT_LOCKED and reason == "File exists":  # the lock, which may be gone by now
+        lock = file.resolve().with_name(file.resolve().name + ".lock")
         raise _Locked(f"{lock} exists: git is at work here", f"if no git is running, remove {lock}")
     if done.code not in (0, NOT_THERE):
-        reason = os.fsdecode(done.err).strip().rpartition(": ")[2]
         raise UsageError(f"{file} cannot be written: {reason}", "check permissions and free space")
 
 
