@@ -131,12 +131,16 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """A key with the uuids of repositories that hold it, that want and lack it, that hold it and do not want it."""
+    """A key with the uuids of repositories that hold it, that want and lack it, that hold it and do not want it.
+
+    `first` is the holder that has had it longest, empty where that is not known.
+    """
 
     key: str
     holders: frozenset[str]
     targets: frozenset[str]
     unwanted: frozenset[str] = frozenset()
+    first: str = ""
 
 
 @dataclass(frozen=True)

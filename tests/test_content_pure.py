@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from git_annex_syncx.annex import locations
 from git_annex_syncx.annex.batch import AnswerState, read_answer
 from git_annex_syncx.annex.inventory import Cursor, Inventory
 from git_annex_syncx.annex.key import key_size
-from git_annex_syncx.annex.locations import Name
+from git_annex_syncx.annex.locations import Located, Name
 from git_annex_syncx.content.policy import Wishes
 from git_annex_syncx.content.rates import Meter, averaged, differs, rate_at
 from git_annex_syncx.content.room import fitting
@@ -110,7 +111,7 @@ def test_who_says_nothing_wants_all() -> None:
 
 @pytest.mark.parametrize("lines", ["1s 1 u\nxs 0 u\n", "xs 0 u\n1s 1 u\n", "s 0 u\n1 1 u\n- 0 u\n"])
 def test_a_line_with_a_bad_date_counts_for_nothing(lines: str) -> None:
-    assert locations._parser()(lines.encode()) == {"u"}
+    assert locations._parser()(lines.encode()) == Located(frozenset("u"), "u")
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("10X"), st.sampled_from("abc"))))
@@ -120,12 +121,38 @@ def test_the_newest_line_of_each_repository_holds(lines: list[tuple[int, str, st
     for when, status, uuid in lines:
         if uuid not in newest or when > newest[uuid][0]:
             newest[uuid] = when, status
-    assert locations._parser()(log) == {uuid for uuid, (_, status) in newest.items() if status == "1"}
+    held = {uuid for uuid, (_, status) in newest.items() if status == "1"}
+    assert locations._parser()(log).holders == held
+
+
+LINE = st.tuples(st.integers(0, 3), st.sampled_from(["", ".5", ".50", ".05", ".4999999999"]), st.sampled_from("10X"))
+
+
+@given(st.lists(st.tuples(LINE, st.sampled_from("abcd"))), st.sets(st.sampled_from("abcd")), st.booleans())
+def test_the_first_holder_has_the_oldest_line(
+    lines: list[tuple[tuple[int, str, str], str]], alive: set[str], ended: bool
+) -> None:
+    newest: dict[str, tuple[Fraction, str]] = {}
+    for (second, part, status), uuid in lines:
+        when = second + Fraction(part or "0")
+        if uuid not in newest or when > newest[uuid][0]:
+            newest[uuid] = when, status
+    held = sorted((when, uuid) for uuid, (when, status) in newest.items() if status == "1" and uuid in alive)
+    log = "".join(f"{second}{part}{'s' * ended} {status} {uuid}\n" for (second, part, status), uuid in lines)
+    found = locations._parser(alive)(log.encode())
+    assert found == (frozenset(uuid for _, uuid in held), held[0][1] if held else "")
+
+
+def test_times_that_a_float_cannot_tell_apart_are_told_apart() -> None:
+    lines = ("1700000000.000000001s 1 a", "1700000000s 1 b", "1700000000.0000000009s 1 c", "9" * 31 + " 1 d")
+    assert locations._parser()("\n".join(lines).encode()) == Located(frozenset("abc"), "b")
+    assert locations._parser(set("ac"))("\n".join(lines).encode()).first == "c"
 
 
 @given(st.binary())
 def test_any_rubbish_is_a_log(log: bytes) -> None:
     locations._parser()(log)
+    locations._time(log)
 
 
 # Answers
@@ -165,7 +192,10 @@ def entry(n: int) -> Entry:
 
 def some(inventory: Inventory) -> None:
     names = [(b"a/x", Name("K1", entry(1))), (b"a0", Name("K2", entry(2))), (b"ab/\xff", Name("K1", entry(3)))]
-    needs = [Need("K1", frozenset("p"), frozenset("qr")), Need("K2", frozenset("p"), frozenset(), frozenset("p"))]
+    needs = [
+        Need("K1", frozenset("ps"), frozenset("qr"), first="s"),
+        Need("K2", frozenset("p"), frozenset(), frozenset("p")),
+    ]
     inventory.replace(Cursor("c", "t", "w"), names, lambda: needs)
 
 
@@ -180,6 +210,7 @@ def test_inventory_keeps_what_was_found(tmp_path: Path) -> None:
     some(inventory)
     assert inventory.cursor() == Cursor("c", "t", "w")
     assert {need.key: need.targets for need in inventory.needs()} == {"K1": frozenset("qr"), "K2": frozenset()}
+    assert {need.key: need.first for need in inventory.needs()} == {"K1": "s", "K2": ""}
     assert inventory.keys_at(b"a") == {"K1"} and inventory.keys_at(b"a0") == {"K2"}
     assert inventory.keys_at(b"") == {"K1", "K2"} and inventory.keys_at(b"none") == set()
     assert list(inventory.files(["K1", "K3"])["K1"]) == [b"a/x", b"ab/\xff"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from git_annex_syncx.content import missing
+from git_annex_syncx.git.git import open_repository
+from git_annex_syncx.model import Need
+from git_annex_syncx.runs.context import open_context
 from network import Network, Node
 
 
@@ -52,6 +56,46 @@ def test_copies_and_sizes_count_where_no_work_tree_shows_the_file(net: Network) 
     assert not (hiding.path / "docs/x.bin").is_symlink()
     said = hiding.syncx("plan").out
     assert "second" not in said, "nothing is to go there"
+
+
+def needs(node: Node) -> list[Need]:
+    return missing.look(open_context(open_repository(node.path))).needs
+
+
+def uuid(node: Node) -> str:
+    return node.git("config", "annex.uuid").out.strip()
+
+
+def test_the_first_holder_is_the_one_whose_line_is_the_oldest(net: Network) -> None:
+    """Of those that live; a private repository, of which only itself knows, included."""
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"x.bin": "x"})
+    nas, last = (net.clone(laptop, name) for name in ("nas", "last"))
+    hidden = Node(net, "hidden", net.root / "hidden")
+    laptop.git("clone", "--quiet", "--origin", "laptop", str(laptop.path), str(hidden.path))
+    hidden.config("annex.private", "true")
+    hidden.annex("init", "--quiet", "hidden")
+    net.mesh(laptop, nas, last)
+    net.connect((hidden, last))
+
+    def at(when: str, node: Node, command: str) -> None:
+        node.run("git-annex", command, "--quiet", "x.bin", GIT_ANNEX_VECTOR_CLOCK=when)
+        for other in (node, laptop, nas, last, hidden):
+            other.syncx("sync", "--no-content")
+
+    at("4000000000.25", nas, "get")
+    at("4000000000.5", hidden, "get")
+    for node, held in ((nas, {nas, laptop}), (hidden, {nas, laptop, hidden})):
+        (need,) = needs(node)
+        assert need.holders == {uuid(one) for one in held} and need.first == uuid(laptop)
+    at("4000000000.4", laptop, "drop")
+    at("4000000000.50000001", laptop, "get")
+    for node in (laptop, hidden):
+        (need,) = needs(node)
+        assert uuid(laptop) in need.holders and need.first == uuid(nas)
+    hidden.annex("dead", "--quiet", "nas")
+    (need,) = needs(hidden)
+    assert need.holders == {uuid(laptop), uuid(hidden)} and need.first == uuid(hidden)
 
 
 def test_of_two_archives_that_hold_it_only_one_lets_go(net: Network) -> None:

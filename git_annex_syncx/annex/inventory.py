@@ -6,6 +6,7 @@ All in it can be found again, so it may be deleted at any time, unlike the state
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import sqlite3
@@ -24,7 +25,7 @@ from git_annex_syncx.system.database import Database
 
 log = logging.getLogger(__name__)
 
-FORMAT = 4
+FORMAT = 5
 REFUSED_FOR = 6 * 3600.0  # seconds; a copy that could not be verified may be there again then
 AT_ONCE = 500  # values in one question
 SCHEMA = """
@@ -35,7 +36,8 @@ CREATE TABLE IF NOT EXISTS names (
 CREATE INDEX IF NOT EXISTS names_of_key ON names (key);
 CREATE TABLE IF NOT EXISTS sets (id INTEGER PRIMARY KEY, uuids TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS needs (
-    key BLOB PRIMARY KEY, holders INTEGER NOT NULL, targets INTEGER NOT NULL, unwanted INTEGER NOT NULL);
+    key BLOB PRIMARY KEY, holders INTEGER NOT NULL, targets INTEGER NOT NULL, unwanted INTEGER NOT NULL,
+    first INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS drops (
     key BLOB, uuid TEXT, holders TEXT, times INTEGER NOT NULL, wanted INTEGER NOT NULL,
     PRIMARY KEY (key, uuid, holders));
@@ -137,10 +139,11 @@ class Inventory(Database):
         """Return all keys with which something is to be done somewhere."""
 
         def read(db: sqlite3.Connection) -> list[Need]:
-            sets = {n: frozenset(uuids.split()) for n, uuids in db.execute("SELECT id, uuids FROM sets")}
-            rows = db.execute("SELECT key, holders, targets, unwanted FROM needs")
+            told = dict(db.execute("SELECT id, uuids FROM sets"))
+            sets = {n: frozenset(uuids.split()) for n, uuids in told.items()}
+            rows = db.execute("SELECT key, holders, targets, unwanted, first FROM needs")
             try:
-                return [Need(os.fsdecode(key), sets[a], sets[b], sets[c]) for key, a, b, c in rows]
+                return [Need(os.fsdecode(key), sets[a], sets[b], sets[c], told[d]) for key, a, b, c, d in rows]
             except KeyError as error:
                 raise sqlite3.DatabaseError(f"there is no set {error}") from error
 
@@ -226,9 +229,8 @@ def _put_names(db: sqlite3.Connection, names: Iterable[tuple[bytes, Name]]) -> N
 
 
 def _put_needs(db: sqlite3.Connection, needs: Iterable[Need]) -> None:
-    known: dict[frozenset[str], int] = {
-        frozenset(uuids.split()): n for n, uuids in db.execute("SELECT id, uuids FROM sets")
-    }
+    known = {frozenset(uuids.split()): int(n) for n, uuids in db.execute("SELECT id, uuids FROM sets")}
+    alone = functools.cache(lambda uuid: frozenset(uuid.split()))
 
     def number(uuids: frozenset[str]) -> int:
         if uuids not in known:
@@ -237,7 +239,8 @@ def _put_needs(db: sqlite3.Connection, needs: Iterable[Need]) -> None:
         return known[uuids]
 
     rows = (
-        (os.fsencode(need.key), number(need.holders), number(need.targets), number(need.unwanted)) for need in needs
+        (os.fsencode(need.key), *map(number, (need.holders, need.targets, need.unwanted, alone(need.first))))
+        for need in needs
     )
-    db.executemany("INSERT OR REPLACE INTO needs VALUES (?, ?, ?, ?)", rows)
+    db.executemany("INSERT OR REPLACE INTO needs VALUES (?, ?, ?, ?, ?)", rows)
     db.execute(WANTED_AGAIN)

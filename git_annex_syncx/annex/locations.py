@@ -9,7 +9,8 @@ import functools
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
@@ -19,15 +20,36 @@ from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.model import GITLINK, Entry
 
 T = TypeVar("T")
-Parsed = TypeVar("Parsed")
-Holders = frozenset[str]  # uuids
 
 # `aaa/bbb/KEY.log`, with annex.tune.branchhash1 `aaa/KEY.log`; other logs of a key have longer endings.
 LOG = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log", re.DOTALL)
 METADATA = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log\.met", re.DOTALL)
+# A time in a log: seconds since 1970, a fraction of any length in older ones.
+STAMP = re.compile(rb"([+-]?[0-9]{1,30})(?:\.([0-9]+))?s?")
 AT_ONCE = 50_000  # blobs in memory
 NEVER = float("-inf")
 OLDEST = (NEVER, b"")
+
+
+class Located(NamedTuple):
+    """The holders of a key, by uuid, and the first of them: the one whose line in the location log is the oldest."""
+
+    holders: frozenset[str]
+    first: str  # the smallest uuid at equal times; empty where nobody holds it
+
+
+NOWHERE = Located(frozenset(), "")
+
+
+@dataclass(frozen=True)
+class Counting:
+    """The lines of location logs that count: those of `alive` uuids (None: all), and `private` ones, by key."""
+
+    alive: Collection[str] | None = None
+    private: Mapping[str, bytes] = field(default_factory=dict)
+
+
+EVERYBODY = Counting()
 
 
 class Name(NamedTuple):
@@ -37,20 +59,25 @@ class Name(NamedTuple):
     entry: Entry
 
 
-def everything(repo: Repository, commit: str) -> Iterator[tuple[str, Holders]]:
-    """Return each key with a location log in a commit of the git-annex branch, and who holds it."""
+def everything(repo: Repository, commit: str, counting: Counting) -> Iterator[tuple[str, Located]]:
+    """Yield each key with a location log in a commit of the git-annex branch or a private one, and who holds it."""
     listed = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).out.split(b"\0")
     rows = (line.split(b"\t", 1) for line in listed if line)
     logs = ((key_of(log[1]), meta) for meta, path in rows if (log := LOG.fullmatch(path)))
-    return _read(repo, ((key, meta.split(b" ")[2].decode()) for key, meta in logs if is_key(key)), _parser())
+    oids = ((key, meta.split(b" ")[2].decode()) for key, meta in logs if is_key(key))
+    left = set(counting.private)
+    for key, located in _located(_read(repo, oids), counting):
+        left.discard(key)
+        yield key, located
+    yield from _located(((key, b"") for key in left), counting)
 
 
-def changed(repo: Repository, old: str, new: str) -> Iterator[tuple[str, Holders]]:
+def changed(repo: Repository, old: str, new: str, counting: Counting) -> Iterator[tuple[str, Located]]:
     """Yield the holders of the keys whose logs differ between two commits; of a log that is gone nobody."""
     logs = ((key_of(log[1]), oid) for path, _, oid in _differing(repo, old, new) if (log := LOG.fullmatch(path)))
     rows = [(key, oid) for key, oid in logs if is_key(key)]
-    yield from _read(repo, ((key, oid) for key, oid in rows if oid), _parser())
-    yield from ((key, frozenset()) for key, oid in rows if not oid)
+    yield from _located(_read(repo, ((key, oid) for key, oid in rows if oid)), counting)
+    yield from _located(((key, b"") for key, oid in rows if not oid), counting)
 
 
 def described(repo: Repository, old: str, new: str) -> set[str]:
@@ -58,9 +85,11 @@ def described(repo: Repository, old: str, new: str) -> set[str]:
     return {key_of(log[1]) for path, _, _ in _differing(repo, old, new) if (log := METADATA.fullmatch(path))}
 
 
-def of_keys(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tuple[str, Holders]]:
+def of_keys(
+    repo: Repository, commit: str, keys: Iterable[str], counting: Counting = EVERYBODY
+) -> Iterator[tuple[str, Located]]:
     """Yield the holders of some keys; of those without a log nobody."""
-    return _of_keys(repo, commit, keys, _parser())
+    return _located(_of_keys(repo, commit, keys), counting)
 
 
 def newest_lines(repo: Repository, commit: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
@@ -69,23 +98,18 @@ def newest_lines(repo: Repository, commit: str, pairs: Iterable[tuple[str, str]]
     Pairs are a key and a uuid.
     """
     pairs = list(pairs)
-    logs = dict(_of_keys(repo, commit, {key for key, _ in pairs}, lambda log: log.split(b"\n")))
-    found = {}
-    for key, uuid in pairs:
-        mine = (line for line in logs[key] if line.endswith(b" " + os.fsencode(uuid)))
-        newest = max(mine, key=lambda line: _time(line.partition(b" ")[0]), default=b"")
-        found[key, uuid] = newest.decode("utf-8", "replace")
-    return found
+    logs = dict(_of_keys(repo, commit, {key for key, _ in pairs}))
+    return {(key, uuid): _newest(logs[key], uuid).decode("utf-8", "replace") for key, uuid in pairs}
 
 
-def private(repo: Repository, uuid: str) -> Mapping[str, bool]:
-    """Return key -> whether this private repository, of which the branch says nothing, holds it."""
-    place, parse, found = repo.common / "annex" / "journal-private", _parser(), {}
+def private(repo: Repository, uuid: str) -> Mapping[str, bytes]:
+    """Return key -> the line of this private repository, of which the branch says nothing."""
+    place, found = repo.common / "annex" / "journal-private", {}
     for name in os.listdir(os.fsencode(place)) if place.is_dir() else ():
         path = re.sub(b"__?", lambda match: b"_" if match[0] == b"__" else b"/", name)
         if log := LOG.fullmatch(path):
-            found[key_of(log[1])] = uuid in parse((place / os.fsdecode(name)).read_bytes())
-    return found
+            found[key_of(log[1])] = _newest((place / os.fsdecode(name)).read_bytes(), uuid)
+    return {key: line for key, line in found.items() if line}
 
 
 def names(repo: Repository, tree: str) -> Iterator[tuple[bytes, Name]]:
@@ -115,7 +139,7 @@ def named(repo: Repository, rows: Iterable[tuple[bytes, int, str]]) -> Iterator[
 
 
 def _named(repo: Repository, rows: Iterable[tuple[bytes, Entry]]) -> Iterator[tuple[bytes, Name]]:
-    for (path, entry), blob in _read(repo, (((path, entry), entry.oid) for path, entry in rows), bytes):
+    for (path, entry), blob in _read(repo, (((path, entry), entry.oid) for path, entry in rows)):
         if name := named_in(blob):
             yield path, Name(key_named(name), entry)
 
@@ -126,17 +150,16 @@ def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, s
     return [(c.path, c.new.mode, c.new.oid) if c.new else (c.path, 0, "") for c in changed]
 
 
-def _of_keys(
-    repo: Repository, commit: str, keys: Iterable[str], parse: Callable[[bytes], Parsed]
-) -> Iterator[tuple[str, Parsed]]:
+def _of_keys(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield the location logs of keys, empty where there is none."""
     left = list(keys)
     found: dict[str, str] = {}
     for short in (False, True):
         logs = cat_file.look_up(repo, (commit.encode() + b":" + _path(key, short) for key in left))
         found |= {key: log.oid for key, log in zip(left, logs, strict=True) if log}
         left = [key for key in left if key not in found]
-    yield from _read(repo, found.items(), parse)
-    yield from ((key, parse(b"")) for key in left)
+    yield from _read(repo, found.items())
+    yield from ((key, b"") for key in left)
 
 
 def _path(key: str, short: bool) -> bytes:
@@ -145,25 +168,29 @@ def _path(key: str, short: bool) -> bytes:
     return b"/".join((digest[:3], *([] if short else [digest[3:6]]), file_name(key) + b".log"))
 
 
-def _read(
-    repo: Repository, named: Iterable[tuple[T, str]], parse: Callable[[bytes], Parsed]
-) -> Iterator[tuple[T, Parsed]]:
+def _read(repo: Repository, named: Iterable[tuple[T, str]]) -> Iterator[tuple[T, bytes]]:
     """Yield what stands in blobs, many read in one call but not all at once."""
     rest = iter(named)
     while pairs := list(islice(rest, AT_ONCE)):
         blobs = cat_file.read(repo, (oid for _, oid in pairs))
-        yield from ((name, parse(blob)) for (name, _), blob in zip(pairs, blobs, strict=True))
+        yield from ((name, blob) for (name, _), blob in zip(pairs, blobs, strict=True))
 
 
-def _parser() -> Callable[[bytes], Holders]:
-    """Return a parser of location logs, by which equal sets of holders are one object: few for millions of keys.
+def _located(logs: Iterable[tuple[str, bytes]], counting: Counting) -> Iterator[tuple[str, Located]]:
+    parse, private = _parser(counting.alive), counting.private
+    return ((key, parse(log + b"\n" + private[key] if key in private else log)) for key, log in logs)
+
+
+def _parser(alive: Collection[str] | None = None) -> Callable[[bytes], Located]:
+    """Return a parser of location logs, by which equal findings are one object: few for millions of keys.
 
     Lines are `TIMEs 1|0|X UUID`, the newest of each uuid holds, at equal times the first.
     """
-    known: dict[Holders, Holders] = {}
+    known: dict[Located, Located] = {}
+    counting = None if alive is None else frozenset(map(os.fsencode, alive))
     decoded = functools.cache(os.fsdecode)
 
-    def parse(log: bytes) -> Holders:
+    def parse(log: bytes) -> Located:
         newest: dict[bytes, tuple[float, bytes]] = {}
         for line in log.split(b"\n"):
             words = line.split(b" ")
@@ -173,15 +200,24 @@ def _parser() -> Callable[[bytes], Holders]:
             when = _time(stamp)
             if when > newest.get(uuid, OLDEST)[0]:
                 newest[uuid] = when, status
-        found = frozenset([decoded(uuid) for uuid, (_, status) in newest.items() if status == b"1"])
+        held = [
+            (when, decoded(uuid))
+            for uuid, (when, status) in newest.items()
+            if status == b"1" and (counting is None or uuid in counting)
+        ]
+        found = Located(frozenset([uuid for _, uuid in held]), min(held)[1]) if held else NOWHERE
         return known.setdefault(found, found)
 
     return parse
 
 
+def _newest(log: bytes, uuid: str) -> bytes:
+    """Return the newest line of a repository in a location log, empty where there is none."""
+    mine = (line for line in log.split(b"\n") if line.endswith(b" " + os.fsencode(uuid)))
+    return max(mine, key=lambda line: _time(line.partition(b" ")[0]), default=b"")
+
+
 def _time(stamp: bytes) -> float:
-    """Return the time of a line, NEVER where it has none."""
-    try:
-        return float(stamp[:-1] if stamp.endswith(b"s") else stamp)
-    except ValueError:
-        return NEVER
+    """Return the time of a line in picoseconds, exact as git-annex has it, NEVER where it has none."""
+    parts = STAMP.fullmatch(stamp)
+    return int(parts[1] + (parts[2] or b"")[:12].ljust(12, b"0")) if parts else NEVER

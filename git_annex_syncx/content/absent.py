@@ -6,6 +6,7 @@ import os
 import re
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 
 from git_annex_syncx.annex import annex_branch, locations
 from git_annex_syncx.content.link_worker import GONE, LinkWorker
@@ -53,4 +54,4 @@ def _says_so(worker: LinkWorker, why: str) -> bool:
 def without(need: Need, left_out: Missed) -> Need:
     """Return the need without the sources that do not have the key."""
     out = {uuid for uuid in need.holders if (need.key, uuid) in left_out}
-    return Need(need.key, need.holders - out, need.targets, need.unwanted) if out else need
+    return replace(need, holders=need.holders - out) if out else need

@@ -6,7 +6,7 @@ import functools
 import os
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.annex import annex
 from git_annex_syncx.content import absent, missing, patience
@@ -146,7 +146,7 @@ def _travelling(run: TransferRun, look: Look) -> list[Need]:
     for need in look.needs:
         targets = frozenset(uuid for uuid in need.targets if (need.key, uuid) not in unstable)
         if holders := absent.without(need, run.missed).holders:
-            found.append(Need(need.key, holders, targets, need.unwanted))
+            found.append(replace(need, holders=holders, targets=targets))
     return found
 
 

@@ -122,4 +122,4 @@ def _complete(context: Context, remote: Remote, tree: str) -> bool:
         return False
     keys = {name.key for _, name in locations.names(context.repo, tree)}
     held = locations.of_keys(context.repo, annex_branch.BRANCH, keys)
-    return all(remote.uuid in holders for _, holders in held)
+    return all(remote.uuid in located.holders for _, located in held)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from git_annex_syncx.annex import annex, annex_branch, locations, scratch_worktree
 from git_annex_syncx.annex.inventory import Cursor, Inventory
-from git_annex_syncx.annex.locations import Name
+from git_annex_syncx.annex.locations import NOWHERE, Counting, Located, Name
 from git_annex_syncx.annex.scratch_worktree import Scratch
 from git_annex_syncx.content import room
 from git_annex_syncx.content.policy import Policy, read_policy
@@ -65,7 +65,7 @@ def of_all_keys(context: Context) -> Look:
         annex.bring_branch_up(context.repo)
     policy = read_policy(context)
     now = _cursor(context, policy)
-    held = _held(context, policy, locations.everything(context.repo, now.annex))
+    held = dict(locations.everything(context.repo, now.annex, _counting(context, policy)))
     files: dict[str, dict[bytes, Entry]] = {key: {} for key in held}
     for path, name in locations.names(context.repo, now.tree):
         if name.key in held:
@@ -105,9 +105,9 @@ def tree_path(context: Context, base: str | None, word: str) -> bytes:
     return b"" if inside == "." else os.fsencode(inside)
 
 
-def holders_of(context: Context, policy: Policy, keys: Iterable[str]) -> dict[str, frozenset[str]]:
+def holders_of(context: Context, policy: Policy, keys: Iterable[str]) -> dict[str, Located]:
     """Return who holds some keys."""
-    return _held(context, policy, locations.of_keys(context.repo, annex_branch.BRANCH, keys))
+    return dict(locations.of_keys(context.repo, annex_branch.BRANCH, keys, _counting(context, policy)))
 
 
 def _cursor(context: Context, policy: Policy, rooms: str = "") -> Cursor:
@@ -131,14 +131,15 @@ def _begin(context: Context, policy: Policy, known: Inventory, now: Cursor) -> N
                 of_key[path] = name.entry
             yield path, name
 
-    held = _held(context, policy, locations.everything(context.repo, now.annex))
+    held = dict(locations.everything(context.repo, now.annex, _counting(context, policy)))
     names = noted(locations.names(context.repo, now.tree))
     known.replace(now, names, lambda: _needs(context, policy, files, held))
 
 
 def _bring_forward(context: Context, policy: Policy, known: Inventory, before: Cursor, now: Cursor) -> bool:
     """Look at what has changed; False where everything must be looked at."""
-    changes = _changes(context, policy, before, now)
+    counting = _counting(context, policy)
+    changes = _changes(context, policy, counting, before, now)
     if changes is None:
         return False
     if any(path.rpartition(b"/")[2] == b".gitattributes" for path in changes.names):
@@ -153,10 +154,10 @@ def _bring_forward(context: Context, policy: Policy, known: Inventory, before: C
     if not keys and before == now:
         return True
     files = _files_now(known, keys, changes.names)
-    others = locations.of_keys(context.repo, now.annex, files.keys() - changes.holders.keys())
-    held = _held(context, policy, (*changes.holders.items(), *others), changes.private)
+    others = locations.of_keys(context.repo, now.annex, files.keys() - changes.located.keys(), counting)
+    held = {**changes.located, **dict(others)}
     found: Iterable[Need] = _needs(context, policy, files, held)
-    if waiting := [need for need in waiting if need.key in files and need.key not in changes.holders]:
+    if waiting := [need for need in waiting if need.key in files and need.key not in changes.located]:
         found = room.still_waiting(found, waiting, room.asking(policy), room.read(now.rooms))
     known.update(now, changes.names, keys, list(found), changes.described)
     return True
@@ -169,31 +170,31 @@ class Changes:
     What is recorded of a `private` repository is looked at each time.
     """
 
-    holders: Mapping[str, frozenset[str]]
+    located: Mapping[str, Located]
     described: Collection[str]
     names: Mapping[bytes, Name | None]
-    private: Mapping[str, bool]
+    private: Collection[str]
 
     @property
     def keys(self) -> set[str]:
         """Return the keys that it concerns, those of files that are gone not included."""
         named = {name.key for name in self.names.values() if name}
-        return named.union(self.holders, self.described, self.private)
+        return named.union(self.located, self.described, self.private)
 
 
-def _changes(context: Context, policy: Policy, before: Cursor, now: Cursor) -> Changes | None:
+def _changes(context: Context, policy: Policy, counting: Counting, before: Cursor, now: Cursor) -> Changes | None:
     """Return what has changed; None where the branch was rewritten, or what the last look saw is here no more."""
-    repo, holders, described = context.repo, dict[str, frozenset[str]](), set[str]()
+    repo, located, described = context.repo, dict[str, Located](), set[str]()
     try:
         if not history.is_ancestor(repo, before.annex, now.annex):
             return None
         if before.annex != now.annex:
-            holders = dict(locations.changed(repo, before.annex, now.annex))
+            located = dict(locations.changed(repo, before.annex, now.annex, counting))
             described = locations.described(repo, before.annex, now.annex) if policy.choosy else described
         names = locations.names_changed(repo, before.tree, now.tree) if before.tree != now.tree else {}
     except ProgramFailed:
         return None
-    return Changes(holders, described, names, _private(context, policy))
+    return Changes(located, described, names, counting.private.keys())
 
 
 def _waiting_for_room(known: Inventory, policy: Policy) -> list[Need]:
@@ -214,44 +215,28 @@ def _files_now(known: Inventory, keys: Collection[str], changed: Mapping[bytes, 
     return {key: files for key, files in found.items() if files}
 
 
-def _private(context: Context, policy: Policy) -> Mapping[str, bool]:
-    return locations.private(context.repo, policy.own) if context.settings.private else {}
+def _counting(context: Context, policy: Policy) -> Counting:
+    """Return which lines count: of those who can hold copies, and what only this repository records of itself."""
+    private = locations.private(context.repo, policy.own) if context.settings.private else {}
+    return Counting(policy.alive, private)
 
 
-def _held(
-    context: Context,
-    policy: Policy,
-    located: Iterable[tuple[str, frozenset[str]]],
-    private: Mapping[str, bool] | None = None,
-) -> dict[str, frozenset[str]]:
-    """Return key -> who holds it, among those who can hold copies.
-
-    What only this repository records of itself is included. Millions of keys have few sets of holders: equal ones are
-    one object.
-    """
-    alive = functools.cache(lambda holders: holders & policy.alive)
-    held: dict[str, frozenset[str]] = {key: alive(holders) for key, holders in located}
-    for key, here in (_private(context, policy) if private is None else private).items():
-        others = held.get(key, NOBODY) - {policy.own}
-        held[key] = others | {policy.own} if here else others
-    return held
-
-
-def _needs(context: Context, policy: Policy, files: Files, held: Mapping[str, frozenset[str]]) -> Iterator[Need]:
+def _needs(context: Context, policy: Policy, files: Files, held: Mapping[str, Located]) -> Iterator[Need]:
     """Yield what becomes of keys."""
     wanted, unwanted = _asked(context, policy, files, held) if policy.choosy else ({}, {})
     lacking = functools.cache(lambda holders: policy.takers - policy.choosy - holders)
     for key in files:
-        if holders := held.get(key, NOBODY):
+        holders, first = held.get(key, NOWHERE)
+        if holders:
             targets, out = lacking(holders), unwanted.get(key, NOBODY)
             if key in wanted:
                 targets = targets | wanted[key]
             if targets or out or holders & policy.emptied:
-                yield Need(key, holders, targets, out)
+                yield Need(key, holders, targets, out, first)
 
 
 def _asked(
-    context: Context, policy: Policy, files: Files, held: Mapping[str, frozenset[str]]
+    context: Context, policy: Policy, files: Files, held: Mapping[str, Located]
 ) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
     """Ask git-annex what the choosy ones want.
 
@@ -261,11 +246,11 @@ def _asked(
     wanted, unwanted = dict[str, frozenset[str]](), dict[str, frozenset[str]]()
     with scratch_worktree.opened(context.repo) as scratch:
         for uuid in sorted(policy.choosy & policy.takers):
-            lacked = (key for key in files if uuid not in (at := held.get(key, NOBODY)) and at)
+            lacked = (key for key in files if uuid not in (at := held.get(key, NOWHERE).holders) and at)
             for key in _matching(context, scratch, files, lacked, "--want-get-by", uuid):
                 wanted[key] = wanted.get(key, NOBODY) | {uuid}
         for uuid in sorted(policy.choosy & policy.reach - policy.emptied):
-            here = (key for key in files if uuid in held.get(key, NOBODY))
+            here = (key for key in files if uuid in held.get(key, NOWHERE).holders)
             for key, count in _matching(context, scratch, files, here, "--want-drop-by", uuid).items():
                 if count == len(files[key]):
                     unwanted[key] = unwanted.get(key, NOBODY) | {uuid}

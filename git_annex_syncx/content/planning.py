@@ -101,9 +101,10 @@ def _named(context: Context, look: Look, wanted: Wanted) -> list[Need]:
     cut_off = everyone - policy.takers - policy.choosy  # nothing leads there, which is to be said
     found = []
     for key, held in missing.holders_of(context, policy, keys).items():
-        at = holders or held
+        at = holders or held.holders
         wants = (targets or everyone) if holders or targets else (known[key].targets if key in known else frozenset())
-        found.append(Need(key, at, (wants | (frozenset() if targets else cut_off)) - at))
+        lacking = (wants | (frozenset() if targets else cut_off)) - at
+        found.append(Need(key, at, lacking, first="" if holders else held.first))
     return found
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from git_annex_syncx.annex import annex
 from git_annex_syncx.annex.key import key_size
@@ -61,7 +62,7 @@ def fitting(needs: Iterable[Need], known: Rooms, whose: Collection[str]) -> tupl
                 left[uuid] = files + 1, bytes_ + size
             else:
                 free[uuid] -= size
-        found.append(Need(need.key, need.holders, need.targets - full, need.unwanted) if full else need)
+        found.append(replace(need, targets=need.targets - full) if full else need)
     return found, left
 
 
@@ -76,11 +77,11 @@ def still_waiting(
     for need in before:
         size = key_size(need.key)
         full = frozenset(uuid for uuid in need.targets & set(whose) if size > known.get(uuid, size))
-        left[need.key] = Need(need.key, need.holders, full, need.unwanted)
+        left[need.key] = replace(need, targets=full)
     for need in found:
         was = left.pop(need.key, need)
         more = frozenset() if need.targets & set(whose) else was.targets
-        yield Need(need.key, need.holders, need.targets | more, need.unwanted)
+        yield replace(need, targets=need.targets | more)
     yield from (need for need in left.values() if need.targets)
 
 
