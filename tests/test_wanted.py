@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from network import Network, Node
+
 from git_annex_syncx.content import missing
 from git_annex_syncx.git.git import open_repository
 from git_annex_syncx.model import Need
 from git_annex_syncx.runs.context import open_context
-from network import Network, Node
 
 
 def lies_at(node: Node) -> set[str]:
