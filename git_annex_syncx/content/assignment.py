@@ -21,6 +21,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives
 from git_annex_syncx.model import Need, Outcome, Remote, Result, Timetable
 from git_annex_syncx.network.own_links import link_cost
+from git_annex_syncx.network.plan import Step
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import failure
 from git_annex_syncx.system.run import interactive
@@ -42,6 +43,7 @@ class TransferOptions:
     outside: bool = True  # the web and its like are used too
     deletes: bool = False  # an import may remove any number of files
     unreached: frozenset[str] = frozenset()  # names of remotes that were found not to answer
+    left_for: float = 0.0  # seconds that a step is left to its first end alone
 
 
 @dataclass
@@ -71,6 +73,13 @@ class TransferRun:
     def total(self) -> Timetable:
         """The limit of all transfers together."""
         return self.context.settings.bwlimit if self.options.bwlimit is None else self.options.bwlimit
+
+    def leaves(self, step: Step, own: str) -> bool:
+        """Return whether a step is left to its first end for now: it has hardly had the time to make it."""
+        if own == step.executor or not (self.options.left_for and self.context.settings.patience):
+            return False
+        clock = self.clocks.get((step.source, step.target, True))
+        return clock is None or time.time() - clock.since < self.options.left_for
 
     def end(self, uuid: str) -> Remote | None:
         """Return the remote to reach a repository by: the cheapest one that is there."""
@@ -203,7 +212,8 @@ def _runnable(run: TransferRun, policy: Policy, group: KeyGroup, worker_of: Work
 
     through = annex.release_date(run.context.annex_version) >= THROUGH_SINCE
     at, found = set(group.plan.question.holders), []
-    for step in make_own_steps(patience.executed_steps(group, policy.own), policy.own, through):
+    ours = [step for step in patience.executed_steps(group, policy.own) if not run.leaves(step, policy.own)]
+    for step in make_own_steps(ours, policy.own, through):
         if step.source in at and worker_of(step):
             found.append(step)
             at.add(step.target)

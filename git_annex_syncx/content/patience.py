@@ -99,8 +99,8 @@ def executed_steps(group: KeyGroup, own: str) -> list[Step]:
 
     A step that is heavier than the one that it replaces waits until that one's arc is shut in any case.
     """
-    made = {step.target: step for step in group.base.steps if step.executor == own}
-    made |= {step.target: step for step in group.plan.steps if step.executor == own and not _too_heavy(group, step)}
+    made = {step.target: step for step in group.base.steps if own in step.executors}
+    made |= {step.target: step for step in group.plan.steps if own in step.executors and not _too_heavy(group, step)}
     return [step for step in dict.fromkeys((*group.plan.steps, *group.base.steps)) if made.get(step.target) == step]
 
 
@@ -120,7 +120,7 @@ def waiting(groups: Iterable[KeyGroup], own: str) -> dict[ExecutedArc, list[str]
     for group in groups:
         ours, at = executed_steps(group, own), group.plan.question.holders
         for step in (step for plan in group.plans for step in plan.steps):
-            mine = step.executor == own
+            mine = own in step.executors
             if step.source in at and step.target not in at and (step in ours or not mine):
                 found.setdefault((step.source, step.target, mine), set()).update(group.keys)
     return {arc: sorted(keys, key=lambda key: (key_size(key), key)) for arc, keys in found.items()}

@@ -87,7 +87,7 @@ def make_own_steps(steps: Iterable[Step], own: str, through: bool) -> tuple[OwnS
         if passes and step == into[0]:
             own_steps.append(OwnStep(step.source, out[0].target, "push", through=True))
         elif not (passes and step == out[0]):
-            own_steps.append(OwnStep(step.source, step.target, step.operation))
+            own_steps.append(OwnStep(step.source, step.target, step.operation_of(own)))
     return tuple(own_steps)
 
 

@@ -17,10 +17,14 @@ from git_annex_syncx.network.plan import Plan, Step, plan, reachable
 
 @dataclass(frozen=True)
 class Wait:
-    """Files that `target` lacks and that wait for `step`, until (seconds since 1970) another way is looked for."""
+    """Files that `target` lacks and that wait for `step`, until (seconds since 1970) another way is looked for.
+
+    `executor` is who is to make the step.
+    """
 
     target: str
     step: Step
+    executor: str
     files: int
     until: float | None
 
@@ -34,11 +38,14 @@ def waits(run: TransferRun, now: Round) -> list[Wait]:
     for group in now.groups:
         count = sum(key in now.keys for key in group.keys)
         for target, step in _first_steps(now.look.policy, group.base).items() if count else ():
-            if step.executor != own or concerned & {target, step.source, step.target}:
-                clock = run.clocks.get((step.source, step.target, step.executor == own))
+            ours = own in step.executors
+            if not ours or concerned & {target, step.source, step.target}:
+                clock = run.clocks.get((step.source, step.target, ours))
                 name = (target, step.source, step.target)
                 files = count + (found[name].files if name in found else 0)
-                found[name] = Wait(target, step, files, due(clock, run.context.settings.patience))
+                left = ours and run.leaves(step, own)
+                until = due(clock, run.options.left_for if left else run.context.settings.patience)
+                found[name] = Wait(target, step, own if ours and not left else step.executor, files, until)
     return [found[name] for name in sorted(found)]
 
 
@@ -64,9 +71,7 @@ def tell(run: TransferRun, now: Round, left: Iterable[Wait]) -> Iterator[Outcome
     for wait in left:
         if wait.target not in told:
             reason = _words(policy, wait)
-            yield _waiting(
-                reason, executor=wait.step.executor, target=wait.target, files=wait.files, until=wait.until
-            )
+            yield _waiting(reason, executor=wait.executor, target=wait.target, files=wait.files, until=wait.until)
     yield from _no_way(run, now)
     yield from _not_there(run, now)
 
@@ -93,19 +98,19 @@ def _words(policy: Policy, wait: Wait, at_target: bool = False, failed: bool = F
     net, own = policy.network, policy.own
     step, it = wait.step, "it" if wait.files == 1 else "them"
     lacking = f" for {net.name(wait.target)}" if wait.target != own and not at_target else ""
-    if step.executor == own:
+    if wait.executor == own:
         other = step.target if step.source == own else step.source
         # It was there, and what is wrong with it has just been said.
         passes_on = step.source == own and other != wait.target  # perhaps it was not asked in this run
         present = f"{net.name(other)} {f'has {it}' if passes_on else 'is there'}"
         what = "that works" if failed and other == wait.target else present
-    elif step.executor == step.target:
-        what = f"{net.name(step.executor)} fetches {it}"
+    elif wait.executor == step.target:
+        what = f"{net.name(step.target)} fetches {it}"
         what += "" if step.target == wait.target else f" and passes {it} on"
     else:
         there = at_target and step.target == wait.target
         where = "here" if step.target == own else "there" if there else f"to {net.name(step.target)}"
-        what = f"{net.name(step.executor)} brings {it} {where}"
+        what = f"{net.name(wait.executor)} brings {it} {where}"
     return f"{many(wait.files)}{lacking}, until {what}{_or_when(wait.until)}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -16,8 +15,11 @@ from git_annex_syncx.network.weights import (
     REMOVABLE_PENALTY,
     Arcs,
     Scale,
+    decade,
+    executors,
     hashed,
     milliseconds,
+    ranks,
     thousandths,
 )
 
@@ -36,6 +38,7 @@ class Question:
     size: int | None = None  # of one key, as the tree is chosen by it; None: the average
     by_time: bool = False
     relays: bool = True
+    first: str = ""  # who held it first; "": the holder with the smallest uuid
 
     @property
     def one_size(self) -> int:
@@ -45,17 +48,33 @@ class Question:
 
 @dataclass(frozen=True)
 class Step:
-    """One transfer. `start` and `end` in seconds from now, None where no speed is known."""
+    """One transfer. `start` and `end` in seconds from now, None where no speed is known.
+
+    `executors` are the ends that make it, whoever runs first; the first one does so at once.
+    """
 
     source: str
     target: str
-    executor: str
-    operation: str  # "push" or "pull"
+    executors: tuple[str, ...]
     cost: float
     relay: bool  # the target passes it on and does not want it
     milliseconds: int = 0  # for one key, as a power of ten
     start: float | None = None
     end: float | None = None
+
+    @property
+    def executor(self) -> str:
+        """Return its first end."""
+        return self.executors[0]
+
+    @property
+    def operation(self) -> str:
+        """Return what its first end does: "push" or "pull"."""
+        return self.operation_of(self.executor)
+
+    def operation_of(self, executor: str) -> str:
+        """Return what one of its ends does: "push" or "pull"."""
+        return "pull" if executor == self.target else "push"
 
 
 @dataclass(frozen=True)
@@ -164,12 +183,18 @@ def _unreachable(
 
 def _table(arcs: Arcs, question: Question, holders: frozenset[str], members: Sequence[str]) -> _Table:
     """Number and weigh all arcs between the nodes in play; into a holder there is none."""
-    scale = Scale(len(members) + 1, question.by_time)
+    scale = Scale(len(arcs) + 1, question.by_time)
     weight = scale.weigher(question.one_size)
     from_drive, into_relay = scale.pack(REMOVABLE_PENALTY, 0), scale.pack(RELAY_PENALTY, 0)
+    first = question.first if question.first in arcs else min(holders, default="")
+    rank = ranks(arcs, first, question.one_size, question.by_time)
     numbers = dict.fromkeys(holders, ROOT) | {uuid: n for n, uuid in enumerate(members, start=1)}
     sources = {
-        uuid: (n, from_drive if arcs.nodes[uuid].get("removable") else 0, hashed(uuid, b"from"))
+        uuid: (
+            n,
+            from_drive * bool(arcs.nodes[uuid].get("removable")) + scale.pack_rank(rank[uuid]),
+            hashed(uuid, b"from"),
+        )
         for uuid, n in numbers.items()
     }
     incoming: list[dict[int, int]] = [{}]
@@ -180,8 +205,7 @@ def _table(arcs: Arcs, question: Question, holders: frozenset[str], members: Seq
         for source, _, arc in arcs.in_edges(target, data=True):
             if source in sources:
                 k, leaving, away = sources[source]
-                kind = weight(arc["cost"], arc.get("latency_ms"), arc.get("bytes_per_second"))
-                total = kind + leaving + penalty + away * towards % PRIME
+                total = weight(arc) + leaving + penalty + away * towards % PRIME
                 if k != ROOT:
                     into[k] = total
                 elif total < into.get(ROOT, total + 1):
@@ -227,15 +251,13 @@ def _steps(arcs: Arcs, question: Question, tree_arcs: Mapping[str, str]) -> Iter
 
 def _step(arc: Mapping[str, Any], source: str, target: str, question: Question) -> Step:
     one = milliseconds(arc["cost"], arc.get("latency_ms"), arc.get("bytes_per_second"), question.one_size)
-    operation = arc.get("operation", "push")
     return Step(
         source=source,
         target=target,
-        executor=target if operation == "pull" else source,
-        operation=operation,
+        executors=executors(source, target, arc),
         cost=thousandths(arc["cost"]) / 1000,
         relay=target not in question.targets,
-        milliseconds=int(10 ** round(math.log10(one))),
+        milliseconds=decade(one),
     )
 
 
@@ -260,6 +282,7 @@ def _plan_json(found: Plan) -> dict[str, Any]:
                 "from": step.source,
                 "to": step.target,
                 "executor": step.executor,
+                "executors": list(step.executors),
                 "operation": step.operation,
                 "cost": step.cost,
                 "relay": step.relay,

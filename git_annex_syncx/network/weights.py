@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from git_annex_syncx.network.graph import Direction, Network
 
@@ -14,55 +15,74 @@ if TYPE_CHECKING:
     import networkx
 
 # Nodes are uuids; `relay`, `removable` and `dead` are attributes of theirs where they hold. Of an arc `cost` must be
-# there; `operation` is "push" unless it says "pull"; `latency_ms` and `bytes_per_second` are guessed where they are
-# None. `closed`, of the graph, lists pairs of nodes between which a link leads in the other direction only.
+# there; `operation` is what its first end does, "push" unless it says "pull"; `both` where the other end executes it
+# as well; `latency_ms` and `bytes_per_second` are guessed where they are None. `closed`, of the graph, lists pairs of
+# nodes between which a link leads in the other direction only; `whole` is the graph with the arcs that were left out.
 Arcs: TypeAlias = "networkx.DiGraph[str]"
 
 RELAY_PENALTY = 1_000  # thousandths of cost, for an arc into a relay that does not want the content
 REMOVABLE_PENALTY = 1_000_000  # for an arc out of a drive, so that nobody waits for a drawer
 HASH_BITS, TIME_BITS = 64, 50
 PRIME = 2**64 - 59
-LONGEST = (1 << TIME_BITS) - 1  # milliseconds
+LONGEST = 10**15  # milliseconds
 NEAR_COST = 149.0  # the highest cost of a link that is taken for local
 NEAR_MS, FAR_MS = 1.0, 100.0  # latency, where it was not measured
 NEAR_MS_A_BYTE, FAR_MS_A_BYTE = 2e-5, 1e-3
 
-
-# Source and target of an arc, and whether the repository that plans executes it. Where both ends offer an arc, these
-# are two: the other end may be off while this one is not.
+# Source and target of an arc, and whether the repository that plans executes it. Where the other end alone executes
+# the arc at its cost, a dearer way of our own replaces it.
 ExecutedArc = tuple[str, str, bool]
 
 
 def arcs(net: Network, shut: Collection[ExecutedArc] = (), own: str = "") -> Arcs:
     """Return the graph of all arcs. Special remotes execute nothing, and dead places have no arcs.
 
-    Without the arcs in `shut`; `own` says which ones this repository executes.
+    Without the arcs in `shut`, as the repository `own` plans.
     """
+    whole = _graph(net, net.directions())
+    if not shut:
+        return whole
+    shut = frozenset(shut)
+    ways = (way for way in net.directions() if (*way.ends, True) not in shut)
+    left = _graph(net, (way for way in ways if way.link.owner == own or (*way.ends, False) not in shut))
+    left.graph["whole"] = whole
+    return left
+
+
+def _graph(net: Network, ways: Iterable[Direction]) -> Arcs:
     import networkx
 
     graph: Arcs = networkx.DiGraph(closed=[way.ends for way in net.directions() if not way.is_open])
     for place in net.places:
         graph.add_node(place.uuid, relay=place.relay, removable=place.removable, dead=place.dead)
-    ways = (way for way in net.directions() if way.is_open and (*way.ends, way.link.owner == own) not in shut)
-    for way in sorted(ways, key=lambda way: _rank(net, way), reverse=True):  # a better one replaces a worse one
-        graph.add_edge(
-            *way.ends,
-            cost=way.link.cost,
-            operation="pull" if way.pull else "push",
-            latency_ms=way.link.latency_ms,
-            bytes_per_second=way.link.bytes_per_second,
-        )
+    offers: dict[tuple[str, str], list[Direction]] = {}
+    for way in ways:
+        if way.is_open:
+            offers.setdefault(way.ends, []).append(way)
+    for ends, some in offers.items():
+        graph.add_edge(*ends, **_arc(some))
     return graph
 
 
-def _rank(net: Network, way: Direction) -> tuple[int, bool, bool, float, float]:
-    """Return which of two parallel arcs is taken: the cheaper, else not a drive executes, else who has the content.
+def _arc(offers: Iterable[Direction]) -> dict[str, Any]:
+    """Return the arc that two ends offer: who offers it at its lowest cost executes it, first who has the content."""
+    offers = sorted(offers, key=lambda way: (thousandths(way.link.cost), way.pull))
+    first, last = offers[0], offers[-1]
+    both = first is not last and thousandths(first.link.cost) == thousandths(last.link.cost)
+    latency, speed = first.link.latency_ms, first.link.bytes_per_second
+    return {
+        "cost": first.link.cost,
+        "operation": "pull" if first.pull else "push",
+        "both": both,
+        "latency_ms": last.link.latency_ms if both and latency is None else latency,
+        "bytes_per_second": last.link.bytes_per_second if both and speed is None else speed,
+    }
 
-    Not the faster: whose link was never measured would seem to be that.
-    """
-    link = way.link
-    latency, slowness = _speed(link.cost, link.latency_ms, link.bytes_per_second)
-    return thousandths(link.cost), net.by_uuid[link.owner].removable, way.pull, latency, slowness
+
+def executors(source: str, target: str, arc: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return who executes an arc, the first end first."""
+    first, other = (target, source) if arc.get("operation") == "pull" else (source, target)
+    return (first, other) if arc.get("both") else (first,)
 
 
 def _speed(cost: float, latency_ms: float | None, bytes_per_second: float | None) -> tuple[float, float]:
@@ -85,35 +105,103 @@ def milliseconds(cost: float, latency_ms: float | None, bytes_per_second: float 
     return max(1, min(int(latency + size * slowness), LONGEST))
 
 
+def decade(milliseconds: int) -> int:
+    """Return the nearest power of ten: what was measured is noise, which must not choose between trees."""
+    power: int = 10 ** (len(str(milliseconds)) - 1)
+    return power if milliseconds**2 < 10 * power**2 else min(10 * power, LONGEST)
+
+
+class Rank(NamedTuple):
+    """What decides between arcs of equal cost and time by their source; less is better."""
+
+    level: int  # hops from the first holder, over any arcs
+    idle: int  # to how many repositories it has none of the lightest arcs
+    place: int  # in the order of a hash of the uuids
+
+
 @dataclass(frozen=True)
 class Scale:
-    """Several numbers in one integer that is compared in their order, sums of up to `count` of them included."""
+    """The numbers of a weight in one integer that is compared in their order, as are sums over the arcs of a tree.
 
-    count: int
+    `nodes` is the number of repositories. A weight is cost, time, the rank of the source, and a hash of 64 bits.
+    """
+
+    nodes: int
     by_time: bool
 
+    @property
+    def _spare(self) -> int:
+        return self.nodes.bit_length()
+
+    @property
+    def _below(self) -> int:
+        """Bits below cost and time."""
+        return sum(self._widths) + HASH_BITS + self._spare
+
+    @property
+    def _widths(self) -> tuple[int, int, int]:
+        spare = self._spare
+        return (2 * self.nodes).bit_length() + spare, spare + spare, spare + spare
+
     def pack(self, cost: int, milliseconds: int) -> int:
-        """Return one integer, with room for a hash below."""
+        """Return one integer for cost and time."""
         first, second = (milliseconds, cost) if self.by_time else (cost, milliseconds)
-        spare = self.count.bit_length()
-        return ((first << (TIME_BITS + spare)) + second) << (HASH_BITS + spare)
+        return ((first << (TIME_BITS + self._spare)) + second) << self._below
+
+    def pack_rank(self, rank: Rank) -> int:
+        """Return one integer for a rank, to be added."""
+        packed = 0
+        for number, width in zip(rank, self._widths, strict=True):
+            packed = (packed << width) + number
+        return packed << (HASH_BITS + self._spare)
 
     def first(self, packed: int) -> int:
         """Return what is compared first: thousandths, or milliseconds."""
-        shift: int = TIME_BITS + HASH_BITS + 2 * self.count.bit_length()
-        return packed >> shift
+        return packed >> (self._below + TIME_BITS + self._spare)
 
-    def weigher(self, size: int) -> Callable[[float, float | None, float | None], int]:
-        """Return a function of cost, latency and speed of an arc: its weight for keys of a size, without penalties.
+    def weigher(self, size: int) -> Callable[[Mapping[str, Any]], int]:
+        """Return a function of an arc: its weight by cost and time for keys of a size, without penalties.
 
         It remembers: most arcs are like others.
         """
 
         @cache
         def weight(cost: float, latency_ms: float | None, bytes_per_second: float | None) -> int:
-            return self.pack(thousandths(cost), milliseconds(cost, latency_ms, bytes_per_second, size))
+            return self.pack(thousandths(cost), decade(milliseconds(cost, latency_ms, bytes_per_second, size)))
 
-        return weight
+        return lambda arc: weight(arc["cost"], arc.get("latency_ms"), arc.get("bytes_per_second"))
+
+
+def ranks(arcs: Arcs, first: str, size: int, by_time: bool) -> dict[str, Rank]:
+    """Return the rank of each repository as a source of content that `first` was the first to hold.
+
+    Nothing here depends on who holds it by now: what is left of a plan is what would be planned.
+    """
+    import networkx
+
+    whole: Arcs = arcs.graph.get("whole", arcs)
+    levels = networkx.single_source_shortest_path_length(whole, first) if first in whole else {}
+    far, use, places = 2 * len(whole), _use(whole, size, by_time), _places(whole)
+    return {uuid: Rank(levels.get(uuid, far), len(whole) - use[uuid], places[uuid]) for uuid in whole}
+
+
+@lru_cache(maxsize=16)  # groups of keys share it; a graph is not changed once it is made
+def _use(arcs: Arcs, size: int, by_time: bool) -> Counter[str]:
+    """Count for each repository to how many others it has one of the lightest arcs by cost and time."""
+    scale = Scale(len(arcs), by_time)
+    weight, from_drive = scale.weigher(size), scale.pack(REMOVABLE_PENALTY, 0)
+    removable = {uuid for uuid, place in arcs.nodes.items() if place.get("removable")}
+    use: Counter[str] = Counter()
+    for target in arcs:
+        into = {u: weight(arc) + from_drive * (u in removable) for u, arc in arcs.pred[target].items()}
+        least = min(into.values(), default=0)
+        use.update(u for u, total in into.items() if total == least)
+    return use
+
+
+@lru_cache(maxsize=4)
+def _places(arcs: Arcs) -> dict[str, int]:
+    return {uuid: place for place, uuid in enumerate(sorted(arcs, key=lambda uuid: (hashed(uuid, b"place"), uuid)))}
 
 
 def hashed(uuid: str, role: bytes) -> int:

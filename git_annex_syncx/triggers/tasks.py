@@ -19,6 +19,8 @@ from git_annex_syncx.runs.context import Context, choose_remotes
 from git_annex_syncx.system.records import Failure
 from git_annex_syncx.triggers.queue import CONTENT, REFS, Queue, Request
 
+LEFT_FOR = 10.0  # seconds that a step is left to the source, where both ends can make it
+
 
 def refs(context: Context, requests: Collection[Request]) -> Iterator[Event]:
     """Merge what was received and push the branches; for `retry`, `look` and `fetch` also get what others have."""
@@ -77,7 +79,16 @@ def content(context: Context, but: Collection[str] = ()) -> Iterator[Event]:
     everyone, _ = choose_remotes(context, (), ())
     phases = pauses.REFS | pauses.CONTENT
     free, _ = pauses.free(everyone, pauses.pauses(context.state), context.state.failures(), phases)
-    yield from transfer(context, (remote for remote in free if remote.name not in but), TransferOptions(alone=False))
+    options = TransferOptions(alone=False, left_for=LEFT_FOR)
+    yield from transfer(context, (remote for remote in free if remote.name not in but), options)
+    own, now = context.settings.annex_uuid, time.time()
+    due = [
+        clock.since + LEFT_FOR - now
+        for (_, target, ours), clock in context.state.clocks().items()
+        if ours and target == own
+    ]
+    if young := [seconds for seconds in due if seconds > 0]:
+        Queue(context.repo).ask(Request("content"), min(young))
 
 
 def drive(context: Context, remote: Remote) -> Iterator[Event]:
