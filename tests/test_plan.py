@@ -204,14 +204,15 @@ def drawn(net: Network) -> networkx.DiGraph:
     graph = networkx.DiGraph()
     for place in net.places:
         graph.add_node(place.uuid, **{name: True for name in ("relay", "removable", "dead") if getattr(place, name)})
-    ways = []
     for link in net.links:
         if not (net.by_uuid[link.owner].dead or net.by_uuid[link.remote].dead):
-            rank = link.cost, net.by_uuid[link.owner].removable
-            ways += [(*rank, False, link.owner, link.remote)] if link.push else []
-            ways += [(*rank, True, link.remote, link.owner)] if link.pull else []
-    for cost, _, pull, source, target in sorted(ways, reverse=True):  # the best last
-        graph.add_edge(source, target, cost=cost, operation="pull" if pull else "push")
+            for arc, is_open in (((link.owner, link.remote), link.push), ((link.remote, link.owner), link.pull)):
+                known = graph.edges.get(arc, {"cost": 1e9})
+                pull = arc[0] == link.remote
+                if is_open and known["cost"] == link.cost:
+                    graph.add_edge(*arc, operation="push", both=True)
+                elif is_open and known["cost"] > link.cost:
+                    graph.add_edge(*arc, cost=link.cost, operation="pull" if pull else "push", both=False)
     return graph
 
 
@@ -227,6 +228,80 @@ def test_a_graph_of_networkx_gives_the_same_plan(net: Network, data: st.DataObje
     assert theirs.steps == ours.steps
     assert (theirs.cost, theirs.flood_cost, theirs.exact) == (ours.cost, ours.flood_cost, ours.exact)
     assert (set(graph), set(graph.edges)) == (set(made), set(made.edges))
+
+
+@relaxed
+@given(networks(), st.data())
+def test_a_plan_that_is_carried_out_stays_the_plan(net: Network, data: st.DataObject) -> None:
+    """Whoever gets a key becomes a holder, and what is left of the plan is what is planned then."""
+    holders, targets = some(net, data)
+    first = data.draw(st.sampled_from(sorted(holders)))
+    ways, left = arcs(net), ask(net, holders, targets, first=first)
+    while left.steps:
+        roots = [step for step in left.steps if step.source in left.question.holders]
+        done = data.draw(st.sampled_from(roots))
+        now = plan(ways, replace(left.question, holders=left.question.holders | {done.target}))
+        assert set(sends(now)) == set(sends(left)) - {(done.source, done.target)}
+        left = now
+
+
+@relaxed
+@given(networks(), st.data())
+def test_no_order_and_no_name_decides(net: Network, data: st.DataObject) -> None:
+    """Nodes read the links in any order, and call each other as they like."""
+    holders, targets = some(net, data)
+    places = [replace(place, name="another") for place in data.draw(st.permutations(net.places))]
+    again = network(places, data.draw(st.permutations(net.links)), here="u0")
+    assert ask(again, holders, targets).steps == ask(net, holders, targets).steps
+
+
+def sites(*sizes: int) -> Network:
+    """Sites with a mesh at 100 each, and everyone connected with everyone elsewhere at 200."""
+    names = [f"{site}{n}" for site, size in zip("abcdef", sizes, strict=False) for n in range(size)]
+    pairs = ((u, v) for u in names for v in names if u != v)
+    return network(map(Place, names), [Link(u, v, 100.0 if u[0] == v[0] else 200.0) for u, v in pairs])
+
+
+def depth(found: Plan) -> int:
+    level = dict.fromkeys(found.question.holders, 0)
+    for step in found.steps:
+        level[step.target] = level[step.source] + 1
+    return max(level.values())
+
+
+@pytest.mark.parametrize(("sizes", "deep", "far"), [((30,), 1, 0), ((10, 10, 10), 2, 2), ((1, 8), 2, 1)])
+def test_a_shallow_tree_is_taken_among_the_cheapest(sizes: tuple[int, ...], deep: int, far: int) -> None:
+    net = sites(*sizes)
+    for first in ("a0", max(net.by_uuid)):
+        found = ask(net, {first}, set(net.by_uuid) - {first})
+        assert depth(found) <= deep
+        assert sum(u[0] != v[0] for u, v in sends(found)) == far
+
+
+def test_noise_does_not_make_a_chain() -> None:
+    rng = random.Random(7)
+    names = [f"u{n}" for n in range(20)]
+    links = [Link(u, v, 100.0, latency_ms=rng.uniform(4, 25)) for u in names for v in names if u != v]
+    assert depth(ask(network(map(Place, names), links), {"u3"}, set(names) - {"u3"})) == 1
+
+
+def test_a_hundred_times_slower_is_no_noise() -> None:
+    links = [
+        Link("a", "c", 100.0, latency_ms=900.0),
+        Link("a", "b", 100.0, latency_ms=5.0),
+        Link("b", "c", 100.0, latency_ms=5.0),
+    ]
+    assert sends(ask(network(map(Place, "abc"), links), {"a"}, {"b", "c"})) == [("a", "b"), ("b", "c")]
+
+
+def test_both_ends_that_offer_the_lowest_cost_execute_an_arc() -> None:
+    costs = {("a", "b"): 100.0, ("b", "a"): 100.0, ("c", "a"): 50.0, ("a", "c"): 175.0, ("d", "a"): 100.0}
+    net = network(map(Place, "abcd"), [Link(*ends, cost) for ends, cost in costs.items()])
+    steps = {step.target: step for step in ask(net, {"a"}, set("bcd")).steps}
+    assert steps["b"].executors == ("a", "b")
+    assert (steps["b"].operation, steps["b"].operation_of("b")) == ("push", "pull")
+    assert steps["c"].executors == ("c",), "the other end is dearer"
+    assert (steps["d"].executors, steps["d"].operation) == (("d",), "pull")
 
 
 # Plans that a user would find silly
@@ -396,3 +471,14 @@ def test_without_the_best_way_the_next_one_is_taken() -> None:
         assert (step.source, step.executor) == way, "source and who executes it"
         shut.append((step.source, step.target, step.executor == "a"))
     assert plan(arcs(net, shut, "a"), asked).unreachable == (("t", "no-path"),)
+
+
+def test_what_is_left_out_changes_nothing_elsewhere() -> None:
+    """Use and level count in the whole network: the others plan with what this one plans without."""
+    net = sites(4, 4)
+    asked = Question(frozenset({"a0"}), frozenset(net.by_uuid) - {"a0"})
+    (far,) = [arc for arc in sends(plan(arcs(net), asked)) if arc[0][0] != arc[1][0]]
+    without = [(*arc, True) for arc in ((far[0], far[1]), (far[1], far[0]))]
+    before, now = set(sends(plan(arcs(net), asked))), set(sends(plan(arcs(net, without, far[1]), asked)))
+    (entry,) = [target for source, target in now - before if source == "a0"]
+    assert {target for _, target in before - now} == {far[1], entry}
