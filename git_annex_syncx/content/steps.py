@@ -32,7 +32,7 @@ def groups(
 
     Where nothing is shut the plans are the same too, else this repository alone has another one.
     """
-    alike: dict[tuple[frozenset[str], frozenset[str], frozenset[str], int], list[str]] = {}
+    alike: dict[tuple[frozenset[str], str, frozenset[str], frozenset[str], int], list[str]] = {}
     targets_now: dict[tuple[frozenset[str], frozenset[str]], tuple[frozenset[str], frozenset[str]]] = {}
     heavy = replace(shut, late=shut.late & {target for _, target, _ in shut.heavy})
     for need in needs:
@@ -41,14 +41,16 @@ def groups(
             targets_now[pair] = in_this_round(policy, *pair, shut), in_this_round(policy, *pair, heavy)
         now, base = targets_now[pair]
         if now:
-            alike.setdefault((need.holders, now, base, key_size(need.key).bit_length()), []).append(need.key)
+            alike.setdefault((need.holders, need.first, now, base, key_size(need.key).bit_length()), []).append(
+                need.key
+            )
     if not alike:
         return  # no graph is built, and networkx stays unloaded
     ways, base_ways = _arcs(policy, shut.light), _arcs(policy, shut.heavy)
-    for (holders, now, base, bits), keys in sorted(alike.items(), key=lambda item: (item[0][3], min(item[1]))):
+    for (holders, first, now, base, bits), keys in sorted(alike.items(), key=lambda item: (item[0][4], min(item[1]))):
         total = sum(map(key_size, keys))
         # The tree depends on the class of size alone: nodes that know other keys of it make the same.
-        question = Question(holders, now, len(keys), total, 1 << bits, by_time, relays)
+        question = Question(holders, now, len(keys), total, 1 << bits, by_time, relays, first)
         found = plan(ways, question)
         same = shut.light == shut.heavy and now == base
         yield KeyGroup(found, tuple(keys), found if same else plan(base_ways, replace(question, targets=base)))

@@ -122,6 +122,7 @@ def _headline(found: Plan) -> str:
 
 
 def _step(net: Network, step: Step, timed: bool) -> str:
-    cost = f"{step.operation} by {clean(net.name(step.executor))}, {step.cost:g}"
+    ends = (f"{step.operation_of(uuid)} by {clean(net.name(uuid))}" for uuid in step.executors)
+    cost = f"{' or '.join(ends)}, {step.cost:g}"
     when = f", {duration(step.start or 0)} to {duration(step.end)}" if timed and step.end is not None else ""
     return f"-> {_called(net, step.target)}: {cost}{when}" + (", passes it on" if step.relay else "")
