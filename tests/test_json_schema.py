@@ -18,7 +18,7 @@ SECTIONS = dict(zip(*[iter(re.split(r"^## (.+)\n", TEXT, flags=re.MULTILINE)[1:]
 # Columns of which each value that the documentation names has to come by, and no other.
 COLUMNS = [
     ("Event", "event"), ("Event", "result"), ("Ref", "fate"),
-    ("Status", "state"), ("File", "state"), ("Hook", "state"),
+    ("Status", "state"), ("File", "state"), ("Hook", "state"), ("Would-file", "step"),
 ]  # fmt: skip
 TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str, "number": (int, float), "null": type(None), "boolean": bool, "object": dict,
@@ -51,6 +51,9 @@ def section_of(printed: dict[str, Any]) -> str:
         "status": "Status",
         "file": "File",
         "would": "Would",
+        "would-git": "Would-git",
+        "would-file": "Would-file",
+        "would-not": "Would-not",
         "pause": "Pause",
         "hook": "Hook",
         "signal": "Signal",
@@ -91,10 +94,15 @@ class Seen:
             assert isinstance(value, bool) == (kind == "boolean"), f"{where} is {value!r}"
 
     def plain(self, ran: Ran, section: str) -> None:
+        """All lines of a command that has no summary, of one kind."""
+        assert {section_of(event) for event in ran.events} <= {section}
+        self.mixed(ran)
+
+    def mixed(self, ran: Ran) -> None:
         """All lines of a command that has no summary."""
         for event in ran.events:
-            assert section_of(event) == section
-            self.check(event, section)
+            assert event["event"] != "summary"
+            self.check(event, section_of(event))
 
     def run(self, ran: Ran) -> None:
         """All lines of a run; the last one is its only summary."""
@@ -228,9 +236,21 @@ def content_travels(net: Network, seen: Seen) -> None:
     # a preview; start, progress, done, failed; another has to fetch it: waiting
     (broken.path / "annex" / "objects").touch()
     here.commit_annexed({"film.mkv": b"film" * 250_000})
-    seen.plain(here.syncx("transfer", "--dry-run"), "Would")
+    here.write("note.txt", "a note")
+    here.git("add", "note.txt")
+    seen.mixed(here.syncx("sync", "--dry-run"))
+    here.config("syncx.contentIf", "exit 75")
+    seen.mixed(here.syncx("sync", "--dry-run"))
+    seen.run(here.syncx("sync", ok=None))
+    seen.run(here.syncx("status"))
+    here.git("config", "--unset", "syncx.contentIf")
     seen.run(here.syncx("transfer", ok=1))
+    other.syncx("pull")
+    seen.mixed(other.syncx("transfer", "--dry-run"))
     seen.run(other.syncx("sync"))
+    cut_off = net.clone(here, "cut-off")
+    cut_off.config("remote.here.annex-ignore", "true")
+    seen.mixed(cut_off.syncx("transfer", "--dry-run"))
 
     # it is here, in spite of what is recorded: skipped
     key = other.annex("lookupkey", "film.mkv").out.strip()

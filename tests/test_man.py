@@ -21,7 +21,7 @@ from git_annex_syncx.cli import group
 ROOT = Path(__file__).parent.parent
 MAN = ROOT / "man"
 COMMANDS = group.shown()
-FREE = {"syncx.onChange", "syncx.onFailure", "syncx.notify", "syncx.signal"}
+FREE = {"syncx.contentIf", "syncx.onChange", "syncx.onFailure", "syncx.notify", "syncx.signal"}
 PAGES = sorted(["git-annex-syncx.1", *(f"git-annex-syncx-{name}.1" for name in COMMANDS)])
 
 

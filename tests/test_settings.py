@@ -76,6 +76,7 @@ BAD = [
     ("syncx.maxDelete", "９"), ("syncx.maxDelete", "9" * 20), ("syncx.maxDelete", "%"),
     ("remote.nas.syncx-bwlimit", "fast"), ("remote.nas.syncx-removable", "maybe"),
     ("remote.nas.syncx-direct", "maybe"),
+    ("syncx.contentIf", "metred"), ("syncx.contentIf", "metered battery"), ("syncx.contentIf", "battery,metered"),
     ("remote.nas.annex-sync", "maybe"), ("remote.nas.annex-push", "maybe"), ("remote.nas.annex-readonly", "2 x"),
 ]  # fmt: skip
 

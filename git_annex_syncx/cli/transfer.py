@@ -26,16 +26,16 @@ def transfer_command(
 ) -> None:
     """Send and get content as the plan says, and drop what is not wanted."""
     from git_annex_syncx.content.assignment import TransferOptions
-    from git_annex_syncx.phases.transfer import preview
+    from git_annex_syncx.phases import preview
     from git_annex_syncx.phases.transfer import transfer as phase
-    from git_annex_syncx.views import transfer as view_transfer
+    from git_annex_syncx.views import preview as view_preview
 
     context, chosen, skipped, paths = _paths_after(options, words, excepted)
     if paths and order["all_keys"]:
         raise click.UsageError("--all and PATH exclude each other: --all is for keys that have no path")
-    asked = TransferOptions(paths, outside=len(words) == len(paths), **order)
+    asked = TransferOptions(paths, by_name=True, only_looks=dry_run, outside=len(words) == len(paths), **order)
     if dry_run:
-        view_transfer.show_loads(preview(context, chosen, asked), options.as_json)
+        view_preview.show_preview(preview.of_transfer(context, chosen, asked), options.as_json)
     else:
         options.run("transfer", context, skipped, lambda: phase(context, chosen, asked))
 

@@ -41,6 +41,8 @@ class TransferOptions:
     bwlimit: Timetable | None = None  # None: as set
     alone: bool = True  # else somebody else pushes the git-annex branch where nothing has moved
     outside: bool = True  # the web and its like are used too
+    only_looks: bool = False  # nothing is written, not even what git-annex keeps in its journal
+    by_name: bool = False  # somebody has asked for a transfer and nothing else
     deletes: bool = False  # an import may remove any number of files
     unreached: frozenset[str] = frozenset()  # names of remotes that were found not to answer
     left_for: float = 0.0  # seconds that a step is left to its first end alone
@@ -143,7 +145,10 @@ def learn(run: TransferRun, workers: Collection[LinkWorker]) -> None:
 
 
 def _look(run: TransferRun, policy: Policy | None) -> Look:
-    return missing.of_all_keys(run.context) if run.options.all_keys else missing.look(run.context, policy)
+    commits = not run.options.only_looks
+    if run.options.all_keys:
+        return missing.of_all_keys(run.context, commits)
+    return missing.look(run.context, policy, commits)
 
 
 def _travelling(run: TransferRun, look: Look) -> list[Need]:

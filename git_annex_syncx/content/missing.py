@@ -41,11 +41,14 @@ def inventory(context: Context) -> Inventory:
     return Inventory(context.repo.state_dir / "inventory.sqlite")
 
 
-def look(context: Context, policy: Policy | None = None) -> Look:
-    """Return what has to travel, from what has changed since the last look. Raises SyncxError."""
+def look(context: Context, policy: Policy | None = None, commits: bool = True) -> Look:
+    """Return what has to travel, from what has changed since the last look. Raises SyncxError.
+
+    With `commits` git-annex brings on its branch what it has recorded so far.
+    """
     policy = policy or read_policy(context)
     known = inventory(context)
-    if annex.journal_waits(context.repo):
+    if commits and annex.journal_waits(context.repo):
         annex.bring_branch_up(context.repo)
     with known.alone():
         rooms = room.rooms(context, policy)
@@ -59,9 +62,9 @@ def look(context: Context, policy: Policy | None = None) -> Look:
     return Look(policy, *room.fitting(known.needs(), rooms, room.asking(policy)))
 
 
-def of_all_keys(context: Context) -> Look:
+def of_all_keys(context: Context, commits: bool = True) -> Look:
     """Look at all keys that there are, those included that no file of the tree uses. Nothing is remembered."""
-    if annex.journal_waits(context.repo):
+    if commits and annex.journal_waits(context.repo):
         annex.bring_branch_up(context.repo)
     policy = read_policy(context)
     now = _cursor(context, policy)

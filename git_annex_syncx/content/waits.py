@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from git_annex_syncx.content import absent, room
 from git_annex_syncx.content.assignment import Round, TransferRun
-from git_annex_syncx.content.patience import due
+from git_annex_syncx.content.patience import KeyGroup, due
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.network.plan import Plan, Step, plan, reachable
@@ -31,22 +31,40 @@ class Wait:
 
 def waits(run: TransferRun, now: Round) -> list[Wait]:
     """Return all that waits; not what a run with these remotes does not concern."""
-    own, named = now.look.policy.own, run.context.settings.remotes
-    concerned = {remote.uuid for remote in run.remotes}
-    concerned |= {named[name].uuid for name in run.options.unreached & named.keys()}
     found: dict[tuple[str, str, str], Wait] = {}
     for group in now.groups:
         count = sum(key in now.keys for key in group.keys)
-        for target, step in _first_steps(now.look.policy, group.base).items() if count else ():
-            ours = own in step.executors
-            if not ours or concerned & {target, step.source, step.target}:
-                clock = run.clocks.get((step.source, step.target, ours))
-                name = (target, step.source, step.target)
-                files = count + (found[name].files if name in found else 0)
-                left = ours and run.leaves(step, own)
-                until = due(clock, run.options.left_for if left else run.context.settings.patience)
-                found[name] = Wait(target, step, own if ours and not left else step.executor, files, until)
+        for wait in _waits(run, now, group, count) if count else ():
+            name = (wait.target, wait.step.source, wait.step.target)
+            files = count + (found[name].files if name in found else 0)
+            found[name] = replace(wait, files=files)
     return [found[name] for name in sorted(found)]
+
+
+def _waits(run: TransferRun, now: Round, group: KeyGroup, files: int) -> Iterator[Wait]:
+    own, named = now.look.policy.own, run.context.settings.remotes
+    concerned = {remote.uuid for remote in run.remotes}
+    concerned |= {named[name].uuid for name in run.options.unreached & named.keys()}
+    for target, step in _first_steps(now.look.policy, group.base).items():
+        ours = own in step.executors
+        if not ours or concerned & {target, step.source, step.target}:
+            left = ours and run.leaves(step, own)
+            clock = run.clocks.get((step.source, step.target, ours))
+            until = due(clock, run.options.left_for if left else run.context.settings.patience)
+            yield Wait(target, step, own if ours and not left else step.executor, files, until)
+
+
+def expected(run: TransferRun, now: Round, group: KeyGroup) -> dict[str, tuple[str, str]]:
+    """Return target -> "waits" and what its file of a group waits for, or "no-way" and why.
+
+    What moves now is in it, too.
+    """
+    policy, question = now.look.policy, group.plan.question
+    told = {wait.target: ("waits", _words(policy, wait).removeprefix(many(1)).lstrip(" ,"))
+            for wait in _waits(run, now, group, 1)}  # fmt: skip
+    if policy.own in question.targets and policy.own not in reachable(policy.arcs, question):
+        told[policy.own] = "no-way", "wanted here, no way leads here"
+    return told
 
 
 def _first_steps(policy: Policy, base: Plan) -> dict[str, Step]:

@@ -54,6 +54,7 @@ class Settings:
     own_ssh_command: bool  # the user has a say in how ssh is run
     on_change: str  # a command for the shell, run after each change
     on_failure: str  # the same for failures that persist
+    content_if: tuple[str, ...]  # conditions under which content moves
     notify: tuple[str, ...]  # Apprise addresses told of the latter
     signals: tuple[str, ...]  # addresses of channels
     annex_uuid: str
@@ -98,7 +99,8 @@ OF_ALL = {
 }
 TRANSFER_JOBS = Row("syncx.transferJobs", values.count, None, "2")
 ANNEX_JOBS = Row("annex.jobs", values.job_count, 2, "2")
-SIGNAL, NOTIFY = "syncx.signal", "syncx.notify"  # keys that repeat
+SIGNAL, NOTIFY = "syncx.signal", "syncx.notify"  # keys that repeat, as the next one
+CONTENT_IF = Row("syncx.contentIf", values.condition, None, "metered")
 BEFORE_A_PUSH = ("pushinsteadof", "insteadof")
 
 # Below remote.NAME. Each is a field of Remote, but for those that _remote takes together with others.
@@ -129,7 +131,7 @@ VERIFIED = Row("annex-verified", str, "")
 SSH_OPTIONS = Row("annex.ssh-options", values.words, "", "-p 2222")
 
 # Names below syncx. and below remote.NAME.
-_KEYS = [row.key for row in OF_ALL.values()] + [TRANSFER_JOBS.key, SIGNAL, NOTIFY]
+_KEYS = [row.key for row in OF_ALL.values()] + [TRANSFER_JOBS.key, CONTENT_IF.key, SIGNAL, NOTIFY]
 KNOWN = [key.removeprefix("syncx.") for key in _KEYS if key.startswith("syncx.")]
 KNOWN_OF_REMOTES = [row.key for row in OF_REMOTES.values() if row.key.startswith("syncx-")]
 
@@ -158,6 +160,7 @@ def parse(lines: list[Value]) -> Settings:
         transfer_jobs=_read(last, ANNEX_JOBS) if jobs is None else jobs,
         of_annex=tuple(sorted(f"{line.key}={line.text}" for line in lines if OF_ANNEX.match(line.key))),
         own_ssh_command=any(key in last for key in ("core.sshcommand", "ssh.variant")),
+        content_if=_conditions(lines),
         notify=_all(lines, NOTIFY),
         signals=_all(lines, SIGNAL),
         remotes={name: remote for name in sorted(names) if (remote := _remote(name, lines, last))},
@@ -173,8 +176,11 @@ def parse(lines: list[Value]) -> Settings:
 def _read(last: Mapping[str, Value], row: Row, prefix: str = "") -> Any:
     """Return the value of a setting. Raises UsageError."""
     line = last.get(prefix + row.key.lower())
-    if line is None:
-        return row.default
+    return row.default if line is None else _value(line, row, prefix)
+
+
+def _value(line: Value, row: Row, prefix: str = "") -> Any:
+    """Return what a line says. Raises UsageError."""
     if row.parse is str:
         return line.text or ""
     try:
@@ -187,6 +193,15 @@ def _read(last: Mapping[str, Value], row: Row, prefix: str = "") -> Any:
 def _all(lines: Iterable[Value], key: str) -> tuple[str, ...]:
     """Return all values of a key but empty ones."""
     return tuple(line.text for line in lines if line.key == key and line.text)
+
+
+def _conditions(lines: Iterable[Value]) -> tuple[str, ...]:
+    """Return the values of syncx.contentIf since the last empty one, which takes back those before it, as in git."""
+    found: tuple[str, ...] = ()
+    for line in lines:
+        if line.key == CONTENT_IF.key.lower():
+            found = (*found, _value(line, CONTENT_IF)) if line.text is None or line.text.strip() else ()
+    return found
 
 
 def _remote(name: str, lines: list[Value], last: Mapping[str, Value]) -> Remote | None:

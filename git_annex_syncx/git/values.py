@@ -6,6 +6,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Callable, Mapping
 
 from git_annex_syncx.model import Limit, Timetable
@@ -13,6 +14,7 @@ from git_annex_syncx.model import Limit, Timetable
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST, FASTEST = 100 * 365 * 86400.0, 2.0**60  # seconds; bytes a second; beyond, no date and no number can follow
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
+BATTERY, METERED = "battery", "metered"  # conditions that need no command
 RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE | re.ASCII)
 
 
@@ -77,6 +79,19 @@ def duration(text: str) -> float:
     return seconds
 
 
+def condition(text: str) -> str:
+    """Return the name of a ready-made condition or a command; no name that is written wrongly, nor several in one."""
+    names = re.split(r"[\s,]+", text.strip().lower())
+    if len(names) > 1 and {BATTERY, METERED}.issuperset(names):
+        raise ValueError(text)
+    if len(names) == 1 and names[0] not in (BATTERY, METERED) and not shutil.which(text.strip()):
+        import difflib
+
+        if difflib.get_close_matches(names[0], (BATTERY, METERED), 1, 0.7):
+            raise ValueError(text)
+    return text.strip()
+
+
 def limit(text: str) -> Limit:
     """Return a number of files from `1000`, a part of them from `50%`, no limit from `off`."""
     if text.lower() == "off":
@@ -125,6 +140,7 @@ WANTED: Mapping[Callable[[str], object], str] = {
     cost: "a number from 0 to 1000000000",
     duration: "a time",
     duration_or_zero: "a time, or 0",
+    condition: "metered, battery or a command (one a value)",
     limit: "a number of files, a percentage up to 100%, or off",
     timetable: "a rate, or a timetable in which no time stands twice",
 }

@@ -44,7 +44,7 @@ def sync(
     """Bring this repository and the remotes together. Remotes that cannot be reached are left alone at once."""
     remotes = tuple(replace(r, pull=r.pull and options.pull, push=r.push and options.push) for r in remotes)
     unreached = set()
-    if context.repo.top and _wants_commit(context, options):
+    if context.repo.top and wants_commit(context, options):
         yield _commit(context, options)
     bring, others = (pull, remotes) if options.pull else (merge_received, ())
     for outcome in bring(context, others, options.unrelated, options.deletes):
@@ -72,7 +72,8 @@ def sync(
     yield from upkeep.refresh_adjusted(context)  # also what git-annex itself has brought
 
 
-def _wants_commit(context: Context, options: SyncOptions) -> bool:
+def wants_commit(context: Context, options: SyncOptions) -> bool:
+    """Return whether local changes are committed first: as asked, as configured here or for all, else they are."""
     asked = (options.commit, context.settings.autocommit)
     return not context.only_annex and decided(context, "annex.autocommit", asked, default=True)
 

@@ -8,15 +8,14 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from urllib.parse import quote
 
 from git_annex_syncx.annex import annex, annex_branch
-from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.branches import membership
 from git_annex_syncx.branches.merge import merge_annex_branches
 from git_annex_syncx.branches.push import push_records
-from git_annex_syncx.content import drops, exports, planning
+from git_annex_syncx.content import conditions, drops, exports, planning
 from git_annex_syncx.content.assignment import (
     TransferOptions,
     TransferRun,
@@ -29,7 +28,6 @@ from git_annex_syncx.content.link_worker import LinkWorker
 from git_annex_syncx.content.rates import averaged
 from git_annex_syncx.content.remotes import acquainted, unusable, usable
 from git_annex_syncx.content.scheduler import Assignment, Scheduler
-from git_annex_syncx.content.steps import OwnStep
 from git_annex_syncx.content.waits import Wait, many, no_room, tell, waits, with_rest
 from git_annex_syncx.errors import Busy, SyncxError
 from git_annex_syncx.git import worktree
@@ -40,6 +38,7 @@ from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import failure, own_failure
 from git_annex_syncx.system import locks
 from git_annex_syncx.system.records import Speed
+from git_annex_syncx.system.run import interactive
 from git_annex_syncx.system.state import StateError
 
 log = logging.getLogger(__name__)
@@ -49,21 +48,17 @@ MOST_ROUNDS = 100
 UNLIMITED = {"external", "rsync", "hook", "bup", "ddar", "tahoe", "adb", "gcrypt", "bittorrent", "git-lfs", "borg"}
 
 
-@dataclass(frozen=True)
-class Load:
-    """The load of one link: files and bytes, and seconds where the speed is known."""
-
-    remote: str
-    operation: str
-    keys: tuple[str, ...]
-    bytes: int
-    seconds: float | None
-
-
 def transfer(context: Context, remotes: Iterable[Remote], options: TransferOptions | None = None) -> Iterator[Event]:
     """Move content, drop what nobody there wants, and tell the others by the git-annex branch."""
     begun, options = time.monotonic(), options or TransferOptions()
     try:
+        if not (options.by_name and interactive()):  # a person at a terminal knows what it costs
+            unmet = conditions.not_met(context)
+            conditions.remember(context, unmet)
+            if unmet:
+                details = {"condition": unmet.condition}
+                yield Outcome("transfer", Result.WAITS, reason=conditions.told(unmet), details=details)
+                return
         worktree.require_head(context.repo)  # in a rebase the tree in hand is not the user's
         remotes, outsiders = membership.divided(context, "transfer", remotes)
         yield from outsiders
@@ -120,32 +115,6 @@ def _tell_where_it_is(run: TransferRun) -> Iterator[Outcome]:
     if _measure(run) and (told := list(planning.tell_links(run.context))):
         yield from told
         yield from push_records(run.context, near)
-
-
-def preview(context: Context, remotes: Iterable[Remote], options: TransferOptions) -> list[Load]:
-    """Return what the first round of a transfer would move, as far as is known here.
-
-    Nothing moves, and nobody is asked.
-    """
-    remotes, outsiders = membership.divided(context, "transfer", remotes)
-    run = TransferRun(context, usable(context, remotes, options.outside), options)
-    now = next_round(run)
-    for warning in (*(f"{one.remote}: {one.reason}" for one in outsiders), *now.look.policy.warnings):
-        log.warning("%s", warning)
-    keys: dict[OwnStep, list[str]] = {}
-    for key, own_steps in now.work.own_steps.items() if now.work else ():
-        for own_step in own_steps:
-            keys.setdefault(own_step, []).append(key)
-    workers = now.work.workers if now.work else {}
-    return [_load(run, own_step, keys[own_step], workers[own_step].remote) for own_step in sorted(keys)]
-
-
-def _load(run: TransferRun, own_step: OwnStep, keys: list[str], remote: Remote) -> Load:
-    size = sum(map(key_size, keys))
-    known = run.context.state.speeds.get(remote.uuid)
-    speed, latency = (known.bytes_per_second, known.latency_ms) if known else (None, None)
-    seconds = size / speed + len(keys) * (latency or 0.0) / 1000 if speed else None
-    return Load(remote.name, own_step.operation, tuple(keys), size, seconds)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from git_annex_syncx.git import drives, git, history, objects, worktree
 from git_annex_syncx.model import Remote
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import Context
-from git_annex_syncx.system.records import Failure, Pause
+from git_annex_syncx.system.records import Failure, Pause, Unmet
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Status:
     remotes: tuple[RemoteStatus, ...]
     failures: tuple[Failure, ...]  # of the own repository, and of the web and its like
     variants: tuple[str, ...]  # paths that hold one of several versions, until the user has chosen
+    unmet: tuple[Unmet, ...]  # what held content back when it was last to move
     paused: Mapping[str, Pause]  # remote, or empty for all automatic work
     signals: Mapping[str, int]  # what `watch` has heard: how many by what became of them
     trouble: Mapping[str, str]  # address of a channel for signals, or remote -> what is wrong with it
@@ -64,6 +65,7 @@ def status(context: Context, remotes: Iterable[Remote]) -> Status:
         ),
         tuple(failure for failure in failures if failure.remote not in context.settings.remotes),
         tuple(os.fsdecode(path) for path in objects.entries(context.repo, ours) if is_variant(path)) if ours else (),
+        tuple(one for one in context.state.unmet.all() if one.condition in context.settings.content_if),
         pauses.pauses(context.state),
         counts,
         trouble | {remote.name: reason for remote in remotes if (reason := content_remotes.reason(remote))},

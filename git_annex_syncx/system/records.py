@@ -64,6 +64,15 @@ class Cost(NamedTuple):
     cost: float
 
 
+class Unmet(NamedTuple):
+    """A condition of syncx.contentIf that held content back: why, since when, and when it was last asked."""
+
+    condition: str
+    reason: str
+    since: float
+    asked: float = 0.0
+
+
 class Notice(NamedTuple):
     """The time at which the user was told of a failure that persists."""
 

@@ -29,6 +29,7 @@ from git_annex_syncx.system.records import (
     SignalCount,
     Speed,
     Success,
+    Unmet,
     Upkeep,
     Wait,
 )  # fmt: skip
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 86400.0
 LONGEST_ERROR = 4000  # characters
-VERSION = 3
+VERSION = 4
 
 
 class StateError(SyncxError):
@@ -60,6 +61,7 @@ class State(Database):
         self.waits = Table(self, "waits", Wait)
         self.speeds = Table(self, "speeds", Speed)
         self.costs = Table(self, "costs", Cost)
+        self.unmet = Table(self, "unmet", Unmet)
         self.notices = Table(self, "notices", Notice, keys=2)
         self.remotes = Table(self, "remotes", RemoteState)
         self.upkeep = Table(self, "upkeep", Upkeep)

@@ -100,6 +100,8 @@ def drive(context: Context, remote: Remote) -> Iterator[Event]:
     for event in sync(context, [remote], SyncOptions(commit=False), TransferOptions(outside=False)):
         if isinstance(event, Outcome) and event.remote == remote.name:
             well = well and event.result not in (Result.AWAY, Result.FAILED, Result.BUSY)
+        elif isinstance(event, Outcome) and event.event == "transfer":  # no content moves at all now
+            well = False
         yield event
     place = drives.directory(context.repo, remote)
     if not well or place is None:
@@ -125,7 +127,7 @@ def retry(context: Context) -> Iterator[Event]:
         yield outcome
     now = time.time()
     due = any(pauses.is_due(failure, now) for failure in failures if failure.phase in pauses.CONTENT)
-    if due or context.state.clocks():  # time alone can make a step ours
+    if due or context.state.clocks() or context.state.unmet.all():  # time alone can make a step ours
         requests.ask(Request("content"))
     yield from _in_turn(requests, CONTENT, lambda _: content(context))
 

@@ -194,6 +194,8 @@ class Watch:
         seen.paused = frozenset(pauses.pauses(state))
         if seen.due - before[0] or before[1] - seen.paused:  # once: not all that failed is for us to mend
             requests.add(Request("retry"))
+        if any(not 0 <= now - unmet.asked < self._settings.retry_interval for unmet in state.unmet.all()):
+            requests.add(Request("content"))
         seen.ticked = now
         return requests
 

@@ -42,6 +42,9 @@ def _above(status: Status) -> Iterator[tuple[str, str]]:
     yield f"branch {status.branch} at {status.commit[:10] if status.commit else 'no commit yet'}", ""
     if status.settle_until:
         yield f"level with others; a merge is looked at again at {_clock(status.settle_until)}", ""
+    for unmet in status.unmet:
+        why = f"{unmet.reason} (syncx.contentIf={unmet.condition}; asked {_ago(unmet.asked)})"
+        yield f"content waits since {_clock(unmet.since)}: {why}", "yellow"
     for line in _paused(status.paused):
         yield line, "yellow"
     if not status.remotes:
@@ -71,6 +74,7 @@ def _print_json(status: Status) -> None:
         json_line({"event": "status"} | dataclasses.asdict(remote) | _failures(remote.failures))
     own: dict[str, Any] = {"branch": status.branch, "commit": status.commit}
     own |= {"settle_until": status.settle_until, "variants": status.variants}
+    own |= {"unmet": [unmet._asdict() for unmet in status.unmet]}
     own |= {"paused": [{"remote": name or None, "until": _until(one)} for name, one in sorted(status.paused.items())]}
     own |= {"signals": status.signals, "trouble": status.trouble} if status.signals or status.trouble else {}
     json_line({"event": "summary", "command": "status"} | own | _failures(status.failures))

@@ -1,40 +1,15 @@
-"""Views of transfers: the bars of a run, and a preview."""
+"""The bars of a transfer."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from git_annex_syncx.model import Progress
-from git_annex_syncx.views.base import Grid, amount, clean, console_on, data, duration, json_line
+from git_annex_syncx.views.base import amount, clean, duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.progress import TaskID
-
-    from git_annex_syncx.phases.transfer import Load
-
-
-def show_loads(loads: Iterable[Load], as_json: bool) -> None:
-    """Show the content that would go over each link: files, bytes, expected time."""
-    loads = list(loads)
-    if as_json:
-        for load in loads:
-            json_line({
-                "event": "would", "remote": load.remote, "operation": load.operation, "files": len(load.keys),
-                "bytes": load.bytes, "seconds": load.seconds, "keys": list(load.keys),
-            })  # fmt: skip
-        return
-    if not loads:
-        data("nothing is to be sent or fetched now\n")
-        return
-    rows = []
-    for load in loads:
-        time = "-" if load.seconds is None else duration(load.seconds)
-        rows.append((clean(load.remote), load.operation, str(len(load.keys)), amount(load.bytes), time))
-    columns = ("remote", "operation", "files", "size", "time")
-    console_on(sys.stdout).print(Grid(columns, rows, columns[2:]))
 
 
 class Bars:
