@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import unquote
@@ -108,6 +108,9 @@ class Remote:
     tracking_branch: str = ""  # annex-tracking-branch: what an export or import remote follows
     private: bool = False
     unverified: bool = False  # git-annex does not use it before the user has verified it
+    annex_url: str = ""  # annexurl, where git-annex reaches it by another address than git
+    via: str = ""  # the url of the gateway that it is behind
+    gateway: str = ""  # the name of that remote, where git-annex knows it by its logs and has it use those settings
 
     @property
     def special(self) -> bool:
@@ -118,6 +121,15 @@ class Remote:
     def path(self) -> Path | None:
         """Return the directory of a remote that is reached by the file system, else None."""
         return local_path(self.push_url) if self.push_url else None
+
+    @property
+    def section(self) -> str:
+        """Return the name of the remote whose settings git-annex reads; a setting of its own would hide it."""
+        return self.gateway or self.name
+
+    def for_content(self) -> Remote:
+        """Return the remote without git, which does not travel through a gateway."""
+        return replace(self, url="", push_url="", push_urls=(), via=self.url)
 
     @property
     def through_special(self) -> bool:

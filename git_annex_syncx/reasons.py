@@ -41,7 +41,7 @@ HOPELESS = re.compile(
     r"unable to check |cannot be reached|unable to connect|Lost connection|ssh: |is not accessible|timed out|"
     r"onnection refused|onnection lost|onnection reset|unreachable|No route to host|Name or service not known|"
     r"ended without an answer|no answer in time|no web server|TLS: |cannot decrypt|cannot be written to|"
-    r"does not trust it|is at unsupported version|failed to rsync content|"
+    r"does not trust it|is at unsupported version|due to an unverified special remote|failed to rsync content|"
     r"\b(?:401|403|407|502|503|504) [A-Z]|"
     r"(?:NoSuchBucket|InvalidBucketName|InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|AllAccessDisabled|"
     r"ExpiredToken|InvalidToken|RequestTimeTooSkewed|AccountProblem|NotSignedUp): "

@@ -157,7 +157,7 @@ def seen(net: Network) -> Seen:
     seen.run(desktop.syncx("push", "nas"))
     seen.run(laptop.syncx("pull", "nas"))
 
-    # ahead, behind, diverged, unknown, other
+    # ahead, behind, diverged, unknown, other, content
     laptop.commit({"ahead.txt": "1\n"})
     seen.run(laptop.syncx("status"))
     desktop.git("fetch", "--quiet", "laptop")
@@ -167,7 +167,10 @@ def seen(net: Network) -> Seen:
     usb.path.mkdir()
     usb.path.joinpath("nothing").touch()
     laptop.git("remote", "add", "dead", "ssh://127.0.0.1:1/nowhere")
+    laptop.git("remote", "add", "gw-box", "ssh://127.0.0.1:1/nowhere")
+    laptop.config("remote.gw-box.annex-proxied-by", "gw")
     seen.run(laptop.syncx("status"))
+    laptop.git("remote", "remove", "gw-box")
 
     # failed, refused, a failure in the outbox
     hook = nas.path / "hooks" / "update"

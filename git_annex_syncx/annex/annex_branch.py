@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from git_annex_syncx.annex import annex
@@ -11,6 +12,8 @@ from git_annex_syncx.system import locks
 
 BRANCH = "refs/heads/git-annex"
 OURS = "refs/remotes/syncx/git-annex"  # git-annex merges every refs/remotes/*/git-annex
+REMOTE_NAME = re.compile(r"\w[\w.-]*")
+CLUSTER = re.compile(r"ac[0-9a-f]{6}-[0-9a-f]{4}-8")  # uuids that git-annex gives to clusters alone
 LARGEST = 64 * 1024 * 1024  # bytes of a log
 
 
@@ -60,6 +63,24 @@ def special_remotes(raw: bytes) -> dict[str, dict[str, str]]:
     """Return uuid of each special remote -> its options, such as `type` and `exporttree`, from remote.log."""
     lines = newest_lines(raw).items()
     return {uuid: dict(word.split("=", 1) for word in line.split() if "=" in word) for uuid, line in lines}
+
+
+def proxied(raw: bytes) -> dict[str, dict[str, str]]:
+    """Return uuid of each gateway -> uuid -> name of what it gives access to, from proxy.log.
+
+    Its lines are `...s GATEWAY UUID:NAME UUID:NAME...`. A name that could not be a remote's is left out.
+    """
+    found = {}
+    for gateway, told in newest_values(raw).items():
+        pairs = (word.partition(":") for word in told.split())
+        found[gateway] = {uuid: name for uuid, _, name in pairs if uuid and REMOTE_NAME.fullmatch(name)}
+    return found
+
+
+def clusters(raw: bytes) -> dict[str, frozenset[str]]:
+    """Return uuid of each cluster -> uuids of its nodes, from cluster.log: lines are `...s CLUSTER NODE NODE...`."""
+    found = newest_values(raw).items()
+    return {cluster: frozenset(nodes.split()) for cluster, nodes in found if CLUSTER.match(cluster)}
 
 
 def exported_trees(raw: bytes) -> dict[str, set[str]]:

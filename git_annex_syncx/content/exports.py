@@ -42,7 +42,7 @@ def send_out(context: Context, remotes: Iterable[Remote]) -> Iterator[Outcome]:
 
 
 def _of_kind(context: Context, remotes: Iterable[Remote], kind: str) -> list[Remote]:
-    candidates = [remote for remote in remotes if remote.special or remote.through_special]
+    candidates = [remote for remote in remotes if (remote.special and not remote.via) or remote.through_special]
     options = annex_branch.special_remotes(annex_branch.log(context.repo, "remote.log")) if candidates else {}
     return [remote for remote in candidates if options.get(remote.uuid or "", {}).get(kind) == "yes"]
 

@@ -70,7 +70,7 @@ class LinkProcess(Batch):
         words += [f"--from={remotes[0].name}"] * (step.operation == "pull" or step.through)
         words += [f"--to={remotes[-1].name}"] * (step.operation == "push")
         env = ssh.annex_connection(context.repo, context.settings, *remotes)
-        super().__init__(context.repo, words, (remote.name for remote in remotes), env, heard, pace)
+        super().__init__(context.repo, words, (remote.section for remote in remotes), env, heard, pace)
         for store in (remote for remote in remotes if remote.web_store):
             threading.Thread(target=self._knock, args=(store,), daemon=True).start()
 

@@ -61,6 +61,7 @@ class Settings:
     annex_format: str  # annex.version
     remotes: Mapping[str, Remote]
     groups: Mapping[str, tuple[str, ...]]  # remotes.GROUP of git
+    sections: frozenset[str]  # names below `remote.`, those included that are no remotes
     unknown: tuple[str, ...] = ()  # warnings about keys that are no settings
 
 
@@ -123,8 +124,9 @@ OF_REMOTES = {
     "tracking_branch": Row("annex-tracking-branch", str, ""),
     "private": Row("annex-private", values.boolean, False, "false"),
     "ssh_options": Row("annex-ssh-options", values.words, None, "-p 2222"),
+    "annex_url": Row("annexurl", str, ""),
 }
-PROXIED = Row("annex-proxied", values.boolean, False, "false")
+PROXIED_BY = Row("annex-proxied-by", str, "")
 IGNORED_BY_ANNEX = Row("annex-ignore-auto", values.boolean, False, "false")
 S3, WEBDAV = Row("annex-s3", values.boolean, False, "false"), Row("annex-webdav", values.boolean, False, "false")
 VERIFIED = Row("annex-verified", str, "")
@@ -169,6 +171,7 @@ def parse(lines: list[Value]) -> Settings:
             for key, line in last.items()
             if key.startswith("remotes.")
         },
+        sections=frozenset(names),
         unknown=tuple(_unknown(lines)),
     )
 
@@ -218,13 +221,12 @@ def _remote(name: str, lines: list[Value], last: Mapping[str, Value]) -> Remote 
     ssh_options = found.pop("ssh_options")
     fetched, url = _all(lines, key + "fetch"), urls[0] if urls else ""
     pushed = _rewrite(push_urls[0], lines, "insteadof") if push_urls else _rewrite(url, lines, *BEFORE_A_PUSH)
-    return Remote(
+    remote = Remote(
         name=name,
         url=_rewrite(url, lines, "insteadof"),
         push_url=pushed,
         push_urls=push_urls or urls,
         uuid=found.pop("uuid") or None,
-        sync=found.pop("sync") and not read(PROXIED),
         tracks_all=f"+refs/heads/*:refs/remotes/{name}/*" in fetched,
         other_refs=_others(name, fetched),
         found_without=found["ignore"] and read(IGNORED_BY_ANNEX),
@@ -233,6 +235,7 @@ def _remote(name: str, lines: list[Value], last: Mapping[str, Value]) -> Remote 
         ssh_options=_read(last, SSH_OPTIONS) if ssh_options is None else ssh_options,
         **found,
     )
+    return remote.for_content() if read(PROXIED_BY) else remote
 
 
 def _others(name: str, refspecs: Iterable[str]) -> tuple[str, ...]:

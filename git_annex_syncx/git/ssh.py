@@ -40,9 +40,9 @@ def annex_connection(repo: Repository, settings: Settings, *remotes: Remote) -> 
     Name all remotes that it may talk to: others it reaches patiently, over connections of its own.
     """
     options = {
-        f"remote.{remote.name}.annex-ssh-options": f"{' '.join(words)} {remote.ssh_options}"
+        f"remote.{remote.section}.annex-ssh-options": f"{' '.join(words)} {remote.ssh_options}"
         for remote in remotes
-        if (words := _words(repo, settings, remote, remote.url or remote.rsync_url))
+        if (words := _words(repo, settings, remote, remote.url or remote.via or remote.rsync_url))
     }
     return configured(options | NO_CACHING) if options else {}
 

@@ -53,7 +53,7 @@ def _own_link(repo: Repository, settings: Settings, state: State, remote: Remote
         owner=settings.annex_uuid,
         remote=remote.uuid or "",
         cost=link_cost(repo, state, remote),
-        push=remote.push and not (remote.readonly or read_only(remote.url)),
+        push=remote.push and not (remote.readonly or read_only(remote.annex_url or remote.url)),
         pull=remote.pull,
         bytes_per_second=_three_digits(measured.bytes_per_second, HIGHEST_SPEED),
         latency_ms=_three_digits(measured.latency_ms, HIGHEST_LATENCY) or _latency(remote),
@@ -80,9 +80,10 @@ def link_cost(repo: Repository, state: State, remote: Remote) -> float:
         return by_command
     if remote.cost is not None:
         return remote.cost
-    if remote.special:
+    url = remote.url or remote.via
+    if not url:
         return _special_cost(repo, state, remote)
-    return LOCAL_COST if local_path(remote.url) is not None else REMOTE_COST
+    return LOCAL_COST if local_path(url) is not None else REMOTE_COST
 
 
 def _cost_by_command(repo: Repository, remote: Remote) -> float | None:
@@ -110,11 +111,12 @@ def _special_cost(repo: Repository, state: State, remote: Remote) -> float:
 
 def _latency(remote: Remote) -> float:
     """Return what a link of this kind takes, in milliseconds, until it is measured."""
-    if remote.special:
+    url = remote.annex_url or remote.url or remote.via
+    if not url:
         return LOCAL_MS if remote.directory else CLOUD_MS
-    if local_path(remote.url) is not None:
+    if local_path(url) is not None:
         return LOCAL_MS
-    name = host(remote.url)
+    name = host(url)
     try:
         return NEAR_MS if ipaddress.ip_address(name).is_private else FAR_MS
     except ValueError:

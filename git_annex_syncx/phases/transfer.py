@@ -165,7 +165,12 @@ def _rounds(run: TransferRun) -> Generator[Event, None, list[Wait]]:
 
 
 def _warn_of_unlimited(run: TransferRun, work: Assignment) -> None:
-    limited = {r.name: r for worker in work.workers.values() for r in worker.remotes if run.total or r.bwlimit}
+    limited = {
+        r.name: r
+        for worker in work.workers.values()
+        for r in worker.remotes
+        if (run.total or r.bwlimit) and not r.via
+    }
     stored = annex_branch.log(run.context.repo, "remote.log") if limited else b""
     options = annex_branch.special_remotes(stored)
     for remote in limited.values():

@@ -24,7 +24,7 @@ class RemoteStatus:
 
     remote: str
     uuid: str | None
-    state: str  # "current", "ahead", "behind", "diverged", "level", "unknown", "away", "other"
+    state: str  # "current", "ahead", "behind", "diverged", "level", "unknown", "away", "other", "content" (no branch)
     ahead: int | None
     behind: int | None
     last_success: float | None
@@ -61,7 +61,9 @@ def status(context: Context, remotes: Iterable[Remote]) -> Status:
         ours,
         due if due > time.time() else None,
         tuple(
-            _remote(context, r, head.basis, known, failures) for r in remotes if not r.special or r.name in failing
+            _remote(context, r, head.basis, known, failures)
+            for r in remotes
+            if not r.special or r.via or r.name in failing
         ),
         tuple(failure for failure in failures if failure.remote not in context.settings.remotes),
         tuple(os.fsdecode(path) for path in objects.entries(context.repo, ours) if is_variant(path)) if ours else (),
@@ -86,7 +88,7 @@ def _remote(
     return RemoteStatus(
         remote.name,
         remote.uuid,
-        _presence(context, remote) or _state(ahead, behind, level),
+        _presence(context, remote) or ("content" if remote.via else _state(ahead, behind, level)),
         ahead,
         behind,
         max((when for (name, _), when in successes.items() if name == remote.name), default=None),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from git_annex_syncx.annex import annex, annex_branch
+from git_annex_syncx.annex import annex, annex_branch, proxied
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.git.git import Repository
-from git_annex_syncx.git.settings import Settings, read_settings, truth
+from git_annex_syncx.git.settings import Settings, truth
 from git_annex_syncx.model import OUTSIDE, Outcome, Remote, Result
 from git_annex_syncx.system import run
 from git_annex_syncx.system.records import AnnexVersion
@@ -61,7 +61,7 @@ def decided(context: Context, key: str, said: Iterable[bool | None], *, default:
 
 def open_context(repo: Repository) -> Context:
     """Read the settings and the state of a repository. Raises UsageError for what the user must mend."""
-    settings = read_settings(repo)
+    settings = proxied.read_all_settings(repo)
     if not settings.annex_uuid:
         raise UsageError(f"{repo.home} is a git repository without git-annex", "git annex init")
     state = State(repo.state_dir / "outbox.sqlite", settings.retry_interval)
@@ -72,7 +72,7 @@ def open_context(repo: Repository) -> Context:
 
 def reread(context: Context) -> Context:
     """Return the context with the settings as they are by now."""
-    settings = read_settings(context.repo)
+    settings = proxied.read_all_settings(context.repo)
     return replace(context, repo=_without_surprises(context.repo, settings), settings=settings)
 
 
@@ -84,7 +84,7 @@ def choose_remotes(
     A name is a remote's, or a group's of `remotes.GROUP` or of `git annex group`. Raises UsageError for others.
     """
     names, left_out = list(names), {remote.name for name in excepted for remote in _named(context, name)}
-    everyone = context.settings.remotes.values()
+    everyone = (remote for remote in context.settings.remotes.values() if remote.sync or not remote.gateway)
     asked = [remote for name in names for remote in _members(context, name)] if names else everyone
 
     def reason(remote: Remote) -> str:

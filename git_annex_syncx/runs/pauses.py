@@ -59,7 +59,7 @@ def free(
             waiting[failure.remote] = max(failure.next, waiting.get(failure.remote, 0.0))
 
     def reason(remote: Remote) -> str:
-        if remote.name in paused:
+        if remote.name in paused or remote.gateway in paused.keys() - {EVERYTHING}:
             return "paused"
         return f"failed before, tried again at {_clock(waiting[remote.name])}" if remote.name in waiting else ""
 

@@ -90,9 +90,9 @@ def _table(remotes: Iterable[RemoteStatus]) -> RenderableType:
     rows = [
         (
             clean(remote.remote),
-            Text(remote.state, style=STATES.get(remote.state, "")),
-            _number(remote.ahead),
-            _number(remote.behind),
+            Text("content only" if remote.state == "content" else remote.state, style=STATES.get(remote.state, "")),
+            _number(remote.ahead, remote.state),
+            _number(remote.behind, remote.state),
             _ago(remote.last_success),
         )
         for remote in remotes
@@ -193,8 +193,8 @@ def _until(pause: Pause) -> float | None:
     return None if pause.until == math.inf else pause.until
 
 
-def _number(count: int | None) -> str:
-    return "?" if count is None else str(count)
+def _number(count: int | None, state: str) -> str:
+    return "-" if state == "content" else "?" if count is None else str(count)
 
 
 def _clock(when: float, more: str = "") -> str:
