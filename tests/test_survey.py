@@ -248,8 +248,7 @@ def test_dead_export_and_ignored_remotes_are_left_out(chain: list[Node], tmp_pat
     assert {place["name"]: place["special"] for place in seen["repositories"]}["store"] is True
 
 
-def test_a_cluster_is_no_place_for_copies(chain: list[Node]) -> None:
-    """Its nodes are: git-annex never names a cluster in a location log."""
+def test_a_cluster_is_a_place_of_its_own_that_its_gateway_leads_to(chain: list[Node]) -> None:
     laptop, desktop, _ = chain
     laptop.annex("initcluster", "all")
     laptop.config("remote.desktop.annex-cluster-node", "all")
@@ -257,8 +256,11 @@ def test_a_cluster_is_no_place_for_copies(chain: list[Node]) -> None:
     cluster = laptop.git("config", "annex.cluster.all").out.strip()
     assert cluster in laptop.show("git-annex:cluster.log").decode()
     (seen,) = laptop.syncx("map").events
-    places = {place["uuid"] for place in seen["repositories"]}
-    assert uuid_of(desktop) in places and cluster not in places
+    places = {place["uuid"]: place for place in seen["repositories"]}
+    assert places[cluster]["special"] and places[cluster]["nodes"] == [uuid_of(desktop)]
+    assert "nodes" not in places[uuid_of(desktop)]
+    into = [link for link in seen["links"] if link["remote"] == cluster]
+    assert [(link["owner"], link["push"], link["pull"]) for link in into] == [(uuid_of(laptop), True, False)]
 
 
 def test_a_drive_is_known_by_setting_and_by_place(chain: list[Node]) -> None:

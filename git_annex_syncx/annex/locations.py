@@ -47,6 +47,7 @@ class Counting:
 
     alive: Collection[str] | None = None
     private: Mapping[str, bytes] = field(default_factory=dict)
+    clusters: Mapping[str, frozenset[str]] = field(default_factory=dict)  # each holds what one of its nodes does
 
 
 EVERYBODY = Counting()
@@ -177,11 +178,13 @@ def _read(repo: Repository, named: Iterable[tuple[T, str]]) -> Iterator[tuple[T,
 
 
 def _located(logs: Iterable[tuple[str, bytes]], counting: Counting) -> Iterator[tuple[str, Located]]:
-    parse, private = _parser(counting.alive), counting.private
+    parse, private = _parser(counting.alive, counting.clusters), counting.private
     return ((key, parse(log + b"\n" + private[key] if key in private else log)) for key, log in logs)
 
 
-def _parser(alive: Collection[str] | None = None) -> Callable[[bytes], Located]:
+def _parser(
+    alive: Collection[str] | None = None, clusters: Mapping[str, frozenset[str]] = EVERYBODY.clusters
+) -> Callable[[bytes], Located]:
     """Return a parser of location logs, by which equal findings are one object: few for millions of keys.
 
     Lines are `TIMEs 1|0|X UUID`, the newest of each uuid holds, at equal times the first.
@@ -189,6 +192,10 @@ def _parser(alive: Collection[str] | None = None) -> Callable[[bytes], Located]:
     known: dict[Located, Located] = {}
     counting = None if alive is None else frozenset(map(os.fsencode, alive))
     decoded = functools.cache(os.fsdecode)
+
+    def with_clusters(found: Located) -> Located:
+        more = [cluster for cluster, nodes in clusters.items() if not nodes.isdisjoint(found.holders)]
+        return Located(found.holders.union(more), found.first)
 
     def parse(log: bytes) -> Located:
         newest: dict[bytes, tuple[float, bytes]] = {}
@@ -206,7 +213,7 @@ def _parser(alive: Collection[str] | None = None) -> Callable[[bytes], Located]:
             if status == b"1" and (counting is None or uuid in counting)
         ]
         found = Located(frozenset([uuid for _, uuid in held]), min(held)[1]) if held else NOWHERE
-        return known.setdefault(found, found)
+        return known.get(found) or known.setdefault(found, with_clusters(found))
 
     return parse
 

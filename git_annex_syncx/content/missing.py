@@ -221,7 +221,7 @@ def _files_now(known: Inventory, keys: Collection[str], changed: Mapping[bytes, 
 def _counting(context: Context, policy: Policy) -> Counting:
     """Return which lines count: of those who can hold copies, and what only this repository records of itself."""
     private = locations.private(context.repo, policy.own) if context.settings.private else {}
-    return Counting(policy.alive, private)
+    return Counting(policy.alive, private, policy.clusters)
 
 
 def _needs(context: Context, policy: Policy, files: Files, held: Mapping[str, Located]) -> Iterator[Need]:
@@ -234,6 +234,7 @@ def _needs(context: Context, policy: Policy, files: Files, held: Mapping[str, Lo
             targets, out = lacking(holders), unwanted.get(key, NOBODY)
             if key in wanted:
                 targets = targets | wanted[key]
+            targets = policy.one_each(holders, targets)
             if targets or out or holders & policy.emptied:
                 yield Need(key, holders, targets, out, first)
 

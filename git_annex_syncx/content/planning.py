@@ -8,11 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.annex.key import key_size
+from git_annex_syncx.annex.proxied import read_all_settings
 from git_annex_syncx.content import missing, room, steps
 from git_annex_syncx.content.missing import Look
 from git_annex_syncx.content.patience import KeyGroup
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.git.settings import Settings, read_settings
+from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import OUTSIDE, Need, Outcome, Result
 from git_annex_syncx.network import survey
 from git_annex_syncx.network.graph import Network
@@ -56,7 +57,7 @@ def tell_links(context: Context, settings: Settings | None = None) -> Iterator[O
     """Publish the links in a run, with the settings as they are by now: plans are made from what all know."""
     begun = time.monotonic()
     try:
-        if survey.publish(context.repo, settings or read_settings(context.repo), context.state):
+        if survey.publish(context.repo, settings or read_all_settings(context.repo), context.state):
             told, seconds = "published this repository's remotes and costs", time.monotonic() - begun
             yield Outcome("publish", Result.DONE, reason=told, seconds=seconds)
     except SyncxError as error:
@@ -99,6 +100,7 @@ def _named(context: Context, look: Look, wanted: Wanted) -> list[Need]:
     known = {need.key: need for need in look.needs}
     everyone = policy.alive - policy.relays - OUTSIDE.keys()
     cut_off = everyone - policy.takers - policy.choosy  # nothing leads there, which is to be said
+    cut_off = cut_off.difference(*net.clusters.values())
     found = []
     for key, held in missing.holders_of(context, policy, keys).items():
         at = holders or held.holders
@@ -146,7 +148,8 @@ def _imagined(net: Network, wanted: Wanted) -> Question:
     holders = _uuids(net, wanted.holders) or _usual_holder(net)
     places = (place for place in net.places if place.uuid not in OUTSIDE)
     everyone = frozenset(place.uuid for place in places if not (place.relay or place.dead))
-    targets = (_uuids(net, wanted.targets) or everyone) - holders
+    holders |= {place.uuid for place in net.places if not holders.isdisjoint(place.nodes)}
+    targets = (_uuids(net, wanted.targets) or everyone.difference(*net.clusters.values())) - holders
     return Question(holders, targets, by_time=wanted.by_time, relays=wanted.relays)
 
 

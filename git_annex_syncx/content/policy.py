@@ -24,6 +24,7 @@ SYSTEM_ATTRIBUTES = "/etc/gitattributes"
 LARGEST_ATTRIBUTES = 1 << 20  # bytes
 LOGS = ("preferred-content.log", "required-content.log", "group.log")
 GROUP_LOG = "group-preferred-content.log"
+PROXY_LOG = "proxy.log"
 USUAL = ("", "standard")
 # What a file has to be wanted for changes with where its copies are.
 ON_COPIES = re.compile(
@@ -100,6 +101,7 @@ class Policy:
     also: bytes = b""  # other logs that expressions depend on
     here: bytes = b""  # what git-annex judges by in this repository alone
     maxsizes: bytes = b""  # the log of maximum sizes
+    spreads: frozenset[str] = frozenset()  # clusters to whose nodes this repository brings what it holds
 
     @cached_property
     def arcs(self) -> Arcs:
@@ -142,6 +144,23 @@ class Policy:
         return frozenset(uuid for uuid in self.alive if self.wishes.choosy(uuid))
 
     @cached_property
+    def clusters(self) -> Mapping[str, frozenset[str]]:
+        """Return all nodes of each cluster."""
+        return {place.uuid: frozenset(place.nodes) for place in self.network.places if place.nodes and not place.dead}
+
+    def one_each(self, holders: frozenset[str], targets: frozenset[str]) -> frozenset[str]:
+        """Return the targets with each cluster as one, in place of its nodes, as long as none of them holds the key.
+
+        Afterwards nodes that lack it are targets of those that have links to them, its gateway.
+        """
+        for cluster, nodes in self.network.clusters.items():
+            if cluster in self.spreads and self.own in holders:
+                targets -= {cluster}
+            elif cluster in targets:
+                targets -= nodes
+        return targets
+
+    @cached_property
     def emptied(self) -> frozenset[str]:
         """Return the relays whose content goes when every target has it: those with no wish of their own.
 
@@ -157,7 +176,9 @@ class Policy:
         room that is left is kept beside it (see room.py), and .gitattributes in the tree are seen in what has changed
         there (see missing.py).
         """
-        lines = [sorted(one) for one in (self.takers, self.relays, self.alive, self.reach)]
+        lines = [sorted(one) for one in (self.takers, self.relays, self.alive, self.reach, self.spreads)]
+        lines += [[cluster, *sorted(nodes)] for cluster, nodes in sorted(self.network.clusters.items())]
+        lines += [[cluster, *sorted(nodes)] for cluster, nodes in sorted(self.clusters.items())]
         logs = sorted(vars(self.wishes).items())
         wishes = [sorted((uuid, str(told)) for uuid, told in log.items()) for _, log in logs]
         told = repr((FORMAT, lines, wishes, self.also, self.here))
@@ -167,7 +188,7 @@ class Policy:
 def read_policy(context: Context) -> Policy:
     """Read the git-annex branch and the own configuration."""
     found = survey.planned(context.repo, context.settings, context.state)
-    texts = annex_branch.logs(context.repo, (*LOGS, GROUP_LOG, *ALSO))
+    texts = annex_branch.logs(context.repo, (*LOGS, GROUP_LOG, PROXY_LOG, *ALSO))
     raw = {name: annex_branch.newest_lines(texts[name]) for name in LOGS}
     groups = {uuid: tuple(sorted(names.split())) for uuid, names in raw["group.log"].items()}
     wishes = Wishes(
@@ -187,6 +208,8 @@ def read_policy(context: Context) -> Policy:
         b"\0".join(texts[name] for name in ALSO),
         b"\0".join(_judged_by(context, wishes)),
         texts["maxsize.log"],
+        frozenset(annex_branch.proxied(texts[PROXY_LOG]).get(own, {}))
+        - {remote.uuid for remote in context.settings.remotes.values()},
     )
 
 

@@ -56,7 +56,13 @@ def _graph(lines: Iterable[str]) -> str:
 
 def _node(net: Network, place: Place, style: Attributes = NORMAL) -> str:
     here = place.uuid == net.here
-    marks = {"you are here": here, "relay": place.relay, "drive": place.removable, "dead": place.dead}
+    marks = {
+        "you are here": here,
+        "cluster": bool(place.nodes),
+        "relay": place.relay,
+        "drive": place.removable,
+        "dead": place.dead,
+    }
     below = ", ".join(mark for mark, holds in marks.items() if holds)
     look = dict(style or (HERE if here else NORMAL))
     if here:
@@ -65,7 +71,8 @@ def _node(net: Network, place: Place, style: Attributes = NORMAL) -> str:
         look["shape"] = "cylinder" if place.special else "component"
     if place.dead:
         look["style"] = "rounded,filled,dashed"
-    told = _told(place, "uuid") | ({"here": "true"} if here else {})
+    nodes = {"nodes": " ".join(place.nodes)} if place.nodes else {}
+    told = _told(place, "uuid", "nodes") | nodes | ({"here": "true"} if here else {})
     return _statement(
         [place.uuid], {"label": "\n".join(filter(None, (place.name or place.uuid, below)))} | told | look
     )

@@ -26,6 +26,7 @@ class Place:
     relay: bool = False  # passes on content that it does not want
     removable: bool = False  # a drive, or usually away: never waited for as a source
     dead: bool = False
+    nodes: tuple[str, ...] = ()  # of a cluster: where its gateway puts what is sent to it; uuids in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,25 @@ class Network:
     def by_uuid(self) -> Mapping[str, Place]:
         """Places by uuid."""
         return {place.uuid: place for place in self.places}
+
+    @cached_property
+    def clusters(self) -> Mapping[str, frozenset[str]]:
+        """Return cluster -> those of its nodes that get content from repositories alone that can send to the cluster.
+
+        A node that fetches by itself, or that somebody else sends to, may be reached where the cluster is not.
+        """
+        into: dict[str, set[str]] = {}
+        for link in self.links:
+            if link.push:
+                into.setdefault(link.remote, set()).add(link.owner)
+        owners = {link.owner for link in self.links}
+        return {
+            place.uuid: frozenset(
+                n for n in place.nodes if n not in owners and into.get(n, set()) <= into[place.uuid]
+            )
+            for place in self.places
+            if place.nodes and place.uuid in into
+        }
 
     @cached_property
     def digest(self) -> str:
@@ -143,9 +163,13 @@ def as_json(net: Network) -> dict[str, Any]:
     return {
         "version": VERSION,
         "here": net.here,
-        "repositories": [asdict(place) for place in net.places],
+        "repositories": [_place_json(place) for place in net.places],
         "links": [asdict(link) for link in net.links],
     }
+
+
+def _place_json(place: Place) -> dict[str, Any]:
+    return {name: value for name, value in asdict(place).items() if name != "nodes" or value}
 
 
 def dumps(net: Network) -> str:

@@ -108,7 +108,8 @@ def _from_ours(value: Mapping[str, Any]) -> Network:
 
 def _place(item: Mapping[str, Any], where: str) -> Place:
     uuid, name = _get(item, "uuid", where, _text), _get(item, "name", where, _name, "")
-    return Place(uuid, name, **{flag: _get(item, flag, where, _flag, False) for flag in FLAGS})
+    flags = {flag: _get(item, flag, where, _flag, False) for flag in FLAGS}
+    return Place(uuid, name, nodes=_get(item, "nodes", where, _texts, ()), **flags)
 
 
 def _link(item: Mapping[str, Any], where: str, places: Container[str]) -> Link:
@@ -163,6 +164,12 @@ def _text(value: Any, where: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= LONGEST_NAME:
         raise BadMap(where, "is no text" if not isinstance(value, str) else "is empty or too long")
     return clean(value)
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise BadMap(where, "is no list")
+    return tuple(sorted({_text(one, f"{where}[{n}]") for n, one in enumerate(value)}))
 
 
 def _name(value: Any, where: str) -> str:
@@ -271,6 +278,8 @@ def _typed(attributes: Mapping[str, str]) -> dict[str, Any]:
     found: dict[str, Any] = dict(attributes)
     for key in attributes.keys() & FLAGS:
         found[key] = {"true": True, "false": False}.get(attributes[key], attributes[key])
+    if "nodes" in attributes:
+        found["nodes"] = attributes["nodes"].split()
     for key in attributes.keys() & NUMBERS:
         with contextlib.suppress(ValueError):
             found[key] = float(attributes[key])

@@ -24,7 +24,7 @@ from git_annex_syncx.system.redact import without_passwords
 from git_annex_syncx.system.state import State
 
 LINKS_LOG = "syncx-links.log"
-LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", LINKS_LOG)
+LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", "proxy.log", LINKS_LOG)
 MAP_PATIENCE = 60.0  # seconds
 UNNAMED = re.compile(r"[^@\s]+@[^:\s]+:")  # how git-annex describes what nobody has: user@host:directory
 
@@ -35,7 +35,8 @@ class Shared:
 
     places: Mapping[str, Place]  # by uuid, as the branch has them without the links log
     log: links_log.LinksLog
-    no_copies: frozenset[str]  # export and import remotes, clusters
+    no_copies: frozenset[str]  # export and import remotes
+    gateways: Mapping[str, frozenset[str]]  # uuid of each gateway -> clusters whose nodes it gives access to
 
     @property
     def takers(self) -> frozenset[str]:
@@ -57,21 +58,25 @@ def shared(repo: Repository, remotes: Iterable[Remote] = ()) -> Shared:
     named, options = annex_branch.newest_lines(raw["uuid.log"]), annex_branch.special_remotes(raw["remote.log"])
     named |= _just_met(repo, [r for r in remotes if r.uuid and r.uuid not in named.keys() | options.keys()])
     trust, groups = annex_branch.newest_lines(raw["trust.log"]), annex_branch.newest_lines(raw["group.log"])
-    clusters = annex_branch.newest_values(raw["cluster.log"]).keys()  # its lines are TIMEs CLUSTER NODE NODE...
+    clusters, proxied = annex_branch.clusters(raw["cluster.log"]), annex_branch.proxied(raw["proxy.log"])
     trees = {u for u, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree"))}
-    everyone = named.keys() | options.keys()
+    pairs = ((gateway, *pair) for gateway, found in proxied.items() for pair in found.items())
+    behind = {uuid: f"{named.get(gateway, gateway)}-{name}" for gateway, uuid, name in pairs}
+    everyone = named.keys() | options.keys() | behind.keys()  # a node that nobody has met has no description
     places = {
         uuid: Place(
             uuid,
-            named.get(uuid) or options.get(uuid, {}).get("name", ""),
-            special=uuid in options,
+            named.get(uuid) or options.get(uuid, {}).get("name", "") or behind.get(uuid, ""),
+            special=uuid in options or uuid in clusters,
             relay="transfer" in groups.get(uuid, "").split(),
             dead=trust.get(uuid) == "X",
+            nodes=tuple(sorted(clusters.get(uuid, ()))),
         )
-        for uuid in sorted(everyone - clusters)
+        for uuid in sorted(everyone)
     }
     known = frozenset(uuid for uuid in everyone if trust.get(uuid) != "X")
-    return Shared(places, links_log.parse(raw[LINKS_LOG], known), frozenset(trees | clusters))
+    gateways = {uuid: frozenset(behind.keys() & clusters.keys()) for uuid, behind in proxied.items()}
+    return Shared(places, links_log.parse(raw[LINKS_LOG], known), frozenset(trees), gateways)
 
 
 def _just_met(repo: Repository, remotes: Iterable[Remote]) -> dict[str, str]:
@@ -192,7 +197,7 @@ def _network(told: Shared, lines: Collection[links_log.Line], settings: Settings
     places = [
         replace(
             place,
-            name=names.get(uuid, place.name) if UNNAMED.match(place.name) else place.name,
+            name=names.get(uuid, place.name) if place.nodes or UNNAMED.match(place.name) else place.name,
             relay=place.relay or uuid in relays,
             removable=uuid in removable,
         )
@@ -201,7 +206,21 @@ def _network(told: Shared, lines: Collection[links_log.Line], settings: Settings
     if settings.annex_uuid not in told.places:  # a private repository
         places.append(Place(settings.annex_uuid, "here", relay=settings.relay))
     links = [link for line in lines for link in line.links if link.remote not in told.no_copies]
-    return network(places, links, settings.annex_uuid)
+    return network(places, [*links, *_into_own_clusters(told, links)], settings.annex_uuid)
+
+
+def _into_own_clusters(told: Shared, links: Collection[Link]) -> Iterator[Link]:
+    """Yield a link of each gateway to each of its clusters, as it reaches the nearest of the nodes.
+
+    It has none to the cluster itself; what it holds itself nobody else has to send there.
+    """
+    for gateway, clusters in told.gateways.items():
+        for cluster in clusters & told.places.keys():
+            nodes = told.places[cluster].nodes
+            into = [link for link in links if link.owner == gateway and link.remote in nodes and link.push]
+            if into:
+                nearest = min(into, key=lambda link: (link.cost, link.latency_ms or 0.0, link.remote))
+                yield replace(nearest, remote=cluster, pull=False)
 
 
 def _united(net: Network, seen: Network) -> Network:

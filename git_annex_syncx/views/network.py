@@ -46,8 +46,11 @@ def show_map(found: Survey, as_json_line: bool) -> None:
     if rows:
         console_on(sys.stdout).print(Grid(columns, rows, ("cost", "latency", "speed")))
     linked = {uuid for link in net.links for uuid in (link.owner, link.remote)}
+    clusters = {node: place.uuid for place in net.places for node in place.nodes}
     for place in net.places:
-        if place.uuid not in linked:
+        if place.uuid in clusters:
+            data(f"{_called(net, place.uuid)}: a node of {_called(net, clusters[place.uuid])}\n")
+        elif place.uuid not in linked:
             data(f"{_called(net, place.uuid)}: no link is known\n")
     if not net.places:
         data("no repository is known\n")
@@ -65,7 +68,8 @@ def _cells(link: Link) -> Iterator[str]:
 def _called(net: Network, uuid: str) -> str:
     """Return the name of a repository with its properties: `nas (here, relay)`."""
     place = net.by_uuid.get(uuid) or Place(uuid)
-    marks = [name for name in ("special", "relay", "dead") if getattr(place, name)]
+    kind = ["cluster"] if place.nodes else ["special"] if place.special else []
+    marks = kind + [name for name in ("relay", "dead") if getattr(place, name)]
     marks = (["here"] if uuid == net.here else []) + marks + (["drive"] if place.removable else [])
     return clean(net.name(uuid)) + (f" ({', '.join(marks)})" if marks else "")
 
