@@ -19,7 +19,7 @@ from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.annex.locations import Located, Name
 from git_annex_syncx.content.policy import Wishes
 from git_annex_syncx.content.rates import Meter, averaged, differs, rate_at
-from git_annex_syncx.content.room import fitting
+from git_annex_syncx.content.room import fits, fitting
 from git_annex_syncx.model import SYMLINK, Entry, Need
 
 TABLE = ((480, 512), (1140, 10_000), (1380, None))
@@ -90,15 +90,22 @@ def test_what_depends_on_room(expression: str, group_wanted: str, room: bool, mo
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.sets(st.sampled_from("abc")))), st.integers(0, 100))
 def test_what_is_sent_fits(wanted: list[tuple[int, set[str]]], free: int) -> None:
-    """a has room that counts, b has room but does not ask, c has no limit."""
+    """a has some room, b has all that there can be, of c nothing is known."""
     asked = [Need(f"X-s{size}--{n}", frozenset("h"), frozenset(who)) for n, (size, who) in enumerate(wanted)]
-    found, left = fitting(asked, {"a": free, "b": 0}, {"a", "c"})
+    rooms = {"a": free, "b": 50 * len(asked)}
+    found, left = fitting(asked, rooms)
     assert sum(key_size(need.key) for need in found if "a" in need.targets) <= free
     before, now = ({need.key: need.targets for need in needs} for needs in (asked, found))
-    assert all(before[key] - now[key] <= {"a"} for key in before) and before.keys() == now.keys()
-    gone = [key_size(key) for key in before if before[key] != now[key]]
-    assert left == ({"a": (len(gone), sum(gone))} if gone else {})
-    assert fitting(reversed(asked), {"a": free}, {"a"})[0] == found, "in whatever order"
+    assert before.keys() == now.keys()
+    gone = {key: before[key] - now[key] for key in before if before[key] != now[key]}
+    assert {key: need.targets for key, need in left.items()} == gone and set(gone.values()) <= {frozenset("a")}
+    smallest = min((key_size(key) for key in gone), default=free)
+    assert smallest > free - sum(key_size(need.key) for need in found if "a" in need.targets) or not gone
+    again = fitting(asked[::-1], rooms)
+    assert (sorted(again[0], key=str), again[1]) == (sorted(found, key=str), left), "in whatever order"
+    (fit,) = fits("a", found, left, rooms)
+    assert (fit.files, fit.files - fit.fit_files) == (sum("a" in need.targets for need in asked), len(gone))
+    assert (fit.free, fit.bytes) == (free, sum(key_size(need.key) for need in asked if "a" in need.targets))
 
 
 def test_who_says_nothing_wants_all() -> None:

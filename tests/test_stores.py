@@ -205,8 +205,17 @@ def test_a_drive_that_is_full_then_another_user_s_then_read_only(net: Network, d
     usb.config("annex.diskreserve", "0")
     net.connect((laptop, usb))
     laptop.commit_annexed({"a.bin": os.urandom(5_000_000), "b.bin": os.urandom(5_000_000)})
+    elsewhere = net.root / "reserve.config"  # where only git-annex sees it
+    elsewhere.write_text("[annex]\n\tdiskreserve = 100 petabytes\n")
+    usb.config("include.path", str(elsewhere))
     told = laptop.syncx("sync", ok=1).event("transfer", "usb")
     assert "not enough free space" in told["error"] and told["failed"] == 1 and "make room" in told["advice"]
+    assert told["no_room"] == 1, "of two files of 5 MB one fits on a drive of 8"
+    elsewhere.write_text("")
+    told = laptop.syncx("sync").event("transfer", "usb")
+    assert (told["files"], told["no_room"]) == (1, 1)
+    shown = laptop.run("git-annex-syncx", "plan", "--to", "usb").out
+    assert "1 file (5 MB) wanted there, nothing fits, no room for 1 file (5 MB); " in shown
     for command in ("status", "plan"):
         usb.syncx(command)
     os.chown(usb.path, 12345, 12345)

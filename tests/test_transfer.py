@@ -252,13 +252,15 @@ def test_vanished_remote_is_given_up_at_once(lan: tuple[Node, Node, Node]) -> No
 
 def test_no_space_at_the_receiver(lan: tuple[Node, Node, Node]) -> None:
     laptop, _desktop, nas = lan
-    nas.config("annex.diskreserve", "100 petabytes")
+    elsewhere = nas.path.parent / "reserve.config"  # where only git-annex sees it
+    elsewhere.write_text("[annex]\n\tdiskreserve = 100 petabytes\n")
+    nas.config("include.path", str(elsewhere))
     ran = laptop.syncx("transfer", ok=1)
     told = ran.event("transfer", "nas")
     assert told["failed"] == 3
     assert "left: 3 files, until that works" in told["error"], "the NAS is there"
     assert ran.event("transfer", "desktop")["result"] == "done"
-    nas.git("config", "--unset", "annex.diskreserve")
+    elsewhere.write_text("")
     assert laptop.syncx("transfer").event("transfer", "nas")["files"] == 3
 
 

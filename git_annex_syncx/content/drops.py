@@ -60,7 +60,7 @@ def candidates(context: Context, look: Look) -> bool:
 
 def _unwanted(look: Look, need: Need) -> frozenset[str]:
     """Return who need not hold the key: a relay while a target lacks it does."""
-    if need.targets:
+    if need.targets or need.key in look.left:
         return need.unwanted - look.policy.relays
     return need.unwanted | (need.holders & look.policy.emptied)
 

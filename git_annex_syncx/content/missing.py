@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from git_annex_syncx.annex import annex, annex_branch, locations, scratch_worktree
@@ -14,7 +14,7 @@ from git_annex_syncx.annex.locations import NOWHERE, Counting, Located, Name
 from git_annex_syncx.annex.scratch_worktree import Scratch
 from git_annex_syncx.content import room
 from git_annex_syncx.content.policy import Policy, read_policy
-from git_annex_syncx.content.room import Left
+from git_annex_syncx.content.room import Left, Rooms
 from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.git import git, history, objects
 from git_annex_syncx.model import Entry, Need
@@ -34,6 +34,7 @@ class Look:
     policy: Policy
     needs: list[Need]
     left: Left
+    rooms: Rooms
 
 
 def inventory(context: Context) -> Inventory:
@@ -51,15 +52,20 @@ def look(context: Context, policy: Policy | None = None, commits: bool = True) -
     if commits and annex.journal_waits(context.repo):
         annex.bring_branch_up(context.repo)
     with known.alone():
-        rooms = room.rooms(context, policy)
-        before, now = known.cursor(), _cursor(context, policy, room.written(rooms))
+        sizes = room.by_maxsize(context, policy)
+        before, now = known.cursor(), _cursor(context, policy, room.written(policy, sizes))
         full = (
             before is None or before.policy != now.policy or not _bring_forward(context, policy, known, before, now)
         )
         if full:
             log.info("looking at all keys")
             _begin(context, policy, known, now)
-    return Look(policy, *room.fitting(known.needs(), rooms, room.asking(policy)))
+    return _fitting(context, policy, known.needs(), sizes)
+
+
+def _fitting(context: Context, policy: Policy, needs: Sequence[Need], sizes: Rooms) -> Look:
+    rooms = room.rooms(context, policy, sizes)
+    return Look(policy, *room.fitting(needs, rooms), rooms)
 
 
 def of_all_keys(context: Context, commits: bool = True) -> Look:
@@ -74,7 +80,7 @@ def of_all_keys(context: Context, commits: bool = True) -> Look:
         if name.key in held:
             files[name.key][path] = name.entry
     found = _needs(context, policy, files, held)
-    return Look(policy, *room.fitting(found, room.rooms(context, policy), room.asking(policy)))
+    return _fitting(context, policy, list(found), room.by_maxsize(context, policy))
 
 
 def keys_below(context: Context, paths: Iterable[bytes]) -> frozenset[str]:

@@ -12,6 +12,7 @@ from git_annex_syncx.annex.proxied import read_all_settings
 from git_annex_syncx.content import missing, room, steps
 from git_annex_syncx.content.missing import Look
 from git_annex_syncx.content.patience import KeyGroup
+from git_annex_syncx.content.room import Fit, Left
 from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import OUTSIDE, Need, Outcome, Result
@@ -44,6 +45,7 @@ class Planned:
     plans: tuple[Plan, ...]
     by_time: bool = False
     of_files: bool = False  # for keys that there are, else for an imagined one
+    fits: tuple[Fit, ...] = ()  # whether what is wanted fits, where that was asked or is not so
 
 
 def see_map(context: Context, refresh: bool) -> Survey:
@@ -79,21 +81,42 @@ def map_file(name: str) -> Network:
 
 def plan_here(context: Context, wanted: Wanted) -> Planned:
     """Return plans for this repository's network: for what is missing where, for paths, or for one imagined key."""
-    if (wanted.holders or wanted.targets) and not wanted.paths:
+    imagined = (wanted.holders or wanted.targets) and not wanted.paths
+    look = None if imagined and wanted.holders else missing.look(context)
+    if look is None or imagined:
         found = survey.planned(context.repo, context.settings, context.state)
-        return Planned(found, _answered(found.network, [_imagined(found.network, wanted)]), wanted.by_time)
-    look = missing.look(context)
+        plans = _answered(found.network, [_imagined(found.network, wanted)])
+        return Planned(found, plans, wanted.by_time, fits=_fits(look, wanted) if look else ())
     policy = look.policy
-    lacking = _named(context, look, wanted) if wanted.paths else look.needs
+    lacking, left = _named(context, look, wanted) if wanted.paths else (look.needs, look.left)
     plans = tuple(_together(steps.groups(policy, lacking, wanted.by_time, wanted.relays)))
-    held = {need.key: need.holders for need in lacking if not need.targets}
+    held = {need.key: need.holders for need in lacking if not (need.targets or need.key in left)}
     plans += _answered(policy.network, _of_content(held)) if wanted.paths else ()
-    full = (text for _, text in room.told(policy, look.left))
-    return Planned(Survey(policy.network, (*policy.warnings, *full)), plans, wanted.by_time, of_files=True)
+    full = (text for _, text in room.told(policy, left).values())
+    found = Survey(policy.network, (*policy.warnings, *full))
+    fits = _fits(replace(look, needs=lacking, left=left), wanted)
+    return Planned(found, (*plans, *_crowded_out(left)), wanted.by_time, of_files=True, fits=fits)
 
 
-def _named(context: Context, look: Look, wanted: Wanted) -> list[Need]:
-    """Return what the files at paths need, or would need if others held or wanted them."""
+def _fits(look: Look, wanted: Wanted) -> tuple[Fit, ...]:
+    """Return whether what is wanted fits at the targets that are named, else where it does not."""
+    named = _uuids(look.policy.network, wanted.targets)
+    crowded = frozenset[str]().union(*(need.targets for need in look.left.values()))
+    return tuple(room.fits(named or crowded, look.needs, look.left, look.rooms))
+
+
+def _crowded_out(left: Left) -> Iterator[Plan]:
+    """Yield a plan without steps for each group of keys that do not fit at the same targets."""
+    groups: dict[tuple[frozenset[str], frozenset[str]], list[int]] = {}
+    for need in left.values():
+        groups.setdefault((need.holders, need.targets), []).append(key_size(need.key))
+    for (holders, targets), sizes in groups.items():
+        question = Question(holders, targets, len(sizes), sum(sizes))
+        yield Plan(question, (), tuple((uuid, "no-room") for uuid in sorted(targets)), 0.0, 0.0, True, 0.0)
+
+
+def _named(context: Context, look: Look, wanted: Wanted) -> tuple[list[Need], Left]:
+    """Return what the files at paths need, or would need if others held or wanted them, and what does not fit."""
     policy, net = look.policy, look.policy.network
     keys = missing.keys_below(context, wanted.paths)
     holders, targets = _uuids(net, wanted.holders), _uuids(net, wanted.targets)
@@ -107,7 +130,9 @@ def _named(context: Context, look: Look, wanted: Wanted) -> list[Need]:
         wants = (targets or everyone) if holders or targets else (known[key].targets if key in known else frozenset())
         lacking = (wants | (frozenset() if targets else cut_off)) - at
         found.append(Need(key, at, lacking, first="" if holders else held.first))
-    return found
+    if holders or targets:
+        return room.fitting(found, look.rooms)
+    return found, {key: need for key, need in look.left.items() if key in keys}
 
 
 def _together(groups: Iterable[KeyGroup]) -> Iterator[Plan]:

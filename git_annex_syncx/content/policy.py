@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -102,6 +102,7 @@ class Policy:
     here: bytes = b""  # what git-annex judges by in this repository alone
     maxsizes: bytes = b""  # the log of maximum sizes
     spreads: frozenset[str] = frozenset()  # clusters to whose nodes this repository brings what it holds
+    free: Mapping[str, int] = field(default_factory=dict)  # uuid -> bytes of free space, as published
 
     @cached_property
     def arcs(self) -> Arcs:
@@ -210,6 +211,7 @@ def read_policy(context: Context) -> Policy:
         texts["maxsize.log"],
         frozenset(annex_branch.proxied(texts[PROXY_LOG]).get(own, {}))
         - {remote.uuid for remote in context.settings.remotes.values()},
+        found.free,
     )
 
 

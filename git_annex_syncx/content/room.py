@@ -1,4 +1,4 @@
-"""Give repositories whose wishes depend on how full they are as many bytes as fit, then ask again.
+"""Give repositories as many bytes as fit; those whose wishes depend on how full they are are asked again afterwards.
 
 git-annex answers for each file as if it were the only one: of five files that fit one by one it wants all.
 """
@@ -6,17 +6,31 @@ git-annex answers for each file as if it were the only one: of five files that f
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from git_annex_syncx.annex import annex
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.model import Need
+from git_annex_syncx.network import free_space
 from git_annex_syncx.runs.context import Context
 
-Rooms = Mapping[str, int]  # uuid -> bytes that are left to its maximum size
-Left = Mapping[str, tuple[int, int]]  # uuid -> how many files do not fit, and their bytes
+Rooms = Mapping[str, int]  # uuid -> bytes that it can still take, where that is known
+Left = Mapping[str, Need]  # key -> what is left of its need: targets without room for it
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a repository wants and lacks, and how much of it fits. `free` in bytes, None where that is not known."""
+
+    uuid: str
+    free: int | None
+    files: int
+    bytes: int
+    fit_files: int
+    fit_bytes: int
 
 
 def asking(policy: Policy) -> frozenset[str]:
@@ -24,16 +38,25 @@ def asking(policy: Policy) -> frozenset[str]:
     return frozenset(uuid for uuid in policy.choosy if policy.wishes.depends_on_room(uuid))
 
 
-def rooms(context: Context, policy: Policy) -> Rooms:
-    """Return what is left, of repositories with a maximum size; nothing where no wish depends on it."""
-    if not asking(policy) or not policy.maxsizes:
+def by_maxsize(context: Context, policy: Policy) -> Rooms:
+    """Return what is left to repositories with a maximum size; less than nothing where one has grown beyond it."""
+    if not policy.maxsizes:
         return {}
     return {uuid: most - size for uuid, (size, most) in annex.ask_sizes(context.repo).items() if most is not None}
 
 
-def written(known: Rooms) -> str:
-    """Return the free room as text, to be kept with the inventory."""
-    return json.dumps(sorted(known.items())) if known else ""
+def rooms(context: Context, policy: Policy, sizes: Rooms) -> Rooms:
+    """Return what each repository can still take: to its maximum size, and of its disk.
+
+    A disk nearby is looked at, of others counts what was published of them.
+    """
+    found = dict(policy.free) | free_space.measured(context.repo, context.settings)
+    return found | {uuid: min(left, found.get(uuid, left)) for uuid, left in sizes.items()}
+
+
+def written(policy: Policy, sizes: Rooms) -> str:
+    """Return what is left as text, to be kept with the inventory, where a wish depends on it."""
+    return json.dumps(sorted(sizes.items())) if sizes and asking(policy) else ""
 
 
 def read(text: str) -> Rooms:
@@ -49,21 +72,48 @@ def asks_all_again(policy: Policy, before: str, now: str) -> bool:
     return old.keys() != new.keys() or any(new[uuid] > room for uuid, room in old.items())
 
 
-def fitting(needs: Iterable[Need], known: Rooms, whose: Collection[str]) -> tuple[list[Need], Left]:
+def fitting(needs: Sequence[Need], known: Rooms) -> tuple[list[Need], Left]:
     """Return the needs without targets that they do not fit into, in order of the keys, and what does not fit."""
-    free, left, found = dict(known), dict[str, tuple[int, int]](), []
-    bounded = known.keys() & set(whose)
-    for need in sorted(needs, key=lambda need: need.key) if bounded else needs:
-        size, full = key_size(need.key), set()
-        for uuid in need.targets & bounded:
-            if size > free[uuid]:
-                full.add(uuid)
-                files, bytes_ = left.get(uuid, (0, 0))
-                left[uuid] = files + 1, bytes_ + size
-            else:
-                free[uuid] -= size
+    free = {uuid: known[uuid] for uuid in _short(needs, known)}
+    if not free:
+        return list(needs), {}
+    left, found = dict[str, Need](), []
+    for need in sorted(needs, key=lambda need: need.key):
+        size = key_size(need.key)
+        full = frozenset(uuid for uuid in need.targets & free.keys() if size > free[uuid])
+        for uuid in (need.targets & free.keys()) - full:
+            free[uuid] -= size
+        if full:
+            left[need.key] = replace(need, targets=full)
         found.append(replace(need, targets=need.targets - full) if full else need)
     return found, left
+
+
+def _short(needs: Iterable[Need], known: Rooms) -> list[str]:
+    """Return who cannot take all that is wanted there."""
+    wanted, total = Counter[frozenset[str]](), Counter[str]()
+    for need in needs:
+        wanted[need.targets] += key_size(need.key)
+    for targets, size in wanted.items():
+        total.update(dict.fromkeys(targets & known.keys(), size))
+    return [uuid for uuid, size in total.items() if size > known[uuid]]
+
+
+def fits(uuids: Iterable[str], needs: Iterable[Need], left: Left, known: Rooms) -> list[Fit]:
+    """Return how much of what some repositories want and lack fits there."""
+    found = {uuid: Fit(uuid, known.get(uuid), 0, 0, 0, 0) for uuid in sorted(uuids)}
+    for need, fit in (*((need, True) for need in needs), *((need, False) for need in left.values())):
+        size = key_size(need.key)
+        for uuid in need.targets & found.keys():
+            one = found[uuid]
+            found[uuid] = replace(
+                one,
+                files=one.files + 1,
+                bytes=one.bytes + size,
+                fit_files=one.fit_files + fit,
+                fit_bytes=one.fit_bytes + size * fit,
+            )
+    return list(found.values())
 
 
 def still_waiting(
@@ -85,10 +135,18 @@ def still_waiting(
     yield from (need for need in left.values() if need.targets)
 
 
-def told(policy: Policy, left: Left) -> list[tuple[str, str]]:
-    """Return the repositories where there is no room, and what is to be said of it."""
-    return [
-        (uuid, f"no room at {policy.network.name(uuid)} for {files} file{'s' * (files != 1)} ({size} bytes): "
-         "drop something there, or let it have more by git annex maxsize")
-        for uuid, (files, size) in sorted(left.items())
-    ]  # fmt: skip
+def told(policy: Policy, left: Left, keys: Collection[str] | None = None) -> dict[str, tuple[int, str]]:
+    """Return uuid -> how many files (of some keys) do not fit there, and what is to be said of it."""
+    sizes: dict[str, list[int]] = {}
+    for need in left.values():
+        for uuid in need.targets if keys is None or need.key in keys else ():
+            sizes.setdefault(uuid, []).append(key_size(need.key))
+    return {uuid: (len(sizes[uuid]), _words(policy, uuid, sizes[uuid])) for uuid in sorted(sizes)}
+
+
+def _words(policy: Policy, uuid: str, sizes: Collection[int]) -> str:
+    where = "here" if uuid == policy.own else f"at {policy.network.name(uuid)}"
+    return (
+        f"no room {where} for {len(sizes)} file{'s' * (len(sizes) != 1)} ({sum(sizes)} bytes): "
+        "drop something there, make room on its disk, or let it have more by git annex maxsize"
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.content import absent, room
@@ -94,15 +94,21 @@ def tell(run: TransferRun, now: Round, left: Iterable[Wait]) -> Iterator[Outcome
     yield from _not_there(run, now)
 
 
-def with_rest(policy: Policy, left: Iterable[Wait], outcome: Outcome) -> Outcome:
-    """Return the outcome of a remote with what it still lacks: then it is not current."""
+def with_rest(policy: Policy, left: Iterable[Wait], full: Mapping[str, tuple[int, str]], outcome: Outcome) -> Outcome:
+    """Return the outcome of a remote with what it still lacks: then it is not current.
+
+    `full` is what does not fit where, as room.told() has it.
+    """
     left = [wait for wait in left if wait.target == outcome.uuid]
-    if not left:
+    crowded = full.get(outcome.uuid or "")
+    if not (left or crowded):
         return outcome
     times = [wait.until for wait in left if wait.until is not None]
     failed = outcome.result is Result.FAILED
-    told = "; ".join(_words(policy, wait, at_target=True, failed=failed) for wait in left)
-    details = {"waiting": sum(wait.files for wait in left), "until": min(times, default=None)}
+    words = [_words(policy, wait, at_target=True, failed=failed) for wait in left]
+    told = "; ".join([*words, f"no room for {many(crowded[0])}"] if crowded else words)
+    details: dict[str, object] = {"waiting": sum(wait.files for wait in left), "until": min(times, default=None)}
+    details |= {"no_room": crowded[0]} if crowded else {}
     result = Result.WAITS if outcome.result is Result.CURRENT else outcome.result
     reason = f"{outcome.reason}; left: {told}" if outcome.reason else told
     return replace(outcome, result=result, reason=reason, details={**outcome.details, **details})
@@ -160,7 +166,7 @@ def _no_way(run: TransferRun, now: Round) -> Iterator[Outcome]:
 
 def _not_there(run: TransferRun, now: Round) -> Iterator[Outcome]:
     """Say how much is wanted here that none of those has who are said to have it."""
-    policy, asked = now.look.policy, now.keys if run.options.paths else None
+    policy, asked = now.look.policy, _asked(run, now)
     wanted = (need for need in now.look.needs if policy.own in need.targets and (asked is None or need.key in asked))
     gone = [need for need in wanted if need.holders and not absent.without(need, run.missed).holders]
     if gone:
@@ -170,10 +176,15 @@ def _not_there(run: TransferRun, now: Round) -> Iterator[Outcome]:
         yield _waiting(reason, executor=None, target=policy.own, files=len(gone), until=None)
 
 
-def no_room(now: Round) -> Iterator[Outcome]:
+def no_room(run: TransferRun, now: Round) -> Iterator[Outcome]:
     """Say what does not fit where it is wanted, before anything is sent."""
-    for uuid, text in room.told(now.look.policy, now.look.left):
-        yield _waiting(text, target=uuid, files=now.look.left[uuid][0])
+    for uuid, (files, text) in room.told(now.look.policy, now.look.left, _asked(run, now)).items():
+        yield _waiting(text, target=uuid, files=files)
+
+
+def _asked(run: TransferRun, now: Round) -> Collection[str] | None:
+    """Return the keys that the run is about, None for all."""
+    return now.keys if run.options.paths else None
 
 
 def _several(names: list[str]) -> str:

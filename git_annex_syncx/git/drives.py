@@ -11,16 +11,16 @@ from pathlib import Path
 
 from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.git.git import Repository, git
+from git_annex_syncx.git.values import RESERVE, data_size
 from git_annex_syncx.model import Remote
 from git_annex_syncx.system import files, run
 
 LONGEST_FLUSH = 600.0  # seconds
 READ_ONLY = "it cannot be written to: Read-only file system"
-RESERVE = 100_000_000  # bytes that git-annex leaves free where annex.diskreserve is not set
 MOUNTS = ("/media/", "/run/media/", "/Volumes/")  # where systems mount what can be unplugged
 
-# annex.uuid of repositories nearby, by their configuration file as it was then.
-_uuids: dict[tuple[str | int, ...], str] = {}
+# annex.uuid and annex.diskreserve of repositories nearby, by their configuration file as it was then.
+_settings: dict[tuple[str | int, ...], dict[str, str]] = {}
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,37 @@ def uuid_at(repo: Repository, place: Path) -> str:
 
 
 def _uuid_in(repo: Repository, config: Path) -> str:
-    """Return the annex.uuid of a repository nearby; git is asked again only when the file has changed."""
+    return _settings_in(repo, config).get("annex.uuid", "")
+
+
+def _settings_in(repo: Repository, config: Path) -> dict[str, str]:
+    """Return what we look at of a repository nearby; git is asked again only when the file has changed."""
     found = config.stat()
     key = (str(config), found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-    if key not in _uuids:
-        _uuids[key] = git(repo, "config", "--file", str(config), "annex.uuid", ok=(0, 1)).out.decode().strip()
-    return _uuids[key]
+    if key not in _settings:
+        words = ("config", "--file", str(config), "--null", "--get-regexp", r"^annex\.(uuid|diskreserve)$")
+        told = os.fsdecode(git(repo, *words, ok=(0, 1)).out).split("\0")
+        pairs = (line.partition("\n") for line in told)
+        _settings[key] = {name: value.strip() for name, _, value in pairs}
+    return _settings[key]
+
+
+def free(place: Path, reserve: int) -> int | None:
+    """Return how many bytes fit in a directory if so many are to stay free; None where nobody can tell."""
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return None
+    return max(0, found.f_bavail * found.f_frsize - reserve) if found.f_blocks else None
+
+
+def free_at(repo: Repository, remote: Remote, reserve: int) -> int | None:
+    """Return how many bytes fit in a directory remote. What a repository there keeps free is its own affair."""
+    place = directory(repo, remote)
+    if place and remote.path and (git_dir := _git_dir_at(place)):
+        usual = min(reserve, RESERVE)  # ours may be the user's for all repositories
+        reserve = data_size(_settings_in(repo, git_dir / "config").get("annex.diskreserve", ""), usual)
+    return free(place, reserve) if place else None
 
 
 def is_receiving(repo: Repository, remote: Remote, file_name: bytes) -> bool:

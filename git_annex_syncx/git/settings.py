@@ -43,6 +43,7 @@ class Settings:
     relay: bool
     max_delete: Limit
     bwlimit: Timetable
+    disk_reserve: int  # bytes that git-annex leaves free
     private: bool  # nothing of this repository is recorded where others see it
     autocommit: bool | None  # None: not configured here; `git annex config` may say it for all
     sync_content: bool | None
@@ -88,6 +89,7 @@ OF_ALL = {
     "bwlimit": Row("syncx.bwlimit", values.timetable, (), "08:00,512k 19:00,10M 23:00,off"),
     "on_change": Row("syncx.onChange", str, ""),
     "on_failure": Row("syncx.onFailure", str, ""),
+    "disk_reserve": Row("annex.diskreserve", values.reserve, values.RESERVE, "1 gigabyte"),
     "private": Row("annex.private", values.boolean, False, "false"),
     "autocommit": Row("annex.autocommit", values.boolean, None, "true"),
     "sync_content": Row("annex.synccontent", values.boolean, None, "true"),

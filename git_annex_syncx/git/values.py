@@ -14,6 +14,9 @@ from git_annex_syncx.model import Limit, Timetable
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 LONGEST, FASTEST = 100 * 365 * 86400.0, 2.0**60  # seconds; bytes a second; beyond, no date and no number can follow
 TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0", ""}
+RESERVE = 100_000_000  # bytes that git-annex leaves free where annex.diskreserve is not set
+SIZE = re.compile(r"\s*(\d{1,30}(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE | re.ASCII)
+SCALES, BINARY = "bkmgtpe", ("i", "ib", "eb", "xb")  # GiB, gibibyte, mebibyte, exbibyte
 BATTERY, METERED = "battery", "metered"  # conditions that need no command
 RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE | re.ASCII)
 
@@ -111,6 +114,20 @@ def _rate(text: str) -> int | None:
     if not 0 < rate < FASTEST:
         raise ValueError(text)
     return int(rate)
+
+
+def reserve(text: str) -> int:
+    """Return the bytes of annex.diskreserve as git-annex reads it: what it does not understand is not there."""
+    return data_size(text, RESERVE)
+
+
+def data_size(text: str, default: int) -> int:
+    """Return bytes from `1 gigabyte`, `500MB` or `2 GiB`, the default from what git-annex would not understand."""
+    match = SIZE.fullmatch(text)
+    scale = SCALES.find(match[2][:1].lower()) if match else -1
+    if not match or scale < 0:
+        return default
+    return int(float(match[1]) * (1024 if match[2][1:3].lower() in BINARY else 1000) ** scale)
 
 
 def timetable(text: str) -> Timetable:

@@ -3,7 +3,10 @@
 A line is `UUID JSON timestamp=SECONDSs`, and the newest one of a repository holds. The JSON is
 
     {"v":1,"relay":false,"links":[{"to":"UUID","cost":100.0,"push":true,"pull":true,"removable":false,
-                                   "bytes_per_second":null,"latency_ms":1.0}]}
+                                   "bytes_per_second":null,"latency_ms":1.0}],
+     "free":{"UUID":[BYTES,SECONDS]}}
+
+`free` tells how much its own disk can take, and those of remotes that are directories to it, as of when.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.network.graph import Link
@@ -25,13 +28,22 @@ NOTABLE = 1.5  # a speed that is off by more than this is told anew
 
 
 @dataclass(frozen=True)
+class Free:
+    """How many bytes a disk can take, at least nearly, and when it was looked at, in seconds since 1970."""
+
+    bytes: int
+    at: int
+
+
+@dataclass(frozen=True)
 class Line:
-    """The line of one repository: its links, whether it passes on content, which of its remotes are drives."""
+    """The line of one repository: its links, whether it passes on content, its drives, the room where it looks."""
 
     uuid: str
     links: tuple[Link, ...] = ()
     relay: bool = False
     removable: frozenset[str] = frozenset()
+    free: Mapping[str, Free] = field(default_factory=dict)
 
 
 @dataclass
@@ -41,6 +53,15 @@ class LinksLog:
     lines: dict[str, Line] = field(default_factory=dict)
     texts: dict[str, tuple[float, str]] = field(default_factory=dict)  # time and whole line
     complaints: list[str] = field(default_factory=list)
+
+    @property
+    def free(self) -> dict[str, Free]:
+        """Return the newest word on the room of each repository, the lowest of several."""
+        found: dict[str, Free] = {}
+        for line in self.lines.values():
+            for uuid, told in line.free.items():
+                found[uuid] = max(told, found.get(uuid, told), key=lambda one: (one.at, -one.bytes))
+        return found
 
     def complain(self, number: int, what: str) -> None:
         """Report something that is ignored in a line; a flood of it only once."""
@@ -106,7 +127,19 @@ def _line(uuid: str, text: str, known: Collection[str]) -> tuple[Line, list[str]
         if link.remote in known and link.remote != uuid:
             links.append(link)
             removable |= {link.remote} if item.get("removable") is True else set()
-    return Line(uuid, tuple(links), value.get("relay") is True, frozenset(removable)), wrong
+    free = _free(value.get("free", {}), {uuid, *(link.remote for link in links)})
+    return Line(uuid, tuple(links), value.get("relay") is True, frozenset(removable), free), wrong
+
+
+def _free(value: object, whose: Collection[str]) -> dict[str, Free]:
+    """Return what a line tells of those whom it can look at; what is no such thing is left out."""
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {
+        uuid: Free(*pair)
+        for uuid, pair in pairs
+        if uuid in whose and isinstance(pair, list) and len(pair) == 2
+        if all(type(number) is int and 0 <= number < 1 << 62 for number in pair)
+    }
 
 
 def _shown(uuid: str) -> str:
@@ -115,7 +148,7 @@ def _shown(uuid: str) -> str:
 
 def written(line: Line, when: float) -> str:
     """Return the line as it stands in the log."""
-    value = {
+    value: dict[str, object] = {
         "v": FORMAT,
         "relay": line.relay,
         "links": [
@@ -131,6 +164,8 @@ def written(line: Line, when: float) -> str:
             for link in sorted(line.links, key=lambda link: (link.remote, link.cost, link.push))
         ],
     }
+    if line.free:
+        value["free"] = {uuid: [told.bytes, told.at] for uuid, told in sorted(line.free.items())}
     return f"{line.uuid} {json.dumps(value, separators=(',', ':'))} timestamp={when:.6f}s"
 
 
@@ -143,10 +178,10 @@ def compacted(log: LinksLog, line: Line, now: float) -> bytes:
 
 
 def worth_telling(old: Line | None, new: Line) -> bool:
-    """Return whether others should hear of it: a link or a cost is another, or a speed is off by a lot."""
+    """Return whether others should hear of it: a link, a cost or a free space is another, or a speed off by a lot."""
     if old is None:
         return bool(new.links) or new.relay
-    if (old.relay, old.removable, _told(old)) != (new.relay, new.removable, _told(new)):
+    if (old.relay, old.removable, old.free, _told(old)) != (new.relay, new.removable, new.free, _told(new)):
         return True
     return any(
         _differ(getattr(was, name), getattr(now, name))

@@ -6,7 +6,7 @@ import re
 import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from git_annex_syncx.annex import annex, annex_branch
@@ -15,7 +15,7 @@ from git_annex_syncx.git import git, objects, ssh
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import OUTSIDE, OUTSIDE_COST, Remote
-from git_annex_syncx.network import links_log
+from git_annex_syncx.network import free_space, links_log
 from git_annex_syncx.network.graph import Link, Network, Place, network
 from git_annex_syncx.network.map_reader import read_map
 from git_annex_syncx.network.own_links import CLOUD_MS, own_line
@@ -50,6 +50,7 @@ class Survey:
 
     network: Network
     warnings: tuple[str, ...] = ()
+    free: Mapping[str, int] = field(default_factory=dict)  # uuid -> bytes, as published
 
 
 def shared(repo: Repository, remotes: Iterable[Remote] = ()) -> Shared:
@@ -97,14 +98,15 @@ def planned(repo: Repository, settings: Settings, state: State) -> Survey:
     Only where this repository has told nothing yet its own configuration stands in.
     """
     told = shared(repo, settings.remotes.values())
-    ours = own_line(repo, settings, state, told.takers)
+    ours = free_space.with_free(told.log, own_line(repo, settings, state, told.takers), {}, 0.0)
     warnings = list(_complaints(told, settings))
     if not settings.private and links_log.worth_telling(told.log.lines.get(ours.uuid), ours):
         warnings.append(
             "the others do not know the links of this repository as they are now: git annex-syncx map --publish"
         )
     lines = {ours.uuid: ours} | told.log.lines
-    return Survey(_with_outside(_network(told, lines.values(), settings), lines), tuple(warnings))
+    net = _with_outside(_network(told, lines.values(), settings), lines)
+    return Survey(net, tuple(warnings), {uuid: free.bytes for uuid, free in told.log.free.items()})
 
 
 def _with_outside(net: Network, executors: Iterable[str]) -> Network:
@@ -179,11 +181,12 @@ def publish(repo: Repository, settings: Settings, state: State) -> bool:
     if settings.private:
         return False
     told = shared(repo, settings.remotes.values())
-    ours = own_line(repo, settings, state, told.takers)
+    seen, now = free_space.measured(repo, settings), time.time()
+    ours = free_space.with_free(told.log, own_line(repo, settings, state, told.takers), seen, now)
     here = told.places.get(ours.uuid)
     if here is None or here.dead or not links_log.worth_telling(told.log.lines.get(ours.uuid), ours):
         return False
-    annex_branch.write_log(repo, LINKS_LOG, links_log.compacted(told.log, ours, time.time()))
+    annex_branch.write_log(repo, LINKS_LOG, links_log.compacted(told.log, ours, now))
     return True
 
 

@@ -126,8 +126,20 @@ def _prospects(run: TransferRun, now: Round) -> Iterator[Prospect]:
             file = (key, name, key_size(key))
             moved += [_moved(now, step, *file, targets) for step, targets in steps]
             left += [Prospect(kind, "", *file, (to,), why) for to, (kind, why) in told.items() if to not in reached]
+    left += _crowded_out(run, now)
     yield from sorted(moved, key=lambda one: (one.file, one.remote))
     yield from sorted(left, key=lambda one: (one.file, one.targets))
+
+
+def _crowded_out(run: TransferRun, now: Round) -> Iterator[Prospect]:
+    """Yield what does not fit where it is wanted."""
+    names = _names(run.context, [key for key in now.look.left if not run.options.paths or key in now.keys])
+    for key, name in names.items():
+        for uuid in sorted(now.look.left[key].targets):
+            where = "here" if uuid == now.look.policy.own else f"at {now.look.policy.network.name(uuid)}"
+            yield Prospect(
+                "no-room", "", key, name, key_size(key), (uuid,), f"wanted {where}, where there is no room"
+            )
 
 
 def _names(context: Context, keys: Collection[str]) -> Mapping[str, str]:

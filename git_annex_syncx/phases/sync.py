@@ -51,7 +51,6 @@ def sync(
         if outcome.remote and outcome.result in UNREACHED and outcome.event == "fetch":
             unreached.add(outcome.remote)
         yield outcome
-    unreached |= {remote.name for remote in remotes if remote.gateway in unreached}
     reached = tuple(remote for remote in remotes if remote.name not in unreached)
     yield from planning.tell_links(context)
     pushed: set[str] = set()

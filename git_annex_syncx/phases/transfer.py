@@ -15,7 +15,7 @@ from git_annex_syncx.annex import annex, annex_branch
 from git_annex_syncx.branches import membership
 from git_annex_syncx.branches.merge import merge_annex_branches
 from git_annex_syncx.branches.push import push_records
-from git_annex_syncx.content import conditions, drops, exports, planning
+from git_annex_syncx.content import conditions, drops, exports, planning, room
 from git_annex_syncx.content.assignment import (
     TransferOptions,
     TransferRun,
@@ -149,7 +149,7 @@ def _rounds(run: TransferRun) -> Generator[Event, None, list[Wait]]:
     for number in range(MOST_ROUNDS):
         now = next_round(run)
         if number == 0:
-            yield from no_room(now)
+            yield from no_room(run, now)
         if now.work is None:
             break
         if number == 0:
@@ -196,6 +196,8 @@ def _results(run: TransferRun, left: list[Wait], begun: float) -> Iterator[Outco
     """Yield one outcome a remote: of those where something moved, of those that are away, and of the rest."""
     policy = run.last.policy if run.last else None
     known = policy.network.by_uuid if policy else {}
+    asked = run.looked_at if run.options.paths else None
+    full = room.told(run.last.policy, run.last.left, asked) if run.last else {}
     for remote in run.remotes:
         outcome = Outcome("transfer", Result.CURRENT, remote.name, remote.uuid)
         if workers := [worker for worker in run.workers if remote in worker.remotes]:
@@ -213,7 +215,7 @@ def _results(run: TransferRun, left: list[Wait], begun: float) -> Iterator[Outco
                 outcome, result=Result.WAITS, reason=f"nothing of it is known here yet: {shlex.join(words)}"
             )
             continue
-        yield with_rest(policy, left, outcome) if policy else outcome
+        yield with_rest(policy, left, full, outcome) if policy else outcome
 
 
 def _is_over(run: TransferRun, remote: Remote) -> bool:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from git_annex_syncx.content.planning import Planned
+from git_annex_syncx.content.room import Fit
 from git_annex_syncx.network import graph
 from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step, as_json
@@ -17,6 +19,7 @@ REASONS = {
     "read-only": "the ways there only lead back (read-only remotes)",
     "relay-forbidden": "only through a repository that does not want it and is no relay",
     "dead": "it is declared dead",
+    "no-room": "there is no room for it",
 }
 WAYS = {(True, True): "push, pull", (True, False): "push", (False, True): "pull", (False, False): "nothing"}
 
@@ -81,13 +84,32 @@ def show_plans(planned: Planned, as_json_line: bool) -> None:
         import json
 
         value = as_json(net.digest, planned.plans, "time" if planned.by_time else "cost")
+        value["rooms"] = [asdict(fit) for fit in planned.fits]
         return data(json.dumps(value, ensure_ascii=True) + "\n")
     if not planned.plans:
         data("nothing is to be sent\n")
     for number, found in enumerate(planned.plans):
         data("\n" if number else "")
         _show_plan(net, found, planned.of_files)
+    for fit in planned.fits:
+        data(f"{_called(net, fit.uuid)}: {_fits(fit)}\n")
     return None
+
+
+def _fits(fit: Fit) -> str:
+    """Return whether what is wanted at a repository fits there."""
+    free = "how much is free there is not known" if fit.free is None else f"{amount(max(0, fit.free))} free"
+    if not fit.files:
+        return f"nothing is wanted there; {free}"
+    wanted, left = f"{_files(fit.files, fit.bytes)} wanted there", fit.files - fit.fit_files
+    if not left:
+        return f"{wanted}; {free}" if fit.free is None else f"{wanted}, all of it fits; {free}"
+    fitting = f"{_files(fit.fit_files, fit.fit_bytes)} fit" if fit.fit_files else "nothing fits"
+    return f"{wanted}, {fitting}, no room for {_files(left, fit.bytes - fit.fit_bytes)}; {free}"
+
+
+def _files(count: int, size: int) -> str:
+    return f"{'1 file' if count == 1 else f'{count} files'} ({amount(size)})"
 
 
 def _show_plan(net: Network, found: Plan, of_files: bool) -> None:
