@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.triggers.signals.message import NoSignal, Signal, decode
+from git_annex_syncx.triggers.signals.token_bucket import TokenBucket
 
-PER_SENDER = 5.0  # seconds between two looks that one repository can cause
-IN_ALL = 1.0  # seconds between two looks that all together can cause
+# Looks that one repository can cause, and all together: so many at once, then one in so many seconds.
+PER_SENDER, IN_ALL = TokenBucket(3, 5.0), TokenBucket(10, 1.0)
 LONGEST_DELAY = 60.0  # seconds; more looks than that are not kept
 FORGOTTEN = 3600.0  # seconds after which a sender's clock may have been set back
 MOST_SENDERS = 1000
@@ -36,6 +37,7 @@ class _Sender:
     said: float  # the time of its last signal, by its clock
     heard: float  # the time by ours
     look: float  # when it was or will be looked at
+    looks: TokenBucket
 
 
 class Filter:
@@ -52,7 +54,7 @@ class Filter:
         self.counts: Counter[str] = Counter()  # by the reason of each decision
         self._own, self._is_known, self._is_news, self._clock = own, is_known, is_news, clock
         self._senders: OrderedDict[str, _Sender] = OrderedDict()
-        self._next = -LONGEST_DELAY
+        self._looks = IN_ALL
         self._lock = threading.Lock()
 
     def hear(self, raw: bytes) -> Decision:
@@ -78,14 +80,15 @@ class Filter:
             return Decision("unknown repository", signal)
         if signal.kind in ("gone", "test"):
             return Decision("presence", signal)
+        look, looks = (before.look, before.looks) if before else (now, PER_SENDER)
         if not self._is_news(signal):
-            self._remember(signal.uuid, _Sender(signal.time, now, before.look if before else now - PER_SENDER))
+            self._remember(signal.uuid, _Sender(signal.time, now, look, looks))
             return Decision("no news", signal)
-        look = max(now, self._next, before.look + PER_SENDER if before else now)
+        look = max(looks.next(now), self._looks.next(now))
         if look - now > LONGEST_DELAY:
             return Decision("too many", signal)
-        self._next = look + IN_ALL
-        self._remember(signal.uuid, _Sender(signal.time, now, look))
+        self._looks = self._looks.taken(look)
+        self._remember(signal.uuid, _Sender(signal.time, now, look, looks.taken(look)))
         return Decision(ACCEPTED, signal, look - now)
 
     def _remember(self, uuid: str, sender: _Sender) -> None:
