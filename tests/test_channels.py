@@ -201,6 +201,33 @@ def test_all_others_hear_it(bell: Bell) -> None:
         assert max(one.end(), two.end(), again.end()) < SOON
 
 
+@bells("mqtt", "mqtts", "xmpp", "room")
+def test_one_who_listens_sends_over_the_connection_that_stands(bell: Bell) -> None:
+    assert bell.server
+    channel = bell.of(ONE)
+    assert not channel.send_along(b'{"early": 1}')
+    with Listening(channel) as one, bell.listening(TWO) as two, bell.listening(THREE) as three:
+        before = connections(bell.server)
+        assert channel.send_along(b'{"first": "<&>"}')
+        two.end()
+        assert channel.send_along(b'{"second": 2}')
+        three.wait_for(lambda: len(three.heard) == 2)
+        assert three.heard == [b'{"first": "<&>"}', b'{"second": 2}']
+        assert two.heard == [b'{"first": "<&>"}']
+        assert connections(bell.server) == before
+        assert one.connections == 1
+        bell.server.stop()
+        assert not channel.send_along(b'{"lost": 1}')
+    assert not channel.send_along(b'{"late": 1}')
+
+
+def connections(server: Server) -> int:
+    """How many clients have come so far."""
+    if isinstance(server, Mosquitto):
+        return server.said.count("New client connected")
+    return (server.root / "prosody.log").read_text().count("Client connected")
+
+
 @bells("mqtt", "xmpp", "room")
 def test_a_server_that_was_restarted_is_heard_again(bell: Bell, caplog: pytest.LogCaptureFixture) -> None:
     assert bell.server

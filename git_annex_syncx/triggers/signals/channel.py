@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SEND_LIMIT = 20.0  # seconds for sending one signal, connecting included
+SEND_ALONG_LIMIT = 3.0  # seconds for sending one over a connection that stands
 FIRST_WAIT, LONGEST_WAIT = 1.0, 300.0  # seconds before connecting again, doubled each time, with jitter
 STOOD = 60.0  # seconds after which a connection has proved that there is no reason to wait for the next one
 LONGEST = 4096  # bytes of a message that are handed on: more than any signal has
@@ -42,6 +43,10 @@ class Channel(abc.ABC):
     @abc.abstractmethod
     def send(self, payload: bytes, last: bool = True) -> None:
         """Send to all others; `last`: a late-comer should learn it, where the channel can keep it."""
+
+    def send_along(self, payload: bytes) -> bool:
+        """Send to all others over the connection that is heard on; return whether there is one, and that was done."""
+        return False
 
     @abc.abstractmethod
     def attend(self, heard: Heard, connected: Connected, stop: threading.Event) -> None:

@@ -16,6 +16,7 @@ from git_annex_syncx.triggers.signals.channel import Channel, shown
 from git_annex_syncx.triggers.signals.channels import EXAMPLE, open_channel
 from git_annex_syncx.triggers.signals.filter import Filter
 from git_annex_syncx.triggers.signals.listener import Known
+from git_annex_syncx.triggers.signals.local_socket import sending_for_others
 from git_annex_syncx.triggers.signals.message import NoSignal, Signal, decode, encode
 from git_annex_syncx.triggers.signals.publisher import news, publish
 
@@ -26,7 +27,7 @@ ECHO = 15.0  # seconds to wait for the connection, and again for the own signal
 def send(context: Context) -> Iterator[ChannelEvent]:
     """Tell the others on every channel that there is news here."""
     _require_channels(context)
-    yield from publish(context, "refs")
+    yield from publish(context, "refs", context.settings.signals)
 
 
 def listen(context: Context) -> Iterator[ChannelEvent]:
@@ -36,6 +37,11 @@ def listen(context: Context) -> Iterator[ChannelEvent]:
     known = Known(context.repo, context.settings)
     judge, stop = Filter(context.settings.annex_uuid, known.is_known, known.is_news), threading.Event()
 
+    channels: dict[str, Channel] = {}
+
+    def send_along(address: str, payload: bytes) -> bool:
+        return address in channels and channels[address].send_along(payload)
+
     def hear(address: str) -> None:
         def heard(raw: bytes) -> None:
             decision = judge.hear(raw)
@@ -44,15 +50,17 @@ def listen(context: Context) -> Iterator[ChannelEvent]:
 
         try:
             connected = ChannelEvent(shown(address), "connected")
-            _channel(context, address).listen(heard, lambda: said.put(connected), stop)
+            channels[address] = _channel(context, address)
+            channels[address].listen(heard, lambda: said.put(connected), stop)
         except SyncxError as error:
             said.put(ChannelEvent(shown(address), wrong=str(error)))
 
     for address in context.settings.signals:
         threading.Thread(target=hear, args=(address,), daemon=True).start()
     try:
-        while True:
-            yield said.get()
+        with sending_for_others(context.repo, context.settings.annex_uuid, send_along):
+            while True:
+                yield said.get()
     finally:
         stop.set()
 

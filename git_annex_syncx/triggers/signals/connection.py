@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import abc
 import asyncio
+import contextlib
+import logging
 import os
 import ssl
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -17,6 +19,7 @@ from git_annex_syncx.git import credentials
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.triggers.signals.channel import (
     POLL,
+    SEND_ALONG_LIMIT,
     SEND_LIMIT,
     Channel,
     Connected,
@@ -26,7 +29,10 @@ from git_annex_syncx.triggers.signals.channel import (
     wrong,
 )
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+Tell = Callable[[bytes], Coroutine[Any, Any, None]]  # sends to all others
 
 FAREWELL = 0.6  # seconds for saying good-bye when we are to stop
 EXPIRED, NOT_YET = 10, 9  # of X509_V_ERR_*
@@ -37,6 +43,7 @@ class ServerChannel(Channel):
     """A channel through a server, one connection a call."""
 
     where: str  # the server, for people
+    _stands: tuple[asyncio.AbstractEventLoop, Tell] | None = None
 
     @abc.abstractmethod
     async def tell(self, payload: bytes, last: bool) -> None:
@@ -49,6 +56,34 @@ class ServerChannel(Channel):
     def send(self, payload: bytes, last: bool = True) -> None:
         """Send to all others."""
         call(in_time(self.tell(payload, last), self.where))
+
+    @contextlib.contextmanager
+    def standing(self, tell: Tell) -> Iterator[None]:
+        """Let others send by `tell`, over the connection that is heard on, inside the block."""
+        self._stands = asyncio.get_running_loop(), tell
+        try:
+            yield
+        finally:
+            self._stands = None
+
+    def send_along(self, payload: bytes) -> bool:
+        """Send over the connection that is heard on; return whether there is one, and it still works."""
+        if not (stands := self._stands):
+            return False
+        loop, tell = stands
+        sending = tell(payload)
+        try:
+            future = asyncio.run_coroutine_threadsafe(sending, loop)
+        except RuntimeError:  # its loop has just ended
+            sending.close()
+            return False
+        try:
+            future.result(SEND_ALONG_LIMIT)
+        except Exception as error:  # what is wrong a connection of its own will tell
+            future.cancel()
+            log.info("%s: not sent over the connection that stands: %s", self.where, error)
+            return False
+        return True
 
     def attend(self, heard: Heard, connected: Connected, stop: threading.Event) -> None:
         """Hear over one connection."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import threading
@@ -18,9 +19,10 @@ from git_annex_syncx.network import survey
 from git_annex_syncx.system.records import ChannelTrouble, SignalCount
 from git_annex_syncx.system.state import State, printable
 from git_annex_syncx.triggers.queue import Request
-from git_annex_syncx.triggers.signals.channel import shown
+from git_annex_syncx.triggers.signals.channel import Channel, shown
 from git_annex_syncx.triggers.signals.channels import open_channel
 from git_annex_syncx.triggers.signals.filter import ACCEPTED, Filter
+from git_annex_syncx.triggers.signals.local_socket import sending_for_others
 from git_annex_syncx.triggers.signals.message import Signal, hash_of
 from git_annex_syncx.triggers.signals.publisher import own_branches
 
@@ -75,8 +77,9 @@ class Listener:
         self._known = Known(repo, settings)
         self._filter = Filter(settings.annex_uuid, self._known.is_known, self._known.is_news)
         self._state, self._ask = state, ask
+        self._channels: dict[str, Channel] = {}
         self._trouble: dict[str, str] = {}
-        self._stop = threading.Event()
+        self._stop, self._serving = threading.Event(), contextlib.ExitStack()
         self._looked = -LOOK_ONCE
         self._saved = 0.0
 
@@ -84,6 +87,9 @@ class Listener:
         """Begin to listen."""
         for address in self.addresses:
             threading.Thread(target=self._listen, args=(address,), daemon=True, name="signals").start()
+        self._serving.enter_context(
+            sending_for_others(self._known.repo, self._known.settings.annex_uuid, self._send_along)
+        )
 
     def update(self, repo: Repository, settings: Settings) -> None:
         """Take the repository and its settings as they are by now; other addresses need another listener."""
@@ -92,13 +98,20 @@ class Listener:
     def stop(self) -> None:
         """Listen no more."""
         self._stop.set()
+        self._serving.close()
         self._save()
+
+    def _send_along(self, address: str, payload: bytes) -> bool:
+        """Send for another process here, over the connection of a channel; return whether that was done."""
+        channel = self._channels.get(address)
+        return channel is not None and channel.send_along(payload)
 
     def _listen(self, address: str) -> None:
         """Listen for as long as we run; what the user has to mend is said once, and looked at again now and then."""
         while not self._stop.is_set():
             try:
                 channel = open_channel(self._known.repo, self._known.settings.annex_uuid, address)
+                self._channels[address] = channel
                 channel.listen(self._heard, functools.partial(self._connected, address), self._stop)
             except SyncxError as error:
                 self._complain(shown(address), str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import secrets
 import ssl
@@ -62,7 +63,7 @@ class Mqtt(connection.ServerChannel):
     async def tell(self, payload: bytes, last: bool) -> None:
         """Publish to this repository's topic."""
         async with self._client() as client:
-            await client.publish(f"{self._topic}/{self._uuid}", payload, qos=DELIVERED, retain=last)
+            await self._publish(client, payload, last)
 
     async def hear(self, heard: Heard, connected: Connected) -> None:
         """Hear the topics of all repositories of the group."""
@@ -71,13 +72,17 @@ class Mqtt(connection.ServerChannel):
             if any(_value(code) >= REFUSED for code in granted):
                 raise SyncxError(f"{self.where} does not let us read {self._topic}/+", "ask who runs it")
             await self._tell_presence(client, "here")
-            connected()
-            try:
-                async for _ in client.messages:  # none: they are handed on as they come
-                    pass
-            except asyncio.CancelledError:  # we end; the last will is for those who cannot say so
-                await self._tell_presence(client, "gone", GOODBYE)
-                raise
+            with self.standing(functools.partial(self._publish, client)):
+                connected()
+                try:
+                    async for _ in client.messages:  # none: they are handed on as they come
+                        pass
+                except asyncio.CancelledError:  # we end; the last will is for those who cannot say so
+                    await self._tell_presence(client, "gone", GOODBYE)
+                    raise
+
+    async def _publish(self, client: aiomqtt.Client, payload: bytes, last: bool = True) -> None:
+        await client.publish(f"{self._topic}/{self._uuid}", payload, qos=DELIVERED, retain=last)
 
     async def _tell_presence(self, client: aiomqtt.Client, kind: str, patience: float | None = None) -> None:
         with contextlib.suppress(aiomqtt.MqttError):

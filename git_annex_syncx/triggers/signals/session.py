@@ -43,6 +43,7 @@ PING_EACH, PING_LIMIT = 60.0, 20.0  # seconds
 FAREWELL = 0.3
 OURS = "syncx."  # how resources of ours begin
 HIDDEN = -1  # priority: nothing that is sent to the account itself comes here
+MOST_PEERS = 1000  # that are remembered
 LATECOMERS = 0.3  # seconds in which the server may tell of further resources
 WRONG_PASSWORD = {"not-authorized", "credentials-expired", "account-disabled"}
 # What a room says when it will not let us in, or when it has thrown us out.
@@ -68,6 +69,7 @@ class Session(slixmpp.ClientXMPP):
         self.enable_direct_tls = False  # STARTTLS on every server, else each would be tried in vain first
         self.where = f"the XMPP server of {self.boundjid.domain}"
         self._heard, self._payload, self._told = heard, b"", {str(self.boundjid)}
+        self._there: set[str] = set()  # of the account, while we hear
         self._peers = room or self.boundjid.bare
         self._seat = f"{room}/{self.boundjid.resource}" if room else ""
         self._refused, self._unreached, self._pending = "", "", 0
@@ -133,6 +135,12 @@ class Session(slixmpp.ClientXMPP):
             await self.appear()
             await asyncio.sleep(LATECOMERS)
         await self.ping()  # the server takes one after the other: it has the signal when it answers
+
+    async def tell_who_is_there(self, payload: bytes) -> None:
+        """Tell a signal to all who are in the room, or in the account since we hear."""
+        for peer in [self._peers] if self._seat else list(self._there):
+            self._send_signal(peer, "groupchat" if self._seat else "headline", payload)
+        await self.ping()
 
     def _send_signal(self, to: str, kind: Literal["headline", "groupchat"], payload: bytes) -> None:
         """Send in a form that no client shows and no server keeps."""
@@ -213,10 +221,20 @@ class Session(slixmpp.ClientXMPP):
             self._heard((found.text or "").encode()[:LONGEST])
 
     def _notice(self, presence: Presence) -> None:
-        """Tell one of the account who is there what we came to tell."""
+        """Remember one of the account who is there, where we hear; tell it what we came to tell."""
         peer, there = presence["from"], presence.xml.get("type") is None
-        ours = peer.bare == self._peers and peer.resource.startswith(OURS)
-        if self._payload and there and ours and str(peer) not in self._told:
+        if (
+            self._seat
+            or peer.bare != self._peers
+            or not peer.resource.startswith(OURS)
+            or str(peer) == str(self.boundjid)
+        ):
+            return
+        if not there:
+            self._there.discard(str(peer))
+        elif self._heard and len(self._there) < MOST_PEERS:
+            self._there.add(str(peer))
+        if self._payload and there and str(peer) not in self._told:
             self._told.add(str(peer))
             self._send_signal(str(peer), "headline", self._payload)
 

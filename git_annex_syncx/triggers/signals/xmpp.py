@@ -49,8 +49,9 @@ class Xmpp(connection.ServerChannel):
     async def hear(self, heard: Heard, connected: Connected) -> None:
         """Hear what is sent to the account or the room."""
         async with self._session(heard) as session:
-            connected()
-            await session.attend(session.stay())
+            with self.standing(session.tell_who_is_there):
+                connected()
+                await session.attend(session.stay())
 
     @contextlib.asynccontextmanager
     async def _session(self, heard: Heard | None) -> AsyncIterator[Session]:
