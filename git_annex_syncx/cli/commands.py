@@ -56,14 +56,17 @@ class GlobalOptions:
         """Run a phase and show what it yields; the exit code says whether anything failed."""
         from git_annex_syncx.branches.redundant_merge import look_again
         from git_annex_syncx.runs.phase_run import Tally, run_phase
+        from git_annex_syncx.triggers.signals.publisher import Publisher
         from git_annex_syncx.views import run as view_run
 
-        with view_run.for_run(self.as_json, self.quiet, self.verbose) as shown:
-            outcomes = run_phase(context, itertools.chain(skipped, look_again(context, phase)), shown.event)
-        if context.settings.signals:
-            from git_annex_syncx.triggers.signals.publisher import tell_of
+        with view_run.for_run(self.as_json, self.quiet, self.verbose) as shown, Publisher(context) as publisher:
 
-            tell_of(context, outcomes)
+            def show(event: Event) -> None:
+                shown.event(event)
+                publisher.note(event)
+
+            outcomes = run_phase(context, itertools.chain(skipped, look_again(context, phase)), show)
+        publisher.wait()
         tally = Tally(outcomes)
         shown.summary(command, tally)
         click.get_current_context().exit(1 if tally.failed() else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import click
 
@@ -19,7 +20,11 @@ def trigger_command(options: GlobalOptions, name: str) -> None:
     if name in hook_block.KINDS:
         hooks.called(name)
     else:
+        if name == "ready":
+            worker.load()
+            if not sys.stdin.readline():  # who has started us has ended
+                return
         repo = options.repository()
         hooks.detach(repo) if name == "wake" else os.dup2(1, 2)  # to the hook's log, or to who has started us
         view_log.set_up(options.verbose)
-        worker.serve_waiting(repo, view_log.show)
+        worker.serve_waiting(repo, view_log.show, stay=name == "ready")

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from git_annex_syncx.errors import SyncxError, UsageError
-from git_annex_syncx.git import configfile, drives, git
+from git_annex_syncx.git import configfile, git
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Hook
 from git_annex_syncx.system import files
@@ -22,7 +22,6 @@ from git_annex_syncx.views import log as view_log
 
 NAMES = ("post-commit", "post-merge", "post-rewrite", "post-receive")
 BARE = ("post-receive",)  # the others are about a work tree
-STAYS = 30.0  # seconds that what a hook has started waits for the next one; on a drive it does not
 MOST_DESCRIPTORS = 1024  # more than a hook is ever left with
 
 
@@ -164,8 +163,7 @@ def called(name: str) -> None:
         return
     view_log.set_up()
     try:
-        stays = 0.0 if any(map(drives.may_be_unplugged, (repo.common, repo.home))) else STAYS
-        worker.trigger(repo, Request(KINDS[name]), view_log.show, stays)
+        worker.trigger(repo, Request(KINDS[name]), view_log.show)
     except SyncxError as error:
         view_log.line(f"{name}: {error}")
 

@@ -14,9 +14,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 
 from git_annex_syncx.branches import redundant_merge
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.git import git
+from git_annex_syncx.git import drives, git
 from git_annex_syncx.git.git import Repository
-from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.model import Event, Outcome, Result
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import Context, choose_remotes, open_context
@@ -25,11 +24,12 @@ from git_annex_syncx.runs.phase_run import run_phase
 from git_annex_syncx.system import processes, run
 from git_annex_syncx.triggers import pid_file, tasks
 from git_annex_syncx.triggers.queue import CONTENT, REFS, Queue, Request
-from git_annex_syncx.triggers.signals.publisher import tell_of
+from git_annex_syncx.triggers.signals.publisher import Publisher
 
 log = logging.getLogger(__name__)
 
 Show = Callable[[Event], None]
+STAYS = 30.0  # seconds that a process stays after its last work, for what comes next
 PATIENCE = 600.0  # seconds that a process waits for somebody at work here; later it is the next trigger's
 LOOK_AGAIN, LONGEST_LOOK = 1.0, 60.0  # seconds until the next look at who is at work, doubled each time
 OCCUPIED = 5.0  # seconds until the next look at a remote, or content at all, where another process is at work
@@ -37,15 +37,27 @@ STEP = 0.05  # seconds between two looks at the requests, which cost 0.1 ms
 LONGEST_GRACE = 10.0  # seconds that what was received waits for a commit that may still be amended
 
 
-def trigger(repo: Repository, request: Request, show: Show, stays: float = 0.0) -> None:
-    """Ask for something and do it, with all else that is asked, unless another process is at it."""
+def trigger(repo: Repository, request: Request, show: Show) -> None:
+    """Ask for something, do it, with all else that is asked, and stay, unless another process is at it."""
     Queue(repo).ask(request)
-    Worker(repo, show, stays).attend()
+    Worker(repo, show, _staying(repo)).attend()
 
 
-def serve_waiting(repo: Repository, show: Show) -> None:
-    """Do what was asked for and waits, unless another process is at it."""
-    Worker(repo, show).attend()
+def serve_waiting(repo: Repository, show: Show, stay: bool = False) -> None:
+    """Do what was asked for and waits, unless another process is at it; `stay` for what comes next."""
+    Worker(repo, show, _staying(repo) if stay else 0.0).attend()
+
+
+def _staying(repo: Repository) -> float:
+    """Return for how many seconds a process stays: never on a drive, so that it can be unplugged."""
+    return 0.0 if any(map(drives.may_be_unplugged, (repo.common, repo.home))) else STAYS
+
+
+def load() -> None:
+    """Import what any work may need, the planner too: it takes longer than most work does."""
+    import networkx  # noqa: F401
+
+    from git_annex_syncx.phases import sync, transfer  # noqa: F401
 
 
 def resume(context: Context, names: Collection[str]) -> None:
@@ -64,17 +76,20 @@ class Worker:
     def __init__(self, repo: Repository, show: Show, stays: float = 0.0) -> None:
         """`show` sees each event; `stays` is how many seconds it waits for more. Raises SyncxError."""
         self._repo, self._show, self._stays = repo, show, stays
-        self._queue = Queue(repo, read_settings(repo).push_delay)
+        self._queue = Queue(repo)
         self._notifier: Notifier | None = None
         self._paused = False
         self._threads: dict[str, threading.Thread] = {}
+        self._publishers: dict[str, Publisher] = {}
         self._given_up: set[str] = set()  # groups that are left to another process, at the next trigger
         self._backoff: dict[str, float] = {}  # group -> seconds until the last look at who was at work
 
     def attend(self) -> None:
         """Do all that is asked, unless another process does; until nothing is left and nothing comes."""
         # The notifier waits for the user's programs when others can have the turn.
-        with Notifier(open_context(self._repo)) as self._notifier:
+        context = open_context(self._repo)
+        self._queue.grace = context.settings.push_delay
+        with Notifier(context) as self._notifier:
             while self._goes_on() and self._is_needed(self._waiting()):
                 with self._queue.turn(REFS) as ours:
                     if not ours:
@@ -103,7 +118,8 @@ class Worker:
         return {one: left for one, left in self._queue.waiting().items() if one.group not in self._given_up}
 
     def _is_needed(self, waiting: Collection[Request]) -> bool:
-        return bool(waiting) or any(thread.is_alive() for thread in self._threads.values())
+        working = any(thread.is_alive() for thread in list(self._threads.values()))
+        return bool(waiting) or working or any(one.is_sending() for one in list(self._publishers.values()))
 
     def _begin_what_is_due(self, waiting: dict[Request, float]) -> None:
         due = {request for request, left in waiting.items() if not left}
@@ -194,12 +210,13 @@ class Worker:
 
         def show(event: Event) -> None:
             self._show(event)
+            publisher.note(event)
             if isinstance(event, Outcome) and event.event == "merge":  # now it is known what content there is to move
                 self._ask_content()
 
-        outcomes = run_phase(context, events, show, self._notifier)
-        if context.settings.signals:
-            self._start("signal", tell_of, context, outcomes)  # nobody waits for it
+        with Publisher(context) as publisher:
+            self._publishers[threading.current_thread().name] = publisher  # of each group the last
+            outcomes = run_phase(context, events, show, self._notifier)
         return {outcome.result for outcome in outcomes}
 
     def _come_again(self, context: Context, requests: Collection[Request], results: Collection[Result]) -> None:
