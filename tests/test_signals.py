@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import random
+import signal
+import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from byhooks import hooked, until
+from byhooks import at_rest, hooked, state, until
 from network import Network, Node
 from servers import Mosquitto
 from sshd import free_port
@@ -165,3 +170,182 @@ def test_channel_that_does_not_work_harms_no_push(two: tuple[Node, Node, Node]) 
     ran = laptop.run("git-annex-syncx", "push")
     assert "the others were not told" in ran.err
     assert hub.contains(made, "main")
+
+
+# As soon as somebody can come for it
+
+
+@contextlib.contextmanager
+def heard_at(broker: Mosquitto, look: Callable[[], object]) -> Iterator[list[tuple[str, object]]]:
+    """The kinds of the signals that come meanwhile, each with what `look` saw when it came."""
+    import paho.mqtt.client as paho
+
+    came: list[tuple[str, object]] = []
+    listening = threading.Event()
+
+    def hear(_: object, __: object, message: paho.MQTTMessage) -> None:
+        if not message.retain and (kind := json.loads(message.payload)["kind"]) in ("refs", "content"):
+            came.append((kind, look()))
+
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    client.on_message = hear
+    client.on_connect = lambda *_: client.subscribe("family/+", 1)
+    client.on_subscribe = lambda *_: listening.set()
+    client.connect("localhost", broker.port)
+    client.loop_start()
+    assert listening.wait(30)
+    try:
+        yield came
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+@contextlib.contextmanager
+def slow(hub: Node) -> Iterator[Path]:
+    """A repository that takes no push before the file that is yielded is there."""
+    hook, permission = hub.path / "hooks" / "pre-receive", hub.net.root / "may go on"
+    hook.write_text(f"#!/bin/sh\nwhile [ ! -e '{permission}' ]; do sleep 0.1; done\n")
+    hook.chmod(0o755)
+    try:
+        yield permission
+    finally:
+        permission.touch()
+
+
+def test_others_are_told_while_the_slowest_is_still_at_it(
+    two: tuple[Node, Node, Node], net: Network, broker: Mosquitto
+) -> None:
+    laptop, desktop, hub = two
+    quick = net.clone(laptop, "quick", bare=True)
+    net.connect((laptop, quick), (desktop, quick))
+    for node in (laptop, desktop, laptop):
+        node.syncx("sync")
+    made = laptop.commit({"b.txt": "b\n"})
+    with (
+        slow(hub) as hub_may,
+        heard_at(broker, lambda: (quick.contains(made, "main"), hub.contains(made, "main"))) as told,
+    ):
+        running = laptop.start("push")
+        until(lambda: told, "what is told while the hub lets everybody wait")
+        assert running.poll() is None
+        hub_may.touch()
+        assert running.wait(60) == 0
+        assert told[0] == ("refs", (True, False))
+        until(lambda: len(told) == 2, "that the rest has it too")
+        assert told[1] == ("refs", (True, True))
+
+
+def test_nobody_is_told_before_there_is_something_to_fetch(
+    two: tuple[Node, Node, Node], net: Network, broker: Mosquitto
+) -> None:
+    laptop, desktop, hub = two
+    usb = net.clone(laptop, "usb", bare=True)  # nobody else has it
+    net.connect((laptop, usb))
+    for node in (laptop, desktop, laptop):
+        node.syncx("sync")
+    made = laptop.commit({"b.txt": "b\n"})
+    with slow(hub) as hub_may, heard_at(broker, lambda: hub.contains(made, "main")) as told:
+        running = laptop.start("push")
+        until(lambda: usb.contains(made, "main"), "the drive has it")
+        hub_may.touch()
+        assert running.wait(60) == 0
+        assert told == [("refs", True)]
+        laptop.git("remote", "remove", "usb")
+        laptop.config("remote.hub.annex-cost", "150")
+        assert "published" in laptop.run("git-annex-syncx", "map", "--publish").err
+        pushed = laptop.syncx("push")
+        assert pushed.event("push", "hub")["result"] == "done"
+        made = laptop.commit({"c.txt": "c\n"})
+        laptop.syncx("push")
+        assert told == [("refs", True)] * 2, "nothing of what the links cost"
+
+
+def children(pid: int) -> dict[int, str]:
+    """The processes below one that run, with the last word of each command."""
+    found = {}
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError, IndexError):  # a thread has ended, or a process just now
+            for child in children.read_text().split():
+                found[int(child)] = Path(f"/proc/{child}/cmdline").read_text().split("\0")[-2]
+    return found
+
+
+def test_what_watch_has_ready_is_used(two: tuple[Node, Node, Node], broker: Mosquitto) -> None:
+    laptop, desktop, _ = two
+
+    def at_work() -> int:
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int((state(desktop) / "requests.pid").read_text().split()[0])
+        return 0
+
+    with Watching(desktop, "-v") as watching, heard_at(broker, lambda: None) as told:
+        watching.wait_until(lambda: at_work() and at_rest([desktop]), "a process that stays")
+        stays = at_work()
+        watching.wait_until(lambda: children(watching.process.pid) == {stays: "ready"}, "it, and no other")
+        made = laptop.commit({"b.txt": "b\n"})
+        laptop.syncx("push")
+        watching.wait_until(lambda: desktop.contains(made, "main"), "the commit of the laptop")
+        assert at_work() == stays
+        watching.wait_until(lambda: at_rest([desktop]), "nothing is left to do")
+        os.kill(stays, signal.SIGTERM)
+        watching.wait_until(lambda: stays not in children(watching.process.pid), "the end of that one")
+        watching.wait_until(lambda: "ready" in children(watching.process.pid).values(), "another one")
+        (ready,) = children(watching.process.pid)
+        assert not at_work()
+        made = laptop.commit({"c.txt": "c\n"})
+        laptop.syncx("push")
+        watching.wait_until(lambda: desktop.contains(made, "main"), "the next commit of the laptop")
+        assert at_work() == ready
+
+        watching.wait_until(lambda: at_rest([desktop]), "nothing is left to do")
+        clients, told_before = broker.said.count("New client connected"), len(told)
+        desktop.commit({"d.txt": "d\n"})
+        desktop.syncx("push")
+        watching.wait_until(lambda: len(told) > told_before, "what the desktop tells")
+        desktop.syncx("signal", "send")
+        assert broker.said.count("New client connected") == clients, "over the connection of the one that listens"
+        place = local_socket(watching.process.pid)
+        assert place.parent.stat().st_mode & 0o077 == 0
+        told_before = len(told)
+        for asked in (b"", b"x" * 100_000, b"{}\n", signal_of(laptop) + b"\n" + address(desktop), b"\xff\n\xff"):
+            assert asks(place, asked) == b""
+        assert asks(place, signal_of(desktop) + b"\n" + address(desktop)) == b"sent\n"
+        watching.wait_until(lambda: len(told) > told_before, "what a program asked for")
+        assert len(told) == told_before + 1
+        watching.process.kill()
+        watching.process.wait()
+        assert place.exists()
+        assert desktop.syncx("signal", "send").events[0]["what"] == "sent"
+        assert broker.said.count("New client connected") == clients + 1, "nobody listens any more"
+        place.unlink()
+
+
+def local_socket(pid: int) -> Path:
+    """The socket at which a process listens."""
+    inodes = {os.readlink(path).removeprefix("socket:[")[:-1] for path in Path(f"/proc/{pid}/fd").iterdir()}
+    lines = (line.split() for line in Path("/proc/net/unix").read_text().splitlines())
+    (place,) = (
+        Path(words[7]) for words in lines if len(words) == 8 and words[6] in inodes and "/signals-" in words[7]
+    )
+    return place
+
+
+def signal_of(node: Node) -> bytes:
+    told = {"version": 1, "kind": "refs", "uuid": uuid_of(node), "refs": "ab", "time": time.time()}
+    return json.dumps(told).encode()
+
+
+def address(node: Node) -> bytes:
+    return node.git("config", "syncx.signal").out.strip().encode()
+
+
+def asks(place: Path, request: bytes) -> bytes:
+    """The answer of a local socket."""
+    with socket.socket(socket.AF_UNIX) as client, contextlib.suppress(OSError):
+        client.settimeout(10)
+        client.connect(str(place))
+        client.sendall(request)
+        client.shutdown(socket.SHUT_WR)
+        return client.recv(100)
+    return b""

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
 import threading
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_annex_syncx.errors import Away, SyncxError, UsageError
@@ -24,14 +22,14 @@ from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.settings import read_settings
 from git_annex_syncx.runs import pauses
 from git_annex_syncx.runs.context import open_context
-from git_annex_syncx.system import locks, processes, run
-from git_annex_syncx.system.lasting import Talk
+from git_annex_syncx.system import locks, processes
 from git_annex_syncx.system.records import Failure
 from git_annex_syncx.system.state import State
 from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
 from git_annex_syncx.triggers.mounts import Drives
 from git_annex_syncx.triggers.pid_file import named, process_at
 from git_annex_syncx.triggers.queue import Queue, Request, place
+from git_annex_syncx.triggers.worker_pool import WorkerPool
 from git_annex_syncx.views import log as view_log
 
 if TYPE_CHECKING:
@@ -46,7 +44,6 @@ TICK = 30.0  # seconds between two looks at the clock and the state
 DRIVES_EVERY = 3.0  # seconds between two looks at drives
 ASLEEP = 60.0  # seconds by which a tick comes late when the machine was suspended
 DEBOUNCE = 0.2  # seconds in which events become one
-MOST_PROCESSES = 2  # at once; they find out by themselves whether there is something to do for them
 LAST_WAIT = 1.4  # seconds for the work in hand when we are told to end
 THOROUGH = 10  # ticks between two comparisons of the refs, should no event tell of a change
 TICKED, END = "tick", "the end"
@@ -90,7 +87,7 @@ class Watch:
         self._home = repo.top or repo.git_dir
         self._settings = read_settings(repo)
         self._events: queue.SimpleQueue[str | Request] = queue.SimpleQueue()
-        self._processes: set[threading.Thread] = set()
+        self._workers = WorkerPool(self._home, verbose)
         self._drives = Drives()
         self._seen = Seen()
         self._files = FileWatcher(self._events.put)
@@ -174,6 +171,7 @@ class Watch:
             requests |= self._due()
             self._files.follow(self._repo, anew=not same)
             self._listen()
+            self._workers.keep_ready(self._listener is not None)
             self._ask(requests)
             self._seen.place = found
         except (SyncxError, OSError) as error:
@@ -218,7 +216,7 @@ class Watch:
             except SyncxError as error:  # a name that is too long, say: no other has to wait for it
                 view_log.line(str(error))
         if pauses.EVERYTHING not in self._seen.paused and request_queue.waiting():
-            self._start()
+            self._start(request_queue)
 
     def _listen(self) -> None:
         """Hear signals, on the channels that are configured now."""
@@ -235,42 +233,20 @@ class Watch:
             self._listener.start()
 
     def _heard(self, requests: Iterable[tuple[Request, float]]) -> None:
-        """Ask for what a signal wants."""
+        """Ask for what a signal wants, and begin with it at once."""
         request_queue = Queue(self._repo, self._settings.push_delay)
         for request, delay in requests:
             request_queue.ask(request, delay)
-        self._events.put("signal")
+        if pauses.EVERYTHING not in self._seen.paused:
+            self._start(request_queue)
 
     def _open_state(self) -> State:
         return State(self._repo.state_dir / "outbox.sqlite", self._settings.retry_interval)
 
-    def _start(self) -> None:
-        """Have a process do what waits."""
-        self._processes = {thread for thread in self._processes if thread.is_alive()}
-        if len(self._processes) < MOST_PROCESSES:
-            thread = threading.Thread(target=self._attend, daemon=True, name="work")
-            self._processes.add(thread)
-            thread.start()
-
-    def _attend(self) -> None:
-        """Run one process to its end: it ends with the thread that started it."""
-        over = threading.Event()
-
-        def ended(code: int, said: bytes) -> None:
-            if code and not processes.is_ending():
-                view_log.line(f"a process of ours ended with {code}: {os.fsdecode(said).strip()}")
-            over.set()
-
-        words = ["-C", str(self._home), *["-v"] * self._verbose, "trigger", "waiting"]
-        with contextlib.suppress(KeyboardInterrupt):  # we are being ended
-            try:
-                Talk(
-                    str(run.own_program()), *words, cwd=Path("/"), env=run.environment(), ended=ended,
-                    heard=lambda line: view_log.passed_on(os.fsdecode(line)),
-                )  # fmt: skip
-                over.wait()
-            except SyncxError as error:
-                view_log.line(str(error))
+    def _start(self, request_queue: Queue) -> None:
+        """Have a process do what waits, where none stays that will see it."""
+        if not process_at(request_queue.pid_file):
+            self._workers.start()
 
 
 def _place(repo: Repository) -> Place | None:
