@@ -1,8 +1,12 @@
-"""How long a file takes from one network to the farthest node of another, joined by a store alone.
+"""How long a file takes with signals: between two at a hub, and between two networks joined by a store alone.
+
+laptop - hub - desk: a commit at the laptop, hooks and `watch` there, `watch` at the desk, an MQTT broker; beside it
+the version before, in turn. A second commit follows each at once; its time runs from itself.
 
 laptop - nas - store - box - desk: a commit at the laptop, by hooks to the store; once with an MQTT signal that makes
-`watch` at the box look, once with the box looking every minute, of which each commit comes in another part. In turn;
-the time runs from `git commit` to the content at the desk. Exit code 1 where a target is missed. `--save` writes
+`watch` at the box look, once with the box looking every minute, of which each commit comes in another part. In turn.
+
+The time runs from `git commit` to the content at the desk. Exit code 1 where a target is missed. `--save` writes
 results/signals.md.
 
 (Not called signal.py: beside it, Python's own module of that name would not be found.)
@@ -10,7 +14,10 @@ results/signals.md.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import statistics
+import subprocess
 import sys
 import threading
 import time
@@ -26,6 +33,8 @@ from test_bridge import two_lans, watching
 
 RESULTS = Path(__file__).parent / "results" / "signals.md"
 TIMES, MINUTE, PATIENCE = 5, 60.0, 180.0
+FILES, PUSH_DELAY, PAUSE = 10, 2.0, 5.0
+BEFORE = "e2c16fe"  # the last version that waited for the slowest remote
 
 
 def seconds(laptop: Node, desk: Node, name: str) -> float:
@@ -39,6 +48,73 @@ def seconds(laptop: Node, desk: Node, name: str) -> float:
             raise TimeoutError(f"{name} did not arrive within {PATIENCE:g} s")
         time.sleep(0.02)
     return time.monotonic() - begun
+
+
+def programs_of(commit: str, root: Path) -> Path:
+    """A directory with the program as it was at a commit."""
+    tree, programs = root / "tree", root / "programs"
+    tree.mkdir(parents=True)
+    programs.mkdir()
+    archive = subprocess.run(
+        ("git", "archive", commit), cwd=Path(__file__).parent.parent, capture_output=True, check=True
+    )
+    subprocess.run(("tar", "-x", "-C", tree), input=archive.stdout, check=True)
+    script = programs / "git-annex-syncx"
+    script.write_text(
+        f"#!{sys.executable}\nimport sys\nsys.path.insert(0, {str(tree)!r})\n"
+        "from git_annex_syncx.cli import main\nsys.exit(main())\n"
+    )
+    script.chmod(0o755)
+    return programs
+
+
+def two_at_a_hub(net: Network, address: str) -> tuple[Node, Node]:
+    """laptop - hub - desk, which tell each other."""
+    laptop = net.create("laptop")
+    laptop.commit({"a.txt": "a\n"})
+    hub = net.clone(laptop, "hub", bare=True)
+    hub.git("remote", "remove", "origin")
+    desk = net.clone(hub, "desk")
+    net.connect((laptop, hub))
+    for node in (laptop, desk, laptop, desk):
+        node.syncx("sync", ok=None)
+    for node in (laptop, desk):
+        node.config("syncx.signal", address)
+    return laptop, desk
+
+
+def at_a_hub(root: Path) -> Iterator[Row]:
+    """Both versions, in turn."""
+    nets = {"now": Network(root / "now"), "before": Network(root / "before")}
+    nets["before"].programs.insert(0, programs_of(BEFORE, root / "code"))
+    first: dict[str, list[float]] = {name: [] for name in nets}
+    second: dict[str, list[float]] = {name: [] for name in nets}
+    with Mosquitto(root / "broker") as broker, contextlib.ExitStack() as stack:
+        pairs = {name: two_at_a_hub(net, f"mqtt://localhost:{broker.port}/{name}") for name, net in nets.items()}
+        for pair in pairs.values():
+            stack.enter_context(hooked(pair[:1], pushDelay=f"{PUSH_DELAY:g}s", settleTime="10s"))
+            for node in pair:
+                stack.enter_context(watching(node))
+        time.sleep(12)  # they look at everything first
+        loads = []
+        for number in range(FILES):
+            for name, (laptop, desk) in pairs.items():
+                first[name].append(seconds(laptop, desk, f"first{number}"))
+                second[name].append(seconds(laptop, desk, f"second{number}"))
+                loads.append(os.getloadavg()[0])
+                settle((laptop, desk))
+                time.sleep(PAUSE)
+    load = f"load {statistics.median(loads):.1f} meanwhile"
+    for what, times in (("", first), (", the second of two", second)):
+        found, other = times["now"], times["before"]
+        yield Row(
+            f"commit to content over a hub{what}: median of {FILES}", statistics.median(found), "s", PUSH_DELAY + 1.2,
+            f"{statistics.median(other):.2f} s before; {load}",
+        )  # fmt: skip
+        yield Row(
+            f"commit to content over a hub{what}: longest", max(found), "s", PUSH_DELAY + 2.5,
+            f"{max(other):.2f} s before; {load}",
+        )  # fmt: skip
 
 
 def every_minute(box: Node, phase: float, stop: threading.Event) -> None:
@@ -82,4 +158,4 @@ def ways(root: Path) -> Iterator[Row]:
 
 
 if __name__ == "__main__":
-    sys.exit(measured(__doc__ or "", "Signals", RESULTS, (ways,)))
+    sys.exit(measured(__doc__ or "", "Signals", RESULTS, (at_a_hub, ways)))
