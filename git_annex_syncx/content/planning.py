@@ -86,7 +86,7 @@ def plan_here(context: Context, wanted: Wanted) -> Planned:
     if look is None or imagined:
         found = survey.planned(context.repo, context.settings, context.state)
         plans = _answered(found.network, [_imagined(found.network, wanted)])
-        return Planned(found, plans, wanted.by_time, fits=_fits(look, wanted) if look else ())
+        return Planned(found, plans, wanted.by_time, fits=_fits(context, look, wanted) if look else ())
     policy = look.policy
     lacking, left = _named(context, look, wanted) if wanted.paths else (look.needs, look.left)
     plans = tuple(_together(steps.groups(policy, lacking, wanted.by_time, wanted.relays)))
@@ -94,15 +94,16 @@ def plan_here(context: Context, wanted: Wanted) -> Planned:
     plans += _answered(policy.network, _of_content(held)) if wanted.paths else ()
     full = (text for _, text in room.told(policy, left).values())
     found = Survey(policy.network, (*policy.warnings, *full))
-    fits = _fits(replace(look, needs=lacking, left=left), wanted)
+    fits = _fits(context, replace(look, needs=lacking, left=left), wanted)
     return Planned(found, (*plans, *_crowded_out(left)), wanted.by_time, of_files=True, fits=fits)
 
 
-def _fits(look: Look, wanted: Wanted) -> tuple[Fit, ...]:
+def _fits(context: Context, look: Look, wanted: Wanted) -> tuple[Fit, ...]:
     """Return whether what is wanted fits at the targets that are named, else where it does not."""
     named = _uuids(look.policy.network, wanted.targets)
     crowded = frozenset[str]().union(*(need.targets for need in look.left.values()))
-    return tuple(room.fits(named or crowded, look.needs, look.left, look.rooms))
+    published = room.published(context, look.policy, look.rooms)
+    return tuple(room.fits(named or crowded, look.needs, look.left, look.rooms, published))
 
 
 def _crowded_out(left: Left) -> Iterator[Plan]:

@@ -23,7 +23,10 @@ Left = Mapping[str, Need]  # key -> what is left of its need: targets without ro
 
 @dataclass(frozen=True)
 class Fit:
-    """What a repository wants and lacks, and how much of it fits. `free` in bytes, None where that is not known."""
+    """What a repository wants and lacks, and how much of it fits.
+
+    `free` is in bytes, None where it is not known; where it was only `published` it is rounded up.
+    """
 
     uuid: str
     free: int | None
@@ -31,6 +34,7 @@ class Fit:
     bytes: int
     fit_files: int
     fit_bytes: int
+    published: bool
 
 
 def asking(policy: Policy) -> frozenset[str]:
@@ -52,6 +56,12 @@ def rooms(context: Context, policy: Policy, sizes: Rooms) -> Rooms:
     """
     found = dict(policy.free) | free_space.measured(context.repo, context.settings)
     return found | {uuid: min(left, found.get(uuid, left)) for uuid, left in sizes.items()}
+
+
+def published(context: Context, policy: Policy, known: Rooms) -> frozenset[str]:
+    """Return the repositories of which only what was published is known."""
+    near = free_space.measured(context.repo, context.settings)
+    return frozenset(uuid for uuid, free in policy.free.items() if uuid not in near and known.get(uuid) == free)
 
 
 def written(policy: Policy, sizes: Rooms) -> str:
@@ -99,9 +109,11 @@ def _short(needs: Iterable[Need], known: Rooms) -> list[str]:
     return [uuid for uuid, size in total.items() if size > known[uuid]]
 
 
-def fits(uuids: Iterable[str], needs: Iterable[Need], left: Left, known: Rooms) -> list[Fit]:
+def fits(
+    uuids: Iterable[str], needs: Iterable[Need], left: Left, known: Rooms, published: Collection[str] = ()
+) -> list[Fit]:
     """Return how much of what some repositories want and lack fits there."""
-    found = {uuid: Fit(uuid, known.get(uuid), 0, 0, 0, 0) for uuid in sorted(uuids)}
+    found = {uuid: Fit(uuid, known.get(uuid), 0, 0, 0, 0, uuid in published) for uuid in sorted(uuids)}
     for need, fit in (*((need, True) for need in needs), *((need, False) for need in left.values())):
         size = key_size(need.key)
         for uuid in need.targets & found.keys():

@@ -128,6 +128,7 @@ def free_at(repo: Repository, remote: Remote, reserve: int) -> int | None:
     if place and remote.path and (git_dir := _git_dir_at(place)):
         usual = min(reserve, RESERVE)  # ours may be the user's for all repositories
         reserve = data_size(_settings_in(repo, git_dir / "config").get("annex.diskreserve", ""), usual)
+        place = git_dir / "annex" if (git_dir / "annex").is_dir() else git_dir  # it may lie on another disk
     return free(place, reserve) if place else None
 
 

@@ -17,9 +17,9 @@ PART = 0.75  # what was told may be so much too high
 
 def measured(repo: Repository, settings: Settings) -> dict[str, int]:
     """Return uuid -> bytes that git-annex would still store: here, and in directories that are at hand."""
-    found = {settings.annex_uuid: drives.free(repo.common, settings.disk_reserve)}
+    found = {settings.annex_uuid: drives.free(repo.common / "annex", settings.disk_reserve)}
     for remote in settings.remotes.values():
-        if remote.uuid and remote.uuid not in found and not remote.ignore:
+        if remote.uuid and remote.uuid not in found and remote.sync and not remote.ignore:
             try:
                 drives.require_present(repo, remote)
                 found[remote.uuid] = drives.free_at(repo, remote, settings.disk_reserve)

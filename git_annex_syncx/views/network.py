@@ -99,6 +99,7 @@ def show_plans(planned: Planned, as_json_line: bool) -> None:
 def _fits(fit: Fit) -> str:
     """Return whether what is wanted at a repository fits there."""
     free = "how much is free there is not known" if fit.free is None else f"{amount(max(0, fit.free))} free"
+    free = f"at most {free}, as published" if fit.published else free
     if not fit.files:
         return f"nothing is wanted there; {free}"
     wanted, left = f"{_files(fit.files, fit.bytes)} wanted there", fit.files - fit.fit_files
