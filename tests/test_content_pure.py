@@ -118,7 +118,7 @@ def test_who_says_nothing_wants_all() -> None:
 
 @pytest.mark.parametrize("lines", ["1s 1 u\nxs 0 u\n", "xs 0 u\n1s 1 u\n", "s 0 u\n1 1 u\n- 0 u\n"])
 def test_a_line_with_a_bad_date_counts_for_nothing(lines: str) -> None:
-    assert locations._parser()(lines.encode()) == Located(frozenset("u"), "u")
+    assert locations._parser()(lines.encode()) == Located(frozenset("u"), "u", frozenset("u"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("10X"), st.sampled_from("abc"))))
@@ -147,12 +147,13 @@ def test_the_first_holder_has_the_oldest_line(
     held = sorted((when, uuid) for uuid, (when, status) in newest.items() if status == "1" and uuid in alive)
     log = "".join(f"{second}{part}{'s' * ended} {status} {uuid}\n" for (second, part, status), uuid in lines)
     found = locations._parser(alive)(log.encode())
-    assert found == (frozenset(uuid for _, uuid in held), held[0][1] if held else "")
+    recorded = frozenset(uuid for uuid, (_, status) in newest.items() if status == "1")
+    assert found == (frozenset(uuid for _, uuid in held), held[0][1] if held else "", recorded)
 
 
 def test_times_that_a_float_cannot_tell_apart_are_told_apart() -> None:
     lines = ("1700000000.000000001s 1 a", "1700000000s 1 b", "1700000000.0000000009s 1 c", "9" * 31 + " 1 d")
-    assert locations._parser()("\n".join(lines).encode()) == Located(frozenset("abc"), "b")
+    assert locations._parser()("\n".join(lines).encode()) == Located(frozenset("abc"), "b", frozenset("abc"))
     assert locations._parser(set("ac"))("\n".join(lines).encode()).first == "c"
 
 

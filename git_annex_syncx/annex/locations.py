@@ -36,9 +36,10 @@ class Located(NamedTuple):
 
     holders: frozenset[str]
     first: str  # the smallest uuid at equal times; empty where nobody holds it
+    recorded: frozenset[str]  # as holders, those included that do not count
 
 
-NOWHERE = Located(frozenset(), "")
+NOWHERE = Located(frozenset(), "", frozenset())
 
 
 @dataclass(frozen=True)
@@ -189,13 +190,12 @@ def _parser(
 
     Lines are `TIMEs 1|0|X UUID`, the newest of each uuid holds, at equal times the first.
     """
-    known: dict[Located, Located] = {}
-    counting = None if alive is None else frozenset(map(os.fsencode, alive))
+    known: dict[tuple[frozenset[str], str], Located] = {}
     decoded = functools.cache(os.fsdecode)
 
-    def with_clusters(found: Located) -> Located:
-        more = [cluster for cluster, nodes in clusters.items() if not nodes.isdisjoint(found.holders)]
-        return Located(found.holders.union(more), found.first)
+    def with_clusters(held: Iterable[tuple[float, str]]) -> frozenset[str]:
+        holders = frozenset([uuid for _, uuid in held])
+        return holders.union(cluster for cluster, nodes in clusters.items() if not nodes.isdisjoint(holders))
 
     def parse(log: bytes) -> Located:
         newest: dict[bytes, tuple[float, bytes]] = {}
@@ -207,13 +207,13 @@ def _parser(
             when = _time(stamp)
             if when > newest.get(uuid, OLDEST)[0]:
                 newest[uuid] = when, status
-        held = [
-            (when, decoded(uuid))
-            for uuid, (when, status) in newest.items()
-            if status == b"1" and (counting is None or uuid in counting)
-        ]
-        found = Located(frozenset([uuid for _, uuid in held]), min(held)[1]) if held else NOWHERE
-        return known.get(found) or known.setdefault(found, with_clusters(found))
+        recorded = [(when, decoded(uuid)) for uuid, (when, status) in newest.items() if status == b"1"]
+        held = recorded if alive is None else [line for line in recorded if line[1] in alive]
+        everyone = frozenset([uuid for _, uuid in recorded])
+        first = min(held)[1] if held else ""
+        if not (found := known.get((everyone, first))):
+            found = known[everyone, first] = Located(with_clusters(held), first, everyone)
+        return found
 
     return parse
 
