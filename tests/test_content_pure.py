@@ -204,7 +204,7 @@ def some(inventory: Inventory) -> None:
         Need("K1", frozenset("ps"), frozenset("qr"), first="s"),
         Need("K2", frozenset("p"), frozenset(), frozenset("p")),
     ]
-    inventory.replace(Cursor("c", "t", "w"), names, lambda: needs)
+    inventory.replace(Cursor("c", "t", "w"), lambda: names, lambda: needs)
 
 
 def test_reasons_that_differ_in_numbers_are_one() -> None:
@@ -232,6 +232,23 @@ def test_inventory_keeps_what_was_found(tmp_path: Path) -> None:
     assert inventory.coming_and_going() == set(), "a file with another name may be wanted otherwise"
 
 
+def test_others_read_and_write_while_a_full_pass_asks(tmp_path: Path) -> None:
+    inventory, other = Inventory(tmp_path / "inventory.sqlite"), Inventory(tmp_path / "inventory.sqlite")
+    other._timeout = 0.0
+    some(inventory)
+    names = [(b"%d" % n, Name(f"K{n}", entry(n))) for n in range(30_000)]  # more than SQLite keeps in memory
+
+    def asked() -> list[Need]:
+        assert {need.key for need in other.needs()} == {"K1", "K2"} and other.keys_at(b"a0") == {"K2"}
+        other.count_drops({("K1", "q"): "pq"})
+        return [Need("K7", frozenset("p"), frozenset("q"))]
+
+    inventory.replace(Cursor("d", "t", "w"), lambda: names, asked)
+    assert [need.key for need in other.needs()] == ["K7"] and other.keys_at(b"a0") == set()
+    assert set(other.files(f"K{n}" for n in range(30_001))) == {name.key for _, name in names}
+    assert other._all("SELECT key FROM drops", ()) == [(b"K1",)]
+
+
 def test_what_depends_on_the_world_is_forgotten_with_it(tmp_path: Path) -> None:
     inventory = Inventory(tmp_path / "inventory.sqlite")
     some(inventory)
@@ -240,7 +257,7 @@ def test_what_depends_on_the_world_is_forgotten_with_it(tmp_path: Path) -> None:
     some(inventory)
     inventory.count_drops({("K1", "q"): "pq"})
     assert inventory.coming_and_going() and inventory.refusals() == {("K1", "q"): frozenset("p")}
-    inventory.replace(Cursor("c", "t", "other"), [], list)
+    inventory.replace(Cursor("c", "t", "other"), list, list)
     assert not inventory.coming_and_going() and not inventory.refusals()
 
 

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 MOST_CHANGES = 20_000  # keys; beyond that a full pass is faster
 NOBODY: frozenset[str] = frozenset()
+NOWHERE_SHOWN: dict[bytes, Entry] = {}
 
 
 @dataclass(frozen=True)
@@ -132,15 +133,15 @@ def _begin(context: Context, policy: Policy, known: Inventory, now: Cursor) -> N
     """Look at everything."""
     files: dict[str, dict[bytes, Entry]] = {}
 
-    def noted(names: Iterable[tuple[bytes, Name]]) -> Iterator[tuple[bytes, Name]]:
-        for path, name in names:
-            of_key = files.setdefault(name.key, {})
+    def names() -> Iterator[tuple[bytes, Name]]:
+        for path, name in locations.names(context.repo, now.tree):
             if policy.choosy:  # only then anybody asks where it stands
-                of_key[path] = name.entry
+                files.setdefault(name.key, {})[path] = name.entry
+            else:
+                files[name.key] = NOWHERE_SHOWN
             yield path, name
 
     held = dict(locations.everything(context.repo, now.annex, _counting(context, policy)))
-    names = noted(locations.names(context.repo, now.tree))
     known.replace(now, names, lambda: _needs(context, policy, now.tree, files, held))
 
 
