@@ -223,8 +223,9 @@ def seen(net: Network) -> Seen:
     it_keeps_up(net, seen)
     it_runs_by_itself(net, seen)
     example = str(Path(__file__).parent.parent / "docs" / "example-network.json")
-    for planned in laptop.syncx("plan", "--map", example, "--no-relays").events:
-        seen.check(planned, section_of(planned))
+    for question in (("--map", example, "--no-relays"), ("--to", "desktop")):
+        for planned in laptop.syncx("plan", *question).events:
+            seen.check(planned, section_of(planned))
     return seen
 
 
