@@ -158,6 +158,21 @@ def test_a_cluster_is_full_when_all_its_nodes_are(home: FarHome) -> None:
     assert holders(home, "big") == ["laptop", "one", "two"], "which node takes it is its gateway's business"
 
 
+def test_what_a_cluster_does_not_want_goes_from_all_its_nodes(home: FarHome) -> None:
+    laptop = home.laptop
+    laptop.commit_annexed({"big": BIG, "a.jpg": "j" * 20_000})
+    laptop.annex("copy", "--quiet", "--to=gw-box")
+    laptop.annex("wanted", "gw-box", "include=*.jpg")
+    laptop.annex("numcopies", "3")
+    kept = laptop.syncx("sync").event("drop", "gw-box")
+    assert kept["result"] == "skipped" and "1 out of 3 necessary copies" in kept["reason"], "none of its own counts"
+    assert holders(home, "big") == ["laptop", "one", "two"]
+    laptop.annex("numcopies", "1")
+    assert laptop.syncx("sync").event("drop", "gw-box")["dropped"] == 1
+    assert holders(home, "big") == ["laptop"] and holders(home, "a.jpg") == ["laptop", "one", "two"]
+    assert laptop.syncx("sync").event("transfer", "gw-box")["result"] == "current"
+
+
 def test_a_gateway_that_runs_syncx_spreads_what_it_has(home: FarHome) -> None:
     """What it wants comes to it once, and nobody else sends that to the cluster; a node that comes later gets it."""
     gw, laptop = home.gw, home.laptop
@@ -208,6 +223,17 @@ def test_a_node_of_its_own_has_the_gateway_s_cost_and_settings(home: FarHome) ->
     laptop.config("remote.gw.annex-ignore", "true")
     laptop.syncx("map", "--publish")
     assert links(laptop) == {}
+
+
+def test_a_dead_gateway_is_one_failure(home: FarHome) -> None:
+    """What is behind it waits."""
+    laptop = home.laptop
+    laptop.syncx("sync")
+    laptop.git("remote", "set-url", "gw", home.url.replace(str(home.line.port), "1"))
+    laptop.commit_annexed({"big": BIG})
+    ran = laptop.syncx("sync", ok=1)
+    assert [event["remote"] for event in ran.events if event.get("result") == "failed"] == ["gw"]
+    assert ran.event("waiting")["target"] == home.box
 
 
 def test_a_limit_of_the_rate_reaches_what_is_behind_a_gateway(home: FarHome) -> None:

@@ -51,6 +51,7 @@ def sync(
         if outcome.remote and outcome.result in UNREACHED and outcome.event == "fetch":
             unreached.add(outcome.remote)
         yield outcome
+    unreached |= {remote.name for remote in remotes if remote.gateway in unreached}
     reached = tuple(remote for remote in remotes if remote.name not in unreached)
     context = reread(context)  # a gateway that was fetched from may give access to more
     yield from planning.tell_links(context, context.settings)
