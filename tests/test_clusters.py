@@ -184,6 +184,10 @@ def test_a_gateway_that_runs_syncx_spreads_what_it_has(home: FarHome) -> None:
     assert holders(home, "big") == ["gw", "laptop"]
     (seen,) = laptop.syncx("plan").events
     assert [step["executor"] for plan in seen["plans"] for step in plan["steps"]] == [uuid_of(gw)]
+    gw.syncx("merge")
+    (seen,) = gw.syncx("plan").events
+    steps = [step["to"] for plan in seen["plans"] for step in plan["steps"]]
+    assert sorted(steps) == sorted([uuid_of(home.one), uuid_of(home.two)]), "to the gateway itself they are two"
     gw.syncx("sync")
     assert holders(home, "big") == ["gw", "laptop", "one", "two"]
     assert gw.syncx("plan").events[0]["plans"] == []
