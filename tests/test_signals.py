@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import random
 import signal
@@ -11,7 +12,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,11 @@ from network import Network, Node
 from servers import Mosquitto
 from sshd import free_port
 from watching import Watching
+
+from git_annex_syncx.git.git import open_repository
+from git_annex_syncx.runs.context import open_context
+from git_annex_syncx.triggers.queue import REFS, Queue, Request
+from git_annex_syncx.triggers.signals.listener import Listener
 
 SEED = 11
 
@@ -259,6 +265,44 @@ def test_nobody_is_told_before_there_is_something_to_fetch(
         made = laptop.commit({"c.txt": "c\n"})
         laptop.syncx("push")
         assert told == [("refs", True)] * 2, "nothing of what the links cost"
+
+
+def test_no_news_is_lost_between_a_look_and_the_next(
+    two: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    laptop, desktop, _ = two
+    lines = desktop.net.root / "lines"
+    lines.touch()
+    desktop.config("syncx.signal", f"exec:tail -n +1 -f '{lines}'; :")
+    monkeypatch.setenv("HOME", str(desktop.net.home))
+    context = open_context(open_repository(desktop.path))
+    requests = Queue(context.repo)
+
+    def tell(times: int) -> None:
+        with lines.open("ab") as file:
+            file.writelines(signal_of(laptop) + b"\n" for _ in range(times))
+
+    def ask(asked: Iterable[Request]) -> None:
+        for request in asked:
+            requests.ask(request)
+
+    def look_is_due() -> bool:
+        return Request("fetch", "hub") in requests.due(REFS)
+
+    listener = Listener(context.repo, context.settings, context.state, ask)
+    with caplog.at_level(logging.INFO, "git_annex_syncx"):
+        listener.start()
+        try:
+            tell(4)  # one more than are looked at without delay
+            until(lambda: caplog.text.count("look at hub") >= 3, "three looks are asked for")
+            time.sleep(0.5)  # the fourth is heard too
+            looked = requests.due(REFS)
+            requests.take(looked)
+            requests.done(looked)
+            tell(1)
+            until(look_is_due, "a look after the last signal")
+        finally:
+            listener.stop()
 
 
 def children(pid: int) -> dict[int, str]:

@@ -232,11 +232,11 @@ class Watch:
             self._listener = Listener(self._repo, self._settings, self._open_state(), self._heard)
             self._listener.start()
 
-    def _heard(self, requests: Iterable[tuple[Request, float]]) -> None:
+    def _heard(self, requests: Iterable[Request]) -> None:
         """Ask for what a signal wants, and begin with it at once."""
         request_queue = Queue(self._repo, self._settings.push_delay)
-        for request, delay in requests:
-            request_queue.ask(request, delay)
+        for request in requests:
+            request_queue.ask(request)
         if pauses.EVERYTHING not in self._seen.paused:
             self._start(request_queue)
 

@@ -7,7 +7,7 @@ import functools
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.errors import SyncxError
@@ -28,7 +28,7 @@ from git_annex_syncx.triggers.signals.publisher import own_branches
 
 log = logging.getLogger(__name__)
 
-Ask = Callable[[Iterable[tuple[Request, float]]], None]
+Ask = Callable[[Iterable[Request]], None]
 KNOWN_FOR = 10.0  # seconds for which the list of repositories is believed
 LOOK_ONCE = 60.0  # seconds between two looks that a new connection can cause
 MENDED = 600.0  # seconds between two looks whether the user has mended a channel that cannot work
@@ -72,7 +72,7 @@ class Listener:
     """The channels of one repository, each with a thread of its own."""
 
     def __init__(self, repo: Repository, settings: Settings, state: State, ask: Ask) -> None:
-        """`ask` takes requests and the seconds in which they are due. Counts are kept in `state`."""
+        """`ask` takes requests. Counts are kept in `state`."""
         self.addresses = settings.signals
         self._known = Known(repo, settings)
         self._filter = Filter(settings.annex_uuid, self._known.is_known, self._known.is_news)
@@ -127,19 +127,30 @@ class Listener:
         self._save()
 
     def _heard(self, raw: bytes) -> None:
-        """Judge a message; ask for what follows from it."""
-        try:
+        """Judge a message; ask for what follows from it, now or later.
+
+        To ask for later is not for the queue: it would make it one with a look that is asked for already, and no look
+        would follow for the signals that come until then.
+        """
+        with _tolerant():
             decision = self._filter.hear(raw)
             if decision.why == ACCEPTED and decision.signal:
-                names = self._known.remotes_with(decision.signal.uuid)
-                log.info("signal of %s: look at %s", decision.signal.uuid, ", ".join(names))
-                self._ask((Request("fetch", name), decision.delay) for name in names)
+                if decision.delay:
+                    timer = threading.Timer(decision.delay, self._look, (decision.signal.uuid,))
+                    timer.daemon = True
+                    timer.start()
+                else:
+                    self._look(decision.signal.uuid)
             if time.monotonic() - self._saved > SAVE_EVERY:
                 self._save()
-        except (SyncxError, OSError) as error:
-            log.warning("a signal could not be looked into: %s", error)
-        finally:
-            cat_file.close()  # we stay for years; nothing is to stay with us
+
+    def _look(self, uuid: str) -> None:
+        """Ask for a look where the news of a repository can be."""
+        with _tolerant():
+            if not self._stop.is_set():
+                names = self._known.remotes_with(uuid)
+                log.info("signal of %s: look at %s", uuid, ", ".join(names))
+                self._ask(Request("fetch", name) for name in names)
 
     def _connected(self, address: str) -> None:
         """Ask for one look at everything: something may have been missed."""
@@ -148,7 +159,7 @@ class Listener:
         now = time.monotonic()
         if now - self._looked >= LOOK_ONCE:
             self._looked = now
-            self._ask([(Request("look"), 0.0)])
+            self._ask([Request("look")])
 
     def _save(self) -> None:
         """Leave the counts where `status` finds them."""
@@ -159,6 +170,16 @@ class Listener:
             self._state.channel_troubles.replace(troubles)
         except SyncxError as error:
             log.info("%s", error)
+
+
+@contextlib.contextmanager
+def _tolerant() -> Iterator[None]:
+    try:
+        yield
+    except (SyncxError, OSError) as error:
+        log.warning("a signal could not be looked into: %s", error)
+    finally:
+        cat_file.close()  # we stay for years; nothing is to stay with us
 
 
 def _tracked(known: dict[str, str], names: Collection[str], remote: Remote) -> dict[str, str | None]:
