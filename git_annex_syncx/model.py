@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import unquote
 
 # Rates by the minute of the day from which they hold, in bytes a second (None: no limit); empty: never a limit.
@@ -169,25 +168,32 @@ class Clock:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """The progress of one file in a transfer: `bytes` of `size` have moved (size 0: not known).
+class Transferred:
+    """Bytes and files that were transferred, of how many (0: not known).
 
-    `run_bytes` of `run_size` have moved in the whole run, each key counted once; speed in bytes a second.
+    Speed in bytes a second, `eta` in seconds from now; None where nothing can be said yet.
     """
 
-    state: str  # "start", "progress", "done", "failed", "skipped"
+    bytes: int
+    total: int
+    files: int = 1
+    done: int = 0
+    speed: float | None = None
+    eta: float | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The progress of one file in a transfer, of its link and of the whole run, where a file counts once a link."""
+
+    state: str  # "start", "progress", "waits", "done", "failed", "skipped"
     remote: str
     operation: str  # "push" or "pull"
     key: str
     file: str
-    bytes: int
-    size: int
-    run_bytes: int
-    run_size: int
-    run_files: int
-    run_done: int
-    speed: float | None = None
-    seconds_left: float | None = None
+    own: Transferred
+    link: Transferred
+    run: Transferred
     reason: str = ""
 
 
@@ -239,7 +245,8 @@ class ChannelEvent:
     wrong: str = ""
 
 
-class Entry(NamedTuple):
+@dataclass(frozen=True)
+class Entry:
     """One path of a tree: file mode and object id."""
 
     mode: int

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.annex.batch import Answer, Batch, Pace
 from git_annex_syncx.annex.key import key_size
-from git_annex_syncx.content.rates import Meter
+from git_annex_syncx.content.rates import FIRST_REPORT, Meter
 from git_annex_syncx.content.steps import OwnStep
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import ssh, transport
@@ -30,10 +30,17 @@ LONGEST_PAUSE = 60.0  # seconds without a word that count as work
 
 @dataclass
 class KeyTransfer:
-    """A key on its way: when it was given to git-annex, and how many bytes have moved."""
+    """A key on its way: when it was given to git-annex, how many bytes are there, and were before."""
 
     begun: float
     bytes: int = 0
+    resumed: int = 0
+
+    def reach(self, size: int) -> None:
+        """Note how many bytes are there."""
+        if not self.bytes and size > FIRST_REPORT:
+            self.resumed = size
+        self.bytes = size
 
 
 def resumes(remotes: tuple[Remote, ...]) -> bool:
@@ -84,6 +91,7 @@ class LinkProcess(Batch):
         now = awake()
         if self.moving:
             self._meter.seconds += min(now - self._seen, LONGEST_PAUSE)
+        self._meter.first, self._meter.last = self._meter.first or now, now
         self._seen = now
         return now
 

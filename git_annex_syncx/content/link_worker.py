@@ -29,6 +29,7 @@ MOST_HOPELESS = 2  # failures in a row that would be the same for all files
 MOST_DEATHS = 3  # of its processes
 TINY = 1_000_000  # bytes of a file whose progress nobody needs to see
 GONE = "the content is not here any more; git annex fsck finds out"
+LARGE = 1.0  # seconds at the limit of a link that a large file takes
 CALM = 10.0  # seconds before a limit that has grown is followed
 
 
@@ -98,6 +99,10 @@ class LinkWorker:
         else:
             heapq.heappush(self._queue, (key_size(key), key))
 
+    def sharing(self, most: int, limit: int) -> int:
+        """Return how many transfers are to share a limit (bytes a second): a lone one is to have all of it."""
+        return 1 if self._goes_alone(limit) else max(1, min(most, self.left))
+
     def feed(self, pace: Pace) -> list[str]:
         """Give the process what it can take, and return that. Starts one where there is none."""
         if self._process and self._process.draining:
@@ -109,10 +114,17 @@ class LinkWorker:
         room = pace.jobs * (1 if pace.limit else 2) + nothings - len(self.moving)
         while self._queue and len(given) < room:
             process = self._process or self._start(pace)
+            if pace.limit and process.pace.jobs > 1 and self._goes_alone(pace.limit * pace.jobs):
+                process.draining = True
+                break
             _, key = heapq.heappop(self._queue)
             process.take(key)
             given.append(key)
         return given
+
+    def _goes_alone(self, limit: int) -> bool:
+        """Return whether the next key is large and cannot be resumed: else it would keep its part of the limit."""
+        return bool(self._queue) and self._queue[0][0] > LARGE * limit and not resumes(self.remotes)
 
     def hear(self, process: Batch, said: Answer | str) -> None:
         """Take an answer or the last words of a process."""
@@ -221,10 +233,11 @@ class LinkWorker:
         elif answer.key not in process.moving:
             return
         elif answer.state is AnswerState.MOVING:
-            process.moving[answer.key].bytes = answer.bytes
+            process.moving[answer.key].reach(answer.bytes)
             self._events.append(answer)
         elif answer.state is AnswerState.DONE:
-            self.meter.arrived(key_size(answer.key), awake() - process.moving.pop(answer.key).begun)
+            transfer = process.moving.pop(answer.key)
+            self.meter.arrived(key_size(answer.key) - transfer.resumed, awake() - transfer.begun)
             self.done, self._hopeless = self.done + 1, 0
             self._events.append(answer)
         else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,18 +11,20 @@ from dataclasses import dataclass
 from git_annex_syncx.annex.batch import Answer, AnswerState, Batch, Pace
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.content.link_worker import LinkWorker
+from git_annex_syncx.content.progress import RunProgress
 from git_annex_syncx.content.rates import rate_at
 from git_annex_syncx.content.steps import OwnStep
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.model import Event, Outcome, Progress, Timetable
+from git_annex_syncx.model import Event, Outcome, Progress, Timetable, Transferred
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import BUG, failure
 from git_annex_syncx.system import processes
+from git_annex_syncx.system.clock import awake
 
 TICK = 0.2  # seconds
-PROGRESS_EVERY = 0.5  # seconds, for a link
+PROGRESS_EVERY = 0.5  # seconds, for a file
+SILENCE = 2.0  # seconds after which a file that does not move, or a link that waits, is told of
 TELL_EVERY = 30.0  # seconds between two commits and pushes of what has moved
-SPEED_OVER = 10.0  # seconds
 ENDING = 60.0  # seconds for git-annex to write down what it did
 NAMES = {
     AnswerState.MOVING: "progress",
@@ -53,11 +54,9 @@ class Scheduler:
         self.workers = sorted(set(work.workers.values()), key=lambda worker: (worker.cost, worker.step))
         self._context, self._work, self._tell = context, work, tell
         self._said: queue.Queue[tuple[LinkWorker, Batch, Answer | str]] = queue.Queue()
-        self._size = sum(key_size(key) for key in work.own_steps)
-        self._arrived, self._arrived_bytes = 0, 0.0
-        self._speeds: deque[tuple[float, float]] = deque()
-        self._shown: dict[OwnStep, float] = {}
-        self._left = {key: len(own_steps) for key, own_steps in work.own_steps.items()}
+        speeds = {worker.step: self._known_speed(worker) for worker in self.workers}
+        self._progress = RunProgress(work.own_steps, work.holders, speeds, key_size)
+        self._shown: dict[tuple[OwnStep, str], float] = {}  # when a file on its way was told of
         self._news = False  # whether anything came through since it was last told
         for worker in self.workers:
             worker.heard = lambda worker, batch, said: self._said.put((worker, batch, said))
@@ -78,7 +77,7 @@ class Scheduler:
 
     def _run(self, notifier: ThreadPoolExecutor) -> Iterator[Event]:
         for key, own_steps in self._work.own_steps.items():
-            self._depart(key, own_steps, self._work.holders[key])
+            self._depart(key, (step for step in own_steps if step.source in self._work.holders[key]))
         told, telling = time.monotonic(), None
         yield from self._feed()
         while any(worker.left for worker in self.workers):
@@ -86,6 +85,7 @@ class Scheduler:
             self._tend()
             yield from self._events()
             yield from self._feed()
+            yield from self._silent()
             if telling is None and time.monotonic() - told > TELL_EVERY and self._news:
                 telling, self._news = notifier.submit(self._tell), False
             if telling and telling.done():
@@ -96,18 +96,18 @@ class Scheduler:
         if telling:
             yield from _outcomes(telling)
 
-    def _depart(self, key: str, own_steps: Iterable[OwnStep], at: frozenset[str]) -> None:
+    def _depart(self, key: str, own_steps: Iterable[OwnStep]) -> None:
         for step in own_steps:
-            if step.source in at:
-                self._work.workers[step].add(key)
+            self._work.workers[step].add(key)
 
     def _feed(self) -> Iterator[Event]:
         for worker in self.workers:
             jobs = self._context.settings.transfer_jobs
-            if self._limit(worker, jobs):  # a lone transfer is to have all that is allowed
-                jobs = max(1, min(jobs, worker.left))
+            if limit := self._limit(worker, 1):
+                jobs = worker.sharing(jobs, limit)
             for key in worker.feed(Pace(jobs, self._limit(worker, jobs))):
-                yield self._progress(worker, key, "start")
+                self._progress.links[worker.step].started(key, awake())
+                yield self._told(worker, key, "start")
 
     def _limit(self, worker: LinkWorker, jobs: int) -> int | None:
         """Return the limit of each of so many transfers at once on a link.
@@ -152,46 +152,46 @@ class Scheduler:
                     yield from self._became(worker, answer)
 
     def _became(self, worker: LinkWorker, told: Answer) -> Iterator[Event]:
-        key, own_steps = told.key, self._work.own_steps[told.key]
+        step, key, now = worker.step, told.key, awake()
         if told.state is AnswerState.MOVING:
-            now = time.monotonic()
-            if now - self._shown.get(worker.step, 0.0) < PROGRESS_EVERY:
-                return
-            self._shown[worker.step] = now
+            self._progress.links[step].moved(key, told.bytes, now)
+            if now - self._shown.get((step, key), 0.0) >= PROGRESS_EVERY:
+                yield self._told(worker, key, "progress")
+            return
+        if told.state is AnswerState.DONE:
+            self._news = True
+            self._depart(key, self._progress.done(step, key, now))
+        elif told.state is AnswerState.NOTHING:
+            self._depart(key, self._progress.was_there(step, key, now))
         else:
-            if told.state is AnswerState.DONE:
-                self._news = True
-                self._arrived_bytes += key_size(key) / len(own_steps)
-            if told.state in (AnswerState.DONE, AnswerState.NOTHING):
-                onward = (step for step in own_steps if step.source == worker.step.target)
-                self._depart(key, onward, frozenset([worker.step.target]))
-            self._left[key] -= 1
-            self._arrived += not self._left[key]
-        yield self._progress(worker, key, NAMES[told.state], told.reason)
+            self._progress.lost(step, key, now)
+        yield self._told(worker, key, NAMES[told.state], told.reason)
 
-    def _progress(self, worker: LinkWorker, key: str, state: str, reason: str = "") -> Progress:
-        size, transfer, moved = key_size(key), worker.moving.get(key), self._moved()
-        speed = self._speed(moved)
+    def _silent(self) -> Iterator[Event]:
+        """Yield, now and then, what does not move, and which links wait for others."""
+        now = awake()
+        for worker in self.workers:
+            link = self._progress.links[worker.step]
+            waits = [next(iter(link.waiting))] if link.waiting and not link.moving else []
+            for key in waits or [key for key, file in link.moving.items() if file.bytes]:
+                if now - self._shown.get((worker.step, key), 0.0) >= SILENCE:
+                    yield self._told(worker, key, "waits" if waits else "progress")
+
+    def _told(self, worker: LinkWorker, key: str, state: str, reason: str = "") -> Progress:
+        step, now, size = worker.step, awake(), key_size(key)
+        link = self._progress.links[step]
+        own = link.file(key, size, now) if state != "done" else Transferred(size, size, eta=0.0)
+        self._shown[step, key] = now if state in ("progress", "waits") else 0.0
         return Progress(
-            state, worker.remote.name, worker.step.operation, key, self._work.files.get(key, key),
-            bytes=transfer.bytes if transfer else size * (state == "done"), size=size, run_bytes=round(moved),
-            run_size=self._size, run_files=len(self._left), run_done=self._arrived, speed=speed,
-            seconds_left=max(0.0, self._size - moved) / speed if speed else None, reason=reason,
+            state, worker.remote.name, step.operation, key, self._work.files.get(key, key), own,
+            self._progress.link(step, now), self._progress.run(now), reason,
         )  # fmt: skip
 
-    def _moved(self) -> float:
-        """Return how many bytes have moved; of a key with several steps each counts for a part."""
-        moving = (pair for worker in self.workers for pair in worker.moving.items())
-        return self._arrived_bytes + sum(one.bytes / len(self._work.own_steps[key]) for key, one in moving)
-
-    def _speed(self, moved: float) -> float | None:
-        now = time.monotonic()
-        self._speeds.append((now, moved))
-        while self._speeds[0][0] < now - SPEED_OVER and len(self._speeds) > 2:
-            self._speeds.popleft()
-        begun, before = self._speeds[0]
-        seconds = now - begun
-        return (moved - before) / seconds if seconds > PROGRESS_EVERY and moved > before else None
+    def _known_speed(self, worker: LinkWorker) -> float | None:
+        """Return bytes a second, as measured by former runs and as limited now."""
+        known = self._context.state.speeds.get(worker.remote.uuid) if len(worker.remotes) == 1 else None
+        found = [known.bytes_per_second if known else None, self._limit(worker, 1)]
+        return min(filter(None, found), default=None)
 
     def _wind_up(self) -> None:
         """Let the processes write down what they did."""

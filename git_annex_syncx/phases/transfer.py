@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import shlex
-import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
@@ -50,7 +49,7 @@ UNLIMITED = {"external", "rsync", "hook", "bup", "ddar", "tahoe", "adb", "gcrypt
 
 def transfer(context: Context, remotes: Iterable[Remote], options: TransferOptions | None = None) -> Iterator[Event]:
     """Move content, drop what nobody there wants, and tell the others by the git-annex branch."""
-    begun, options = time.monotonic(), options or TransferOptions()
+    options = options or TransferOptions()
     try:
         if not (options.by_name and interactive()):  # a person at a terminal knows what it costs
             unmet = conditions.not_met(context)
@@ -67,16 +66,16 @@ def transfer(context: Context, remotes: Iterable[Remote], options: TransferOptio
         yield from unusable(remotes)
         run = TransferRun(context, usable(context, remotes, options.outside), options)
         with _alone(run):
-            yield from _transfer(run, begun)
+            yield from _transfer(run)
     except SyncxError as error:
         yield own_failure("transfer", error)
 
 
-def _transfer(run: TransferRun, begun: float) -> Iterator[Event]:
+def _transfer(run: TransferRun) -> Iterator[Event]:
     changed = yield from _watched(_preparations(run))
     yield from exports.bring_in(run.context, _free(run), run.options.deletes)
     left = yield from _rounds(run)
-    yield from _results(run, left, begun)
+    yield from _results(run, left)
     changed |= yield from _watched(_consequences(run))
     yield from upkeep.refresh_adjusted(run.context)
     if run.options.alone or run.workers or changed:
@@ -192,7 +191,7 @@ def _git_only(remotes: Iterable[Remote]) -> list[Remote]:
 # What is said at the end
 
 
-def _results(run: TransferRun, left: list[Wait], begun: float) -> Iterator[Outcome]:
+def _results(run: TransferRun, left: list[Wait]) -> Iterator[Outcome]:
     """Yield one outcome a remote: of those where something moved, of those that are away, and of the rest."""
     policy = run.last.policy if run.last else None
     known = policy.network.by_uuid if policy else {}
@@ -201,7 +200,7 @@ def _results(run: TransferRun, left: list[Wait], begun: float) -> Iterator[Outco
     for remote in run.remotes:
         outcome = Outcome("transfer", Result.CURRENT, remote.name, remote.uuid)
         if workers := [worker for worker in run.workers if remote in worker.remotes]:
-            outcome = _as_it_ended(_result(remote, workers, time.monotonic() - begun), workers)
+            outcome = _as_it_ended(_result(remote, workers), workers)
         elif remote.uuid in OUTSIDE:
             if _is_over(run, remote):
                 yield outcome
@@ -227,7 +226,7 @@ def _is_over(run: TransferRun, remote: Remote) -> bool:
     return any(failure.phase == "transfer" and failure.remote == remote.name for failure in failures)
 
 
-def _result(remote: Remote, workers: list[LinkWorker], seconds: float) -> Outcome:
+def _result(remote: Remote, workers: list[LinkWorker]) -> Outcome:
     done, carried = sum(worker.done for worker in workers), sum(worker.carried for worker in workers)
     moved = sum(worker.meter.bytes for worker in workers)
     failed = {key: why for worker in workers for key, why in worker.failed.items()}
@@ -236,6 +235,8 @@ def _result(remote: Remote, workers: list[LinkWorker], seconds: float) -> Outcom
     told = [many(done)] * bool(done)
     told += [f"{many(carried)} carried by somebody else already"] * bool(carried)
     told += [f"{many(len(failed))} failed: {'; '.join(reasons)}"] * bool(failed)
+    used = [(worker.meter.first, worker.meter.last) for worker in workers if worker.meter.first is not None]
+    seconds = max(last for _, last in used) - min(first for first, _ in used) if used else 0.0
     return Outcome(
         "transfer", result, remote.name, remote.uuid, seconds=seconds, reason=", ".join(told),
         advice=(mending("; ".join(reasons), remote.name) or "the next run tries again") if failed else "",

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from git_annex_syncx.model import Event, Outcome, Progress, Result
+from git_annex_syncx.model import Event, Outcome, Progress, Result, Transferred
 from git_annex_syncx.runs.phase_run import Tally
 from git_annex_syncx.views import resolved as view_resolved
 from git_annex_syncx.views.base import Grid, clean, console_on, json_line, say
@@ -91,17 +91,21 @@ class JsonView(View):
         """Write the file as an event."""
         json_line({
             "event": "file", "state": progress.state, "remote": progress.remote, "operation": progress.operation,
-            "key": progress.key, "file": progress.file, "bytes": progress.bytes, "size": progress.size,
-            "run": {
-                "bytes": progress.run_bytes, "size": progress.run_size, "files": progress.run_files,
-                "done": progress.run_done, "bytes_per_second": progress.speed, "seconds_left": progress.seconds_left,
-            },
-            "error": progress.reason or None,
+            "key": progress.key, "file": progress.file, "bytes": progress.own.bytes, "size": progress.own.total,
+            "bytes_per_second": progress.own.speed, "eta_seconds": progress.own.eta,
+            "link": _figures(progress.link), "run": _figures(progress.run), "error": progress.reason or None,
         })  # fmt: skip
 
     def summary(self, command: str, tally: Tally) -> None:
         """Write the number of remotes by result."""
         json_line({"event": "summary", "command": command, **tally.counts()})
+
+
+def _figures(transferred: Transferred) -> dict[str, Any]:
+    return {
+        "bytes": transferred.bytes, "total": transferred.total, "files": transferred.files, "done": transferred.done,
+        "bytes_per_second": transferred.speed, "eta_seconds": transferred.eta,
+    }  # fmt: skip
 
 
 class PlainView(View):
@@ -190,8 +194,9 @@ class TableView(View):
         if len(self._failed) > MOST_FAILED:
             failed.insert(0, Text(f"{len(self._failed) - MOST_FAILED} more files failed; -v --json lists them all"))
         resolved = [Text(clean(line)) for line in dict.fromkeys(self._resolved)]
-        bars = [self._bars.shown()] if self._bars else []
-        return Group(Grid(("remote", *phases), rows, ()), *notes, *resolved, *failed, *bars)
+        bars = [self._bars] if self._bars else []
+        table = [Grid(("remote", *phases), rows, ())] if rows else []
+        return Group(*table, *notes, *resolved, *failed, *bars)
 
     def _notes(self, outcome: Outcome) -> Iterator[Text]:
         """Yield the lines below the table about an outcome."""
