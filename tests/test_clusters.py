@@ -15,9 +15,12 @@ from sshd import Proxy, Sshd, answers, free_port, wait_until
 
 from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.annex.proxied import added
+from git_annex_syncx.errors import UsageError
 from git_annex_syncx.git.settings import Settings, Value, parse
-from git_annex_syncx.network.graph import Link, Place, network
+from git_annex_syncx.network.drawing import network_dot
+from git_annex_syncx.network.graph import Link, Place, dumps, network
 from git_annex_syncx.network.graph import Network as Map
+from git_annex_syncx.network.map_reader import read_map
 from git_annex_syncx.runs.pauses import free
 from git_annex_syncx.system.records import Pause
 
@@ -104,9 +107,14 @@ def test_a_cluster_is_one_upload_and_its_nodes_are_the_copies(home: FarHome) -> 
     laptop = home.laptop
     refs = [branches(node) for node in home.behind]
     laptop.commit_annexed({"big": BIG})
-    (planned,) = laptop.syncx("plan").events[0]["plans"]
-    assert [(step["from"], step["to"]) for step in planned["steps"]] == [(uuid_of(laptop), home.box)]
-    assert not planned["unreachable"]
+    for words in ((), ("big",), ("--from=laptop", "--to=gw-box")):
+        (planned,) = laptop.syncx("plan", *words).events[0]["plans"]
+        assert [(step["from"], step["to"]) for step in planned["steps"]] == [(uuid_of(laptop), home.box)]
+        assert not planned["unreachable"], "the nodes are no targets"
+    (supposed,) = laptop.syncx("plan", "--from=laptop").events[0]["plans"]
+    assert set(supposed["targets"]) == {home.box, uuid_of(home.gw), uuid_of(home.attic)}
+    shown = laptop.run("git-annex-syncx", "map").out
+    assert "gw-box (cluster)" in shown and "one: a node of gw-box (cluster)" in shown
 
     assert 1 <= home.sent("sync") < 1.5
     assert holders(home, "big") == ["laptop", "one", "two"]
@@ -330,6 +338,18 @@ def test_a_pause_of_the_gateway_holds_what_is_behind_it() -> None:
     held = {"gw": Pause("gw", 0.0, 9e9)}
     assert free(remotes, held, [], ())[0] == []
     assert len(free(remotes, {"": Pause("", 0.0, 9e9)}, [], ())[0]) == 2, "that is for others to judge"
+
+
+def test_a_map_tells_of_nodes_and_is_read_back() -> None:
+    net = network(
+        [Place("a", "a"), Place("C", "box", nodes=("M", "N")), Place("M"), Place("N")], [Link("a", "C", 7.0)]
+    )
+    for written in (dumps(net), network_dot(net)):
+        assert read_map(written.encode(), "map").clusters == {"C": {"M", "N"}}
+    for bad in ('"N"', "[1]", '[""]', "{}"):
+        raw = f'{{"repositories": [{{"uuid": "C", "nodes": {bad}}}], "links": []}}'
+        with pytest.raises(UsageError, match=r"repositories\[0\]\.nodes"):
+            read_map(raw.encode(), "map")
 
 
 def test_nodes_that_others_lead_to_are_not_hidden_by_their_cluster() -> None:
