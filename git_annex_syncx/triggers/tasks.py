@@ -71,7 +71,10 @@ def _received(context: Context) -> Iterator[Outcome]:
 
 def content(context: Context, but: Collection[str] = ()) -> Iterator[Event]:
     """Transfer content with the remotes that are free, `but` some: a drive gets its branches first, in its group."""
+    from git_annex_syncx.content import conditions
+
     if not context.wants_content():
+        conditions.remember(context, None)
         return
     from git_annex_syncx.content.assignment import TransferOptions
     from git_annex_syncx.phases.transfer import transfer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from git_annex_syncx.phases.preview import GitStep, Load, Preview, Prospect
 from git_annex_syncx.views.base import Grid, amount, clean, console_on, data, duration, json_line
@@ -18,8 +18,7 @@ def show_preview(preview: Preview, as_json: bool) -> None:
         return _show_json(preview)
     for line in map(_git_line, preview.branch):
         data(line + "\n")
-    if preview.files:
-        _grid(("file", "size", "step", "why"), map(_file_row, preview.files), ("size",))
+    data("".join(_file_lines(preview.files)))
     if preview.loads:
         _grid(
             ("remote", "operation", "files", "size", "time"), map(_load_row, preview.loads), ("files", "size", "time")
@@ -46,8 +45,12 @@ def _git_line(step: GitStep) -> str:
     return f"{step.phase}: {told}" + (f" ({clean(step.reason)})" if step.reason else "")
 
 
-def _file_row(one: Prospect) -> tuple[str, ...]:
-    return clean(one.file), amount(one.bytes), clean(f"{one.step} {one.remote}".strip()), clean(one.reason)
+def _file_lines(files: Sequence[Prospect]) -> Iterator[str]:
+    """Yield a line for each file, in columns: there may be very many, for which rich takes minutes."""
+    steps = [clean(f"{one.step} {one.remote}".strip()) for one in files]
+    width = max(map(len, steps), default=0)
+    for step, one in zip(steps, files, strict=True):
+        yield f"{step:<{width}}  {amount(one.bytes):>7}  {clean(one.file)}: {clean(one.reason)}\n"
 
 
 def _load_row(load: Load) -> tuple[str, ...]:
