@@ -176,6 +176,21 @@ def test_what_is_resumed_is_no_speed() -> None:
     assert link.transferred(5.2).speed == pytest.approx(1e6, rel=0.1)
 
 
+def test_what_passes_through_comes_and_goes() -> None:
+    """git-annex tells of both ways, each from nothing to all of it."""
+    through = OwnStep("a", "b", "push", through=True)
+    run = RunProgress({"k": (through,)}, {"k": frozenset({"a"})}, {through: None}, {"k": 10_000_000}.__getitem__)
+    link = run.links[through]
+    link.started("k", 0.0)
+    for tenth in range(1, 200):
+        link.moved("k", (100_000 * tenth) % 10_000_000, tenth / 10)
+        if tenth > 10:
+            assert link.eta(tenth / 10) == pytest.approx(20 - tenth / 10, rel=0.1, abs=0.2)
+            assert link.file("k", 10_000_000, tenth / 10).bytes == pytest.approx(50_000 * tenth)
+    assert run.done(through, "k", 20.0) == []
+    assert (run.run(20.1).bytes, run.run(20.1).total) == (20_000_000, 20_000_000)
+
+
 def test_nothing_is_said_of_a_link_of_which_nothing_is_known() -> None:
     run = RunProgress({"k": (HERE_B,)}, {"k": frozenset({"here"})}, {HERE_B: None}, {"k": 1_000_000}.__getitem__)
     assert run.run(0.0) == Transferred(0, 1_000_000)
@@ -322,6 +337,7 @@ def test_a_link_that_waits_counts_from_the_start_and_what_fails_leaves_the_total
     assert (run["bytes"], run["total"], run["files"], run["done"]) == (2_800_000, 2_800_000, 2, 2)
 
 
+@pytest.mark.slow
 def test_what_a_transfer_resumes_counts_and_is_no_speed(net: Network) -> None:
     with Sshd(net.root / "sshd", net.home) as sshd:
         sshd.join(net)

@@ -24,6 +24,7 @@ class FileProgress:
     """A file on its way over one link."""
 
     bytes: int = 0
+    before: int = 0  # of these, bytes that have come here and now go on
     window: Window | None = None  # none before the first report
 
 
@@ -32,6 +33,7 @@ class LinkProgress:
     """The keys of one link: what has moved, what is left. Its clock runs while it has keys in hand."""
 
     speed: float | None = None  # as measured in former runs
+    ways: int = 1  # 2 where content passes through here without a copy: it comes, then it goes
     left: dict[str, int] = field(default_factory=dict)  # key -> size
     waiting: dict[str, LinkProgress] = field(default_factory=dict)  # key -> the link that has to bring it first
     moving: dict[str, FileProgress] = field(default_factory=dict)
@@ -48,7 +50,7 @@ class LinkProgress:
 
     def expect(self, key: str, size: int, after: LinkProgress | None) -> None:
         """Count a key that is to travel, after another link has brought it."""
-        self.left[key] = size
+        self.left[key] = size = size * self.ways
         self._left += size
         self._left_streamed += _streamed(size)
         self.files += 1
@@ -64,6 +66,9 @@ class LinkProgress:
     def moved(self, key: str, size: int, now: float) -> None:
         """Note how much of a key is there. What an ended transfer had brought before is no speed of this one."""
         clock, file = self.clock(now), self.moving.setdefault(key, FileProgress())
+        if self.ways > 1 and size + file.before < file.bytes:
+            file.before = self.left.get(key, 0) // self.ways
+        size += file.before
         gained = max(0, size - file.bytes)
         file.bytes = size
         if file.window is None:
@@ -106,8 +111,9 @@ class LinkProgress:
         file = self.moving.get(key)
         if file is None or file.window is None:
             return Transferred(0, size)
-        speed = file.window.speed(self.clock(now))
-        return Transferred(file.bytes, size, speed=speed, eta=max(0, size - file.bytes) / speed if speed else None)
+        speed, moved = file.window.speed(self.clock(now)), file.bytes // self.ways
+        eta = max(0, size - moved) * self.ways / speed if speed else None
+        return Transferred(moved, size, speed=speed, eta=eta)
 
     def eta(self, now: float) -> float | None:
         """Return the seconds until its last key is there, None where its speed is not known.
@@ -190,7 +196,7 @@ class RunProgress:
         size: Callable[[str], int],
     ) -> None:
         """Expect each key (of so many bytes) on the links of its steps. `speeds` are known from former runs."""
-        self.links = {step: LinkProgress(speed) for step, speed in speeds.items()}
+        self.links = {step: LinkProgress(speed, 1 + step.through) for step, speed in speeds.items()}
         self._own_steps, self._unfinished = own_steps, {key: len(steps) for key, steps in own_steps.items()}
         self._etas: dict[OwnStep, float | None] = {}
         self._estimated = -HOLDS
