@@ -17,10 +17,13 @@ from sshd import Proxy
 
 
 class FarHosts:
-    """Ports of this machine that lead to `target`, each byte `delay` seconds later each way; one that is dead."""
+    """Ports of this machine that lead to `target`, each byte `delay` seconds later each way; one that is dead.
 
-    def __init__(self, target: int, count: int, delay: float) -> None:
-        self._words = (sys.executable, __file__, str(target), str(count), str(delay))
+    `rate` bytes a second pass each of them one way, whatever the number of connections.
+    """
+
+    def __init__(self, target: int, count: int, delay: float, rate: float = 0.0) -> None:
+        self._words = (sys.executable, __file__, str(target), str(count), str(delay), str(rate))
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(self._words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -33,10 +36,17 @@ class FarHosts:
 
     def connections(self) -> int:
         """How many connections were made so far, over all ports."""
+        return sum(self._asked("connections"))
+
+    def bytes(self) -> list[int]:
+        """How many bytes have passed each port so far, both ways together."""
+        return self._asked("bytes")[:-1]
+
+    def _asked(self, word: str) -> list[int]:
         assert self._process.stdin
-        self._process.stdin.write("count\n")
+        self._process.stdin.write(f"{word}\n")
         self._process.stdin.flush()
-        return sum(self._answer())
+        return self._answer()
 
     def _answer(self) -> list[int]:
         assert self._process.stdout
@@ -44,14 +54,17 @@ class FarHosts:
         return answer
 
 
-def main(target: int, count: int, delay: float) -> None:
-    """Name the ports, then answer each line with the connections to each, until standard input ends."""
+def main(target: int, count: int, delay: float, rate: float) -> None:
+    """Name the ports, then answer each line with the connections or the bytes of each, until standard input ends."""
     with ExitStack() as stack:
-        proxies = [stack.enter_context(Proxy(port, delay)) for port in (*[target] * count, None)]
+        uplinks = (Proxy(port, delay, rate or None, shared=True) for port in (*[target] * count, None))
+        proxies = [stack.enter_context(proxy) for proxy in uplinks]
         print(json.dumps([proxy.port for proxy in proxies]), flush=True)
-        for _ in sys.stdin:
-            print(json.dumps([proxy.connections for proxy in proxies]), flush=True)
+        for line in sys.stdin:
+            passed = [proxy.sent + proxy.received for proxy in proxies]
+            asked = passed if line.strip() == "bytes" else [proxy.connections for proxy in proxies]
+            print(json.dumps(asked), flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]))
+    main(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]))

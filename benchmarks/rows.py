@@ -34,17 +34,30 @@ class Row:
         return self.what, f"{self.value:.2f} {self.unit}".strip(), f"at most {self.limit:g}", verdict, self.beside
 
 
-def report(title: str, script: str, rows: list[Row], load: float) -> str:
+def report(title: str, script: str, rows: list[Row], load: float, note: str) -> str:
     """The page that is saved."""
     head = ("what", "is", "wanted", "", "beside")
     table = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * 5, *(row.cells() for row in rows))]
     told = f"Written by `benchmarks/{script} --save`. "
     told += f"Python {platform.python_version()}, {os.cpu_count()} cores, load {load:.1f} before."
-    return "\n".join((f"# {title}", "", told, "Ratios are measured side by side in one run.", "", *table, ""))
+    return "\n".join(
+        (
+            f"# {title}",
+            "",
+            told,
+            "Ratios are measured side by side in one run.",
+            *filter(None, [note]),
+            "",
+            *table,
+            "",
+        )
+    )
 
 
-def measured(doc: str, title: str, results: Path, parts: Iterable[Callable[[Path], Iterator[Row]]]) -> int:
-    """Run the parts, each below a directory of its own; 1 where a target is missed."""
+def measured(
+    doc: str, title: str, results: Path, parts: Iterable[Callable[[Path], Iterator[Row]]], note: str = ""
+) -> int:
+    """Run the parts, each below a directory of its own; 1 where a target is missed. `note` is a line of the page."""
     parser = argparse.ArgumentParser(description=doc.partition("\n")[0])
     parser.add_argument("--save", action="store_true", help=f"write {results.name}")
     options = parser.parse_args()
@@ -55,5 +68,5 @@ def measured(doc: str, title: str, results: Path, parts: Iterable[Callable[[Path
                 rows.append(row)
                 print(" | ".join(row.cells()), flush=True)
     if options.save:
-        results.write_text(report(title, f"{results.stem}.py", rows, load), encoding="utf-8")
+        results.write_text(report(title, f"{results.stem}.py", rows, load, note), encoding="utf-8")
     return 0 if all(row.met for row in rows) else 1

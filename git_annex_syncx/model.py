@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote
 
 # Rates by the minute of the day from which they hold, in bytes a second (None: no limit); empty: never a limit.
@@ -245,8 +246,7 @@ class ChannelEvent:
     wrong: str = ""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One path of a tree: file mode and object id."""
 
     mode: int

@@ -145,7 +145,7 @@ class Proxy:
     """A TCP proxy before a port of this machine.
 
     `delay` seconds pass one way, `rate` bytes a second one way and connection (with `shared` all connections
-    together, as an uplink); `connections` were made so far, `sent` bytes went to the target.
+    together, as an uplink); `connections` were made so far, `sent` bytes went to the target and `received` came back.
     With `target` None it accepts and never answers: a dead host.
     """
 
@@ -153,7 +153,7 @@ class Proxy:
         self, target: int | None, delay: float = 0.0, rate: float | None = None, *, shared: bool = False
     ) -> None:
         self.target, self.delay, self.rate, self.shared = target, delay, rate, shared
-        self.sent = 0
+        self.sent = self.received = 0
         self._busy_until = {True: 0.0, False: 0.0}  # towards the target, and back
         self.port = 0
         self.connections = 0
@@ -220,6 +220,7 @@ class Proxy:
             except OSError:
                 chunk = b""
             self.sent += len(chunk) * there
+            self.received += len(chunk) * (not there)
             sent = self._busy_until[there] if self.shared else sent
             sent = max(sent, self._loop.time()) + (len(chunk) / self.rate if self.rate else 0.0)
             self._busy_until[there] = sent

@@ -98,7 +98,8 @@ def holders(home: Home, file: str) -> list[str]:
 def links(node: Node) -> dict[str, dict[str, Any]]:
     """What a repository has published: uuid -> link."""
     raw = node.show("git-annex:syncx-links.log").decode().splitlines()
-    (own,) = (line for line in raw if line.startswith(uuid_of(node)))
+    mine = (line for line in raw if line.startswith(uuid_of(node)))
+    own = max(mine, key=lambda line: float(line.rpartition("timestamp=")[2].rstrip("s")))
     return {link["to"]: link for link in json.loads(own.split(" ")[1])["links"]}
 
 
@@ -152,6 +153,34 @@ def test_what_only_a_node_holds_is_fetched_from_the_cluster(home: FarHome, net: 
     assert sorted(links(desk)) == sorted([uuid_of(home.gw), home.box, uuid_of(home.attic)])
 
 
+def test_a_cluster_is_full_when_all_its_nodes_are(home: FarHome) -> None:
+    laptop = home.laptop
+    laptop.commit_annexed({"big": BIG})
+    laptop.annex("maxsize", "gw-one", "10kB")
+    laptop.annex("maxsize", "gw-two", "20kB")
+    told = laptop.syncx("sync").event("waiting")
+    assert told["target"] == home.box and "no room" in told["reason"]
+    assert holders(home, "big") == ["laptop"]
+    laptop.annex("maxsize", "gw-two", "1MB")
+    laptop.syncx("sync")
+    assert holders(home, "big") == ["laptop", "one", "two"], "which node takes it is its gateway's business"
+
+
+def test_what_a_cluster_does_not_want_goes_from_all_its_nodes(home: FarHome) -> None:
+    laptop = home.laptop
+    laptop.commit_annexed({"big": BIG, "a.jpg": "j" * 20_000})
+    laptop.annex("copy", "--quiet", "--to=gw-box")
+    laptop.annex("wanted", "gw-box", "include=*.jpg")
+    laptop.annex("numcopies", "3")
+    kept = laptop.syncx("sync").event("drop", "gw-box")
+    assert kept["result"] == "skipped" and "1 out of 3 necessary copies" in kept["reason"], "none of its own counts"
+    assert holders(home, "big") == ["laptop", "one", "two"]
+    laptop.annex("numcopies", "1")
+    assert laptop.syncx("sync").event("drop", "gw-box")["dropped"] == 1
+    assert holders(home, "big") == ["laptop"] and holders(home, "a.jpg") == ["laptop", "one", "two"]
+    assert laptop.syncx("sync").event("transfer", "gw-box")["result"] == "current"
+
+
 def test_a_gateway_that_runs_syncx_spreads_what_it_has(home: FarHome) -> None:
     """What it wants comes to it once, and nobody else sends that to the cluster; a node that comes later gets it."""
     gw, laptop = home.gw, home.laptop
@@ -163,6 +192,10 @@ def test_a_gateway_that_runs_syncx_spreads_what_it_has(home: FarHome) -> None:
     assert holders(home, "big") == ["gw", "laptop"]
     (seen,) = laptop.syncx("plan").events
     assert [step["executor"] for plan in seen["plans"] for step in plan["steps"]] == [uuid_of(gw)]
+    gw.syncx("merge")
+    (seen,) = gw.syncx("plan").events
+    steps = [step["to"] for plan in seen["plans"] for step in plan["steps"]]
+    assert sorted(steps) == sorted([uuid_of(home.one), uuid_of(home.two)]), "to the gateway itself they are two"
     gw.syncx("sync")
     assert holders(home, "big") == ["gw", "laptop", "one", "two"]
     assert gw.syncx("plan").events[0]["plans"] == []
@@ -204,12 +237,37 @@ def test_a_node_of_its_own_has_the_gateway_s_cost_and_settings(home: FarHome) ->
     assert links(laptop) == {}
 
 
+def test_a_dead_gateway_is_one_failure(home: FarHome) -> None:
+    """What is behind it waits."""
+    laptop = home.laptop
+    laptop.syncx("sync")
+    laptop.git("remote", "set-url", "gw", home.url.replace(str(home.line.port), "1"))
+    laptop.commit_annexed({"big": BIG})
+    ran = laptop.syncx("sync", ok=1)
+    assert [event["remote"] for event in ran.events if event.get("result") == "failed"] == ["gw"]
+    assert ran.event("waiting")["target"] == home.box
+
+
 def test_a_limit_of_the_rate_reaches_what_is_behind_a_gateway(home: FarHome) -> None:
     """A setting of its own would let git-annex forget it."""
     home.laptop.config("remote.gw.syncx-bwlimit", "200k")
     home.laptop.commit_annexed({"big": BIG})
     done = home.laptop.syncx("transfer", "gw-box").event("transfer", "gw-box")
     assert done["result"] == "done" and done["seconds"] > 1
+
+
+def test_a_node_that_comes_later_is_used_from_the_next_run_on(home: FarHome) -> None:
+    """As by git-annex; the links are told once."""
+    home.laptop.syncx("sync")
+    store = home.gw.net.clone(home.gw, "cellar", bare=True)
+    home.gw.net.connect((home.gw, store))
+    home.gw.config("remote.cellar.annex-proxy", "true")
+    home.gw.annex("updateproxy")
+    home.laptop.commit_annexed({"big": BIG})
+    told = [event["event"] for event in home.laptop.syncx("sync").events].count("publish")
+    assert told <= 2, "and once more what was measured"
+    assert uuid_of(store) in links(home.laptop)
+    assert home.laptop.syncx("sync").event("transfer", "gw-cellar")["files"] == 1
 
 
 def test_settings_of_its_own_with_url_and_uuid(home: FarHome) -> None:
@@ -279,6 +337,16 @@ def test_a_cluster_by_http(net: Network) -> None:
     finally:
         server.terminate()
         server.wait()
+
+
+def test_content_can_be_sent_by_http_where_git_cannot(net: Network) -> None:
+    laptop = Home(net).laptop
+    laptop.git("remote", "set-url", "gw", "https://127.0.0.1:1/gw")
+    laptop.syncx("map", "--publish")
+    assert [(link["push"], link["pull"]) for link in links(laptop).values()] == [(False, True)]
+    laptop.config("remote.gw.annexUrl", "annex+https://127.0.0.1:1/git-annex/")
+    laptop.syncx("map", "--publish")
+    assert [(link["push"], link["pull"]) for link in links(laptop).values()] == [(True, True)] * 3
 
 
 def test_by_a_path_there_is_no_way_through_a_gateway(net: Network) -> None:

@@ -118,7 +118,7 @@ def test_who_says_nothing_wants_all() -> None:
 
 @pytest.mark.parametrize("lines", ["1s 1 u\nxs 0 u\n", "xs 0 u\n1s 1 u\n", "s 0 u\n1 1 u\n- 0 u\n"])
 def test_a_line_with_a_bad_date_counts_for_nothing(lines: str) -> None:
-    assert locations._parser()(lines.encode()) == Located(frozenset("u"), "u")
+    assert locations._parser()(lines.encode()) == Located(frozenset("u"), "u", frozenset("u"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("10X"), st.sampled_from("abc"))))
@@ -147,12 +147,13 @@ def test_the_first_holder_has_the_oldest_line(
     held = sorted((when, uuid) for uuid, (when, status) in newest.items() if status == "1" and uuid in alive)
     log = "".join(f"{second}{part}{'s' * ended} {status} {uuid}\n" for (second, part, status), uuid in lines)
     found = locations._parser(alive)(log.encode())
-    assert found == (frozenset(uuid for _, uuid in held), held[0][1] if held else "")
+    recorded = frozenset(uuid for uuid, (_, status) in newest.items() if status == "1")
+    assert found == (frozenset(uuid for _, uuid in held), held[0][1] if held else "", recorded)
 
 
 def test_times_that_a_float_cannot_tell_apart_are_told_apart() -> None:
     lines = ("1700000000.000000001s 1 a", "1700000000s 1 b", "1700000000.0000000009s 1 c", "9" * 31 + " 1 d")
-    assert locations._parser()("\n".join(lines).encode()) == Located(frozenset("abc"), "b")
+    assert locations._parser()("\n".join(lines).encode()) == Located(frozenset("abc"), "b", frozenset("abc"))
     assert locations._parser(set("ac"))("\n".join(lines).encode()).first == "c"
 
 
@@ -203,7 +204,7 @@ def some(inventory: Inventory) -> None:
         Need("K1", frozenset("ps"), frozenset("qr"), first="s"),
         Need("K2", frozenset("p"), frozenset(), frozenset("p")),
     ]
-    inventory.replace(Cursor("c", "t", "w"), names, lambda: needs)
+    inventory.replace(Cursor("c", "t", "w"), lambda: names, lambda: needs)
 
 
 def test_reasons_that_differ_in_numbers_are_one() -> None:
@@ -231,6 +232,23 @@ def test_inventory_keeps_what_was_found(tmp_path: Path) -> None:
     assert inventory.coming_and_going() == set(), "a file with another name may be wanted otherwise"
 
 
+def test_others_read_and_write_while_a_full_pass_asks(tmp_path: Path) -> None:
+    inventory, other = Inventory(tmp_path / "inventory.sqlite"), Inventory(tmp_path / "inventory.sqlite")
+    other._timeout = 0.0
+    some(inventory)
+    names = [(b"%d" % n, Name(f"K{n}", entry(n))) for n in range(30_000)]  # more than SQLite keeps in memory
+
+    def asked() -> list[Need]:
+        assert {need.key for need in other.needs()} == {"K1", "K2"} and other.keys_at(b"a0") == {"K2"}
+        other.count_drops({("K1", "q"): "pq"})
+        return [Need("K7", frozenset("p"), frozenset("q"))]
+
+    inventory.replace(Cursor("d", "t", "w"), lambda: names, asked)
+    assert [need.key for need in other.needs()] == ["K7"] and other.keys_at(b"a0") == set()
+    assert set(other.files(f"K{n}" for n in range(30_001))) == {name.key for _, name in names}
+    assert other._all("SELECT key FROM drops", ()) == [(b"K1",)]
+
+
 def test_what_depends_on_the_world_is_forgotten_with_it(tmp_path: Path) -> None:
     inventory = Inventory(tmp_path / "inventory.sqlite")
     some(inventory)
@@ -239,7 +257,7 @@ def test_what_depends_on_the_world_is_forgotten_with_it(tmp_path: Path) -> None:
     some(inventory)
     inventory.count_drops({("K1", "q"): "pq"})
     assert inventory.coming_and_going() and inventory.refusals() == {("K1", "q"): frozenset("p")}
-    inventory.replace(Cursor("c", "t", "other"), [], list)
+    inventory.replace(Cursor("c", "t", "other"), list, list)
     assert not inventory.coming_and_going() and not inventory.refusals()
 
 

@@ -14,7 +14,7 @@ EXAMPLES = re.findall(r"^```\n\$ git annex-syncx (.+)\n((?:.+\n)+)```", (DOCS / 
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) == 3
+    assert len(EXAMPLES) == 4
 
 
 @pytest.mark.parametrize(("words", "shown"), EXAMPLES, ids=[words for words, _ in EXAMPLES])

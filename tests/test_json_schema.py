@@ -45,6 +45,8 @@ def words(section: str, first: str) -> set[str]:
 
 def section_of(printed: dict[str, Any]) -> str:
     """The section that describes an object."""
+    if "plans" in printed:
+        return "Plans"
     if printed["event"] == "summary":
         return "Status summary" if printed["command"] == "status" else "Summary"
     named = {
@@ -220,6 +222,10 @@ def seen(net: Network) -> Seen:
     content_travels(net, seen)
     it_keeps_up(net, seen)
     it_runs_by_itself(net, seen)
+    example = str(Path(__file__).parent.parent / "docs" / "example-network.json")
+    for question in (("--map", example, "--no-relays"), ("--to", "desktop")):
+        for planned in laptop.syncx("plan", *question).events:
+            seen.check(planned, section_of(planned))
     return seen
 
 

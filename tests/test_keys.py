@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network import Network, Node
 
+from git_annex_syncx.annex import key as keys
 from git_annex_syncx.annex import locations
 from git_annex_syncx.annex.key import LARGEST_POINTER, file_name, is_key, key_of, key_size
 from git_annex_syncx.conflicts.versions import key_in
@@ -33,6 +34,10 @@ BLOBS = [
         b"SHA256E-s5--a.tar.gz", b"SHA256E-s5--a.\xe9", b"SHA256E-s5--a." + b"x" * 63, b"SHA256E-s5--a." + b"x" * 64,
         b"SHA256-s5--a." + b"x" * 80, b"XFOOE-s5--a." + b"x" * 80, b"URL--http&c%%x.org%y", b"URL--a&sb&ab&c",
         b"X--a&b",
+    )),
+    *(b"../../.git/annex/objects/aa/bb/%s/%s" % (name, name) for name in (
+        b"SHA256E-s5--%s.tar.gz" % (b"a" * 64), b"SHA256-s05--%s" % (b"a" * 64),
+        b"MD5E-s5--%s.%s" % (b"0" * 32, b"x" * 64), b"SHA256E-s5--%s&ab" % (b"a" * 64),
     )),
 ]  # fmt: skip
 
@@ -100,3 +105,11 @@ def test_size_stands_in_the_key(key: str, size: int) -> None:
 )
 def test_what_would_end_git_annex_is_no_key(text: str) -> None:
     assert not is_key(text)
+
+
+@given(st.from_regex(keys.USUAL_KEY, fullmatch=True), st.from_regex(rb"[a-zA-Z0-9]{2}", fullmatch=True))
+def test_a_usual_key_is_read_as_any_other(name: bytes, folder: bytes) -> None:
+    assert is_key(name.decode()) and key_of(name) == keys.key_logged(name) == name.decode()
+    link = b"../.git/annex/objects/" + b"/".join((folder, folder, name, name))
+    assert keys.USUAL_LINK.fullmatch(link)
+    assert keys.key_in(link) == keys.key_named(keys.named_in(link)) == name.decode()

@@ -223,12 +223,12 @@ def ask_sizes(repo: Repository) -> dict[str, tuple[int, int | None]]:
     return {one["uuid"]: (one["size"].get("size") or 0, one["size"].get("maxsize")) for one in told}
 
 
-def matching(repo: Repository, tree: str, condition: str, uuid: str, env: Mapping[str, str]) -> Counter[str]:
-    """Return key -> at how many paths of a tree a repository wants to get it (`--want-get-by`) or drop it.
+def matching(repo: Repository, condition: str, uuid: str, index: Mapping[str, str]) -> Counter[str]:
+    """Return key -> at how many paths of an index a repository wants to get it (`--want-get-by`) or drop it.
 
     Presence does not matter, and the repository need not be a remote. For one without an expression the answer is
-    wrong: it would get nothing and drop everything. Where the work tree of `repo` lacks a file, conditions on its key
-    (copies, sizes) never hold; `scratch_worktree.opened` makes one that has it.
+    wrong: it would get nothing and drop everything. The work tree of `repo` must show the files; `scratch_worktree`
+    makes one that does, and the environment of an index.
     """
-    words = ("find", f"--branch={tree}", f"{condition}={uuid}", "--format=${key}\\000")
-    return Counter(os.fsdecode(key) for key in annex(repo, *words, env=env).out.split(b"\0") if key)
+    words = ("find", f"{condition}={uuid}", "--format=${key}\\000")
+    return Counter(os.fsdecode(key) for key in annex(repo, *words, env=index).out.split(b"\0") if key)

@@ -28,11 +28,12 @@ log = logging.getLogger(__name__)
 FORMAT = 5
 REFUSED_FOR = 6 * 3600.0  # seconds; a copy that could not be verified may be there again then
 AT_ONCE = 500  # values in one question
-SCHEMA = """
+NAMES = "path BLOB PRIMARY KEY, key BLOB NOT NULL, mode INTEGER NOT NULL, oid BLOB NOT NULL"
+SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS cursor (
     annex TEXT NOT NULL, tree TEXT NOT NULL, world TEXT NOT NULL, rooms TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS names (
-    path BLOB PRIMARY KEY, key BLOB NOT NULL, mode INTEGER NOT NULL, oid BLOB NOT NULL) WITHOUT ROWID;
+    {NAMES}) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS names_of_key ON names (key);
 CREATE TABLE IF NOT EXISTS sets (id INTEGER PRIMARY KEY, uuids TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS needs (
@@ -95,21 +96,34 @@ class Inventory(Database):
         self.write(lambda db: db.execute("DELETE FROM cursor") and None)
 
     def replace(
-        self, cursor: Cursor, names: Iterable[tuple[bytes, Name]], needs: Callable[[], Iterable[Need]]
+        self,
+        cursor: Cursor,
+        names: Callable[[], Iterable[tuple[bytes, Name]]],
+        needs: Callable[[], Iterable[Need]],
     ) -> None:
-        """Take the findings of a full pass; `needs` is called when all names are in."""
+        """Take the findings of a full pass; `needs` is called when all names are in.
+
+        They are found before the transaction, and kept in a table of this connection alone: readers need not wait.
+        """
+        found: list[Need] = []
+
+        def find(db: sqlite3.Connection) -> None:
+            db.execute(f"CREATE TEMP TABLE fresh ({NAMES}) WITHOUT ROWID")
+            db.execute("BEGIN")
+            _put_names(db, names(), "fresh")
+            db.execute("CREATE INDEX temp.fresh_of_key ON fresh (key)")
+            db.execute("COMMIT")
+            found[:] = needs()
 
         def write(db: sqlite3.Connection) -> None:
             same_world = db.execute("SELECT 1 FROM cursor WHERE world = ?", (cursor.policy,)).fetchone()
             for table in ("cursor", "names", "sets", "needs", *(() if same_world else ("drops", "refusals"))):
                 db.execute(f"DELETE FROM {table}")
-            db.execute("DROP INDEX IF EXISTS names_of_key")
-            _put_names(db, names)
-            db.execute("CREATE INDEX names_of_key ON names (key)")
-            _put_needs(db, needs())
+            db.execute("INSERT INTO names SELECT * FROM temp.fresh")  # alike to the index: SQLite copies pages
+            _put_needs(db, found)
             _put_cursor(db, cursor)
 
-        self.write(write)
+        self.write(write, before=find)
 
     def update(
         self,
@@ -223,9 +237,9 @@ def _put_cursor(db: sqlite3.Connection, cursor: Cursor) -> None:
     db.execute("INSERT INTO cursor VALUES (?, ?, ?, ?)", (cursor.annex, cursor.tree, cursor.policy, cursor.rooms))
 
 
-def _put_names(db: sqlite3.Connection, names: Iterable[tuple[bytes, Name]]) -> None:
+def _put_names(db: sqlite3.Connection, names: Iterable[tuple[bytes, Name]], table: str = "names") -> None:
     rows = ((path, os.fsencode(key), entry.mode, bytes.fromhex(entry.oid)) for path, (key, entry) in names)
-    db.executemany("INSERT OR REPLACE INTO names VALUES (?, ?, ?, ?)", rows)
+    db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", rows)
 
 
 def _put_needs(db: sqlite3.Connection, needs: Iterable[Need]) -> None:

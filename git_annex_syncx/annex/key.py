@@ -11,6 +11,10 @@ import re
 
 # A newline or NUL is allowed there too, but no key with one can be told to a batch process.
 KEY = re.compile(rb"([^-\n\0]+)((?:-s\d+)?(?:-m\d+)?(?:-S\d+)?(?:-C\d+)?)--([^\n\0]*)")
+# What most keys are, and links to them: names of files too, with nothing escaped in them.
+USUAL = rb"[A-Z0-9]{1,16}-s[1-9][0-9]*--[0-9a-f]{32,128}(?:\.[a-z0-9]{1,8}){0,2}"
+USUAL_KEY = re.compile(USUAL)
+USUAL_LINK = re.compile(rb"(?:\.\./)*\.git/annex/objects/[^\n\0/]+/[^\n\0/]+/[^\n\0/]+/(" + USUAL + rb")")
 SIZE = re.compile(r"[^-]+-s([0-9]+)-")
 ZEROS = re.compile(r"(-[smSC])0+(?=[0-9])")
 LONGEST_EXTENSION = 64  # bytes with the dot, of keys whose backend ends with E
@@ -23,6 +27,13 @@ ESCAPED = {b"a": b"&", b"s": b"%", b"c": b":"}
 def is_key(text: str) -> bool:
     """Return whether git-annex takes it for a key; a batch process that is told anything else ends."""
     return _parsed(os.fsencode(text)) is not None
+
+
+def key_logged(name: bytes) -> str:
+    """Return the key that a log of the branch is named for, empty where git-annex takes the name for none."""
+    if USUAL_KEY.fullmatch(name):
+        return name.decode()
+    return os.fsdecode(raw) if _parsed(raw := _unescaped(name)) else ""
 
 
 def key_size(key: str) -> int:
@@ -47,14 +58,23 @@ def named_in(blob: bytes) -> bytes:
 
     git-annex reads both alike. The first line may lack its newline, each further one may not.
     """
-    first, _, rest = blob.partition(b"\n")
+    first, newline, rest = blob.partition(b"\n")
     if len(blob) > LARGEST_POINTER or OBJECTS not in first:
         return b""
     name = first.removesuffix(b"\r").rpartition(b"/")[2]
-    *more, last = rest.split(b"\n")
-    if last or not all(MORE in line for line in more):
-        return b""
+    if newline and rest:
+        *more, last = rest.split(b"\n")
+        if last or not all(MORE in line for line in more):
+            return b""
     return name if _parsed(_unescaped(name)) else b""
+
+
+def key_in(blob: bytes) -> str:
+    """Return the key that a link's target or a pointer file means, empty for anything else."""
+    if usual := USUAL_LINK.fullmatch(blob):
+        return usual[1].decode()
+    name = named_in(blob)
+    return key_named(name) if name else ""
 
 
 def key_named(name: bytes) -> str:

@@ -10,11 +10,12 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple, TypeVar
 
-from git_annex_syncx.annex.key import LARGEST_POINTER, file_name, is_key, key_named, key_of, named_in
+from git_annex_syncx.annex.key import LARGEST_POINTER, file_name, key_in, key_logged, key_of
 from git_annex_syncx.git import cat_file, objects
 from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.model import GITLINK, Entry
@@ -22,13 +23,17 @@ from git_annex_syncx.model import GITLINK, Entry
 T = TypeVar("T")
 
 # `aaa/bbb/KEY.log`, with annex.tune.branchhash1 `aaa/KEY.log`; other logs of a key have longer endings.
-LOG = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log", re.DOTALL)
+LOG_PATH = rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/\0]+)\.log"
+LOG = re.compile(LOG_PATH)
+LISTED_LOG = re.compile(rb"(?<![^\0])[0-7]+ blob ([0-9a-f]+)\t" + LOG_PATH + rb"\0")
+LISTED_FILE = re.compile(rb"(?<![^\0])([0-7]+) blob ([0-9a-f]+) +([0-9]+)\t([^\0]+)\0")
 METADATA = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log\.met", re.DOTALL)
-# A time in a log: seconds since 1970, a fraction of any length in older ones.
-STAMP = re.compile(rb"([+-]?[0-9]{1,30})(?:\.([0-9]+))?s?")
-AT_ONCE = 50_000  # blobs in memory
-NEVER = float("-inf")
-OLDEST = (NEVER, b"")
+# A time in a log: seconds since 1970, a fraction of any length in older ones; and `TIMEs 1|0|X UUID`.
+TIME = rb"([+-]?[0-9]{1,30})(?:\.([0-9]+))?s?"
+STAMP = re.compile(TIME)
+LINE = re.compile(b"^" + TIME + rb" ([^ \n]*) ([^ \n]*)$", re.MULTILINE)
+AT_ONCE = 20_000  # blobs in memory, as many again while these are used
+NEVER, WHOLE = float("-inf"), b"0" * 12
 
 
 class Located(NamedTuple):
@@ -36,9 +41,10 @@ class Located(NamedTuple):
 
     holders: frozenset[str]
     first: str  # the smallest uuid at equal times; empty where nobody holds it
+    recorded: frozenset[str]  # as holders, those included that do not count
 
 
-NOWHERE = Located(frozenset(), "")
+NOWHERE = Located(frozenset(), "", frozenset())
 
 
 @dataclass(frozen=True)
@@ -62,21 +68,21 @@ class Name(NamedTuple):
 
 def everything(repo: Repository, commit: str, counting: Counting) -> Iterator[tuple[str, Located]]:
     """Yield each key with a location log in a commit of the git-annex branch or a private one, and who holds it."""
-    listed = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).out.split(b"\0")
-    rows = (line.split(b"\t", 1) for line in listed if line)
-    logs = ((key_of(log[1]), meta) for meta, path in rows if (log := LOG.fullmatch(path)))
-    oids = ((key, meta.split(b" ")[2].decode()) for key, meta in logs if is_key(key))
-    left = set(counting.private)
+    listed = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).out
+    logs = ((key_logged(found[2]), found[1]) for found in LISTED_LOG.finditer(listed))
+    oids = ((key, oid) for key, oid in logs if key)
+    seen = dict.fromkeys(counting.private, b"")
     for key, located in _located(_read(repo, oids), counting):
-        left.discard(key)
+        if seen:
+            seen.pop(key, None)
         yield key, located
-    yield from _located(((key, b"") for key in left), counting)
+    yield from _located(seen.items(), counting)
 
 
 def changed(repo: Repository, old: str, new: str, counting: Counting) -> Iterator[tuple[str, Located]]:
     """Yield the holders of the keys whose logs differ between two commits; of a log that is gone nobody."""
-    logs = ((key_of(log[1]), oid) for path, _, oid in _differing(repo, old, new) if (log := LOG.fullmatch(path)))
-    rows = [(key, oid) for key, oid in logs if is_key(key)]
+    logs = ((key_logged(log[1]), oid) for path, _, oid in _differing(repo, old, new) if (log := LOG.fullmatch(path)))
+    rows = [(key, oid) for key, oid in logs if key]
     yield from _located(_read(repo, ((key, oid) for key, oid in rows if oid)), counting)
     yield from _located(((key, b"") for key, oid in rows if not oid), counting)
 
@@ -116,11 +122,11 @@ def private(repo: Repository, uuid: str) -> Mapping[str, bytes]:
 def names(repo: Repository, tree: str) -> Iterator[tuple[bytes, Name]]:
     """Return path and name of each annexed file of a tree, locked or unlocked."""
     # Not with a format of our own: git would quote odd names in it, also with -z.
-    listed = git(repo, "ls-tree", "-r", "-z", "--long", "--full-tree", tree).out.split(b"\0")
-    rows = (line.split(b"\t", 1) for line in listed if line)
-    metas = ((path, meta.split()) for meta, path in rows)
-    short = ((path, meta) for path, meta in metas if meta[3].isdigit() and int(meta[3]) <= LARGEST_POINTER)
-    return _named(repo, ((path, Entry(int(meta[0], 8), meta[2].decode())) for path, meta in short))
+    listed = git(repo, "ls-tree", "-r", "-z", "--long", "--full-tree", tree).out
+    found = (one.groups() for one in LISTED_FILE.finditer(listed))
+    modes = functools.cache(lambda mode: int(mode, 8))
+    short = ((path, modes(mode), oid) for mode, oid, size, path in found if int(size) <= LARGEST_POINTER)
+    return _named(repo, ((path, Entry(mode, oid.decode())) for path, mode, oid in short))
 
 
 def names_changed(repo: Repository, old: str, new: str) -> dict[bytes, Name | None]:
@@ -140,9 +146,9 @@ def named(repo: Repository, rows: Iterable[tuple[bytes, int, str]]) -> Iterator[
 
 
 def _named(repo: Repository, rows: Iterable[tuple[bytes, Entry]]) -> Iterator[tuple[bytes, Name]]:
-    for (path, entry), blob in _read(repo, (((path, entry), entry.oid) for path, entry in rows)):
-        if name := named_in(blob):
-            yield path, Name(key_named(name), entry)
+    for row, blob in _read(repo, ((row, row[1].oid) for row in rows)):
+        if key := key_in(blob):
+            yield row[0], Name(key, row[1])
 
 
 def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, str]]:
@@ -169,16 +175,23 @@ def _path(key: str, short: bool) -> bytes:
     return b"/".join((digest[:3], *([] if short else [digest[3:6]]), file_name(key) + b".log"))
 
 
-def _read(repo: Repository, named: Iterable[tuple[T, str]]) -> Iterator[tuple[T, bytes]]:
-    """Yield what stands in blobs, many read in one call but not all at once."""
+def _read(repo: Repository, named: Iterable[tuple[T, str | bytes]]) -> Iterator[tuple[T, bytes]]:
+    """Yield what stands in blobs, many read in one call but not all at once: git reads the next ones meanwhile."""
     rest = iter(named)
-    while pairs := list(islice(rest, AT_ONCE)):
-        blobs = cat_file.read(repo, (oid for _, oid in pairs))
-        yield from ((name, blob) for (name, _), blob in zip(pairs, blobs, strict=True))
+    pairs = list(islice(rest, AT_ONCE))
+    blobs = cat_file.read(repo, [oid for _, oid in pairs])
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        while pairs:
+            following = list(islice(rest, AT_ONCE))
+            reading = pool.submit(cat_file.read, repo, [oid for _, oid in following]) if following else None
+            yield from zip([name for name, _ in pairs], blobs, strict=True)
+            pairs, blobs = following, reading.result() if reading else []
 
 
 def _located(logs: Iterable[tuple[str, bytes]], counting: Counting) -> Iterator[tuple[str, Located]]:
     parse, private = _parser(counting.alive, counting.clusters), counting.private
+    if not private:
+        return ((key, parse(log)) for key, log in logs)
     return ((key, parse(log + b"\n" + private[key] if key in private else log)) for key, log in logs)
 
 
@@ -187,33 +200,28 @@ def _parser(
 ) -> Callable[[bytes], Located]:
     """Return a parser of location logs, by which equal findings are one object: few for millions of keys.
 
-    Lines are `TIMEs 1|0|X UUID`, the newest of each uuid holds, at equal times the first.
+    The newest line of each uuid holds, at equal times the first.
     """
-    known: dict[Located, Located] = {}
-    counting = None if alive is None else frozenset(map(os.fsencode, alive))
+    known: dict[tuple[frozenset[str], str], Located] = {}
     decoded = functools.cache(os.fsdecode)
 
-    def with_clusters(found: Located) -> Located:
-        more = [cluster for cluster, nodes in clusters.items() if not nodes.isdisjoint(found.holders)]
-        return Located(found.holders.union(more), found.first)
+    def with_clusters(held: Iterable[tuple[float, str]]) -> frozenset[str]:
+        holders = frozenset([uuid for _, uuid in held])
+        return holders.union(cluster for cluster, nodes in clusters.items() if not nodes.isdisjoint(holders))
 
     def parse(log: bytes) -> Located:
-        newest: dict[bytes, tuple[float, bytes]] = {}
-        for line in log.split(b"\n"):
-            words = line.split(b" ")
-            if len(words) != 3:
-                continue
-            stamp, status, uuid = words
-            when = _time(stamp)
-            if when > newest.get(uuid, OLDEST)[0]:
+        newest: dict[bytes, tuple[int, bytes]] = {}
+        for seconds, fraction, status, uuid in LINE.findall(log):
+            when = _picoseconds(seconds, fraction)
+            if uuid not in newest or when > newest[uuid][0]:
                 newest[uuid] = when, status
-        held = [
-            (when, decoded(uuid))
-            for uuid, (when, status) in newest.items()
-            if status == b"1" and (counting is None or uuid in counting)
-        ]
-        found = Located(frozenset([uuid for _, uuid in held]), min(held)[1]) if held else NOWHERE
-        return known.get(found) or known.setdefault(found, with_clusters(found))
+        recorded = [(when, decoded(uuid)) for uuid, (when, status) in newest.items() if status == b"1"]
+        held = recorded if alive is None else [line for line in recorded if line[1] in alive]
+        everyone = frozenset([uuid for _, uuid in recorded])
+        first = min(held)[1] if held else ""
+        if not (found := known.get((everyone, first))):
+            found = known[everyone, first] = Located(with_clusters(held), first, everyone)
+        return found
 
     return parse
 
@@ -227,4 +235,8 @@ def _newest(log: bytes, uuid: str) -> bytes:
 def _time(stamp: bytes) -> float:
     """Return the time of a line in picoseconds, exact as git-annex has it, NEVER where it has none."""
     parts = STAMP.fullmatch(stamp)
-    return int(parts[1] + (parts[2] or b"")[:12].ljust(12, b"0")) if parts else NEVER
+    return _picoseconds(parts[1], parts[2] or b"") if parts else NEVER
+
+
+def _picoseconds(seconds: bytes, fraction: bytes) -> int:
+    return int(seconds + (fraction[:12].ljust(12, b"0") if fraction else WHOLE))

@@ -8,13 +8,13 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from git_annex_syncx.annex import annex, annex_branch, locations, scratch_worktree
+from git_annex_syncx.annex import annex, annex_branch, locations
 from git_annex_syncx.annex.inventory import Cursor, Inventory
 from git_annex_syncx.annex.locations import NOWHERE, Counting, Located, Name
-from git_annex_syncx.annex.scratch_worktree import Scratch
-from git_annex_syncx.content import room
+from git_annex_syncx.content import room, wanting
 from git_annex_syncx.content.policy import Policy, read_policy
 from git_annex_syncx.content.room import Left, Rooms
+from git_annex_syncx.content.wanting import Files
 from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.git import git, history, objects
 from git_annex_syncx.model import Entry, Need
@@ -23,8 +23,8 @@ from git_annex_syncx.runs.context import Context
 log = logging.getLogger(__name__)
 
 MOST_CHANGES = 20_000  # keys; beyond that a full pass is faster
-Files = Mapping[str, Mapping[bytes, Entry]]  # key -> path -> what stands there
 NOBODY: frozenset[str] = frozenset()
+NOWHERE_SHOWN: dict[bytes, Entry] = {}
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def of_all_keys(context: Context, commits: bool = True) -> Look:
     for path, name in locations.names(context.repo, now.tree):
         if name.key in held:
             files[name.key][path] = name.entry
-    found = _needs(context, policy, files, held)
+    found = _needs(context, policy, now.tree, files, held)
     return _fitting(context, policy, list(found), room.by_maxsize(context, policy))
 
 
@@ -133,16 +133,16 @@ def _begin(context: Context, policy: Policy, known: Inventory, now: Cursor) -> N
     """Look at everything."""
     files: dict[str, dict[bytes, Entry]] = {}
 
-    def noted(names: Iterable[tuple[bytes, Name]]) -> Iterator[tuple[bytes, Name]]:
-        for path, name in names:
-            of_key = files.setdefault(name.key, {})
+    def names() -> Iterator[tuple[bytes, Name]]:
+        for path, name in locations.names(context.repo, now.tree):
             if policy.choosy:  # only then anybody asks where it stands
-                of_key[path] = name.entry
+                files.setdefault(name.key, {})[path] = name.entry
+            else:
+                files[name.key] = NOWHERE_SHOWN
             yield path, name
 
     held = dict(locations.everything(context.repo, now.annex, _counting(context, policy)))
-    names = noted(locations.names(context.repo, now.tree))
-    known.replace(now, names, lambda: _needs(context, policy, files, held))
+    known.replace(now, names, lambda: _needs(context, policy, now.tree, files, held))
 
 
 def _bring_forward(context: Context, policy: Policy, known: Inventory, before: Cursor, now: Cursor) -> bool:
@@ -165,7 +165,7 @@ def _bring_forward(context: Context, policy: Policy, known: Inventory, before: C
     files = _files_now(known, keys, changes.names)
     others = locations.of_keys(context.repo, now.annex, files.keys() - changes.located.keys(), counting)
     held = {**changes.located, **dict(others)}
-    found: Iterable[Need] = _needs(context, policy, files, held)
+    found: Iterable[Need] = _needs(context, policy, now.tree, files, held)
     if waiting := [need for need in waiting if need.key in files and need.key not in changes.located]:
         found = room.still_waiting(found, waiting, room.asking(policy), room.read(now.rooms))
     known.update(now, changes.names, keys, list(found), changes.described)
@@ -230,50 +230,14 @@ def _counting(context: Context, policy: Policy) -> Counting:
     return Counting(policy.alive, private, policy.clusters)
 
 
-def _needs(context: Context, policy: Policy, files: Files, held: Mapping[str, Located]) -> Iterator[Need]:
+def _needs(context: Context, policy: Policy, tree: str, files: Files, held: Mapping[str, Located]) -> Iterator[Need]:
     """Yield what becomes of keys."""
-    wanted, unwanted = _asked(context, policy, files, held) if policy.choosy else ({}, {})
-    lacking = functools.cache(lambda holders: policy.takers - policy.choosy - holders)
+    wanted, unwanted = wanting.asked(context.repo, policy, tree, files, held)
+    lacking = functools.cache(lambda holders, wanting: (policy.takers - policy.choosy - holders) | wanting)
     for key in files:
-        holders, first = held.get(key, NOWHERE)
+        holders, first, _ = held.get(key, NOWHERE)
         if holders:
-            targets, out = lacking(holders), unwanted.get(key, NOBODY)
-            if key in wanted:
-                targets = targets | wanted[key]
+            targets, out = lacking(holders, wanted.get(key, NOBODY)), unwanted.get(key, NOBODY)
             targets = policy.one_each(holders, targets)
             if targets or out or holders & policy.emptied:
                 yield Need(key, holders, targets, out, first)
-
-
-def _asked(
-    context: Context, policy: Policy, files: Files, held: Mapping[str, Located]
-) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
-    """Ask git-annex what the choosy ones want.
-
-    Returns key -> who wants and lacks it, if only at one of its paths, and key -> who in reach holds it and wants it
-    at none of them.
-    """
-    wanted, unwanted = dict[str, frozenset[str]](), dict[str, frozenset[str]]()
-    with scratch_worktree.opened(context.repo) as scratch:
-        for uuid in sorted(policy.choosy & policy.takers):
-            lacked = (key for key in files if uuid not in (at := held.get(key, NOWHERE).holders) and at)
-            for key in _matching(context, scratch, files, lacked, "--want-get-by", uuid):
-                wanted[key] = wanted.get(key, NOBODY) | {uuid}
-        for uuid in sorted(policy.choosy & policy.reach - policy.emptied):
-            here = (key for key in files if uuid in held.get(key, NOWHERE).holders)
-            for key, count in _matching(context, scratch, files, here, "--want-drop-by", uuid).items():
-                if count == len(files[key]):
-                    unwanted[key] = unwanted.get(key, NOBODY) | {uuid}
-    return wanted, unwanted
-
-
-def _matching(
-    context: Context, scratch: Scratch, files: Files, keys: Iterable[str], condition: str, uuid: str
-) -> Mapping[str, int]:
-    """Return those of the keys that meet a condition, and at how many paths."""
-    entries = {path: entry for key in keys for path, entry in files[key].items()}
-    if not entries:
-        return {}
-    tree = objects.change_tree(context.repo, objects.empty_tree(context.repo), entries)
-    repo, env = scratch.showing(entries)
-    return annex.matching(repo, tree, condition, uuid, env)

@@ -38,6 +38,21 @@ WORD = re.compile(r"[^\s()!]+")
 # The standard groups whose expression depends on copies. That of `client` does so only in archive directories.
 STANDARD_ON_COPIES = {"archive", "smallarchive", "transfer", "source", "incrementalbackup", "manual"}
 DEEPEST = 5  # `groupwanted` can name itself
+# Terms that hold of a file for everybody or for nobody, whoever has it; terms that do so of all files of a key, for
+# everybody who lacks it. An expression of these alone is judged alike by all who have it, if git-annex can read it:
+# instead of one that it cannot read it takes `present`.
+BY_FILE = r"(?:include|exclude)=.+|(?:larger|smaller)than=\d+(?:\.\d+)?(?:[kmgt]b)?|inbackend=\w+|securehash"
+BY_COPIES = r"copies=(?:[^:]+:)?\d+|approxlackingcopies=\d+|inallgroup=.+|onlyingroup=.+|anything|nothing"
+FILE_TERMS = re.compile(BY_FILE + "|anything|nothing", re.ASCII)
+COPIES_TERMS = re.compile(BY_COPIES, re.ASCII)
+BOTH_TERMS = re.compile(f"{BY_FILE}|{BY_COPIES}", re.ASCII)
+STANDARD_BY_FILE = {"backup", "unwanted"}
+STANDARD_BY_COPIES = {*STANDARD_BY_FILE, "archive", "source", "incrementalbackup"}
+STANDARD_BY_BOTH = {*STANDARD_BY_COPIES, "client", "smallarchive", "transfer"}
+STANDARD = {*STANDARD_BY_BOTH, "manual", "public"}
+TOKEN = re.compile(r"[()]|[^\s()]+")
+SHORTER = re.compile(r"\( T \)|(?<!not )not T|T (?:and|or) T")
+LONGEST = 10_000  # characters of an expression that is looked into
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,42 @@ class Wishes:
     def unused(self) -> bool:
         """Return whether anybody wants or does not want what `git annex unused` has found."""
         return any(self._names(uuid, UNUSED) for uuid in self.preferred.keys() | self.required.keys())
+
+    def alike(self, uuid: str, *, to_drop: bool) -> tuple[object, ...]:
+        """Return something that is equal for those who want the same files, or if `to_drop`, can spare the same."""
+        known = (
+            self._made_of(uuid, FILE_TERMS, STANDARD_BY_FILE)
+            if to_drop
+            else self._made_of(uuid, BOTH_TERMS, STANDARD_BY_BOTH)
+        )
+        if not known:
+            return (uuid,)
+        return self.preferred.get(uuid, ""), self.required.get(uuid, ""), self._standard(uuid)
+
+    def only_on_copies(self, uuid: str) -> bool:
+        """Return whether nothing but where the copies of a key are decides what this one wants."""
+        return self._made_of(uuid, COPIES_TERMS, STANDARD_BY_COPIES)
+
+    def _made_of(self, uuid: str, terms: re.Pattern[str], standard: Collection[str]) -> bool:
+        """Return whether the expressions of a repository have only these terms and are well formed."""
+        named = self._standard(uuid)
+        known = named in standard
+
+        def well_formed(text: str) -> bool:
+            words = TOKEN.findall(text) if len(text) <= LONGEST else []
+            read = " ".join(
+                "T" if terms.fullmatch(word) or (known and word == "standard") else word for word in words
+            )
+            while (shorter := SHORTER.sub("T", read)) != read:
+                read = shorter
+            return read == "T"
+
+        return all(well_formed(text) for text in (self.preferred.get(uuid), self.required.get(uuid)) if text)
+
+    def _standard(self, uuid: str) -> str:
+        """Return the one standard group of a repository that `standard` stands for; empty for none or several."""
+        named = STANDARD.intersection(self.groups.get(uuid, ()))
+        return named.pop() if len(named) == 1 else ""
 
     def _names(self, uuid: str, pattern: re.Pattern[str]) -> bool:
         return any(pattern.match(word) for word in self._words(uuid))

@@ -52,10 +52,12 @@ def by_maxsize(context: Context, policy: Policy) -> Rooms:
 def rooms(context: Context, policy: Policy, sizes: Rooms) -> Rooms:
     """Return what each repository can still take: to its maximum size, and of its disk.
 
-    A disk nearby is looked at, of others counts what was published of them.
+    A disk nearby is looked at, of others counts what was published. A cluster takes what one of its nodes does.
     """
     found = dict(policy.free) | free_space.measured(context.repo, context.settings)
-    return found | {uuid: min(left, found.get(uuid, left)) for uuid, left in sizes.items()}
+    found |= {uuid: min(left, found.get(uuid, left)) for uuid, left in sizes.items()}
+    clusters = ((uuid, nodes) for uuid, nodes in policy.clusters.items() if nodes <= found.keys())
+    return found | {uuid: max(found[node] for node in nodes) for uuid, nodes in clusters}
 
 
 def published(context: Context, policy: Policy, known: Rooms) -> frozenset[str]:

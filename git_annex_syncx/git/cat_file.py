@@ -39,9 +39,10 @@ def look_up(repo: Repository, names: Iterable[str | bytes]) -> list[Found | None
 
 def read(repo: Repository, names: Iterable[str | bytes]) -> list[bytes]:
     """Return what is in the object of each name. Raises ProgramFailed where one is not here."""
+    names = list(names)
+    if len(names) > MOST:
+        return _all_at_once(repo, names)
     plain, found = [_plain(name) for name in names], []
-    if len(plain) > MOST:
-        return _all_at_once(repo, plain)
     for name, answer in zip(plain, _answers(repo, [b"contents " + name for name in plain]), strict=True):
         if answer is None:
             raise _absent(repo, name)
@@ -68,14 +69,14 @@ def _absent(repo: Repository, plain: bytes) -> ProgramFailed:
     return ProgramFailed("git cat-file", 128, f"{os.fsdecode(plain[:-1])} is not here", repo.home)
 
 
-def _all_at_once(repo: Repository, plain: Sequence[bytes]) -> list[bytes]:
+def _all_at_once(repo: Repository, names: Sequence[str | bytes]) -> list[bytes]:
     """Read millions of objects, without a question each."""
-    out = git(repo, "cat-file", "--batch=%(objectsize)", stdin=b"".join(plain)).out
+    out = git(repo, "cat-file", "--batch=%(objectsize)", "--buffer", stdin=b"".join(map(_plain, names))).out
     at, found = 0, []
-    for name in plain:
+    for name in names:
         end = out.index(b"\n", at)
         if not (size := out[at:end]).isdigit():
-            raise _absent(repo, name)
+            raise _absent(repo, _plain(name))
         start, at = end + 1, end + int(size) + 2
         found.append(out[start : at - 1])
     return found

@@ -18,7 +18,7 @@ from git_annex_syncx.model import Event, Outcome, Remote, Result
 from git_annex_syncx.phases import upkeep
 from git_annex_syncx.phases.merge import merge_received, pull
 from git_annex_syncx.phases.transfer import transfer
-from git_annex_syncx.runs.context import Context, decided
+from git_annex_syncx.runs.context import Context, decided, reread
 from git_annex_syncx.runs.parallel import failure, own_failure
 
 UNREACHED = (Result.FAILED, Result.AWAY)
@@ -51,8 +51,10 @@ def sync(
         if outcome.remote and outcome.result in UNREACHED and outcome.event == "fetch":
             unreached.add(outcome.remote)
         yield outcome
+    unreached |= {remote.name for remote in remotes if remote.gateway in unreached}
     reached = tuple(remote for remote in remotes if remote.name not in unreached)
-    yield from planning.tell_links(context)
+    context = reread(context)  # a gateway that was fetched from may give access to more
+    yield from planning.tell_links(context, context.settings)
     pushed: set[str] = set()
     for outcome in push(context, (remote for remote in reached if not remote.special and options.push)):
         (pushed.add if outcome.result in ARRIVED else pushed.discard)(outcome.remote)

@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from git_annex_syncx.errors import EXIT_FAILED, Away, Busy, Level, ProgramFailed, SyncxError
 from git_annex_syncx.model import Outcome, Remote, Result
 from git_annex_syncx.reasons import mending
 from git_annex_syncx.system import locks, processes
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -81,3 +85,16 @@ def failure(event: str, error: SyncxError, remote: Remote | None = None) -> Outc
     return Outcome(
         event, result, name, uuid, reason=error.what, advice=error.advice or mending(said, name), details=details
     )
+
+
+def at_once(work: Callable[[T], R], items: Iterable[T], jobs: int) -> list[R]:
+    """Do `work` for all items, at most `jobs` at a time; an error is raised when what runs has ended."""
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        running = [pool.submit(work, item) for item in items]
+        try:
+            return [one.result() for one in running]
+        except BaseException as error:
+            pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):  # Ctrl-C
+                processes.end_all()
+            raise

@@ -44,14 +44,23 @@ class Database:
         """Run an action that only reads, in a transaction: readers do not wait for each other."""
         return self._mending(lambda: self.transaction("BEGIN", action))
 
-    def write(self, action: Callable[[sqlite3.Connection], T]) -> T:
-        """Run an action in a transaction that no other writer shares."""
-        return self._mending(lambda: self.transaction("BEGIN IMMEDIATE", action))
+    def write(
+        self, action: Callable[[sqlite3.Connection], T], before: Callable[[sqlite3.Connection], None] | None = None
+    ) -> T:
+        """Run an action in a transaction that no other writer shares; what takes long is done `before` it."""
+        return self._mending(lambda: self.transaction("BEGIN IMMEDIATE", action, before))
 
-    def transaction(self, begin: str, action: Callable[[sqlite3.Connection], T]) -> T:
+    def transaction(
+        self,
+        begin: str,
+        action: Callable[[sqlite3.Connection], T],
+        before: Callable[[sqlite3.Connection], None] | None = None,
+    ) -> T:
         """Run an action once. Raises sqlite3.Error, OSError."""
         with contextlib.closing(_connect(self.path, self._timeout)) as db, db:
             self.prepare(db)
+            if before:
+                before(db)
             db.execute(begin)
             return action(db)
 

@@ -10,12 +10,13 @@ import shlex
 import shutil
 import signal
 import sys
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import sh
 
@@ -56,6 +57,7 @@ PROGRAM = "git-annex-syncx"
 
 # Latin-1 carries any bytes unchanged through sh, which encodes arguments strictly.
 ENCODING = "latin-1"
+MUCH = 65536  # bytes of input
 MOST_CHUNKS, LAST_CHUNKS = 1_000_000, 200  # of the stderr of a program, and of one that runs for long
 
 
@@ -97,9 +99,10 @@ def run(
 
     # Progress is heard byte by byte as it comes, which costs.
     sizes = {"_out_bufsize": 65536, "_err_bufsize": 0 if limit is None else 65536}
-    streams = {"_in": stdin, "_err": listen, "_new_session": not (asks and interactive())}
+    streams = {"_err": listen, "_new_session": not (asks and interactive())}
     log.debug("%s", shown(program, args))
-    running = _started(program, args, cwd, env, **streams, **sizes)
+    with _standing(stdin) as given:
+        running = _started(program, args, cwd, env, _in=given, **streams, **sizes)
     with processes.forgetting(running), _watched(running, seen, patience) as stalled:
         wait_for(running)  # the exit code is judged below
     if stalled.is_set():
@@ -109,6 +112,18 @@ def run(
     if code not in ok:
         raise ProgramFailed(shown(program, args), code, os.fsdecode(b"".join(heard)), cwd)
     return Done(code, running.process.stdout, b"".join(heard))
+
+
+@contextlib.contextmanager
+def _standing(stdin: bytes | None) -> Iterator[bytes | IO[bytes] | None]:
+    """Put much input into a file, from which a program reads by itself: sh would feed it a kilobyte at a time."""
+    if stdin is None or len(stdin) < MUCH:
+        yield stdin
+        return
+    with tempfile.TemporaryFile() as file:
+        file.write(stdin)
+        file.seek(0)
+        yield file
 
 
 def leave_running(program: str, *args: str, cwd: Path, env: Mapping[str, str]) -> None:
