@@ -19,8 +19,8 @@ from git_annex_syncx.network.arborescence import Unreachable, minimum_arborescen
 
 Incoming = Sequence[Mapping[int, int]]  # of each node: source of an arc into it -> cost
 EXACT_UP_TO = 12  # so many optional nodes are decided to the end, whatever the work
-MOST_WORK = 10_000_000  # arcs looked at
-STRIDE = 3  # how many nodes one growth of an ascent may join before another node's turn comes
+MUCH_WORK, MOST_WORK = 2_500_000, 10_000_000  # arcs looked at
+STRIDES = (3, 1, 2)  # how many nodes one growth of an ascent may join before another node's turn comes
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def cheapest_tree(incoming: Incoming, root: int, optional: Iterable[int], *, wor
     required = frozenset(range(len(incoming))) - free
     if work is None:
         arcs = sum(map(len, incoming))
-        work = min(MOST_WORK, 200 * arcs + arcs * len(incoming) // 6)
+        work = min(200 * arcs + arcs * len(incoming) // 6, max(MUCH_WORK, 125 * arcs), MOST_WORK)
     search = _Search(incoming, root, work)
     if free and len(required) > 1:
         bound = search.branch(required, free)
@@ -66,11 +66,13 @@ class _Search:
 
     def branch(self, required: frozenset[int], free: frozenset[int]) -> int:
         """Decide one optional node after another, where the bound is lowest first; return the bound that is left."""
-        floor, free = self.bound(required, free)
+        floor, free = self.narrow(required, free)
+        if len(free) > EXACT_UP_TO:
+            self.improve(required, free, self.work / 4)
+            higher, free = self.narrow(required, free)
+            floor = max(floor, higher)
         if len(free) <= EXACT_UP_TO:
             self.work = math.inf
-        else:
-            self.improve(required, free, self.work / 2)
         opened = [(floor, 0, required, free)]
         while opened and self.best and opened[0][0] < self.best.cost and self.work > 0:
             floor, number, required, free = heappop(opened)
@@ -80,7 +82,7 @@ class _Search:
             degree = Counter(parent.values())
             chosen = max(sorted(free), key=lambda v: degree[v])  # on which most hangs
             for more, part in ((required | {chosen}, 2 * number + 1), (required, 2 * number + 2)):
-                bound, left = self.bound(more, free - {chosen})
+                bound, left = self.bound(more, free - {chosen}, STRIDES[0])
                 heappush(opened, (max(bound, floor), part, more, left))
         return opened[0][0] if opened else self.best.cost if self.best else 0
 
@@ -123,12 +125,20 @@ class _Search:
                     return
                 self.evaluate(required, frozenset((self.best.parent.keys() & free) ^ {v}))
 
-    def bound(self, required: frozenset[int], free: frozenset[int]) -> tuple[int, frozenset[int]]:
+    def narrow(self, required: frozenset[int], free: frozenset[int]) -> tuple[int, frozenset[int]]:
+        """Return the best bound of several ascents, and the optional nodes that none of them has struck out."""
+        floor = 0
+        for stride in STRIDES:
+            bound, free = self.bound(required, free, stride)
+            floor = max(floor, bound)
+        return floor, free
+
+    def bound(self, required: frozenset[int], free: frozenset[int], stride: int) -> tuple[int, frozenset[int]]:
         """Return a lower bound for trees with these nodes, and the optional ones that a better tree could have."""
         import networkx
 
         try:
-            bound, reduced = self.ascend(required, free)
+            bound, reduced = self.ascend(required, free, stride)
         except Unreachable:
             return sum(max(arcs.values(), default=0) for arcs in self.incoming) + 1, frozenset()
         graph = networkx.DiGraph()
@@ -144,11 +154,11 @@ class _Search:
         onward = networkx.multi_source_dijkstra_path_length(graph.reverse(copy=False), required - {self.root})
         return bound, frozenset(v for v in free if from_root.get(v, left) + onward.get(v, left) < left)
 
-    def ascend(self, required: frozenset[int], free: frozenset[int]) -> tuple[int, list[dict[int, int]]]:
+    def ascend(self, required: frozenset[int], free: frozenset[int], stride: int) -> tuple[int, list[dict[int, int]]]:
         """Return a bound by dual ascent, and what is left of the cost of each arc. Raises Unreachable.
 
-        Each required node in turn, the one that has paid least first, pays for the arcs towards it until STRIDE more
-        nodes are joined. It is out when the next one is the root, or a required node that goes on paying.
+        Each required node in turn, the one that has paid least first, pays for the arcs towards it until more than
+        `stride` nodes are joined. It is out when the next one is the root, or a required node that goes on paying.
         """
         allowed = required | free
         reduced = [
@@ -161,7 +171,7 @@ class _Search:
         bound = 0
         while waiting and not (self.best and self.work <= 0):  # what was paid so far is a bound
             _, v, paid = heappop(waiting)
-            joined, more, met = _grow(reduced, alive, v)
+            joined, more, met = _grow(reduced, alive, v, stride)
             _pay(reduced, joined, more)
             self.work -= sum(len(reduced[u]) for u in joined)
             bound += more
@@ -171,7 +181,7 @@ class _Search:
         return bound, reduced
 
 
-def _grow(reduced: Incoming, alive: bytearray, start: int) -> tuple[dict[int, int], int, bool]:
+def _grow(reduced: Incoming, alive: bytearray, start: int, stride: int) -> tuple[dict[int, int], int, bool]:
     """Search backwards from a node; return which nodes were joined when, how far that went, if a live one was met.
 
     Raises Unreachable.
@@ -179,7 +189,7 @@ def _grow(reduced: Incoming, alive: bytearray, start: int) -> tuple[dict[int, in
     joined: dict[int, int] = {}
     near = {start: 0}
     heap = [(0, start)]
-    at, left = 0, STRIDE
+    at, left = 0, stride
     while heap:
         way, v = heappop(heap)
         if v in joined:
