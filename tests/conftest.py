@@ -80,9 +80,9 @@ def _long_first(items: list[pytest.Item]) -> list[pytest.Item]:
 
 
 @pytest.fixture
-def net(tmp_path: Path) -> Network:
+def net(request: pytest.FixtureRequest, tmp_path: Path) -> Network:
     """An empty network."""
-    return Network(tmp_path / "net")
+    return Network(tmp_path / "net", inits=request.node.get_closest_marker("inits") is not None)
 
 
 def two_of_one(net: Network) -> tuple[Node, Node]:

@@ -156,6 +156,7 @@ def _load() -> None:
     """Import the program with what it imports, but signals: each fork copies tables of the memory that it has."""
     import ctypes  # noqa: F401
 
+    import networkx  # noqa: F401
     import quick_sh
     import tenacity  # noqa: F401
 

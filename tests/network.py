@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import itertools
 import json
 import os
 import shutil
@@ -35,9 +36,10 @@ ANNEX = Path(git_annex.__file__).parent
 WITHOUT_ANNEX = ("-c", "filter.annex.clean=", "-c", "filter.annex.process=")
 SETTINGS = (
     "[user]\n\tname = Tester\n\temail = tester@example.org\n[init]\n\tdefaultBranch = main\n"
-    "[gc]\n\tauto = 0\n[annex]\n\tthin = false\n"
+    "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[receive]\n\tautogc = false\n[annex]\n\tthin = false\n"
 )
 OURS = "refs/heads/git-annex"
+LONG_AGO = itertools.count(int(time()) - 10_000_000)  # times of files, each another
 THOROUGH = int(os.environ.get("SYNCX_THOROUGH", "1"))  # times as many random cases as in an ordinary run
 
 
@@ -49,10 +51,11 @@ def fork_servers() -> ForkServers:
 
 @functools.cache
 def template(bare: bool) -> Path:
-    """The git directory of a repository that git-annex has made, until the tests end."""
+    """The git directory of a repository that git-annex has made and that syncx was run in, until the tests end."""
     folder = Path(tempfile.mkdtemp(dir=os.environ.get("PYTEST_DEBUG_TEMPROOT")))
     atexit.register(shutil.rmtree, folder)
     node = Network(folder / "net").create("template", bare=bare, init=True)
+    node.syncx("resume")  # it remembers the version of git-annex
     git_dir = node.path if bare else node.path / ".git"
     templates.strip(git_dir)
     return git_dir
@@ -99,8 +102,9 @@ class Ran:
 class Network:
     """Repositories that know each other, below one directory, with a home and a configuration of their own."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, inits: bool = False) -> None:
+        """With `inits` git-annex itself makes every repository, with all its hooks; else they are copied."""
+        self.root, self.inits = root, inits
         self.home = root / "home"
         self.runtime = root / "run"
         self.home.mkdir(parents=True)
@@ -123,6 +127,8 @@ class Network:
         for config in (*root.glob("*/config"), *root.glob("*/.git/config")):
             config.write_text(config.read_text().replace(str(self.root), str(root)))
             templates.renew_sentinel(config.parent)
+            if (config.parent / "index").exists():
+                _know_again(config.parent.parent, self.env())
 
     def made_by(self, build: Callable[[Network], Sequence[Node]]) -> list[Node]:
         """Have the repositories that `build` makes: it does so once, elsewhere, and every network gets a copy."""
@@ -174,32 +180,44 @@ class Network:
         options = ["--bare"] if bare else ["--origin", origin.name]
         origin.git("clone", "--quiet", *options, str(origin.path), str(node.path))
         remote, branch = ("origin", OURS) if bare else (origin.name, f"refs/remotes/{origin.name}/git-annex")
-        if init or self._is_odd() or node.asks_much(branch):
+        known = {} if init or self._is_odd() else node.logs(branch, "remote.log", "uuid.log")
+        if not known or known["remote.log"] or node.asks_much():
             node.annex("init", "--quiet", name)
         else:
-            self._adopt(node, bare, branch)
-            node.config(f"remote.{remote}.annex-uuid", origin.git("config", "annex.uuid").out.strip())
+            self._adopt(node, bare, branch, known["uuid.log"])
+            uuid = origin.git("config", "annex.uuid").out.strip()
+            with (node.git_dir / "config").open("a") as config:
+                config.write(f'[remote "{remote}"]\n\tannex-uuid = {uuid}\n')
         return node
 
     def _is_odd(self) -> bool:
-        """Whether a test has settings of its own for all repositories."""
-        return (self.home / ".gitconfig").read_text() != SETTINGS
+        """Whether repositories cannot be copied, for instance because a test has settings of its own for all."""
+        return self.inits or (self.home / ".gitconfig").read_text() != SETTINGS
 
-    def _adopt(self, node: Node, bare: bool, branch: str = "") -> None:
-        """Do to a repository what `git annex init` does; `branch` is the git-annex branch that it has got."""
-        uuid, known = str(uuid4()), node.show(f"{branch}:uuid.log") if branch else b""
-        templates.adopt(template(bare), node.path if bare else node.path / ".git", uuid)
+    def _adopt(self, node: Node, bare: bool, branch: str = "", known: bytes = b"") -> None:
+        """Do to a repository what `git annex init` does.
+
+        `branch` is the git-annex branch that it has got, and `known` the uuid.log there.
+        """
+        uuid = str(uuid4())
+        templates.adopt(template(bare), node.git_dir, uuid)
         node.git("fast-import", "--quiet", stdin=templates.description(uuid, node.name, int(time()), known, branch))
 
     def connect(self, *pairs: tuple[Node, Node]) -> None:
         """Give the first of each pair a remote for the second, called as it is."""
         for node, other in pairs:
-            if other.name not in node.git("remote").out.split():
+            if f'[remote "{other.name}"]' not in (node.git_dir / "config").read_text():
                 node.git("remote", "add", other.name, str(other.path))
 
     def mesh(self, *nodes: Node) -> None:
         """Connect everyone with everyone."""
         self.connect(*((one, two) for one in nodes for two in nodes if one is not two))
+
+
+def _know_again(work_tree: Path, env: dict[str, str]) -> None:
+    """Let git know the files of a copied work tree: it would ask git-annex about each of them again and again."""
+    refresh = ("git", *WITHOUT_ANNEX, "update-index", "-q", "--refresh")
+    subprocess.run(refresh, cwd=work_tree, env=env, capture_output=True, check=False)
 
 
 def together(nodes: Iterable[Node], *args: str) -> list[Ran]:
@@ -268,13 +286,17 @@ class Node:
         self.git("config", key, value)
 
     def write(self, path: str | bytes, content: str | bytes) -> None:
-        """Write a file of the work tree, never through an annexed symlink."""
+        """Write a file of the work tree, never through an annexed symlink, as if it had been written long ago.
+
+        What is as new as the index git reads again at each look, and starts git-annex for that.
+        """
         full = os.path.join(os.fsencode(self.path), os.fsencode(path))
         os.makedirs(os.path.dirname(full), exist_ok=True)
         if os.path.lexists(full):
             os.unlink(full)
         with open(full, "wb") as handle:
             handle.write(content.encode() if isinstance(content, str) else content)
+        os.utime(full, (moment := next(LONG_AGO), moment))
 
     def read(self, path: str | bytes) -> bytes:
         """What the work tree holds."""
@@ -291,23 +313,47 @@ class Node:
         return self.head()
 
     def commit_annexed(self, files: dict[str, str | bytes], message: str = "change") -> str:
-        """Write files, add them to the annex and commit them; the commit."""
+        """Write files, add them to the annex and commit them past its hook, which has no more to do; the commit."""
         for path, content in files.items():
             self.write(path, content)
         self.annex("add", "--quiet", "--", *files)
-        self.git("commit", "--quiet", "--message", message)
+        self.git("commit", "--no-verify", "--quiet", "--message", message)
         return self.head()
 
-    def asks_much(self, branch: str) -> bool:
-        """Whether `git annex init` would do more in this clone than name it: for special remotes, unlocked files."""
-        special = self.git("ls-tree", branch, "remote.log", ok=None)
+    @property
+    def git_dir(self) -> Path:
+        """The git directory, of a repository that is no further work tree of another."""
+        return found if (found := self.path / ".git").is_dir() else self.path
+
+    def logs(self, branch: str, *names: str) -> dict[str, bytes]:
+        """Files of a git-annex branch, none where it is not there; a file that is not there is empty."""
+        asked = "".join(f"{branch}:{name}\n" for name in ("", *names))
+        out = os.fsencode(self.git("cat-file", "--batch", stdin=asked.encode()).out)
+        found = []
+        for _ in ("", *names):
+            said, _, out = out.partition(b"\n")
+            size = 0 if said.endswith(b" missing") else int(said.rpartition(b" ")[2]) + 1
+            found.append(out[:size][:-1])
+            out = out[size:]
+        return dict(zip(names, found[1:], strict=True)) if found[0] else {}
+
+    def asks_much(self) -> bool:
+        """Whether `git annex init` would do more in this clone than name it: for unlocked files."""
         unlocked = self.git("grep", "--quiet", "--cached", "^/annex/objects/", ok=None)
-        adjusted = self.git("symbolic-ref", "HEAD").out.startswith("refs/heads/adjusted/")
-        return special.code != 0 or bool(special.out) or unlocked.code != 1 or adjusted
+        return unlocked.code != 1 or (self.git_dir / "HEAD").read_text().startswith("ref: refs/heads/adjusted/")
 
     def head(self, rev: str = "HEAD") -> str:
         """The id of a commit, empty where there is none."""
+        if rev == "HEAD" and (found := self._head_in_files()):
+            return found
         return self.git("rev-parse", "--quiet", "--verify", rev, ok=None).out.strip()
+
+    def _head_in_files(self) -> str:
+        """The commit of the branch in hand, empty where the files of an ordinary repository do not say it."""
+        with contextlib.suppress(OSError):
+            branch = (self.git_dir / "HEAD").read_text().removeprefix("ref: ").strip()
+            return (self.git_dir / branch).read_text().strip() if branch.startswith("refs/heads/") else ""
+        return ""
 
     def show(self, spec: str) -> bytes:
         """A blob, such as `main:a.txt`."""

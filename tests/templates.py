@@ -9,6 +9,9 @@ from pathlib import Path
 BRANCH = "refs/heads/git-annex"
 # What git-annex makes again from its branch.
 REMEMBERED = ("index", "index.lck", "mergedrefs")
+# Hooks that older versions of git-annex do not install: with them a push takes eight times as long. A repository that
+# is made with `init` has them.
+DEAR_HOOKS = ("pre-push", "post-receive")
 
 
 def strip(git_dir: Path) -> None:
@@ -20,6 +23,8 @@ def strip(git_dir: Path) -> None:
         sample.unlink()
     for name in REMEMBERED:
         (git_dir / "annex" / name).unlink()
+    for name in DEAR_HOOKS:
+        (git_dir / "hooks" / name).unlink(missing_ok=True)
 
 
 def adopt(template: Path, git_dir: Path, uuid: str) -> None:

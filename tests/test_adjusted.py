@@ -82,6 +82,7 @@ def test_local_commits_travel_to_the_basis(unlocked: Pair) -> None:
     assert not any("adjusted" in ref for ref in laptop.git("for-each-ref", "--format=%(refname)").out.split())
 
 
+@pytest.mark.inits
 def test_merges_come_back_with_content(unlocked: Pair) -> None:
     laptop, desktop = unlocked
     desktop.write("new.txt", "new\n")
@@ -181,6 +182,7 @@ def test_view_branch_is_left_alone(unlocked: Pair) -> None:
 
 
 @pytest.mark.parametrize("conflict", [False, True])
+@pytest.mark.inits
 def test_a_push_straight_into_the_basis_meets_local_work(unlocked: Pair, conflict: bool) -> None:
     laptop, desktop = unlocked
     theirs = laptop.commit({"a.txt": "ONE\ntwo\nthree\n"})

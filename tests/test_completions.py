@@ -180,7 +180,7 @@ def bash(place: Path, setup: str, **env: str) -> Shell:
 def a_bash(request, place: Path, server: str) -> Iterator[Shell]:
     need("", GIT_COMPLETION)
     need("", BASH_COMPLETION)
-    shell = bash(place, BASH[request.param], **{} if request.param == "alone" else {"PATH": server})
+    shell = bash(place, f"{BASH[request.param]}PATH={server}\n")
     yield shell
     shell.end()
 
@@ -288,37 +288,44 @@ def test_zsh_takes_the_function_from_the_program(place: Path) -> None:
 # fish
 
 
-def fish(place: Path, tmp_path: Path, line: str, setup: str, **more: str) -> list[str]:
-    """What fish offers for a line."""
+def fish(place: Path, tmp_path: Path, setup: str, *lines: str, **more: str) -> list[list[str]]:
+    """What one fish offers for each line, in order."""
     env = Network(tmp_path / f"home-{time.monotonic_ns()}").env(**more)
-    script = f"{setup}\ncomplete -C {line!r}"
+    script = "\n".join([setup, *(f"complete -C {line!r}; echo {ASKED}" for line in lines)])
     done = subprocess.run(
         [need("fish"), "-c", script], cwd=place, env=env, capture_output=True, text=True, check=True,
         timeout=60,
     )  # fmt: skip
     assert not done.stderr
-    return [offered.partition("\t")[0].rstrip("/") for offered in done.stdout.splitlines()]
+    *answers, rest = done.stdout.split(f"{ASKED}\n")
+    assert not rest
+    return [sorted(one.partition("\t")[0].rstrip("/") for one in answer.splitlines()) for answer in answers]
 
 
-@pytest.mark.parametrize("typed", OFFERED)
+ASKED = "=asked="  # stands behind what is offered for a line
+
+
+@pytest.mark.parametrize("own", [False, True])
 @pytest.mark.parametrize("way", WAYS)
-def test_fish(place: Path, server: str, tmp_path: Path, way: str, typed: str) -> None:
-    for own in ("", f"set fish_complete_path {tmp_path}\n"):  # with and without fish's completion of git
-        found = fish(place, tmp_path, f"{way} {typed}", f"{own}source {SCRIPTS}/git-annex-syncx.fish", PATH=server)
-        assert sorted(found) == sorted(OFFERED[typed]), own
+def test_fish(place: Path, server: str, tmp_path: Path, way: str, own: bool) -> None:
+    """With and without fish's completion of git."""
+    setup = f"set fish_complete_path {tmp_path}\n" * own + f"source {SCRIPTS}/git-annex-syncx.fish"
+    found = fish(place, tmp_path, setup, *(f"{way} {typed}" for typed in OFFERED), PATH=server)
+    assert dict(zip(OFFERED, found, strict=True)) == {typed: sorted(OFFERED[typed]) for typed in OFFERED}
 
 
 def test_fish_finds_the_script_by_itself(place: Path, tmp_path: Path) -> None:
-    found = fish(place, tmp_path, "git-annex-syncx pu", f"set -p fish_complete_path {SCRIPTS}")
-    assert sorted(found) == ["pull", "push"]
+    (found,) = fish(place, tmp_path, f"set -p fish_complete_path {SCRIPTS}", "git-annex-syncx pu")
+    assert found == ["pull", "push"]
 
 
 def test_fish_leaves_the_rest_to_others(place: Path, tmp_path: Path) -> None:
     setup = f"git-annex --fish-completion-script git-annex | source; source {SCRIPTS}/git-annex-syncx.fish"
-    assert "whereis" in fish(place, tmp_path, "git-annex whe", setup)
-    assert sorted(fish(place, tmp_path, "git-annex syncx pu", setup)) == ["pull", "push"]
-    assert "checkout" in fish(place, tmp_path, "git check", setup)
-    assert sorted(fish(place, tmp_path, "git annex syncx pu", setup)) == ["pull", "push"]
+    lines = ("git-annex whe", "git-annex syncx pu", "git check", "git annex syncx pu")
+    annexs, ours, gits, ours_too = fish(place, tmp_path, setup, *lines)
+    assert "whereis" in annexs
+    assert "checkout" in gits
+    assert ours == ours_too == ["pull", "push"]
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,7 @@ def test_uninstalling_restores_every_file(net: Network) -> None:
     assert snapshot(place) == annexes, "what was not there is gone"
 
 
+@pytest.mark.inits
 def test_where_git_annex_moves_the_work_tree_ours_comes_after_it(net: Network) -> None:
     node = net.create("node")
     file = directory(node) / "post-receive"

@@ -42,6 +42,7 @@ def holders(node: Node, path: str) -> set[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.inits
 def test_a_hub_of_plain_git_gets_content_in_the_first_sync(net: Network) -> None:
     laptop, hub = net.create("laptop"), plain(net, "hub.git", "--bare")
     laptop.commit_annexed({"big.bin": BIG})
@@ -395,6 +396,7 @@ def test_a_basis_that_another_work_tree_has_open_does_not_move(net: Network) -> 
 
 
 @pytest.mark.parametrize("deny", ["warn", "ignore"])
+@pytest.mark.inits
 def test_a_push_under_a_work_tree_is_not_reverted(net: Network, deny: str) -> None:
     laptop = net.create("laptop")
     laptop.commit({"a.txt": "one\n", "gone.txt": "gone"})

@@ -269,6 +269,7 @@ def test_a_full_disk_at_the_very_first_run(pair: tuple[Node, Node]) -> None:
     assert laptop.syncx("push").event("push", "desktop")["result"] == "done"
 
 
+@pytest.mark.inits
 def test_a_state_directory_that_cannot_be_made(pair: tuple[Node, Node]) -> None:
     laptop, _ = pair
     (laptop.path / ".git" / "annex" / "syncx").write_text("a file in the way")

@@ -39,6 +39,7 @@ def rounds(*nodes: Node) -> None:
 
 
 @pytest.mark.parametrize("server_first", sample([True, False], 1))
+@pytest.mark.inits
 def test_annexed_conflicts_converge_to_the_same_names(three: tuple[Node, Node, Node], server_first: bool) -> None:
     laptop, desktop, server = three
     for node in three:
@@ -51,6 +52,7 @@ def test_annexed_conflicts_converge_to_the_same_names(three: tuple[Node, Node, N
 
 
 @pytest.mark.thorough
+@pytest.mark.inits
 def test_both_resolve_the_same_conflict_at_once(three: tuple[Node, Node, Node]) -> None:
     """The two merges differ as commits, not as trees, and the next merge joins them."""
     laptop, desktop, server = three

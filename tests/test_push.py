@@ -374,6 +374,7 @@ def test_dumb_terminals_get_plain_lines(hub: tuple[Node, Node], net: Network) ->
     assert "\x1b[" not in shown.read_text()
 
 
+@pytest.mark.inits
 def test_every_event_has_the_documented_members(pair: tuple[Node, Node], net: Network) -> None:
     laptop, _ = pair
     laptop.syncx("push")

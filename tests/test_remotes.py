@@ -158,6 +158,7 @@ def test_a_drive_that_comes_back_gets_all(three: tuple[Node, Node, Node]) -> Non
 
 
 @pytest.mark.parametrize("bare", [True, False])
+@pytest.mark.inits
 def test_a_drive_that_is_another_repository_is_not_touched(
     three: tuple[Node, Node, Node], net: Network, bare: bool
 ) -> None:

@@ -93,6 +93,7 @@ def test_a_bad_value_names_key_value_file_and_a_right_one(key: str, text: str) -
     assert parse([lines[0], Value(key.lower(), example, "x")]), "the example is right indeed"
 
 
+@pytest.mark.inits
 def test_a_bad_value_touches_nothing(pair: tuple[Node, Node]) -> None:
     laptop, desktop = pair
     laptop.commit({"b.txt": "b"})

@@ -39,6 +39,7 @@ def connections(nas: tuple[Node, Node, Proxy], sshd: Sshd, *args: str) -> int:
     return proxy.connections - before
 
 
+@pytest.mark.inits
 def test_one_connection_a_run_and_none_for_nothing(nas: tuple[Node, Node, Proxy], sshd: Sshd) -> None:
     laptop, bare, proxy = nas
     assert connections(nas, sshd, "push") == 1, "the first one, in which the uuid is learned"
@@ -71,6 +72,7 @@ def test_a_lost_race_stays_in_its_connection(nas: tuple[Node, Node, Proxy], sshd
         assert bare.contains(commit, "main")
 
 
+@pytest.mark.inits
 def test_content_travels_in_the_same_connection(nas: tuple[Node, Node, Proxy], sshd: Sshd) -> None:
     _, bare, _ = nas
     assert connections(nas, sshd, "sync") == 1

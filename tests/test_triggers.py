@@ -58,6 +58,7 @@ def merges(node: Node) -> int:
     return int(node.git("rev-list", "--count", "--merges", "main").out)
 
 
+@pytest.mark.inits
 def test_a_commit_travels_along_a_chain_with_its_content_and_back(net: Network) -> None:
     a, b, c = nodes = line(net, "a", "b", "c")
     with hooked(nodes):

@@ -30,6 +30,21 @@ def test_migrated_content_is_not_fetched_again(net: Network) -> None:
     assert desktop.syncx("sync").event("transfer", "laptop")["result"] == "current"
 
 
+def test_migrations_from_before_the_first_run_are_followed_where_there_are_any(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"f": "content\n" * 100})
+    desktop = net.clone(laptop, "desktop")
+    desktop.annex("get", "--quiet", "f")
+    asked = "annex migrate --update"
+    assert asked not in laptop.run("git-annex-syncx", "-vv", "transfer").err, "nobody has migrated anything"
+    laptop.annex("migrate", "--quiet", "--backend=SHA512E", "f")
+    laptop.git("commit", "--quiet", "--message", "migrated")
+    desktop.syncx("pull")
+    assert desktop.syncx("transfer").event("migrate")["files"] == 1
+    assert key_at(desktop, "f").startswith("SHA512E-") and (desktop.path / "f").exists()
+    assert asked not in desktop.run("git-annex-syncx", "-vv", "transfer").err, "once"
+
+
 def test_adjusted_branches_show_what_has_come(net: Network) -> None:
     laptop = net.create("laptop")
     laptop.commit_annexed({"f": "f\n", "g": "g\n"})

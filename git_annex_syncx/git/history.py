@@ -133,9 +133,9 @@ def count(repo: Repository, having: Sequence[str], lacking: Sequence[str]) -> in
 def touches(repo: Repository, path: str, old: str, new: str) -> bool:
     """Return whether a commit between the two has changed a path, be it as before by now.
 
-    True where `old` is not known.
+    True where `old` is not known; empty, it stands for the time before the first commit.
     """
-    words = ("-1", "--full-history", new, f"^{old}", "--", path)
+    words = ("-1", "--full-history", new, *([f"^{old}"] if old else []), "--", path)
     done = git(repo, "rev-list", *words, ok=(0, 128))
     return bool(done.code or done.out)
 

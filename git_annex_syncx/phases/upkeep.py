@@ -63,7 +63,7 @@ def _once(
 
 def _migrate(context: Context, before: str) -> Outcome | None:
     begun = time.monotonic()
-    if before and not history.touches(context.repo, MIGRATIONS, before, annex_branch.BRANCH):
+    if not history.touches(context.repo, MIGRATIONS, before, annex_branch.BRANCH):
         return None
     moved, failed = annex.follow_migrations(context.repo)
     if not (moved or failed):
