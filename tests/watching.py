@@ -110,13 +110,17 @@ def _below(pid: int) -> bool:
 def halted(node: Node) -> Iterator[None]:
     """The programs at work in a repository stand still meanwhile, with all that they hold."""
     pids = [pid for pid in map(int, filter(str.isdigit, os.listdir(PROCESSES))) if _works_in(pid, node.path)]
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    _send(signal.SIGSTOP, pids)
     try:
         yield
     finally:
-        for pid in pids:
-            os.kill(pid, signal.SIGCONT)
+        _send(signal.SIGCONT, pids)
+
+
+def _send(number: signal.Signals, pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(pid, number)
 
 
 def _works_in(pid: int, place: Path) -> bool:

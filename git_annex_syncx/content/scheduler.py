@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -189,7 +190,9 @@ class Scheduler:
 
     def _known_speed(self, worker: LinkWorker) -> float | None:
         """Return bytes a second, as measured by former runs and as limited now."""
-        known = self._context.state.speeds.get(worker.remote.uuid) if len(worker.remotes) == 1 else None
+        known = None
+        with contextlib.suppress(SyncxError):
+            known = self._context.state.speeds.get(worker.remote.uuid) if len(worker.remotes) == 1 else None
         found = [known.bytes_per_second if known else None, self._limit(worker, 1)]
         return min(filter(None, found), default=None)
 

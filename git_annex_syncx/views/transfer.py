@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -66,5 +67,5 @@ class Bars:
 def _figures(transferred: Transferred) -> str:
     told = [f"{amount(transferred.bytes)} of {amount(transferred.total)}"]
     told += [f"{amount(transferred.speed)}/s"] if transferred.speed else []
-    told += [f"{duration(round(transferred.eta))} left"] if transferred.eta else []
+    told += [f"{duration(math.ceil(transferred.eta))} left"] if transferred.eta else []
     return ", ".join(told)
