@@ -34,9 +34,9 @@ def with_free(log: LinksLog, line: Line, seen: Mapping[str, int], now: float) ->
     Several may see the same disk; the newest word counts. A clock that is wrong is overruled by whoever measures.
     """
     before = log.lines[line.uuid].free if line.uuid in log.lines else {}
-    found = {}
+    found, free = {}, log.free
     for uuid in {line.uuid, *(link.remote for link in line.links)}:
-        known = log.free.get(uuid)
+        known = free.get(uuid)
         if uuid in seen and (known is None or _is_notable(known.bytes, seen[uuid])):
             found[uuid] = Free(rounded(seen[uuid]), max(int(now), known.at + 1 if known else 0))
         elif uuid in before:
