@@ -106,6 +106,7 @@ def test_a_full_disk_is_seen_and_told_to_others(net: Network, couple: list[Node]
     hub = net.clone(laptop, "hub", bare=True)
     hub.git("remote", "remove", "origin")
     net.connect((laptop, hub), (hub, drive))
+    hub.config("remote.drive.annex-uuid", uuid_of(drive))
     drive.config("annex.diskreserve", FULL)
     told = laptop.syncx("sync", "drive").event("transfer", "drive")
     assert (told["result"], told["no_room"]) == ("waits", 5) and "no room for 5 files" in told["reason"]
