@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from network import Network as Repositories
 
 from git_annex_syncx.errors import UsageError
+from git_annex_syncx.network.dot import MOST_TOKENS
 from git_annex_syncx.network.drawing import network_dot, plan_dot
 from git_annex_syncx.network.graph import Link, Network, Place, as_json, dumps, network
-from git_annex_syncx.network.map_reader import read_map
+from git_annex_syncx.network.map_reader import MOST, read_map
 from git_annex_syncx.network.plan import Question, plan
 from git_annex_syncx.network.weights import arcs
 
@@ -177,14 +178,22 @@ def test_what_is_no_map_is_an_error_with_place_and_reason(raw: bytes, told: str)
         b"/*" * 10**6,
         b"digraph { a [" + b"a=b " * 10**5 + b"[",
         b" " * 10**7,
+        b'{"repositories": [' + b"0," * (MOST + 1) + b"0]}",
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_megabytes_of_brackets_are_an_error_soon(raw: bytes) -> None:
     begun = time.process_time()
     with pytest.raises(UsageError):
         read_map(raw, "some.map")
     assert time.process_time() - begun < 5
+
+
+@pytest.mark.slow
+def test_a_graph_that_would_fill_the_memory_is_refused() -> None:
+    for raw in (b"a->" * MOST, b"a;b;" * MOST, b"a [" + b"b=c," * (MOST_TOKENS // 4)):
+        with pytest.raises(UsageError, match="more than"):
+            read_map(b"digraph map {" + raw + b"a}", "some.map")
 
 
 def test_names_that_are_no_names_break_nothing() -> None:

@@ -24,6 +24,8 @@ TOKENS = re.compile(TOKEN % r'(?:[^"\\]|\\.)*+', re.DOTALL)
 ANNEX_TOKENS = re.compile(TOKEN % r'[^"]*+', re.DOTALL)
 BEGIN = re.compile(SPACE + r"(?:strict|digraph|graph)\b", re.IGNORECASE)
 DEEPEST = 100
+MOST_TOKENS = 12_000_000  # half a minute
+MOST = 1_000_000  # nodes and arcs
 
 
 class BadDot(ValueError):
@@ -31,11 +33,17 @@ class BadDot(ValueError):
 
 
 class Token(NamedTuple):
-    """A quoted text, a mark, a word or the end, and where it begins."""
+    """A quoted text, a mark, a word or the end, and where it begins, both counted from 1."""
 
     kind: str
     text: str
-    where: str
+    line: int
+    column: int
+
+    @property
+    def where(self) -> str:
+        """Return where it begins, for people."""
+        return f"line {self.line} column {self.column}"
 
 
 def looks_like(text: str) -> bool:
@@ -59,6 +67,7 @@ class _Parser:
         self.rest = _tokens(text)
         self.last = self.ahead = next(self.rest)
         self.found: networkx.MultiDiGraph[str] = networkx.MultiDiGraph()
+        self.named = 0
 
     def graph(self) -> networkx.MultiDiGraph[str]:
         if self.ahead.text.lower() == "strict":
@@ -99,11 +108,13 @@ class _Parser:
     def nodes(self, cluster: str) -> None:
         """Read `a` or `a -> b -> c`, with attributes, or `name = value`."""
         where, chain = self.ahead.where, [self.name()]
+        self.count()
         if self.skip("="):
             self.name()
             return
         while self.skip("->"):
             chain.append(self.name())
+            self.count()
         if self.skip("--"):
             _fail(self.last, "-- in a directed graph")
         attributes = self.attributes()
@@ -117,6 +128,12 @@ class _Parser:
             known["attributes"].update(attributes)
             if cluster:
                 known.setdefault("cluster", cluster)
+
+    def count(self) -> None:
+        """Count a node or an arc that is named."""
+        self.named += 1
+        if self.named > MOST:
+            _fail(self.last, f"more than {MOST:,} nodes and arcs")
 
     def attributes(self) -> dict[str, str]:
         found = {}
@@ -161,12 +178,14 @@ def _tokens(text: str) -> Iterator[Token]:
     annex = UNESCAPED.match(text) is not None
     pattern = ANNEX_TOKENS if annex else TOKENS
     seen, line, begin = 0, 1, 0  # up to where lines are counted; the line there, and where it begins
-    for match in pattern.finditer(text):
+    for number, match in enumerate(pattern.finditer(text)):
         kind = match.lastgroup or ""
         start = match.start(kind)
         line += text.count("\n", seen, start)
         begin = max(begin, text.rfind("\n", seen, start) + 1)
-        token = Token(kind, match[kind], f"line {line} column {start - begin + 1}")
+        token = Token(kind, match[kind], line, start - begin + 1)
+        if number == MOST_TOKENS:
+            _fail(token, f"a graph of more than {MOST_TOKENS:,} words and marks")
         if kind == "wrong":
             _fail(token, repr(text[start : start + 20]))
         if kind == "text":

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LARGEST = 256 * 1024 * 1024
+LARGEST = 100_000_000  # bytes
+MOST = 1_000_000  # repositories or links
 LONGEST_NAME = 4096
 FLAGS = ("special", "relay", "removable", "dead")
 NUMBERS = ("cost", "bytes_per_second", "latency_ms")
@@ -55,7 +56,7 @@ def read_map(raw: bytes, name: str) -> Network:
 
 def _parse(raw: bytes) -> Network:
     if len(raw) > LARGEST:
-        raise BadMap("", f"larger than {LARGEST >> 20} MB")
+        raise BadMap("", f"larger than {LARGEST // 1_000_000} MB")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -154,6 +155,8 @@ def _objects(value: Mapping[str, Any], key: str, around: str = "") -> Iterator[t
     found = value.get(key, [])
     if not isinstance(found, list):
         raise BadMap(key, "is no list")
+    if len(found) > MOST:
+        raise BadMap(key, f"has more than {MOST:,} members")
     for n, item in enumerate(found):
         if not isinstance(item, dict):
             raise BadMap(f"{around}{key}[{n}]", "is no object")
