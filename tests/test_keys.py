@@ -7,7 +7,7 @@ import os
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from network import Network, Node
+from network import OURS, Network, Node
 
 from git_annex_syncx.annex import key as keys
 from git_annex_syncx.annex import locations
@@ -113,3 +113,20 @@ def test_a_usual_key_is_read_as_any_other(name: bytes, folder: bytes) -> None:
     link = b"../.git/annex/objects/" + b"/".join((folder, folder, name, name))
     assert keys.USUAL_LINK.fullmatch(link)
     assert keys.key_in(link) == keys.key_named(keys.named_in(link)) == name.decode()
+
+
+def test_many_keys_are_found_as_few_are(net: Network) -> None:
+    node = net.create("a")
+    names = [f"SHA256E-s{n}--{n:064x}.dat" for n in range(1, locations.MANY + 50)]
+    begin = f"commit {OURS}\ncommitter T <t@example.org> 1700000000 +0000\ndata 0\nfrom {OURS}^0\n"
+    logs = "".join(
+        f"M 644 inline {locations._path(key, short=n % 2 == 1).decode()}\ndata 9\n1s 1 u{n:02}\n\n"
+        for n, key in enumerate(names[:99])
+    )
+    node.git("fast-import", "--quiet", "--force", stdin=(begin + logs + "\n").encode())
+    repo = open_repository(node.path)
+    many, few = dict(locations.of_keys(repo, OURS, names)), dict(locations.of_keys(repo, OURS, names[:101]))
+    assert many.keys() == set(names) and [one.first for one in many.values()][:99] == [f"u{n:02}" for n in range(99)]
+    assert few == {key: many[key] for key in names[:101]}
+    pairs = [(key, f"u{n:02}") for n, key in enumerate(names)]
+    assert sum(map(bool, locations.newest_lines(repo, OURS, pairs).values())) == 99

@@ -32,6 +32,7 @@ METADATA = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log\.met", re.DOT
 TIME = rb"([+-]?[0-9]{1,30})(?:\.([0-9]+))?s?"
 STAMP = re.compile(TIME)
 LINE = re.compile(b"^" + TIME + rb" ([^ \n]*) ([^ \n]*)$", re.MULTILINE)
+MANY = 1000  # keys; beyond that all logs are listed
 AT_ONCE = 20_000  # blobs in memory, as many again while these are used
 NEVER, WHOLE = float("-inf"), b"0" * 12
 
@@ -68,11 +69,8 @@ class Name(NamedTuple):
 
 def everything(repo: Repository, commit: str, counting: Counting) -> Iterator[tuple[str, Located]]:
     """Yield each key with a location log in a commit of the git-annex branch or a private one, and who holds it."""
-    listed = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).out
-    logs = ((key_logged(found[2]), found[1]) for found in LISTED_LOG.finditer(listed))
-    oids = ((key, oid) for key, oid in logs if key)
     seen = dict.fromkeys(counting.private, b"")
-    for key, located in _located(_read(repo, oids), counting):
+    for key, located in _located(_read(repo, _logs(repo, commit)), counting):
         if seen:
             seen.pop(key, None)
         yield key, located
@@ -157,9 +155,22 @@ def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, s
     return [(c.path, c.new.mode, c.new.oid) if c.new else (c.path, 0, "") for c in changed]
 
 
+def _logs(repo: Repository, commit: str) -> Iterator[tuple[str, bytes]]:
+    """Yield each key with a location log, and the object id of the log."""
+    listed = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).out
+    logs = ((key_logged(found[2]), found[1]) for found in LISTED_LOG.finditer(listed))
+    return ((key, oid) for key, oid in logs if key)
+
+
 def _of_keys(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Yield the location logs of keys, empty where there is none."""
     left = list(keys)
+    if len(left) > MANY:  # git reads a tree of 100 kB for each path that it looks up
+        wanted = dict.fromkeys(left, b"")
+        for key, log in _read(repo, ((key, oid) for key, oid in _logs(repo, commit) if key in wanted)):
+            wanted[key] = log
+        yield from wanted.items()
+        return
     found: dict[str, str] = {}
     for short in (False, True):
         logs = cat_file.look_up(repo, (commit.encode() + b":" + _path(key, short) for key in left))
