@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from concurrent.futures import Future
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +21,10 @@ from git_annex_syncx.annex.locations import Located, Name
 from git_annex_syncx.content.policy import Wishes
 from git_annex_syncx.content.rates import Meter, averaged, differs, rate_at
 from git_annex_syncx.content.room import fits, fitting
-from git_annex_syncx.model import SYMLINK, Entry, Need
+from git_annex_syncx.content.scheduler import _outcomes
+from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.model import SYMLINK, Entry, Need, Outcome, Result
+from git_annex_syncx.runs.parallel import BUG
 
 TABLE = ((480, 512), (1140, 10_000), (1380, None))
 
@@ -28,6 +32,15 @@ TABLE = ((480, 512), (1140, 10_000), (1380, None))
 @pytest.mark.parametrize(("minute", "rate"), [(479, None), (480, 512), (1139, 512), (1140, 10_000), (1439, None)])
 def test_rate_holds_until_the_next_entry_and_over_midnight(minute: int, rate: int | None) -> None:
     assert rate_at(TABLE, minute) == rate
+
+
+def test_what_goes_wrong_while_others_are_told_is_an_outcome() -> None:
+    for error, what, advice in ((SyncxError("gone", "look"), "gone", "look"), (OSError("odd"), "odd", BUG)):
+        told: Future[list[Outcome]] = Future()
+        told.set_exception(error)
+        (outcome,) = _outcomes(told)
+        assert (outcome.event, outcome.result, outcome.reason) == ("push", Result.FAILED, what)
+        assert outcome.advice == advice
 
 
 def test_no_table_is_no_limit() -> None:

@@ -34,6 +34,15 @@ def nobody_stays():
     cat_file.close()
 
 
+def test_a_commit_without_a_date_is_as_old_as_time(node: Node) -> None:
+    head = f"tree {EMPTY}\nauthor A <a> 5 +0000\ncommitter"
+    node.git("hash-object", "-t", "tree", "-w", "--stdin", stdin=b"")
+    for said, date in (("A <a> 7 +0000", 7), ("A <a> -7 +0000", 0), ("A <a>", 0)):
+        raw = f"{head} {said}\n\nsaid\n".encode()
+        commit = node.git("hash-object", "-t", "commit", "-w", "--literally", "--stdin", stdin=raw).out.strip()
+        assert history.read_commit(open_repository(node.path), commit).date == date, said
+
+
 def test_refs_are_listed_anew_where_they_have_changed(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ref_files, "RACY", 50_000_000)
 

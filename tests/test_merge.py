@@ -69,6 +69,15 @@ def test_true_merge(pair: tuple[Node, Node]) -> None:
     assert laptop.head() == merged, "the second run finds nothing to do"
 
 
+def test_git_tidies_up_after_a_fetch_that_brought_something(pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    desktop.commit({"b.txt": "b\n"})
+    tidies = [
+        "git maintenance run --auto" in laptop.run("git-annex-syncx", "-vv", "pull").err for _ in ("news", "no news")
+    ]
+    assert tidies == [True, False]
+
+
 def test_lines_of_one_file_come_together(pair: tuple[Node, Node]) -> None:
     laptop, desktop = pair
     laptop.commit({"a.txt": "ONE\ntwo\nthree\n"})

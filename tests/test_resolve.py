@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from network import THOROUGH, Network
 from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, lost_paths, pointer, sound, text, trees
 
-from git_annex_syncx.conflicts.merge_commits import join
+from git_annex_syncx.conflicts.merge_commits import _shown, join
 from git_annex_syncx.conflicts.moved_keys import moved_link
 from git_annex_syncx.conflicts.placing import put_back
 from git_annex_syncx.conflicts.resolutions import MESSAGE, Joined, Resolution, message, resolved_in
@@ -621,6 +621,12 @@ def test_what_a_message_tells_can_be_read_back(resolutions):
 def test_what_others_wrote_into_a_message_is_left_out():
     assert resolved_in('x\n\nResolved:\ntext: "a\\777"\ntext: "b" -> c\nTEXT: "d"\ntext: "e\n\x1b[0m\n') == []
     assert resolved_in('text: "a"\n') == []
+
+
+@pytest.mark.parametrize(("count", "end"), [(1, "f00"), (10, "f09"), (11, "f09 and 1 more"), (13, "f09 and 3 more")])
+def test_of_many_paths_ten_are_named(count: int, end: str) -> None:
+    names = [b"f%02d" % number for number in range(count)]
+    assert _shown(reversed(names)) == ", ".join(f"f{n:02}" for n in range(min(count, 10)))[:-3] + end
 
 
 def test_nul_bytes_far_into_a_file_make_it_binary(repo):

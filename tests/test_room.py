@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network import Network, Node, Ran
 
+from git_annex_syncx.annex.annex import ask_sizes
+from git_annex_syncx.git.git import open_repository
 from git_annex_syncx.git.values import RESERVE, data_size
 from git_annex_syncx.network import links_log
 from git_annex_syncx.network.free_space import LITTLE, PART, rounded, with_free
@@ -181,6 +183,11 @@ def test_a_relay_keeps_what_does_not_fit_where_it_is_wanted(net: Network, couple
 
 
 # The line and its numbers
+
+
+def test_what_holds_nothing_holds_no_byte(net: Network) -> None:
+    node = net.create("node")
+    assert ask_sizes(open_repository(node.path)) == {node.git("config", "annex.uuid").out.strip(): (0, None)}
 
 
 def test_sizes_as_git_annex_reads_them() -> None:

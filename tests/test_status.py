@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import time
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 from network import Network, Node
+
+from git_annex_syncx.views import base
 
 
 def level_hub(net: Network) -> tuple[Node, Node]:
@@ -173,3 +176,11 @@ def test_on_an_adjusted_branch_the_basis_counts(hub: tuple[Node, Node]) -> None:
     told = laptop.syncx("status")
     assert told.event("summary")["branch"] == "main"
     assert told.event("status", "hub")["state"] == "current"
+
+
+def test_numbers_end_and_words_begin_at_one_column() -> None:
+    shown = io.StringIO()
+    grid = base.Grid(["name", "files"], [["nas", "7"], ["desktop", "1234"]], right=["files"])
+    base.console_on(shown).print(grid)
+    head, _, *rows = filter(None, map(str.strip, shown.getvalue().splitlines()))
+    assert [head, *rows] == ["name      files", "nas           7", "desktop    1234"], shown.getvalue()
