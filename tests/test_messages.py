@@ -18,7 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from network import Network, Node, fork_servers, sample
 
+from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.system.redact import without_passwords
+from git_annex_syncx.views import log
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SECRET = "s3cret-Wort"
@@ -274,3 +276,12 @@ def test_advice_about_trust_helps_in_a_directory_below(pair: tuple[Node, Node]) 
     assert command.startswith("git config --global --add safe.directory ")
     below.run("sh", "-c", command)
     below.run("git-annex-syncx", "status")
+
+
+@pytest.mark.parametrize("result", Result)
+def test_the_log_has_what_was_done_and_what_failed(result: Result, capsys: pytest.CaptureFixture[str]) -> None:
+    log.show(Outcome("push", result, "nas", reason="so"))
+    quiet = (Result.CURRENT, Result.WAITS, Result.SKIPPED, Result.AWAY)
+    assert capsys.readouterr().err[len("2026-01-01 10:00:00 ") :] == (
+        "" if result in quiet else f"push nas: {result.value}: so\n"
+    )

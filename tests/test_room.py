@@ -103,6 +103,7 @@ def test_does_it_fit_on_this_drive(net: Network, couple: list[Node]) -> None:
     assert "there is no repository 'stranger'" in laptop.syncx("plan", "--to", "stranger", ok=2).err
 
 
+@pytest.mark.inits
 def test_a_full_disk_is_seen_and_told_to_others(net: Network, couple: list[Node]) -> None:
     laptop, drive = couple
     hub = net.clone(laptop, "hub", bare=True)
