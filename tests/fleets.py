@@ -24,6 +24,7 @@ COSTS = (100.0, 150.0, 175.0, 200.0, 250.0)  # as git-annex gives them
 NEAR, FAR = (1.0, 50e6), (30.0, 1e6)  # latency in ms, bytes a second
 NOISE = 1.5  # links are published anew where they are off by more
 HOUR, DAY = 3600.0, 24
+TOLD_EVERY = 30  # seconds of a running transfer
 LONGEST = 1000  # rounds, or hours: it does not end
 
 
@@ -144,10 +145,12 @@ def random_costs(rng: random.Random, count: int, noisy: random.Random | None = N
 
 
 def two_sites(rng: random.Random, count: int) -> Fleet:
-    """Two sites, 100 within and 200 between them; all have all as remotes."""
+    """Two sites, 100 within and 200 between them; of pairs at different sites a quarter have each other."""
     names = uuids(rng, count)
     at = {name: n % 2 for n, name in enumerate(names)}
-    costs = {(a, b): 100.0 if at[a] == at[b] else 200.0 for a, b in itertools.permutations(names, 2)}
+    costs = {(a, b): 100.0 for a, b in itertools.permutations(names, 2) if at[a] == at[b]}
+    far = [(a, b) for a in names[::2] for b in names[1::2]]
+    costs |= {ends: 200.0 for a, b in rng.sample(far, len(far) // 4) for ends in ((a, b), (b, a))}
     return Fleet(_fleet(names, "", costs, None).net, rng.choice(names), at)
 
 
@@ -206,6 +209,7 @@ class _Hooks:
             self.running[own] = True
             return
         self.running[own] = False
+        self.tell(own)
         self.look(own, set())
 
     def look(self, own: str, tried: set[tuple[str, str]]) -> None:
@@ -216,6 +220,8 @@ class _Hooks:
         for step in steps:
             tried.add((step.source, step.target))
             ended = max(ended, self.send(own, step))
+        for seconds in range(TOLD_EVERY, int(ended), TOLD_EVERY):
+            self.later(seconds, lambda: self.tell(own))
         if steps:
             self.later(ended, lambda: self.look(own, tried))
         else:
@@ -236,7 +242,7 @@ class _Hooks:
         self.under_way.add(step.target)
         self.course.moved.append((step.source, step.target))
         far = self.fleet.far([(step.source, step.target)])
-        seconds = self.rng.uniform(5, 40) if far else self.rng.uniform(0.2, 3)
+        seconds = self.rng.uniform(30, 300) if far else self.rng.uniform(0.2, 3)
 
         def arrived() -> None:
             self.known[own].add(step.target)  # the other end commits it later, and hears it by the push
@@ -245,13 +251,16 @@ class _Hooks:
         self.later(seconds, arrived)
         return seconds
 
-    def end(self, own: str) -> None:
-        """Tell the remotes by a push, whose hooks ask them to look."""
+    def tell(self, own: str) -> None:
+        """Push to the remotes, whose hooks ask them to look where that is news."""
         for remote in self.fleet.remotes[own]:
             if not self.known[own] <= self.known[remote]:
                 self.known[remote] |= self.known[own]
                 if remote in self.fleet.remotes:
                     self.ask(remote, self.rng.uniform(0.1, 2))
+
+    def end(self, own: str) -> None:
+        self.tell(own)
         if self.running.pop(own):
             self.ask(own, 0)
 
