@@ -294,6 +294,20 @@ def test_a_hundred_times_slower_is_no_noise() -> None:
     assert sends(ask(network(map(Place, "abc"), links), {"a"}, {"b", "c"})) == [("a", "b"), ("b", "c")]
 
 
+def test_what_was_measured_is_not_preferred_to_its_like_that_was_not() -> None:
+    """Only arcs that were used are measured: a tree that followed them would be a chain."""
+    net = sites(6, 6)
+    chain = list(itertools.pairwise(sorted(net.by_uuid)))
+    measured = [
+        replace(link, bytes_per_second=400e6) if (link.owner, link.remote) in chain else link for link in net.links
+    ]
+    again = network(net.places, measured)
+    asked = Question(frozenset({"a0"}), frozenset(net.by_uuid), bytes=5_000_000)
+    assert depth(plan(arcs(again), asked)) == 2
+    slow = [replace(link, bytes_per_second=1e3) if link.owner == "a0" else link for link in measured]
+    assert depth(plan(arcs(network(net.places, slow)), asked)) > 2, "what is known to be slow is avoided"
+
+
 def test_both_ends_that_offer_the_lowest_cost_execute_an_arc() -> None:
     costs = {("a", "b"): 100.0, ("b", "a"): 100.0, ("c", "a"): 50.0, ("a", "c"): 175.0, ("d", "a"): 100.0}
     net = network(map(Place, "abcd"), [Link(*ends, cost) for ends, cost in costs.items()])

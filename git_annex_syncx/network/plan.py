@@ -17,8 +17,8 @@ from git_annex_syncx.network.weights import (
     Scale,
     decade,
     executors,
+    expected,
     hashed,
-    milliseconds,
     ranks,
     thousandths,
 )
@@ -242,7 +242,7 @@ def _steps(arcs: Arcs, question: Question, tree_arcs: Mapping[str, str]) -> Iter
         at, _, target, known = heappop(ready)
         arc = arcs.edges[tree_arcs[target], target]
         measured = (arc.get("latency_ms"), arc.get("bytes_per_second"))
-        end = at + milliseconds(arc["cost"], *measured, question.bytes)
+        end = at + expected(arc, question.bytes)
         known = known and None not in measured
         step = _step(arc, tree_arcs[target], target, question)
         yield replace(step, start=at / 1000, end=end / 1000) if known else step
@@ -250,14 +250,13 @@ def _steps(arcs: Arcs, question: Question, tree_arcs: Mapping[str, str]) -> Iter
 
 
 def _step(arc: Mapping[str, Any], source: str, target: str, question: Question) -> Step:
-    one = milliseconds(arc["cost"], arc.get("latency_ms"), arc.get("bytes_per_second"), question.one_size)
     return Step(
         source=source,
         target=target,
         executors=executors(source, target, arc),
         cost=thousandths(arc["cost"]) / 1000,
         relay=target not in question.targets,
-        milliseconds=decade(one),
+        milliseconds=decade(expected(arc, question.one_size)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import statistics
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 # Nodes are uuids; `relay`, `removable` and `dead` are attributes of theirs where they hold. Of an arc `cost` must be
 # there; `operation` is what its first end does, "push" unless it says "pull"; `both` where the other end executes it
-# as well; `latency_ms` and `bytes_per_second` are guessed where they are None. `closed`, of the graph, lists pairs of
-# nodes between which a link leads in the other direction only; `whole` is the graph with the arcs that were left out.
+# as well; `latency_ms` and `bytes_per_second` are guessed where they are None, the latter by `usual_speed` if that is
+# known. `closed`, of the graph, lists pairs of nodes between which a link leads in the other direction only; `whole`
+# is the graph with the arcs that were left out.
 Arcs: TypeAlias = "networkx.DiGraph[str]"
 
 RELAY_PENALTY = 1_000  # thousandths of cost, for an arc into a relay that does not want the content
@@ -59,9 +61,27 @@ def _graph(net: Network, ways: Iterable[Direction]) -> Arcs:
     for way in ways:
         if way.is_open:
             offers.setdefault(way.ends, []).append(way)
+    usual = _usual_speeds(net)
     for ends, some in offers.items():
-        graph.add_edge(*ends, **_arc(some))
+        arc = _arc(some)
+        graph.add_edge(*ends, **arc, usual_speed=usual.get(_likeness(arc["cost"], arc["latency_ms"])))
     return graph
+
+
+def _usual_speeds(net: Network) -> dict[tuple[int, int], float]:
+    """Return the median speed of the links that were measured, for each cost and decade of latency.
+
+    Only what was used is measured. If it seemed faster than its like for that alone, trees would follow it in chains.
+    """
+    speeds: dict[tuple[int, int], list[float]] = {}
+    for link in net.links:
+        if link.bytes_per_second is not None:
+            speeds.setdefault(_likeness(link.cost, link.latency_ms), []).append(link.bytes_per_second)
+    return {like: statistics.median_low(some) for like, some in speeds.items()}
+
+
+def _likeness(cost: float, latency_ms: float | None) -> tuple[int, int]:
+    return thousandths(cost), decade(milliseconds(cost, latency_ms, None, 0))
 
 
 def _arc(offers: Iterable[Direction]) -> dict[str, Any]:
@@ -103,6 +123,17 @@ def milliseconds(cost: float, latency_ms: float | None, bytes_per_second: float 
     """Return how long content of so many bytes is expected to take over an arc."""
     latency, slowness = _speed(cost, latency_ms, bytes_per_second)
     return max(1, min(int(latency + size * slowness), LONGEST))
+
+
+def expected(arc: Mapping[str, Any], size: int) -> int:
+    """Return how many milliseconds content of so many bytes is expected to take over an arc of the graph."""
+    return milliseconds(arc["cost"], arc.get("latency_ms"), _speed_of(arc), size)
+
+
+def _speed_of(arc: Mapping[str, Any]) -> float | None:
+    """Return the bytes a second that were measured, else those that are usual, None where nothing is known."""
+    measured: float | None = arc.get("bytes_per_second")
+    return arc.get("usual_speed") if measured is None else measured
 
 
 def decade(milliseconds: int) -> int:
@@ -169,7 +200,7 @@ class Scale:
         def weight(cost: float, latency_ms: float | None, bytes_per_second: float | None) -> int:
             return self.pack(thousandths(cost), decade(milliseconds(cost, latency_ms, bytes_per_second, size)))
 
-        return lambda arc: weight(arc["cost"], arc.get("latency_ms"), arc.get("bytes_per_second"))
+        return lambda arc: weight(arc["cost"], arc.get("latency_ms"), _speed_of(arc))
 
 
 def ranks(arcs: Arcs, first: str, size: int, by_time: bool) -> dict[str, Rank]:
