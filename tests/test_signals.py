@@ -267,6 +267,23 @@ def test_nobody_is_told_before_there_is_something_to_fetch(
         assert told == [("refs", True)] * 2, "nothing of what the links cost"
 
 
+def test_content_that_git_annex_itself_has_recorded_at_the_hub_is_told(
+    two: tuple[Node, Node, Node], broker: Mosquitto
+) -> None:
+    """It can write the very same commit here and there; nothing is left to push then."""
+    laptop, _, hub = two
+    laptop.syncx("map", "--publish")
+    laptop.syncx("push")
+    with heard_at(broker, lambda: None) as told:
+        for number in range(3):
+            laptop.commit_annexed({f"{number}.bin": f"{number}" * 1000})
+            laptop.syncx("push")
+            until(lambda: told and told[-1][0] == "refs", "the branch")
+            laptop.syncx("transfer")
+            until(lambda: told[-1][0] == "content", "where the content is")
+            assert laptop.head("git-annex") == hub.head("git-annex")
+
+
 def test_no_news_is_lost_between_a_look_and_the_next(
     two: tuple[Node, Node, Node], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

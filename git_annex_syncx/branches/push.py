@@ -95,7 +95,7 @@ def push_records(context: Context, remotes: Iterable[Remote]) -> Iterator[Outcom
         return
     work = functools.partial(_push_one, context, pushing, known)
     for outcome in each_remote("push", remotes, work, context.settings.jobs):
-        if outcome.result is not Result.CURRENT:
+        if outcome.result is not Result.CURRENT or outcome.details:
             yield outcome
 
 
@@ -232,10 +232,13 @@ def _attempt(context: Context, pushing: Pushing, known: Mapping[str, str], remot
         remote_facts.note_first(context, remote, sides.remembered)
         return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
     if remote.path is not None and remote.url == remote.push_url and len(remote.push_urls) < 2:
+        details = push_refs.moved(sides, spec)
         known = {**known, **push_refs.note_what_it_has(context, remote, spec)}
         sides, spec = _lacking(context, pushing, known, remote)
-        if not spec.wanted:
-            return Outcome("push", Result.CURRENT, remote.name, remote.uuid)
+        if not spec.wanted:  # of records git-annex may have made the very same commit there: news for others
+            return Outcome(
+                "push", Result.CURRENT, remote.name, remote.uuid, details=details if pushing.records else {}
+            )
     _require_contained(context, pushing, sides, remote)
     if remote.through_special:
         context.state.remotes.change(remote.name, unverified=True)

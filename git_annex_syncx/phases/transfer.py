@@ -181,7 +181,7 @@ def _tell(run: TransferRun) -> list[Outcome]:
     """Commit and push what has moved so far, so that the next node can start."""
     annex.bring_branch_up(run.context.repo)
     told = push_records(run.context, _git_only(run.remotes))
-    return [outcome for outcome in told if outcome.result in (Result.DONE, Result.FAILED)]
+    return [outcome for outcome in told if outcome.result in (Result.DONE, Result.CURRENT, Result.FAILED)]
 
 
 def _git_only(remotes: Iterable[Remote]) -> list[Remote]:

@@ -39,12 +39,11 @@ class Publisher:
         self._broken: set[str] = set()  # addresses of channels that did not work in this run
 
     def note(self, event: Event) -> None:
-        """Take an event of the run; a push that has arrived is news."""
-        if not (
-            isinstance(event, Outcome) and event.event == "push" and event.result is Result.DONE and event.remote
-        ):
+        """Take an event of the run; a push that has arrived is news, also where git-annex was there before it."""
+        if not (isinstance(event, Outcome) and event.event == "push" and event.remote):
             return
-        if self._context.settings.signals:
+        arrived = event.result is Result.DONE or (event.result is Result.CURRENT and event.details)
+        if arrived and self._context.settings.signals:
             self._arrived.put(event)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True, name="signal")
@@ -150,11 +149,15 @@ def own_branches(repo: Repository) -> dict[str, str | None]:
 
 
 def is_links_alone(context: Context, outcome: Outcome) -> bool:
-    """Return whether a push brought nothing but what repositories tell of their links: nobody has to fetch that."""
+    """Return whether a push brought nothing but what repositories tell of their links: nobody has to fetch that.
+
+    What counts is the branch as it is by now: a push through a special remote takes what is there when it begins.
+    """
     from git_annex_syncx.network.survey import LINKS_LOG
 
-    branch, old, new = (outcome.details.get(name) for name in ("branch", "old", "new"))
-    if branch != "git-annex" or not (isinstance(old, str) and isinstance(new, str)):
+    branch, old = outcome.details.get("branch"), outcome.details.get("old")
+    new = git.refs(context.repo, annex_branch.BRANCH).get(annex_branch.BRANCH)
+    if branch != "git-annex" or not (isinstance(old, str) and new):
         return False
     try:
         return objects.diff(context.repo, old, new).keys() == {LINKS_LOG.encode()}
