@@ -75,6 +75,7 @@ def _path(repo: Repository) -> Path | None:
 
 def _is_served(path: Path) -> bool:
     with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(ASKED)
         client.connect(str(path))
         return True
     return False
