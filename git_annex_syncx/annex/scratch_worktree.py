@@ -25,6 +25,8 @@ from git_annex_syncx.system import files, locks
 T = TypeVar("T")
 Entries = Mapping[bytes, Entry]
 
+# Nothing of the index is kept in the user's git directory.
+PLAIN = ("-c", "core.splitIndex=false", "-c", "core.fsmonitor=false")
 # Pointers stay pointers.
 UNFILTERED = ("-c", "filter.annex.process=", "-c", "filter.annex.smudge=", "-c", "filter.annex.clean=")
 
@@ -40,7 +42,7 @@ class Scratch:
         """Return the environment of an index of its own that lists these files and no others."""
         env = {"GIT_INDEX_FILE": os.fspath(self._folder / f"index{next(self._numbers)}")}
         lines = b"".join(index_line(path, entry) for path, entry in entries.items())
-        git(self.repo, "update-index", "-z", "--index-info", stdin=lines, env=env)
+        git(self.repo, *PLAIN, "update-index", "-z", "--index-info", stdin=lines, env=env)
         return env
 
     def check_out(self, entries: Entries) -> None:
