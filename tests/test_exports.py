@@ -116,3 +116,16 @@ def test_without_a_branch_to_follow_and_with_git_in_it(net: Network, pair: Pair)
     assert there(store) == ["a.txt", "song"], "it follows no branch"
     assert there(shop) == ["a.txt", "later.txt", "song"]
     assert ran.event("export", "shop")["result"] == "done"
+
+
+def test_a_plain_file_that_could_not_be_sent_is_sent_by_the_next_run(pair: Pair, player: Path) -> None:
+    laptop, _ = pair
+    laptop.commit({"plain": "of which the git-annex branch knows nothing\n"})
+    in_the_way = player / "plain"
+    in_the_way.mkdir()
+    (in_the_way / "something").touch()
+    assert laptop.syncx("sync", "player", ok=1).event("export", "player")["result"] == "failed"
+    (in_the_way / "something").unlink()
+    in_the_way.rmdir()
+    assert laptop.syncx("sync", "player").event("export", "player")["result"] == "done"
+    assert there(player) == ["a.txt", "plain", "song", "take.raw"]

@@ -351,3 +351,14 @@ def test_the_map_and_the_plan_are_for_people_too(chain: list[Node]) -> None:
 )  # fmt: skip
 def test_how_far_a_host_is_until_it_is_measured(host: str, latency: float) -> None:
     assert _latency(Remote("nas", f"ssh://me@{host}/srv/annex", "")) == latency
+
+
+@pytest.mark.parametrize(
+    ("command", "cost"), [("echo 42", 42), ("echo cheap", 100), ("exit 1", 100), ("echo nan", 100)]
+)
+def test_a_command_that_tells_no_cost_is_as_none(pair: tuple[Node, Node], command: str, cost: int) -> None:
+    laptop, _ = pair
+    laptop.syncx("sync")
+    laptop.config("remote.desktop.annex-cost-command", command)
+    (link,) = laptop.syncx("map").events[0]["links"]
+    assert link["cost"] == cost
