@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from network import THOROUGH, Network, Node
+from network import ANNEX, THOROUGH, Network, Node
 from sshd import Proxy, Sshd, wait_until
 from watching import halted
 
@@ -129,6 +129,21 @@ def test_content_goes_to_all_where_nothing_is_preferred(lan: tuple[Node, Node, N
     assert keys_on_disk(desktop) == keys_on_disk(nas) == keys_on_disk(laptop)
     make_known(laptop, desktop)
     true_to_the_disks(lan)
+
+
+def test_one_git_annex_carries_all_over_a_link(net: Network, pair: tuple[Node, Node]) -> None:
+    laptop, desktop = pair
+    laptop.syncx("sync")
+    laptop.commit_annexed({f"f{number}": f"{number}\n" for number in range(6)})
+    listed = net.root / "listed"  # git-annex, which notes how it is called
+    listed.mkdir()
+    (listed / "git-annex").write_text(f'#!/bin/sh\necho "$@" >>"$0.calls"\nexec {ANNEX}/git-annex "$@"\n')
+    (listed / "git-annex").chmod(0o755)
+    net.programs.insert(0, listed)
+    laptop.syncx("transfer")
+    assert len(keys_on_disk(desktop)) == 6
+    calls = (listed / "git-annex.calls").read_text().splitlines()
+    assert len([call for call in calls if "copy" in call.split()]) == 1, calls
 
 
 def test_second_run_has_nothing_to_do(lan: tuple[Node, Node, Node]) -> None:

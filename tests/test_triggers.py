@@ -241,6 +241,17 @@ def test_what_a_dead_run_had_taken_is_asked_again_before_it_is_forgotten(
     assert requests.waiting() == {}
 
 
+def test_what_is_asked_for_later_is_not_due_now(net: Network) -> None:
+    requests, content = Queue(open_repository(net.create("node").path)), Request("content")
+    requests.ask(content, delay=50)
+    assert requests.due(content.group) == set()
+    assert 0 < requests.waiting()[content] <= 50
+    requests.ask(content, delay=59)
+    assert requests.waiting()[content] <= 50, "it has been asked for already"
+    requests.ask(content)
+    assert requests.due(content.group) == {content}
+
+
 def test_another_drive_in_the_same_place_is_seen(pair: tuple[Node, Node], net: Network) -> None:
     laptop, desktop = pair
     other = net.create("other")
