@@ -187,7 +187,7 @@ def test_what_is_asked_once_for_many_is_what_each_would_have_been_told(net: Netw
     assert policy.choosy == set(names)
     located = dict(locations.everything(repo, annex_branch.BRANCH, Counting(policy.alive)))
     assert located.keys() == files.keys() and len({one.holders for one in located.values()}) > 3
-    questions = len(list(wanting._questions(policy, files, located)))
+    questions = len(list(wanting._questions(policy, located.values())))
     assert questions <= 2 * len(names) - 15, "not two for each repository"
 
     tree = laptop.head("HEAD^{tree}")

@@ -5,6 +5,7 @@ What an expression wants is git-annex's to say. To ask each repository about eac
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,12 +29,19 @@ NOBODY: frozenset[str] = frozenset()
 class Question:
     """A question to git-annex, whose answer is the same for all of `uuids`.
 
-    `asked` has for each key that it is about the one that is asked about: all those alike have one answer.
+    It is about the keys at some places, `about`: at each for some of the uuids. Where only copies count, one key of a
+    place is asked about for all.
     """
 
     condition: str
     uuids: frozenset[str]
-    asked: Mapping[str, str]
+    about: Mapping[Located, frozenset[str]]
+    by_copies: bool
+
+    def asked(self, at: Mapping[Located, list[str]]) -> Iterator[str]:
+        """Yield the keys to ask about."""
+        for place in self.about:
+            yield from at[place][:1] if self.by_copies else at[place]
 
 
 def asked(
@@ -43,8 +51,11 @@ def asked(
 
     `files` are files of the tree. Repositories without an expression are not among these.
     """
-    questions = [one for one in _questions(policy, files, located) if one.asked]
-    entries = _entries(files, {key for one in questions for key in one.asked.values()})
+    at: dict[Located, list[str]] = {}
+    for key in files if policy.choosy else ():
+        at.setdefault(located.get(key, NOWHERE), []).append(key)
+    questions = [one for one in _questions(policy, at) if one.about]
+    entries = _entries(files, {key for one in questions for key in one.asked(at)})
     if not entries:
         return {}, {}
 
@@ -52,24 +63,26 @@ def asked(
         everything = scratch.index(entries)
 
         def answer(question: Question) -> Mapping[str, int]:
-            mine = _entries(files, set(question.asked.values()))
-            index = everything if 2 * len(mine) > len(entries) else scratch.index(mine)
+            many = 2 * sum(len(files[key]) for key in question.asked(at)) > len(entries)
+            index = everything if many else scratch.index(_entries(files, question.asked(at)))
             return annex.matching(scratch.repo, question.condition, min(question.uuids), index)
 
         return parallel.at_once(answer, questions, min(MOST_AT_ONCE, os.cpu_count() or 1))
 
     answers = scratch_worktree.asked(repo, tree, entries, ask)
-    return _told(GET, questions, answers, files, located), _told(DROP, questions, answers, files, located)
+    wanted, unwanted = dict[str, frozenset[str]](), dict[str, frozenset[str]]()
+    for question, answer in zip(questions, answers, strict=True):
+        _note(wanted if question.condition == GET else unwanted, question, answer, files, at)
+    return wanted, unwanted
 
 
-def _questions(policy: Policy, files: Files, located: Mapping[str, Located]) -> Iterator[Question]:
-    wishes = policy.wishes
+def _questions(policy: Policy, places: Iterable[Located]) -> Iterator[Question]:
     for uuids in _alike(policy, policy.choosy & policy.takers, to_drop=False):
-        lacked = (key for key in files if (at := located.get(key, NOWHERE).holders) and not uuids <= at)
-        yield Question(GET, uuids, _deciding(lacked, located, all(map(wishes.only_on_copies, uuids))))
+        lacked = {place: uuids - place.holders for place in places if place.holders and not uuids <= place.holders}
+        yield Question(GET, uuids, lacked, all(map(policy.wishes.only_on_copies, uuids)))
     for uuids in _alike(policy, policy.choosy & policy.reach - policy.emptied, to_drop=True):
-        held = (key for key in files if uuids & located.get(key, NOWHERE).holders)
-        yield Question(DROP, uuids, _deciding(held, located, all(map(wishes.only_on_copies, uuids))))
+        held = {place: uuids & place.holders for place in places if uuids & place.holders}
+        yield Question(DROP, uuids, held, all(map(policy.wishes.only_on_copies, uuids)))
 
 
 def _alike(policy: Policy, uuids: Collection[str], *, to_drop: bool) -> list[frozenset[str]]:
@@ -79,31 +92,20 @@ def _alike(policy: Policy, uuids: Collection[str], *, to_drop: bool) -> list[fro
     return [frozenset(one) for one in found.values()]
 
 
-def _deciding(keys: Iterable[str], located: Mapping[str, Located], by_copies: bool) -> dict[str, str]:
-    """Return for each key the one to ask about: itself, or where nothing else counts, the first with these copies."""
-    if not by_copies:
-        return {key: key for key in keys}
-    first: dict[frozenset[str], str] = {}
-    return {key: first.setdefault(located[key].recorded, key) for key in keys}
-
-
 def _entries(files: Files, keys: Iterable[str]) -> dict[bytes, Entry]:
     return {path: entry for key in keys for path, entry in files[key].items()}
 
 
-def _told(
-    condition: str,
-    questions: Iterable[Question],
-    answers: Iterable[Mapping[str, int]],
-    files: Files,
-    located: Mapping[str, Located],
-) -> Wanting:
-    found: dict[str, frozenset[str]] = {}
-    for question, answer in zip(questions, answers, strict=True):
-        for key, asked in question.asked.items() if question.condition == condition else ():
-            if answer.get(asked, 0) >= (1 if condition == GET else len(files[asked])):
-                held = located.get(key, NOWHERE).holders
-                found[key] = found.get(key, NOBODY) | (
-                    question.uuids - held if condition == GET else question.uuids & held
-                )
-    return found
+def _note(
+    found: Wanting, question: Question, answer: Mapping[str, int], files: Files, at: Mapping[Located, list[str]]
+) -> None:
+    """Add to what was found who wants the keys that the answer names, or wants them at none of their paths."""
+
+    def met(key: str) -> bool:
+        return answer.get(key, 0) >= (1 if question.condition == GET else len(files[key]))
+
+    more = functools.cache(frozenset[str].union)
+    for place, uuids in question.about.items():
+        keys = at[place]
+        for key in (keys if met(keys[0]) else ()) if question.by_copies else filter(met, keys):
+            found[key] = more(found.get(key, NOBODY), uuids)
