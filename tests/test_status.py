@@ -184,3 +184,10 @@ def test_numbers_end_and_words_begin_at_one_column() -> None:
     base.console_on(shown).print(grid)
     head, _, *rows = filter(None, map(str.strip, shown.getvalue().splitlines()))
     assert [head, *rows] == ["name      files", "nas           7", "desktop    1234"], shown.getvalue()
+
+
+def test_variants_are_told_to_people(net: Network) -> None:
+    laptop = net.create("laptop")
+    names = [f"a.variant-{number:04x}.txt" for number in range(12)]
+    laptop.commit(dict.fromkeys(names, "a\n"))
+    assert f"12 variants to choose from: {', '.join(names[:10])}, ..." in laptop.run("git-annex-syncx", "status").out
