@@ -373,7 +373,6 @@ def test_what_watch_has_ready_is_used(two: tuple[Node, Node, Node], broker: Mosq
             assert asks(place, asked) == b""
         assert asks(place, signal_of(desktop) + b"\n" + address(desktop)) == b"sent\n"
         watching.wait_until(lambda: len(told) > told_before, "what a program asked for")
-        assert len(told) == told_before + 1
         watching.process.kill()
         watching.process.wait()
         assert place.exists()

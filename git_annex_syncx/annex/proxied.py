@@ -31,8 +31,9 @@ def read_all_settings(repo: Repository) -> Settings:
 
 def _can_be_gateway(remote: Remote) -> bool:
     """Return whether git-annex talks with a git-annex there, by ssh or HTTP, not by the file system."""
-    reached = remote.annex_url.startswith(("annex+http:", "annex+https:")) or ssh.address(remote.url)
-    return bool(remote.uuid and reached)
+    if not remote.uuid or remote.path:
+        return False
+    return remote.annex_url.startswith(("annex+http:", "annex+https:")) or ssh.address(remote.url) is not None
 
 
 def added(

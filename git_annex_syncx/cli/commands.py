@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from git_annex_syncx.git.git import Repository
     from git_annex_syncx.model import Event, Outcome, Remote
     from git_annex_syncx.runs.context import Context
+    from git_annex_syncx.triggers.signals.publisher import Publisher
 
 
 PASSED: str = __name__  # where click's context keeps the words for git-annex
@@ -56,20 +58,31 @@ class GlobalOptions:
         """Run a phase and show what it yields; the exit code says whether anything failed."""
         from git_annex_syncx.branches.redundant_merge import look_again
         from git_annex_syncx.runs.phase_run import Tally, run_phase
-        from git_annex_syncx.triggers.signals.publisher import Publisher
         from git_annex_syncx.views import run as view_run
 
-        with view_run.for_run(self.as_json, self.quiet, self.verbose) as shown, Publisher(context) as publisher:
+        publisher = _publisher(context)
+        with view_run.for_run(self.as_json, self.quiet, self.verbose) as shown, publisher or nullcontext():
 
             def show(event: Event) -> None:
                 shown.event(event)
-                publisher.note(event)
+                if publisher:
+                    publisher.note(event)
 
             outcomes = run_phase(context, itertools.chain(skipped, look_again(context, phase)), show)
-        publisher.wait()
+        if publisher:
+            publisher.wait()
         tally = Tally(outcomes)
         shown.summary(command, tally)
         click.get_current_context().exit(1 if tally.failed() else 0)
+
+
+def _publisher(context: Context) -> Publisher | None:
+    """Return who tells the others, None where there is no channel: then nothing for it is loaded."""
+    if not context.settings.signals:
+        return None
+    from git_annex_syncx.triggers.signals.publisher import Publisher
+
+    return Publisher(context)
 
 
 def _global_option(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
