@@ -11,11 +11,11 @@ demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/.tests-installed
-	$(BIN)/pytest -n 6 --dist worksteal  # half of the time tests wait: six keep two cores busy
+	$(BIN)/pytest -n 4 --dist worksteal  # a third of the time tests wait: four keep two cores busy
 
 # What is pure, and a story on real repositories of each file: for everyday work.
 test-fast: $(VENV)/.tests-installed
-	$(BIN)/pytest -n 6 --dist worksteal --fast
+	$(BIN)/pytest -n 4 --dist worksteal --fast
 
 check: $(VENV)/.tests-installed
 	$(BIN)/ruff format --check .

@@ -214,6 +214,7 @@ def _parser(
     The newest line of each uuid holds, at equal times the first.
     """
     known: dict[tuple[frozenset[str], str], Located] = {}
+    alone: dict[bytes, Located] = {}  # what is found in logs of one line, which are most, by what follows the time
     decoded = functools.cache(os.fsdecode)
 
     def with_clusters(held: Iterable[tuple[float, str]]) -> frozenset[str]:
@@ -221,6 +222,15 @@ def _parser(
         return holders.union(cluster for cluster, nodes in clusters.items() if not nodes.isdisjoint(holders))
 
     def parse(log: bytes) -> Located:
+        line, _, more = log.partition(b"\n")
+        time, _, told = line.partition(b" ")
+        if more or not time.removesuffix(b"s").isdigit() or len(time) > 30:
+            return parse_lines(log)
+        if told not in alone:
+            alone[told] = parse_lines(log)
+        return alone[told]
+
+    def parse_lines(log: bytes) -> Located:
         newest: dict[bytes, tuple[int, bytes]] = {}
         for seconds, fraction, status, uuid in LINE.findall(log):
             when = _picoseconds(seconds, fraction)

@@ -31,9 +31,8 @@ def read_all_settings(repo: Repository) -> Settings:
 
 def _can_be_gateway(remote: Remote) -> bool:
     """Return whether git-annex talks with a git-annex there, by ssh or HTTP, not by the file system."""
-    if not remote.uuid or remote.path:
-        return False
-    return remote.annex_url.startswith(("annex+http:", "annex+https:")) or ssh.address(remote.url) is not None
+    by_http = remote.annex_url.startswith(("annex+http:", "annex+https:"))
+    return bool(remote.uuid and (by_http or (remote.path is None and ssh.address(remote.url))))
 
 
 def added(
