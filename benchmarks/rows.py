@@ -34,7 +34,7 @@ class Row:
         return self.what, f"{self.value:.2f} {self.unit}".strip(), f"at most {self.limit:g}", verdict, self.beside
 
 
-def report(title: str, script: str, rows: list[Row], load: float, note: str) -> str:
+def report(title: str, script: str, rows: list[Row], load: float, note: str = "") -> str:
     """The page that is saved."""
     head = ("what", "is", "wanted", "", "beside")
     table = ["| " + " | ".join(cells) + " |" for cells in (head, ("---",) * 5, *(row.cells() for row in rows))]
