@@ -23,7 +23,7 @@ def cities(net: Network) -> Iterator[tuple[Sshd, Sshd]]:
         aliases = [
             f"Host {name}\n    HostName nas.lan\n"
             f"    IdentityFile {server.root}/user_key\n    UserKnownHostsFile {server.root}/known_hosts\n"
-            f"    ProxyCommand bash -c 'exec 3<>/dev/tcp/127.0.0.1/{server.port}; cat <&3 & exec cat >&3'\n"
+            f"    ProxyCommand bash -c 'exec 3<>/dev/tcp/127.0.0.1/{server.port}; cat <&3 & cat >&3; kill $!'\n"
             for name, server in (("home", one), ("town", two))
         ]
         config.write_text("".join(aliases) + config.read_text())
