@@ -81,6 +81,10 @@ def test_a_maximum_size_is_never_exceeded(couple: list[Node]) -> None:
 def test_does_it_fit_on_this_drive(net: Network, couple: list[Node]) -> None:
     laptop, _ = couple
     laptop.commit_annexed({"film": b"f" * 60_000})
+    laptop.git("remote", "rename", "drive", "stick")
+    by_remote = laptop.run("git-annex-syncx", "plan", "--to", "stick").out
+    laptop.git("remote", "rename", "stick", "drive")
+    assert by_remote == laptop.run("git-annex-syncx", "plan", "--to", "drive").out, "the remote's name will do"
     shown = laptop.run("git-annex-syncx", "plan", "--to", "drive").out
     assert "drive: 6 files (160 kB) wanted there, all of it fits; " in shown and " free\n" in shown
     assert "-> drive: push by laptop" in shown, "the way of one imagined file is still there"

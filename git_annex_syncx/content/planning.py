@@ -81,6 +81,9 @@ def map_file(name: str) -> Network:
 
 def plan_here(context: Context, wanted: Wanted) -> Planned:
     """Return plans for this repository's network: for what is missing where, for paths, or for one imagined key."""
+    wanted = replace(
+        wanted, holders=_named_here(context, wanted.holders), targets=_named_here(context, wanted.targets)
+    )
     imagined = (wanted.holders or wanted.targets) and not wanted.paths
     look = None if imagined and wanted.holders else missing.look(context)
     if look is None or imagined:
@@ -96,6 +99,12 @@ def plan_here(context: Context, wanted: Wanted) -> Planned:
     found = Survey(policy.network, (*policy.warnings, *full))
     fits = _fits(context, replace(look, needs=lacking, left=left), wanted)
     return Planned(found, (*plans, *_crowded_out(left)), wanted.by_time, of_files=True, fits=fits)
+
+
+def _named_here(context: Context, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the uuids of this repository's remotes in place of their names, as git-annex does; others stay."""
+    remotes = context.settings.remotes
+    return tuple((name in remotes and remotes[name].uuid) or name for name in names)
 
 
 def _fits(context: Context, look: Look, wanted: Wanted) -> tuple[Fit, ...]:

@@ -23,7 +23,7 @@ Left = Mapping[str, Need]  # key -> what is left of its need: targets without ro
 
 @dataclass(frozen=True)
 class Fit:
-    """What a repository wants and lacks, and how much of it fits.
+    """The content that a repository wants and lacks, and how much of it fits.
 
     `free` is in bytes, None where it is not known; where it was only `published` it is rounded up.
     """

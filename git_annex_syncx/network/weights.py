@@ -143,7 +143,7 @@ def decade(milliseconds: int) -> int:
 
 
 class Rank(NamedTuple):
-    """What decides between arcs of equal cost and time by their source; less is better."""
+    """Numbers of a source that decide between arcs of equal cost and time; less is better."""
 
     level: int  # hops from the first holder, over any arcs
     idle: int  # to how many repositories it has none of the lightest arcs

@@ -53,7 +53,7 @@ class Prospect:
 
 @dataclass(frozen=True)
 class GitStep:
-    """What a sync would do with the branch before content: `phase` is "commit", "merge" or "push"."""
+    """A step that a sync would make with the branch before content: `phase` is "commit", "merge" or "push"."""
 
     phase: str
     remote: str

@@ -1,4 +1,4 @@
-"""What a run would do, for people and programs: the branch, each file, and the load of each link."""
+"""Show what a run would do, for people and programs: the branch, each file, and the load of each link."""
 
 from __future__ import annotations
 
