@@ -10,6 +10,9 @@ PROGRESS = re.compile(r"objects: +\d+%|^Total \d|Delta compression using|^Enumer
 # Lines that git adds after the reason, for people who do not know what a remote is.
 HINT = re.compile(r"^fatal: Could not read from remote|^Please make sure you have|^and the repository exists|^hint:")
 
+# What a Haskell program adds for those who wrote it.
+BACKTRACE = re.compile(r"\n?(?:HasCallStack backtrace|CallStack \(from HasCallStack\)):(?:\n +[^\n]*)*")
+
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUG = 3
@@ -81,11 +84,14 @@ def _last_words(stderr: str) -> str:
     """Return the lines of a program's stderr that tell why it gave up."""
     from git_annex_syncx.reasons import shortened  # many regular expressions, for failures only
 
+    stderr = BACKTRACE.sub("", stderr)
     if (short := shortened(stderr)) is not stderr:
         return short
     lines = [
         line.strip() for line in stderr.replace("\r", "\n").split("\n") if line.strip() and not PROGRESS.search(line)
     ]
     better = [line for line in lines if not HINT.search(line)] or lines
-    telling = [line for line in better if line.startswith(("fatal:", "error:", "ssh:", "git-annex:"))]
+    telling = [
+        line for line in better if line.startswith(("fatal:", "error:", "ssh:", "git-annex:", "git-remote-annex:"))
+    ]
     return "; ".join(dict.fromkeys((telling or better)[-3:]))

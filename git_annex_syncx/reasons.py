@@ -6,6 +6,8 @@ import re
 import shlex
 from collections.abc import Iterable
 
+from git_annex_syncx.errors import BACKTRACE
+
 # The exceptions of Haskell's libraries, which git-annex passes on whole: pattern -> message.
 KNOWN = tuple(
     (re.compile(pattern, re.DOTALL), told)
@@ -72,6 +74,7 @@ MENDING = {
 
 def shortened(message: str) -> str:
     """Return the essence of a message; one of an unknown kind, or a short one, as it is."""
+    message = BACKTRACE.sub("", message)
     for pattern, told in KNOWN:
         if found := pattern.search(message):
             short = " ".join(found.expand(told).split())

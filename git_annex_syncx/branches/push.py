@@ -14,7 +14,7 @@ from git_annex_syncx.branches.taken_back import refusal, taken_back
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives, git, history, transport, worktree
 from git_annex_syncx.git.transport import PushSpec
-from git_annex_syncx.model import Fate, Head, Outcome, RefReport, Remote, Result
+from git_annex_syncx.model import Head, Outcome, Remote, Result
 from git_annex_syncx.reasons import mending
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import each_remote, exchanging, own_failure
@@ -143,7 +143,7 @@ def _exchange(context: Context, pushing: Pushing, known: Mapping[str, str], remo
             raise _not_pulled(context, pushing.head, remote) from lost
         if not context.settings.retries:
             raise
-        return _catch_up(context, pushing, remote, list(lost.reports))
+        return _catch_up(context, pushing, remote, lost)
 
 
 def _not_pulled(context: Context, head: Head, remote: Remote) -> SyncxError:
@@ -162,15 +162,15 @@ def _not_pulled(context: Context, head: Head, remote: Remote) -> SyncxError:
     )
 
 
-def _catch_up(context: Context, pushing: Pushing, remote: Remote, reports: list[RefReport]) -> Outcome:
+def _catch_up(context: Context, pushing: Pushing, remote: Remote, lost: LostRace) -> Outcome:
     """Fetch, merge and push again until nobody else is faster."""
-    race, tries = _Race(context, pushing, remote, reports), context.settings.retries
+    race, tries = _Race(context, pushing, remote, [lost]), context.settings.retries
     try:
-        return _with_earlier(retried(race.run_again, LostRace, tries, FIRST_WAIT, LONGEST_WAIT), reports)
+        return push_refs.with_earlier(retried(race.run_again, LostRace, tries, FIRST_WAIT, LONGEST_WAIT), race.lost)
     except LostRace as lost:
-        if race.news or not lost.reports or len(remote.push_urls) > 1:
+        why = "; ".join(sorted({report.reason for report in lost.refused}))
+        if race.news or not why or len(remote.push_urls) > 1:
             raise
-        why = "; ".join(sorted({r.reason for r in lost.reports if r.fate is Fate.LOST}))
         raise SyncxError(
             f"{remote.name} does not take it, though nobody else has pushed: {why}",
             mending(why, remote.name) or BROKEN,
@@ -179,18 +179,19 @@ def _catch_up(context: Context, pushing: Pushing, remote: Remote, reports: list[
 
 @dataclass
 class _Race:
-    """A push at which somebody else was faster: the reports of all tries, and whether the remote has moved on."""
+    """A push at which somebody else was faster: all tries that lost, and whether the remote has moved on."""
 
     context: Context
     pushing: Pushing
     remote: Remote
-    reports: list[RefReport]
+    lost: list[LostRace]
     news: bool = False
 
     def run_again(self) -> Outcome:
         """Fetch, merge and push once. Raises LostRace."""
         context, pushing, remote = self.context, self.pushing, self.remote
-        contested = {remote.tracking(r.ref.removeprefix("refs/heads/")) for r in self.reports if r.fate is Fate.LOST}
+        refused = (report for lost in self.lost for report in lost.refused)
+        contested = {remote.tracking(report.ref.removeprefix("refs/heads/")) for report in refused}
         known = git.refs(context.repo, f"refs/remotes/{remote.name}/")
         transport.fetch(context.repo, context.settings, remote, context.branches)
         before = git.refs(context.repo)
@@ -200,7 +201,7 @@ class _Race:
             outcome = _attempt(context, pushing, _as_merged(before, git.refs(context.repo)), remote)
             return replace(outcome, details={**outcome.details, **details})
         except LostRace as lost:
-            self.reports.extend(lost.reports)
+            self.lost.append(lost)
             raise
 
     def _merge(self) -> Mapping[str, object]:
@@ -211,14 +212,6 @@ class _Race:
         joined = merge.bring_together(self.context, self.pushing.merging, self.remote.name)
         self.pushing.caught_up.append(self.remote.name)
         return merge.resolved(joined)
-
-
-def _with_earlier(outcome: Outcome, reports: Iterable[RefReport]) -> Outcome:
-    """Return the outcome of the last try, with what earlier ones brought to the remote."""
-    now = {report.ref for report in outcome.refs}
-    earlier = {r.ref: r for r in reports if r.fate is Fate.UPDATED and r.ref not in now}
-    result = Result.DONE if earlier and outcome.result is Result.CURRENT else outcome.result
-    return replace(outcome, result=result, refs=(*earlier.values(), *outcome.refs))
 
 
 def _attempt(context: Context, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> Outcome:
@@ -244,14 +237,19 @@ def _attempt(context: Context, pushing: Pushing, known: Mapping[str, str], remot
         context.state.remotes.change(remote.name, unverified=True)
     remote_facts.note_proven(context, remote, False)
     reports = transport.push(context.repo, context.settings, remote, spec)
+    details = push_refs.moved(sides, spec)
     remote_facts.note_checked_out(context, remote, sides.basis, reports)
-    push_refs.require_won(remote, reports)
-    push_refs.note_arrived(context, remote, spec, reports)
-    if remote.through_special:
-        _verify(context, remote)
+    try:
+        push_refs.require_won(remote, reports)
+        push_refs.note_arrived(context, remote, spec, reports)
+        if remote.through_special:
+            _verify(context, remote)
+    except LostRace as lost:  # what has arrived is news all the same, whatever the next try finds
+        lost.reports, lost.details = reports, details
+        raise
     outcome = push_refs.judged(pushing.head, remote, reports)
     remote_facts.note_proven(context, remote, outcome.result is not Result.FAILED)
-    return replace(outcome, details=push_refs.moved(sides, spec))
+    return replace(outcome, details=details)
 
 
 def _lacking(context: Context, pushing: Pushing, known: Mapping[str, str], remote: Remote) -> tuple[Sides, PushSpec]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from git_annex_syncx.branches import guard, remote_facts
 from git_annex_syncx.errors import SyncxError
@@ -31,6 +31,12 @@ class LostRace(SyncxError):
         """`reports`: what became of each ref in this try."""
         super().__init__(what, advice)
         self.reports = reports
+        self.details: Mapping[str, object] = {}  # what this try was to move, as `moved` returns it
+
+    @property
+    def refused(self) -> list[RefReport]:
+        """The refs that somebody else had moved."""
+        return [report for report in self.reports if report.fate is Fate.LOST]
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,28 @@ def moved(sides: Sides, spec: PushSpec) -> dict[str, object]:
     if f"refs/heads/{sides.basis}" in spec.wanted:
         return {"branch": sides.basis, "old": sides.theirs[1], "new": sides.branch}
     return {"branch": "git-annex", "old": sides.annex_theirs[0] or sides.annex_theirs[1], "new": sides.annex}
+
+
+def with_earlier(outcome: Outcome, lost: Iterable[LostRace]) -> Outcome:
+    """Return the outcome of the last try, with what earlier ones brought to the remote."""
+    brought = [one for one in lost if any(report.fate is Fate.UPDATED for report in one.reports)]
+    if not brought:
+        return outcome
+    now = {report.ref for report in outcome.refs}
+    refs = {r.ref: r for one in brought for r in one.reports if r.fate is Fate.UPDATED and r.ref not in now}
+    return replace(
+        outcome,
+        result=Result.DONE if outcome.result is Result.CURRENT else outcome.result,
+        refs=(*refs.values(), *outcome.refs),
+        details=_moved_in_all(brought[0].details, outcome.details),
+    )
+
+
+def _moved_in_all(first: Mapping[str, object], last: Mapping[str, object]) -> Mapping[str, object]:
+    """Return which branch has moved there from the first try that brought something to the last (empty: no more)."""
+    if last.get("branch", first.get("branch")) != first.get("branch"):
+        return first if last["branch"] == "git-annex" else last
+    return {**first, **last, "old": first.get("old")}
 
 
 def note_arrived(context: Context, remote: Remote, spec: PushSpec, reports: Iterable[RefReport]) -> None:

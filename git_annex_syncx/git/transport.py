@@ -19,7 +19,7 @@ from git_annex_syncx.reasons import LOCK
 from git_annex_syncx.system import run
 from git_annex_syncx.system.retry import retried
 
-CONFIG_TRIES = 5
+TRIES = 6  # where somebody else is in the way for an instant
 PORTS = {"http": 80, "https": 443, "git": 9418}
 HELPER = re.compile(r"[A-Za-z0-9+.-]+::")
 LOST_REASONS = ("non-fast-forward", "fetch first", "stale info", "needs force", "remote ref updated since checkout")
@@ -32,19 +32,31 @@ LOST_REMOTE_REASONS = (
 )
 # What git-remote-annex says of a special remote that nobody has pushed git to yet.
 NOTHING_YET = b"No git repository found in this remote"
+# What it tries to read while another's push replaces it: a directory has no manifest for an instant.
+REPLACED = re.compile(r"\bGIT(?:MANIFEST|BUNDLE)-")
 CHECKED_OUT_REASONS = ("branch is currently checked out", "working directory has", "up-to-date check failed")
 
 # What a part of a ref's name may not hold, after git-check-ref-format(1).
 NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|(^|/)\.|\.lock(/|$)|[/.]$|^$")
 
 
-class ConfigLocked(Exception):
-    """The configuration was locked: git-annex notes in it who a new remote is, in the hook of each push."""
+class Obstructed(Exception):
+    """A push met what goes within seconds.
+
+    The configuration was locked, in which git-annex notes who a new remote is, in the hook of each push; or another's
+    push was replacing what a special remote holds.
+    """
 
     def __init__(self, done: run.Done) -> None:
         """`done` is the push that met it."""
         super().__init__(done)
         self.done = done
+
+
+class Replaced(ProgramFailed):
+    """What was read from a special remote was replaced by another's push meanwhile."""
+
+    soon = True
 
 
 @dataclass(frozen=True)
@@ -100,14 +112,27 @@ def _fetch(
     require_name(remote)
     drives.require_present(repo, remote)
     _require_listening(settings, remote.url, remote)
-    done = git(
-        repo, *_options(settings), "fetch", "--prune", "--progress", "--no-write-fetch-head", "--no-auto-maintenance",
+    _read(
+        repo, settings, remote, "fetch", "--prune", "--progress", "--no-write-fetch-head", "--no-auto-maintenance",
         "--no-recurse-submodules", "--refmap=", *options, "--", remote.name, *refspecs,
-        env=ssh.git_connection(repo, settings, remote, remote.url),
-        stall=settings.stall_timeout, asks=True, ok=range(256),
     )  # fmt: skip
-    if done.code and not (remote.through_special and NOTHING_YET in done.err):
-        raise ProgramFailed(f"git fetch {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
+
+
+def _read(repo: Repository, settings: Settings, remote: Remote, *words: str) -> bytes:
+    """Run a command of git that reads from a remote; return its output."""
+
+    def attempt() -> bytes:
+        done = git(
+            repo, *_options(settings), *words, env=ssh.git_connection(repo, settings, remote, remote.url),
+            stall=settings.stall_timeout, asks=True, ok=range(256),
+        )  # fmt: skip
+        if not done.code or (remote.through_special and NOTHING_YET in done.err):
+            return done.out
+        said, command = os.fsdecode(done.err), f"git {words[0]} {shlex.quote(remote.name)}"
+        kind = Replaced if remote.through_special and REPLACED.search(said) else ProgramFailed
+        raise kind(command, done.code, said, repo.home)
+
+    return retried(attempt, Replaced, TRIES, 0.5, 4.0)
 
 
 def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -> tuple[RefReport, ...]:
@@ -116,8 +141,8 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
     _require_listening(settings, remote.push_url, remote)
     drives.require_writable(repo, remote)
     try:
-        done = retried(lambda: _push(repo, settings, remote, spec), ConfigLocked, CONFIG_TRIES, 0.2, 2.0)
-    except ConfigLocked as error:
+        done = retried(lambda: _push(repo, settings, remote, spec), Obstructed, TRIES, 0.5, 4.0)
+    except Obstructed as error:
         done = error.done
     reports = _worst(read_porcelain(done.out))
     explained = any(report.fate not in (Fate.UPDATED, Fate.CURRENT) for report in reports)
@@ -149,22 +174,17 @@ def _push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) 
         | ssh.annex_connection(repo, settings, remote),  # in git-annex's hook
         stall=settings.stall_timeout, ok=range(256), asks=True,
     )  # fmt: skip
-    if done.code and b"could not lock config file" in done.err:
-        raise ConfigLocked(done)
+    replaced = remote.through_special and b"\nTo " not in b"\n" + done.out and REPLACED.search(os.fsdecode(done.err))
+    if done.code and (replaced or b"could not lock config file" in done.err):
+        raise Obstructed(done)
     return done
 
 
 def ls_remote(repo: Repository, settings: Settings, remote: Remote) -> dict[str, str]:
     """Return what branches the remote has now: full ref name -> object id."""
     drives.require_present(repo, remote)
-    done = git(
-        repo, *_options(settings), "ls-remote", "--heads", "--", remote.name,
-        env=ssh.git_connection(repo, settings, remote, remote.url),
-        stall=settings.stall_timeout, asks=True, ok=range(256),
-    )  # fmt: skip
-    if done.code and not (remote.through_special and NOTHING_YET in done.err):
-        raise ProgramFailed(f"git ls-remote {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
-    rows = (line.split("\t") for line in os.fsdecode(done.out).split("\n") if line)
+    told = os.fsdecode(_read(repo, settings, remote, "ls-remote", "--heads", "--", remote.name))
+    rows = (line.split("\t") for line in told.split("\n") if line)
     return {name: value for value, name in rows}
 
 
