@@ -10,9 +10,6 @@ PROGRESS = re.compile(r"objects: +\d+%|^Total \d|Delta compression using|^Enumer
 # Lines that git adds after the reason, for people who do not know what a remote is.
 HINT = re.compile(r"^fatal: Could not read from remote|^Please make sure you have|^and the repository exists|^hint:")
 
-# What a Haskell program adds for those who wrote it.
-BACKTRACE = re.compile(r"\n?(?:HasCallStack backtrace|CallStack \(from HasCallStack\)):(?:\n +[^\n]*)*")
-
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_BUG = 3
@@ -82,7 +79,7 @@ class Stalled(ProgramFailed):
 
 def _last_words(stderr: str) -> str:
     """Return the lines of a program's stderr that tell why it gave up."""
-    from git_annex_syncx.reasons import shortened  # many regular expressions, for failures only
+    from git_annex_syncx.reasons import BACKTRACE, shortened  # many regular expressions, for failures only
 
     stderr = BACKTRACE.sub("", stderr)
     if (short := shortened(stderr)) is not stderr:

@@ -6,8 +6,8 @@ import re
 import shlex
 from collections.abc import Iterable
 
-from git_annex_syncx.errors import BACKTRACE
-
+# What a Haskell program adds for those who wrote it.
+BACKTRACE = re.compile(r"\n?(?:HasCallStack backtrace|CallStack \(from HasCallStack\)):(?:\n +[^\n]*)*")
 # The exceptions of Haskell's libraries, which git-annex passes on whole: pattern -> message.
 KNOWN = tuple(
     (re.compile(pattern, re.DOTALL), told)
