@@ -86,6 +86,12 @@ class Inventory(Database):
         with locks.held(self.path):
             yield
 
+    @contextlib.contextmanager
+    def alone_if_free(self) -> Iterator[bool]:
+        """Keep other processes from looking at the same time; yield False where one does already."""
+        with locks.held_if_free(self.path) as ours:
+            yield ours
+
     def cursor(self) -> Cursor | None:
         """Return what it was made from; None where a full pass is needed."""
         row = self.read(lambda db: db.execute("SELECT annex, tree, world, rooms FROM cursor").fetchone())

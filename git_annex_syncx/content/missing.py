@@ -53,17 +53,20 @@ def look(context: Context, policy: Policy | None = None, commits: bool = True) -
         annex.bring_branch_up(context.repo)
     with known.alone():
         sizes = room.by_maxsize(context, policy)
-        before, now = known.cursor(), _cursor(context, policy, room.written(policy, sizes))
-        full = (
-            before is None or before.policy != now.policy or not _bring_forward(context, policy, known, before, now)
-        )
-        if full:
-            log.info("looking at all keys")
-            _begin(context, policy, known, now)
-    return _fitting(context, policy, known.needs(), sizes)
+        renew(context, policy, known, sizes)
+    return fitting(context, policy, known.needs(), sizes)
 
 
-def _fitting(context: Context, policy: Policy, needs: Sequence[Need], sizes: Rooms) -> Look:
+def renew(context: Context, policy: Policy, known: Inventory, sizes: Rooms) -> None:
+    """Bring an inventory that nobody else writes to where the branches are now. Raises SyncxError."""
+    before, now = known.cursor(), _cursor(context, policy, room.written(policy, sizes))
+    if before is None or before.policy != now.policy or not _bring_forward(context, policy, known, before, now):
+        log.info("looking at all keys")
+        _begin(context, policy, known, now)
+
+
+def fitting(context: Context, policy: Policy, needs: Sequence[Need], sizes: Rooms) -> Look:
+    """Return what has to travel, and what does not fit; `sizes` is what maximum sizes leave."""
     rooms = room.rooms(context, policy, sizes)
     return Look(policy, *room.fitting(needs, rooms), rooms)
 
@@ -80,7 +83,7 @@ def of_all_keys(context: Context, commits: bool = True) -> Look:
         if name.key in held:
             files[name.key][path] = name.entry
     found = _needs(context, policy, now.tree, files, held)
-    return _fitting(context, policy, list(found), room.by_maxsize(context, policy))
+    return fitting(context, policy, list(found), room.by_maxsize(context, policy))
 
 
 def keys_below(context: Context, paths: Iterable[bytes]) -> frozenset[str]:
@@ -236,8 +239,8 @@ def _needs(context: Context, policy: Policy, tree: str, files: Files, held: Mapp
     lacking = functools.cache(lambda holders, wanting: (policy.takers - policy.choosy - holders) | wanting)
     for key in files:
         holders, first, _ = held.get(key, NOWHERE)
-        if holders:
+        if holders or policy.counts_all:
             targets, out = lacking(holders, wanted.get(key, NOBODY)), unwanted.get(key, NOBODY)
             targets = policy.one_each(holders, targets)
-            if targets or out or holders & policy.emptied:
+            if targets or out or holders & policy.emptied or policy.counts_all:
                 yield Need(key, holders, targets, out, first)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.network import survey
@@ -154,6 +155,7 @@ class Policy:
     maxsizes: bytes = b""  # the log of maximum sizes
     spreads: frozenset[str] = frozenset()  # clusters to whose nodes this repository brings what it holds
     free: Mapping[str, int] = field(default_factory=dict)  # uuid -> bytes of free space, as published
+    counts_all: ClassVar[bool] = False  # all keys of the tree count, else those with which something is to be done
 
     @cached_property
     def arcs(self) -> Arcs:

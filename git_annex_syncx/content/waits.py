@@ -68,19 +68,25 @@ def expected(run: TransferRun, now: Round, group: KeyGroup) -> dict[str, tuple[s
 
 
 def _first_steps(policy: Policy, base: Plan) -> dict[str, Step]:
-    """Return the step that has to be made first so that content comes to each target that has a way.
+    """Return the step that has to be made first so that content comes to each target that has a way."""
+    return {uuid: first for uuid, (first, _) in ways(policy, base).items()}
+
+
+def ways(policy: Policy, base: Plan) -> dict[str, tuple[Step, Step]]:
+    """Return the first and the last step by which content comes to each target that has a way.
 
     Where only what is shut leads there, it is the one of the plan that all others make.
     """
-    common = _first(plan(policy.arcs, base.question)) if base.unreachable else {}
-    return {uuid: step for uuid, step in (common | _first(base)).items() if uuid in base.question.targets}
+    common = _ways(plan(policy.arcs, base.question)) if base.unreachable else {}
+    return {uuid: steps for uuid, steps in (common | _ways(base)).items() if uuid in base.question.targets}
 
 
-def _first(found: Plan) -> dict[str, Step]:
-    first: dict[str, Step] = {}
+def _ways(found: Plan) -> dict[str, tuple[Step, Step]]:
+    steps: dict[str, tuple[Step, Step]] = {}
     for step in found.steps:  # in the order in which they would run
-        first[step.target] = first.get(step.source, step)
-    return first
+        first, _ = steps.get(step.source, (step, step))
+        steps[step.target] = first, step
+    return steps
 
 
 def tell(run: TransferRun, now: Round, left: Iterable[Wait]) -> Iterator[Outcome]:

@@ -78,7 +78,8 @@ def asked(
 
 def _questions(policy: Policy, places: Iterable[Located]) -> Iterator[Question]:
     for uuids in _alike(policy, policy.choosy & policy.takers, to_drop=False):
-        lacked = {place: uuids - place.holders for place in places if place.holders and not uuids <= place.holders}
+        somewhere = [place for place in places if place.holders or policy.counts_all]
+        lacked = {place: uuids - place.holders for place in somewhere if not uuids <= place.holders}
         yield Question(GET, uuids, lacked, all(map(policy.wishes.only_on_copies, uuids)))
     for uuids in _alike(policy, policy.choosy & policy.reach - policy.emptied, to_drop=True):
         held = {place: uuids & place.holders for place in places if uuids & place.holders}

@@ -1,0 +1,127 @@
+"""Look at all keys of the tree, for reports: what every repository holds, wants and lacks, whoever it may be.
+
+A transfer looks at those alone that can get something, and remembers only keys with which something is to be done. So
+this has an inventory of its own, which no run waits for.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import ClassVar
+
+from git_annex_syncx.annex import annex, annex_branch
+from git_annex_syncx.annex.inventory import Inventory
+from git_annex_syncx.content import absent, missing, patience, room, steps
+from git_annex_syncx.content.assignment import TransferOptions, TransferRun
+from git_annex_syncx.content.missing import Look
+from git_annex_syncx.content.patience import KeyGroup
+from git_annex_syncx.content.policy import Policy, read_policy
+from git_annex_syncx.content.remotes import usable
+from git_annex_syncx.model import OUTSIDE, Need
+from git_annex_syncx.runs.context import Context
+
+NOBODY: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class CompletePolicy(Policy):
+    """The wishes of all repositories, those included that nothing leads to, for all keys of the tree."""
+
+    counts_all: ClassVar[bool] = True
+
+    @cached_property
+    def takers(self) -> frozenset[str]:
+        """Return all but the web and its like, and relays without a wish of their own."""
+        return self.alive.difference(OUTSIDE) - (self.relays - (self.choosy - self._passing))
+
+    @cached_property
+    def emptied(self) -> frozenset[str]:
+        """Return nobody."""
+        return NOBODY
+
+    def one_each(self, holders: frozenset[str], targets: frozenset[str]) -> frozenset[str]:
+        """Return the targets as they are, clusters and their nodes."""
+        return targets
+
+
+@dataclass(frozen=True)
+class Counted:
+    """All keys of the tree with all wishes, the part of them that can travel, and how it does.
+
+    `at` is as of when, in seconds since 1970.
+    """
+
+    keys: list[Need]  # holders; who wants and lacks it; who holds it and does not want it
+    look: Look
+    groups: list[KeyGroup]
+    clocks: patience.Clocks
+    options: Mapping[str, Mapping[str, str]]  # of special remotes, by uuid
+    at: float
+
+    @cached_property
+    def trees(self) -> frozenset[str]:
+        """Return the special remotes that hold a tree of files, which no plan sends keys to."""
+        kinds = ("exporttree", "importtree")
+        return frozenset(u for u, told in self.options.items() if "yes" in map(told.get, kinds))
+
+
+def inventory(context: Context) -> Inventory:
+    """Return what the last look at all keys has left: their files, too."""
+    return Inventory(context.repo.state_dir / "counts.sqlite")
+
+
+def count(context: Context, commits: bool = True) -> Counted | None:
+    """Look at all keys, from what has changed since the last time.
+
+    Nobody waits for another process that looks for the first time: what was known before is told, None where nothing
+    is. With `commits` git-annex brings on its branch what it has recorded so far. Raises SyncxError.
+    """
+    policy, known = read_policy(context), inventory(context)
+    if commits and annex.journal_waits(context.repo):
+        annex.bring_branch_up(context.repo)
+    sizes = room.by_maxsize(context, policy)
+    with known.alone_if_free() as ours:
+        if ours:
+            missing.renew(context, _complete(policy), known, sizes)
+        elif known.cursor() is None:
+            return None
+        at = time.time() if ours else known.path.stat().st_mtime
+        keys = known.needs()
+    look = missing.fitting(context, policy, list(travelling(policy, keys)), sizes)
+    return _planned(context, keys, look, at)
+
+
+def travelling(policy: Policy, keys: Iterable[Need]) -> Iterator[Need]:
+    """Yield what can travel: keys that somebody holds and that somebody wants to whom an arc leads."""
+    to = functools.cache(lambda holders, targets: policy.one_each(holders, targets & policy.takers))
+    for need in keys:
+        if need.targets and need.holders and (targets := to(need.holders, need.targets)):
+            yield replace(need, targets=targets, unwanted=NOBODY)
+
+
+def _complete(policy: Policy) -> CompletePolicy:
+    told = {one.name: getattr(policy, one.name) for one in fields(policy)}
+    return CompletePolicy(**{**told, "reach": policy.alive.difference(OUTSIDE)})  # nothing is dropped, only asked
+
+
+def _planned(context: Context, keys: list[Need], look: Look, at: float) -> Counted:
+    """Plan as this repository would by now, without asking anybody whether it is there."""
+    policy, missed = look.policy, absent.missed(context)
+    there = [absent.without(need, missed) for need in look.needs] if missed else look.needs
+    there = [need for need in there if need.holders]
+    held = {need.key: need.holders for need in there}
+    clocks = patience.gone_on(context.state.clocks(), held, context.settings.patience, time.time())
+    shut = patience.shut(clocks, policy.own, patience.Answers(_present(context))) if clocks else steps.OPEN
+    options = annex_branch.special_remotes(annex_branch.log(context.repo, "remote.log"))
+    return Counted(keys, look, list(steps.groups(policy, there, shut=shut)), clocks, options, at)
+
+
+def _present(context: Context) -> frozenset[str]:
+    """Return the repositories that this one can reach, as far as it is seen without a connection."""
+    remotes = [remote for remote in context.settings.remotes.values() if remote.sync]
+    run = TransferRun(context, usable(context, remotes, outside=True), TransferOptions())
+    return frozenset(remote.uuid for remote in run.remotes if remote.uuid and run.end(remote.uuid))
