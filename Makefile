@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The tests are compiled anew in each run where Python may not keep what it has compiled.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-fast check bench man architecture clean
+.PHONY: demo test test-fast check bench man architecture pictures clean
 
 demo: $(VENV)/.installed
 	$(BIN)/python examples/demo.py
@@ -35,6 +35,9 @@ man: $(VENV)/.tests-installed
 
 architecture: $(VENV)/.tests-installed  # needs Graphviz
 	$(BIN)/python docs/architecture.py
+
+pictures: $(VENV)/.tests-installed  # needs Graphviz
+	$(BIN)/python docs/pictures.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from git_annex_syncx.cli import offers
 from git_annex_syncx.cli.commands import GlobalOptions, add_options
+
+if TYPE_CHECKING:
+    from git_annex_syncx.network.drawing import Drawing
 
 picture_options = add_options(
     click.option("--dot", is_flag=True, help="Print the graph in Graphviz's language."),
@@ -23,15 +27,23 @@ def require_one_form(options: GlobalOptions, dot: bool) -> None:
         raise click.UsageError("--json and --dot exclude each other")
 
 
-def show_pictures(drawn: Callable[[], str], dot: bool, svg: str | None, png: str | None) -> bool:
-    """Print or write a graph where one was asked for."""
+def write_pictures(drawn: Callable[[], Drawing], svg: str | None, png: str | None) -> bool:
+    """Write a picture where one was asked for; return whether it was."""
     from git_annex_syncx.system import graphviz
+    from git_annex_syncx.views.svg import finished
+
+    if svg:
+        drawing = drawn()
+        write_named(svg, finished(graphviz.render(drawing.dot, "svg"), drawing).encode())
+    if png:
+        write_named(png, graphviz.render(drawn().dot, "png"))
+    return bool(svg or png)
+
+
+def write_named(name: str, content: bytes) -> None:
+    """Write a file that the user has named, and say so."""
+    from git_annex_syncx.system import files
     from git_annex_syncx.views import base
 
-    if dot:
-        base.data(drawn())
-    for kind, name in (("svg", svg), ("png", png)):
-        if name:
-            graphviz.draw(drawn(), Path(name).absolute(), kind)
-            base.say(f"{name} is written")
-    return bool(dot or svg or png)
+    files.write_named(Path(name), content)
+    base.say(f"{name} is written")

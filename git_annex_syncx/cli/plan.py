@@ -9,7 +9,7 @@ import click
 
 from git_annex_syncx.cli import offers
 from git_annex_syncx.cli.commands import GlobalOptions, command
-from git_annex_syncx.cli.pictures import picture_options, require_one_form, show_pictures
+from git_annex_syncx.cli.pictures import picture_options, require_one_form, write_pictures
 
 
 @command("plan")
@@ -33,7 +33,8 @@ def plan_command(
     """Show the cheapest tree and who carries what to whom."""
     from git_annex_syncx.content import planning
     from git_annex_syncx.content.missing import tree_path
-    from git_annex_syncx.network.drawing import plan_dot
+    from git_annex_syncx.network.drawing import plan_drawing
+    from git_annex_syncx.views import base
     from git_annex_syncx.views import log as view_log
     from git_annex_syncx.views import network as view_network
 
@@ -48,5 +49,9 @@ def plan_command(
         view_log.set_up(options.verbose, options.quiet, view_log.MESSAGES)
         planned = planning.plan_map(planning.map_file(map_name), wanted)
     view_log.warn(planned.survey.warnings)
-    if not show_pictures(lambda: plan_dot(planned.survey.network, planned.plans), dot, svg, png):
+    net = planned.survey.network
+    written = write_pictures(lambda: plan_drawing(net, planned.plans), svg, png)
+    if dot:
+        base.data(plan_drawing(net, planned.plans).dot)
+    elif not written:
         view_network.show_plans(planned, options.as_json)

@@ -1,87 +1,201 @@
 """Networks and plans in Graphviz's language: names, not uuids; costs on arcs; the own repository marked. Pure.
 
-The lines are few and written here, because networkx writes DOT only through pydot, which is no dependency.
+The lines are few and written here, because networkx writes DOT only through pydot, which is no dependency. What
+something is stands in words and shapes, never in a colour alone; by its `class` a style sheet gives it others.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from git_annex_syncx.network.graph import Link, Network, Place
-from git_annex_syncx.network.plan import Plan
+from git_annex_syncx.network.plan import Plan, Step
 
 FRAME = """digraph syncx {
-\tgraph [overlap=false, splines=true, pad=0.3, nodesep=0.5, ranksep=0.8, bgcolor=white]
-\tnode [shape=box, style="rounded,filled", fillcolor="#eef3f8", color="#5b7a99", fontname="Helvetica", fontsize=12]
-\tedge [color="#5b7a99", fontname="Helvetica", fontsize=10, arrowsize=0.7]
+\tgraph [%s, pad=0.2, splines=true, class=paper, bgcolor=white]
+\tnode [shape=box, style="rounded,filled", fontname=Helvetica, fontsize=13, margin="0.12,0.07"]
+\tedge [fontname=Helvetica, fontsize=11, arrowsize=0.7]
 """
+SPRINGS = 'layout=neato, overlap=false, sep="+14"'  # for what has neither top nor bottom
+LAYERS = "nodesep=0.35, ranksep=0.55"
+FONT_SIZE, POINTS, MARGIN = 13, 72, 0.24  # of a node: points, points an inch, inches at both sides
+WIDE, NARROW = frozenset("mwMW@%&…—"), frozenset("ijlIft.,:;'|!()[]/ ")
+LONGEST = 24  # characters of a name
 Attributes = Mapping[str, str]
-NORMAL: Attributes = {}
-HERE = {"fillcolor": "#dcebd3", "color": "#4a7a2c"}
-HOLDER = HERE
-TARGET = {"fillcolor": "#fbeecb", "color": "#b07d12"}
-ASIDE = {"fillcolor": "#f7f7f7", "color": "#c0c0c0", "fontcolor": "#909090"}
-CUT_OFF = {"fillcolor": "#f9dcdc", "color": "#b03030"}
-GREY = {"color": "#d4d4d4", "fontcolor": "#b0b0b0"}
-TRAVELLED = {"color": "#b0500c", "fontcolor": "#803808", "penwidth": "2"}
+
+
+class Note(NamedTuple):
+    """What is to be said of a repository in a picture, and how it looks there: a key of NODES."""
+
+    words: str
+    look: str = "normal"
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A picture for Graphviz, and the same in words for those who do not see it."""
+
+    dot: str
+    title: str
+    description: str
+
+
+NORMAL = Note("")
+HERE = Note("", "good")
+# Fill, line and text on white paper. A text differs from its ground by 4.5 to 1 at least, a line by 3 to 1.
+NODES = {
+    "normal": ("#eef3f8", "#52708f", "#14202b"),
+    "good": ("#e1f0d9", "#417026", "#14202b"),
+    "waiting": ("#fdf0cc", "#96690c", "#14202b"),
+    "bad": ("#fbe0de", "#b0302a", "#14202b"),
+    "aside": ("#f6f6f6", "#808080", "#595959"),
+}
+EDGES = {  # line and text
+    "link": ("#52708f", "#34495e"),
+    "step": ("#a8480a", "#7a3506"),
+    "unused": ("#8a8a8a", "#626262"),
+}
 
 
 def network_dot(net: Network) -> str:
-    """Draw the network. An arc leads from a repository to its remote; its heads show where content can go."""
-    return _graph([*(_node(net, place) for place in net.places), *(_link(link) for link in net.links)])
+    """Return the network with all that is known of it; `network()` can be made of it again.
+
+    An arc leads from a repository to its remote; its heads show where content can go.
+    """
+    nodes = (_node(net, place, HERE if place.uuid == net.here else NORMAL) for place in net.places)
+    return _graph(SPRINGS, [*nodes, *map(_link, net.links)])
+
+
+def network_drawing(net: Network, notes: Mapping[str, Note] | None = None) -> Drawing:
+    """Draw the network, one line between each two that are linked; `notes` has by uuid what else is to be said."""
+    notes = {net.here or "": HERE} if notes is None else notes
+    pairs = _pairs(net.links)
+    nodes = [_node(net, place, notes.get(place.uuid, NORMAL)) for place in net.places]
+    dot = _graph(SPRINGS, [*nodes, *(_line(net, pair, links, "link") for pair, links in pairs.items())])
+    told = [f"{_ends(net, pair)}, cost {_costs(links)}" for pair, links in pairs.items()]
+    return Drawing(dot, f"Network of {len(net.places)} repositories", "; ".join(told) or "No link is known")
 
 
 def plan_dot(net: Network, plans: Iterable[Plan]) -> str:
     """Draw the network in grey and the plan into it: arcs lead where content travels, numbered in order."""
     plans = list(plans)
-    styles: dict[str, Attributes] = {}
+    notes, steps = _roles(net, plans), _all_steps(plans)
+    stepped = {frozenset((step.source, step.target)) for step in steps}
+    lines = [_node(net, place, notes[place.uuid]) for place in net.places]
+    lines += [_step(net, number, step) for number, step in enumerate(steps, start=1)]
+    free = {"constraint": "false"} if steps else {}  # then steps alone say who stands above whom
+    unused = {pair: links for pair, links in _pairs(net.links).items() if frozenset(pair) not in stepped}
+    quiet = {"dir": "none", "style": "dashed", **free}
+    return _graph(LAYERS, [*lines, *(_line(net, pair, links, "unused", quiet) for pair, links in unused.items())])
+
+
+def plan_drawing(net: Network, plans: Iterable[Plan]) -> Drawing:
+    """Return the same as a drawing."""
+    plans = list(plans)
+    steps = _all_steps(plans)
+    told = [
+        f"{n}. {net.name(step.source)} to {net.name(step.target)}: {_action(step)}" for n, step in enumerate(steps, 1)
+    ]
+    title = f"Plan of {len(steps)} transfer{'' if len(steps) == 1 else 's'}"
+    return Drawing(plan_dot(net, plans), title, "; ".join(told) or "Nothing is to be sent")
+
+
+def _all_steps(plans: Iterable[Plan]) -> list[Step]:
+    return list(dict.fromkeys(step for found in plans for step in found.steps))
+
+
+def _roles(net: Network, plans: Iterable[Plan]) -> dict[str, Note]:
+    """Return what each repository is in plans; of several that it is what stands last here."""
+    notes = dict.fromkeys(net.by_uuid, Note("", "aside"))
     for found in plans:
-        styles |= dict.fromkeys(found.question.targets, TARGET)
-        styles |= dict.fromkeys((step.target for step in found.steps if step.relay), NORMAL)
-        styles |= dict.fromkeys((uuid for uuid, _ in found.unreachable), CUT_OFF)
-        styles |= dict.fromkeys(found.question.holders, HOLDER)
-    steps = list(dict.fromkeys(step for found in plans for step in found.steps))
-    pairs = {frozenset((step.source, step.target)) for step in steps}
-    lines = [_node(net, place, styles.get(place.uuid, ASIDE)) for place in net.places]
-    lines += [_link(link, GREY) for link in net.links if frozenset((link.owner, link.remote)) not in pairs]
-    for number, step in enumerate(steps, start=1):
-        label = f"{number}. {step.operation} {step.cost:g}"
-        lines.append(_statement([step.source, step.target], {"label": label, **TRAVELLED}))
-    return _graph(lines)
+        notes |= dict.fromkeys(found.question.targets, Note("wants it", "waiting"))
+        notes |= dict.fromkeys((step.target for step in found.steps if step.relay), Note("passes it on"))
+        notes |= {uuid: Note("no room" if why == "no-room" else "no way", "bad") for uuid, why in found.unreachable}
+        notes |= dict.fromkeys(found.question.holders, HERE._replace(words="has it"))
+    return notes
 
 
-def _graph(lines: Iterable[str]) -> str:
-    return FRAME + "".join(f"\t{line}\n" for line in lines) + "}\n"
+def _pairs(links: Iterable[Link]) -> dict[tuple[str, str], list[Link]]:
+    """Return the links between each two repositories, in the order in which they come first."""
+    found: dict[tuple[str, str], list[Link]] = {}
+    for link in links:
+        back = (link.remote, link.owner)
+        found.setdefault(back if back in found else (link.owner, link.remote), []).append(link)
+    return found
 
 
-def _node(net: Network, place: Place, style: Attributes = NORMAL) -> str:
+def _costs(links: Iterable[Link]) -> str:
+    return " or ".join(f"{cost:g}" for cost in sorted({link.cost for link in links}))
+
+
+def _ends(net: Network, pair: tuple[str, str]) -> str:
+    return f"{net.name(pair[0])} and {net.name(pair[1])}"
+
+
+def _action(step: Step) -> str:
+    return f"{step.operation} {step.cost:g}"
+
+
+def _graph(layout: str, lines: Iterable[str]) -> str:
+    return FRAME % layout + "".join(f"\t{line}\n" for line in lines) + "}\n"
+
+
+def _node(net: Network, place: Place, note: Note) -> str:
     here = place.uuid == net.here
     marks = {
         "you are here": here,
         "cluster": bool(place.nodes),
+        "store": place.special and not place.nodes,
         "relay": place.relay,
         "drive": place.removable,
         "dead": place.dead,
     }
-    below = ", ".join(mark for mark, holds in marks.items() if holds)
-    look = dict(style or (HERE if here else NORMAL))
-    if here:
-        look["penwidth"] = "2.5"
-    if place.special or place.removable:
-        look["shape"] = "cylinder" if place.special else "component"
-    if place.dead:
-        look["style"] = "rounded,filled,dashed"
+    name, below = net.name(place.uuid), ", ".join(mark for mark, holds in marks.items() if holds)
+    label = "\n".join(filter(None, (_short(name), below, note.words)))
+    shape = {"shape": "cylinder"} if place.special else {"style": "filled"} if place.removable else {}
+    shape |= {"style": "rounded,filled,dashed"} if place.dead else {}
+    shape |= {"penwidth": "2.5"} if here else {}
     nodes = {"nodes": " ".join(place.nodes)} if place.nodes else {}
     told = _told(place, "uuid", "nodes") | nodes | ({"here": "true"} if here else {})
-    return _statement(
-        [place.uuid], {"label": "\n".join(filter(None, (place.name or place.uuid, below)))} | told | look
-    )
+    look = _look(note.look, *NODES[note.look]) | {"width": f"{_width(label):.2f}", "id": name}
+    return _statement([place.uuid], {"label": label} | told | look | shape)
 
 
-def _link(link: Link, style: Attributes = NORMAL) -> str:
-    ends = "both" if link.push and link.pull else "forward" if link.push else "back"
-    told = _told(link, "owner", "remote", "push", "pull")
-    return _statement([link.owner, link.remote], {"label": f"{link.cost:g}", **told, "dir": ends, **style})
+def _look(name: str, fill: str, line: str, text: str) -> dict[str, str]:
+    return {"class": name, "fillcolor": fill, "color": line, "fontcolor": text}
+
+
+def _link(link: Link) -> str:
+    told = _told(link, "owner", "remote", "push", "pull") | {"dir": _heads(link.push, link.pull)}
+    return _statement([link.owner, link.remote], {"label": f"{link.cost:g}", **told, **_edge_look("link")})
+
+
+def _line(
+    net: Network, pair: tuple[str, str], links: Iterable[Link], look: str, more: Attributes | None = None
+) -> str:
+    """Return one line for all links between two repositories."""
+    there = any(link.push if link.owner == pair[0] else link.pull for link in links)
+    back = any(link.pull if link.owner == pair[0] else link.push for link in links)
+    told = {"label": _costs(links), "id": f"{_ends(net, pair)}: {_costs(links)}", "dir": _heads(there, back)}
+    return _statement(pair, told | _edge_look(look) | dict(more or {}))
+
+
+def _step(net: Network, number: int, step: Step) -> str:
+    label = f"{number}. {_action(step)}"
+    told = {"label": label, "id": f"{net.name(step.source)} to {net.name(step.target)}: {label}"}
+    return _statement([step.source, step.target], told | _edge_look("step") | {"penwidth": "2"})
+
+
+def _heads(there: bool, back: bool) -> str:
+    return "both" if there and back else "forward" if there else "back"
+
+
+def _edge_look(look: str) -> dict[str, str]:
+    line, text = EDGES[look]
+    return {"class": look, "color": line, "fontcolor": text}
 
 
 def _told(value: Place | Link, *but: str) -> dict[str, str]:
@@ -89,6 +203,28 @@ def _told(value: Place | Link, *but: str) -> dict[str, str]:
     fields = {name: getattr(value, name) for name in value.__slots__ if name not in but}
     known = {name: told for name, told in fields.items() if told is not None and told is not False}
     return {name: "true" if told is True else str(told) for name, told in known.items()}
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+
+
+def _width(label: str) -> float:
+    """Return the inches that a node needs, whatever font its label is shown in."""
+    return max(map(text_width, label.split("\n"))) * FONT_SIZE / POINTS + MARGIN
+
+
+def text_width(text: str) -> float:
+    """Return how wide a line of text is at most in usual fonts without serifs, in ems."""
+    return sum(map(_character_width, text))
+
+
+def _character_width(character: str) -> float:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0.0
+    if unicodedata.east_asian_width(character) in "WF":
+        return 1.3  # of an emoji
+    return 1.0 if character in WIDE else 0.45 if character in NARROW else 0.8 if character.isupper() else 0.65
 
 
 def _statement(nodes: Iterable[str], attributes: Attributes) -> str:

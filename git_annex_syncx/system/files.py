@@ -1,4 +1,4 @@
-"""Small files that syncx writes into the repository: whole or not at all, and an error of our own where it cannot."""
+"""Small files that syncx writes: whole or not at all, and an error of our own where it cannot."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ IN_THE_WAY = "something else is there: move it away"
 ADVICE = {
     errno.EACCES: "check its permissions and those of its directory",
     errno.EPERM: "check its permissions and those of its directory",
+    errno.ENOENT: "make its directory first (mkdir -p)",
     errno.EROFS: "the file system is read-only: mount it for writing",
     errno.ENOSPC: "make room on that disk",
     errno.EDQUOT: "make room: the quota is used up",
@@ -34,7 +35,11 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise SyncxError(f"{error.filename or place} cannot be written: {error.strerror}", advice(error)) from error
+        raise _unwritten(error.filename or place, error) from error
+
+
+def _unwritten(place: Path | str, error: OSError) -> SyncxError:
+    return SyncxError(f"{place} cannot be written: {error.strerror}", advice(error))
 
 
 def advice(error: Exception) -> str:
@@ -65,6 +70,20 @@ def write(path: Path, content: str) -> None:
         write_bytes(path, content.encode(), _usual_mode(path))
 
 
+def write_named(path: Path, content: bytes) -> None:
+    """Write a file that the user has named: whole or as it was; a pipe or a device is written to. Raises SyncxError.
+
+    One that is there keeps its permissions, and a link to it stays one.
+    """
+    if path.exists() and not path.is_file():
+        with writing(path):
+            path.write_bytes(content)
+        return
+    mask = os.umask(0)
+    os.umask(mask)
+    write_bytes(path.resolve(), content, stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~mask)
+
+
 def write_private(path: Path, content: bytes) -> None:
     """Write a file to be read by nobody but the user and the group that shares the repository."""
     write_bytes(path, content, 0o600)
@@ -73,20 +92,26 @@ def write_private(path: Path, content: bytes) -> None:
 
 def write_bytes(path: Path, content: bytes, mode: int) -> None:
     """Write bytes to a file, with the permissions that it is to have."""
-    with writing(path):
-        handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with open(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fchmod(file.fileno(), mode)
-                os.fsync(file.fileno())
-            os.replace(scratch, path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(scratch)
-            raise
-        _sync_directory(path.parent)
+    try:
+        _replace(path, content, mode)
+    except OSError as error:
+        raise _unwritten(path, error) from error
+
+
+def _replace(path: Path, content: bytes, mode: int) -> None:
+    handle, scratch = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with open(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.replace(scratch, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(scratch)
+        raise
+    _sync_directory(path.parent)
 
 
 def open_log(path: Path) -> int:
