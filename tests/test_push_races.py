@@ -8,6 +8,9 @@ import pytest
 from network import Network, Node, sample, together
 from sshd import wait_until
 
+from git_annex_syncx.branches.push_refs import LostRace, with_earlier
+from git_annex_syncx.model import Fate, Outcome, RefReport, Result
+
 
 def several(net: Network, number: int) -> tuple[Node, list[Node]]:
     """A bare hub and clones of it, each with the hub as its only remote."""
@@ -145,6 +148,34 @@ def test_a_race_whose_merge_is_refused_changes_nothing(net: Network) -> None:
     assert mine.head() == made
     assert mine.read("a.txt") == b"not committed"
     assert not hub.contains(made, "main")
+
+
+FIRST, SECOND, RECORDS = (
+    {"branch": branch, "old": old, "new": new}
+    for branch, old, new in (("main", "a", "b"), ("main", "b", "c"), ("git-annex", "x", "y"))
+)
+
+
+@pytest.mark.parametrize(
+    ("earlier", "fate", "last", "result", "told"),
+    [
+        (FIRST, Fate.LOST, {}, Result.CURRENT, {}),
+        (FIRST, Fate.UPDATED, {}, Result.DONE, FIRST),
+        (FIRST, Fate.UPDATED, SECOND, Result.DONE, {**SECOND, "old": "a"}),
+        (RECORDS, Fate.UPDATED, SECOND, Result.DONE, SECOND),
+        (FIRST, Fate.UPDATED, RECORDS, Result.DONE, FIRST),
+    ],
+)
+def test_what_all_tries_together_have_brought(
+    earlier: dict[str, object], fate: Fate, last: dict[str, object], result: Result, told: dict[str, object]
+) -> None:
+    lost = LostRace("others push first", "", (RefReport("refs/heads/main", fate, ""),))
+    lost.details = earlier
+    now = (RefReport("refs/heads/synced/main", Fate.UPDATED, ""),) if last else ()
+    outcome = Outcome("push", Result.DONE if last else Result.CURRENT, "hub", None, now, details=last)
+    after = with_earlier(outcome, [lost, LostRace("there is more")])
+    assert (after.result, after.details) == (result, told)
+    assert after.refs == (lost.reports if fate is Fate.UPDATED else ()) + now
 
 
 def test_whoever_was_reached_before_the_merge_gets_it_too(net: Network) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from byhooks import until
 from network import Network, Node
+from test_killed import before_git_does
 
 STORE = "type=directory&encryption=none&directory="
 
@@ -306,6 +307,54 @@ def test_a_push_that_went_over_ours_is_noticed_at_the_next_run(cloud: tuple[Node
     assert event["result"] == "done"
     assert heads_in(laptop)["main"] == made
     assert laptop.syncx("push").event("push", "cloud")["result"] == "current"
+
+
+def test_a_push_that_another_s_newer_one_hides_is_news_all_the_same(cloud: tuple[Node, Node, Path]) -> None:
+    laptop, desktop, _ = cloud
+    laptop.syncx("push")
+    before, made = laptop.head(), laptop.commit({"b.txt": "b"})
+    theirs = "$git pull --quiet cloud main && $git commit --quiet --allow-empty -m d"
+    theirs += " && $git push --quiet cloud main main:synced/main"
+    before_git_does(laptop, "ls-remote --heads", f"cd {desktop.path} && {theirs}")  # as it verifies
+    event = laptop.syncx("push").event("push", "cloud")
+    assert laptop.head() == desktop.head() != made, "the other's commit was fetched, and there was nothing to push"
+    assert (event["result"], event["branch"], event["old"]) == ("done", "main", before)
+    assert {ref["ref"] for ref in event["refs"]} == {"refs/heads/main", "refs/heads/synced/main"}
+    laptop.net.programs.pop(0)
+    assert laptop.syncx("push").event("push", "cloud")["result"] == "current"
+
+
+def while_it_is_replaced(node: Node, store: Path) -> Path:
+    """Let nobody read the manifest of a store until git has tried to do something there; the exit codes of git."""
+    [manifest] = (path for path in store.rglob("GITMANIFEST*") if path.is_file() and path.suffix != ".bak")
+    manifest.parent.chmod(0o755)
+    away, codes, tools = store / "tmp" / "away", node.net.root / "codes", node.net.root / "tools"
+    manifest.rename(away)
+    manifest.symlink_to("/proc/self/mem")  # is there, and cannot be read
+    tools.mkdir(exist_ok=True)
+    (tools / "git").write_text(
+        f'#!/bin/sh\ncase " $* " in *" -- cloud "*) ;; *) exec {shutil.which("git")} "$@";; esac\n'
+        f'{shutil.which("git")} "$@"; code=$?; echo $code >>{codes}\n'
+        f"if [ -e {away} ]; then mv -f {away} {manifest}; fi\nexit $code\n"
+    )
+    (tools / "git").chmod(0o755)
+    node.net.programs[:] = [tools, *(place for place in node.net.programs if place != tools)]
+    codes.write_text("")
+    return codes
+
+
+def test_a_store_whose_manifest_is_replaced_meanwhile_is_tried_again(cloud: tuple[Node, Node, Path]) -> None:
+    laptop, desktop, store = cloud
+    laptop.syncx("push")
+    codes = while_it_is_replaced(desktop, store)
+    assert desktop.syncx("pull").event("fetch", "cloud")["result"] == "done"
+    first, *others = codes.read_text().split()
+    assert first == "128" and set(others) == {"0"}
+    made = desktop.commit({"d.txt": "d"})
+    while_it_is_replaced(desktop, store)
+    assert desktop.syncx("push").event("push", "cloud")["result"] == "done"
+    assert codes.read_text().split() == ["128", "0", "0"], "the second push, then a look whether it has arrived"
+    assert heads_in(laptop)["main"] == made
 
 
 def test_a_store_that_git_cannot_be_read_back_from_is_said_to_be_one(net: Network) -> None:

@@ -19,6 +19,7 @@ from servers import require
 from sshd import Proxy, wait_until
 
 from git_annex_syncx import reasons
+from git_annex_syncx.errors import ProgramFailed
 
 FILES = 8
 
@@ -133,6 +134,10 @@ HEAD = (
 STATUS = (
     '(StatusCodeException (Response {responseStatus = Status {statusCode = 403, statusMessage = "Forbidden"}, x}))'
 )
+BACKTRACE = (
+    "\nHasCallStack backtrace:\n  collectBacktraces, called at libraries/x.hs:169:13 in ghc-internal:GHC.Exception\n"
+    "  throwM, called at Messages.hs:387:17 in git-annex-10.20261026-8LAA-git-annex:Messages"
+)
 REFUSED = "(ConnectionFailure Network.Socket.connect: <socket: 20>: does not exist (Connection refused))"
 
 
@@ -148,6 +153,7 @@ REFUSED = "(ConnectionFailure Network.Socket.connect: <socket: 20>: does not exi
         ('user error (gpg ["--decrypt"] exited 2)', "gpg cannot decrypt: No secret key", True, "git annex info s"),
         ("fd:20: hPutBuf: resource vanished (Broken pipe)", "connection lost: Broken pipe", True, ""),
         ("content is not there", "content is not there", False, ""),
+        (f"a: hGetBuf: no{BACKTRACE}", "a: hGetBuf: no", False, ""),
         ("unable to check s", "s cannot be reached", True, ""),
         ("Transfer failed", "Transfer failed", False, "git config remote.s.annex-readonly true"),
         ("x: withFile: exhausted (No space left on device)", "no room is left: No space", False, "make room"),
@@ -161,6 +167,13 @@ def test_reasons(message: str, short: str, hopeless: bool, advice: str) -> None:
     assert told.startswith(short) and "\n" not in told
     assert reasons.is_hopeless(told) == hopeless
     assert advice in reasons.mending(told, "s") and bool(reasons.mending(told, "s")) == bool(advice)
+
+
+def test_a_program_s_backtrace_is_nobody_s_message() -> None:
+    said = f"git-remote-annex: a: hGetBuf: hardware fault{BACKTRACE}\n\nfatal: the end{BACKTRACE}"
+    said += BACKTRACE.replace("HasCallStack backtrace", "CallStack (from HasCallStack)")
+    told = ProgramFailed("git fetch cloud", 128, said, Path("/x")).what
+    assert told == "git-remote-annex: a: hGetBuf: hardware fault; fatal: the end"
 
 
 def test_a_store_that_is_not_verified(net: Network) -> None:
