@@ -5,6 +5,7 @@ Most runs make no merge: they load this module alone.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ HEADING = "Resolved:"
 MOST = 1000  # paths
 PLAIN = set(range(0x20, 0x7F)) - set(b'"\\')
 QUOTED = r'"(?:[ !#-\[\]-~]|\\[0-3][0-7]{2})*"'
+TRAILER = "Syncx-Looked-At: "  # of a commit: somebody has looked at a path as it is in another commit
+LOOK = re.compile(f"{TRAILER}([0-9a-f]{{40}}|[0-9a-f]{{64}}) ({QUOTED})")
 LINE = re.compile(f"(?P<kind>[a-z/ ]+): (?P<path>{QUOTED})(?: ->(?P<became>(?: {QUOTED})+))?(?: (\\w+) not (\\w+))?")
 
 
@@ -60,8 +63,19 @@ def message(resolutions: Iterable[Resolution]) -> str:
 
 def resolved_in(text: str) -> list[Resolution]:
     """Return the resolutions that the message of a merge commit lists; lines of another form are left out."""
-    found = map(LINE.fullmatch, text.partition(f"\n{HEADING}\n")[2].splitlines())
+    found = map(LINE.fullmatch, itertools.islice(text.partition(f"\n{HEADING}\n")[2].splitlines(), MOST))
     return [_resolution(line) for line in found if line]
+
+
+def looked_at(head: str, paths: Iterable[bytes]) -> str:
+    """Return the lines by which a commit says that somebody has looked at paths as they are in `head`."""
+    return "".join(f"{TRAILER}{head} {_quoted(path)}\n" for path in sorted(set(paths)))
+
+
+def looks_in(text: str) -> list[tuple[str, bytes]]:
+    """Return what a message says was looked at: in which commit, which path."""
+    lines = (line for line in text.splitlines() if line.startswith(TRAILER))
+    return [(look[1], _unquoted(look[2])) for look in map(LOOK.fullmatch, lines) if look]
 
 
 def _line(one: Resolution) -> str:

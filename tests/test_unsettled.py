@@ -1,0 +1,173 @@
+"""What nobody has looked at, as the history tells it: random histories, and messages that somebody has forged."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from git_annex_syncx.conflicts.resolutions import MESSAGE, MOST, Resolution, looked_at, looks_in, message
+from git_annex_syncx.conflicts.unsettled import MACHINE, Listed, Look, Unseen, Unsettled, listed_in, looks_of
+from git_annex_syncx.git.log import Message
+
+PATH, VARIANT, OTHER = b"d/a.bin", b"d/a.variant-1111.bin", b"d/a.variant-2222.bin"
+LEFT = [(PATH,), (PATH, VARIANT), (VARIANT, OTHER)]  # what a merge leaves
+PATHS = st.frozensets(st.sampled_from([PATH, VARIANT, OTHER]))
+
+
+class Story:
+    """A history: each commit is a number, and follows one or two of the earlier ones; the last contains all."""
+
+    def __init__(self) -> None:
+        self.parents: list[frozenset[int]] = []
+        self.left: dict[int, tuple[bytes, ...]] = {}
+        self.looks: dict[int, tuple[int, frozenset[bytes]]] = {}
+        self.changed: dict[int, frozenset[bytes]] = {}
+
+    def add(self, parents: Iterable[int]) -> int:
+        self.parents.append(frozenset(parents))
+        return len(self.parents) - 1
+
+    def above(self, commit: int) -> frozenset[int]:
+        """The commit and all that it contains."""
+        return frozenset({commit}).union(*(self.above(parent) for parent in self.parents[commit]))
+
+    def unsettled(self, files: Collection[bytes], shuffled: random.Random | None = None) -> list[Unseen]:
+        """The answer of the program."""
+        order = self._order(shuffled or random.Random(0))
+        listed = [Listed(f"{n:02}", Resolution(PATH, "binary", left)) for n, left in self.left.items()]
+        looks = [Look(f"{n:02}", f"{at:02}", path) for n, (at, paths) in self.looks.items() for path in paths]
+        if shuffled:
+            shuffled.shuffle(listed)
+            shuffled.shuffle(looks)
+        changed: dict[bytes, list[str]] = {}
+        for n, paths in self.changed.items():
+            for path in paths:
+                changed.setdefault(path, []).append(f"{n:02}")
+        ancestry = [[f"{n:02}", *(f"{parent:02}" for parent in self.parents[n])] for n in order]
+        history = Unsettled(listed, looks, ancestry, files)
+        others = history.of_others(history.candidates(), changed, lambda commit, _: self.chosen(int(commit)))
+        return [*history.of_variants(), *others]
+
+    def chosen(self, commit: int) -> frozenset[bytes]:
+        """Two commits that change different files choose differently."""
+        return self.changed.get(commit, frozenset({b"all"}))
+
+    def _order(self, by: random.Random) -> list[int]:
+        left, order = list(range(len(self.parents))), []
+        while left:
+            free = [n for n in left if self.parents[n].isdisjoint(left)]
+            order.append(by.choice(free))
+            left.remove(order[-1])
+        return order
+
+    def expected(self, files: Collection[bytes]) -> tuple[bool, set[int]]:
+        """Whether the conflict is to be looked at, and the commits that chose differently, by its definition."""
+        variants = {path for path in files if path != PATH}
+        if variants:
+            return not all(self._seen(path) for path in variants), set()
+        if PATH not in files:
+            return False, set()
+        newest = [m for m in self.left if not any(m in self.above(n) for n in self.left if n != m)]
+        told = [self._of_merge(merge) for merge in newest]
+        return any(is_open for is_open, _ in told), set().union(*(different for _, different in told))
+
+    def _seen(self, variant: bytes) -> bool:
+        merges = {n for n, left in self.left.items() if variant in left}
+        return any(
+            variant in paths and at in self.above(n) and merges <= self.above(at)
+            for n, (at, paths) in self.looks.items()
+        )
+
+    def _of_merge(self, merge: int) -> tuple[bool, set[int]]:
+        left = self.left[merge]
+        watched = {path for path in left if path != PATH} or {PATH}
+        settlers = {n for n, paths in self.changed.items() if paths & watched and merge in self.above(n)}
+        settlers |= {
+            n
+            for n, (at, paths) in self.looks.items()
+            if paths & (watched | {PATH}) and at in self.above(n) and merge in self.above(at)
+        }
+        first = {n for n in settlers if not (self.above(n) - {n}) & settlers}
+        later = {n for n, paths in self.changed.items() if paths & {PATH, *left}}
+        joined = any(first <= self.above(n) for n in settlers | later)
+        differ = len(left) > 1 and not joined and len({self.chosen(n) for n in first}) > 1
+        return differ or not settlers, first if differ else set()
+
+
+@st.composite
+def stories(draw: st.DrawFn) -> Story:
+    story = Story()
+    story.add(())
+    for _ in range(draw(st.integers(1, 9))):
+        earlier = st.integers(0, len(story.parents) - 1)
+        what = draw(st.sampled_from(["merge", "change", "change", "look"]))
+        commit = story.add(draw(st.frozensets(earlier, min_size=1, max_size=2 if what == "merge" else 1)))
+        if what == "merge" and draw(st.booleans()):
+            story.left[commit] = draw(st.sampled_from(LEFT))
+        elif what == "change":
+            story.changed[commit] = draw(PATHS)
+        elif what == "look":
+            story.looks[commit] = draw(earlier), draw(PATHS)
+    contained = frozenset().union(*story.parents)
+    story.add(n for n in range(len(story.parents)) if n not in contained)
+    return story
+
+
+@given(stories(), PATHS, st.randoms(use_true_random=False))
+def test_what_is_listed_is_what_the_definition_says(story: Story, files: frozenset[bytes], by: random.Random) -> None:
+    found = story.unsettled(files)
+    is_open, differently = story.expected(files)
+    assert len(found) == is_open
+    for one in found:
+        assert one.path == PATH and files.issuperset(one.files) and one.files
+        assert set(map(int, one.differently)) == differently
+    assert found == story.unsettled(files, by)  # whatever the order in which git tells it
+
+
+@given(stories(), PATHS)
+def test_who_has_looked_at_all_that_is_there_is_asked_no_more(story: Story, files: frozenset[bytes]) -> None:
+    head = len(story.parents) - 1
+    done = story.add([head])
+    story.looks[done] = head, files | {PATH}
+    assert not story.unsettled(files)
+
+
+ANY = st.binary(min_size=1, max_size=20)
+
+
+@given(st.text("0123456789abcdef", min_size=40, max_size=40), st.sets(ANY, max_size=5))
+def test_looks_are_read_as_they_were_written(head: str, paths: set[bytes]) -> None:
+    assert looks_in("Look\n\n" + looked_at(head, paths)) == [(head, path) for path in sorted(paths)]
+
+
+FORGED = st.lists(
+    st.sampled_from(['text: "', "../", "\\000", '"', ' -> "', "\n", "Resolved:\n", "\x1b[2J", "\\377", "-"])
+)
+
+
+@given(FORGED, st.lists(st.sampled_from(["1" * 40, "2" * 40]), max_size=3), st.sampled_from([MACHINE, "Eve <e@x>"]))
+def test_forged_messages_do_no_harm(parts: list[str], parents: list[str], author: str) -> None:
+    forged = Message("3" * 40, tuple(parents), author, MACHINE, 0, MESSAGE + "\nResolved:\n" + "".join(parts))
+    listed = listed_in([forged])
+    assert not listed or (author == MACHINE and parents == ["1" * 40, "2" * 40])
+    found = Unsettled(listed, looks_of([forged]), [[forged.commit, *parents]], {PATH, VARIANT})
+    assert [one.path for one in found.of_variants()] == [PATH]
+    for one in found.of_others(found.candidates(), {}, lambda *_: ()):
+        assert set(one.files) <= {PATH, VARIANT}
+
+
+def test_a_message_of_a_million_lines_is_read_to_its_end_of_a_thousand() -> None:
+    text = message(Resolution(b"%d" % n, "text", (b"%d" % n,)) for n in range(MOST)) + 'text: "x"\n' * 10**6
+    assert len(listed_in([Message("3" * 40, ("1" * 40, "2" * 40), MACHINE, MACHINE, 0, text)])) == MOST
+
+
+def test_variants_that_no_merge_has_listed() -> None:
+    files = [PATH, VARIANT, OTHER, b"d/b.variant-3333.bin"]
+    found = list(Unsettled((), (), (), files).of_variants())
+    assert [(one.path, one.files, one.merges) for one in found] == [
+        (PATH, (PATH, VARIANT, OTHER), ()),
+        (b"d/b.bin", (b"d/b.variant-3333.bin",), ()),
+    ]
