@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pty
@@ -17,10 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from network import Network, Node, fork_servers, sample
+from rich.console import Console
 
 from git_annex_syncx.model import Outcome, Result
 from git_annex_syncx.system.redact import without_passwords
 from git_annex_syncx.views import log
+from git_annex_syncx.views.base import Grid
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 SECRET = "s3cret-Wort"
@@ -64,11 +67,18 @@ def test_words_stay_whole_and_names_what_they_are(pair: tuple[Node, Node], net: 
     assert "push exec:bell:: failed: git cannot keep branches of a remote that is called 'exec:bell:'" in pushed
     assert "git config --remove-section 'remote.[red]a b'" in pushed
     shown = on_terminal(laptop, "push", columns=40)
-    assert "exec:bell:" in shown
     assert "desktop" in shown
+    wrong = "git cannot keep branches of a remote that is called 'exec:bell:'"
+    assert f"\nexec:bell:: push: {wrong}\n" in shown, "left to the terminal to wrap: whoever copies it gets one line"
     laptop.git("config", "--remove-section", "remote.exec:bell:")  # what the advice says; git itself fails at a `]`
     config.write_text(config.read_text().partition('[remote "[red]')[0])
     laptop.syncx("push")
+
+
+def test_each_row_of_a_narrow_table_names_what_it_is_about() -> None:
+    console = Console(file=io.StringIO(), width=20, force_terminal=True, color_system=None)
+    console.print(Grid(["repository", "remote"], [["nas", "desktop"], ["", "usb (special)"]], right=[]))
+    assert console.file.getvalue() == "nas: remote desktop\nnas: remote usb \n(special)\n"
 
 
 def test_what_has_ended_is_said(pair: tuple[Node, Node]) -> None:

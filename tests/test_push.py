@@ -369,7 +369,7 @@ def test_no_output_on_a_terminal_with_q(hub: tuple[Node, Node]) -> None:
 def test_dumb_terminals_get_plain_lines(hub: tuple[Node, Node], net: Network) -> None:
     laptop, _ = hub
     shown = net.root / "typescript"
-    laptop.run("script", "-qec", "git-annex-syncx -v push", str(shown), TERM="dumb")
+    laptop.run("script", "-qec", "git-annex-syncx push", str(shown), TERM="dumb")
     assert "push hub: done" in shown.read_text()
     assert "\x1b[" not in shown.read_text()
 

@@ -109,10 +109,12 @@ class Grid:
         if console.soft_wrap or needed <= options.max_width:
             yield from console.render(table, options.update(width=needed))
             return
+        subject: Text | str = ""
         for first, *rest in self.rows:
+            subject = first or subject  # a table says it once for several rows
             cells = zip(self.columns[1:], rest, strict=True)
-            named = (Text.assemble(f"{name} ", cell) for name, cell in cells if cell)
-            yield Text.assemble(first, ": ", Text(", ").join(named), overflow="fold")
+            named = (Text.assemble(f"{column} ", cell) for column, cell in cells if cell)
+            yield Text.assemble(subject, ": ", Text(", ").join(named), overflow="fold")
 
 
 def clean(text: str) -> str:

@@ -26,6 +26,7 @@ STYLES = {
     Result.AWAY: "yellow", Result.BUSY: "yellow", Result.FAILED: "bold red", Result.SKIPPED: "dim",
 }  # fmt: skip
 TROUBLE = (Result.FAILED,)
+ROWLESS = {"publish", "waiting"}  # events that are told below the table alone
 MOST_FAILED = 10  # files that are named below the table
 MOST_ALIKE = 3  # files that are named one after another where they fail at one remote for the same reason
 
@@ -61,10 +62,17 @@ def for_run(as_json: bool, quiet: bool, verbose: int) -> Iterator[View]:
     elif not quiet and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         from rich.live import Live
 
-        with Live(console=console_on(sys.stderr), refresh_per_second=8) as live:
-            yield TableView(live, verbose)
-    else:
-        yield PlainView(all_of_it=verbose > 0 and not quiet)
+        console = console_on(sys.stderr)
+        with Live(console=console, refresh_per_second=8) as live:
+            view = TableView(live, verbose)
+            try:
+                yield view
+            finally:
+                live.update(view.table())
+        for note in view.notes():  # each on one line for whoever copies a command, however long it is
+            console.print(note, soft_wrap=True)
+    else:  # a person at a dumb terminal wants to know, too
+        yield PlainView(all_of_it=(verbose > 0 or sys.stderr.isatty()) and not quiet)
 
 
 class JsonView(View):
@@ -165,7 +173,7 @@ class TableView(View):
             self._waits[outcome.reason] = outcome
         if outcome.event == "transfer":
             self._bars = None
-        self.live.update(self._table())
+        self._draw()
 
     def progress(self, progress: Progress) -> None:
         """Move the bars; a file that failed leaves a line."""
@@ -173,30 +181,39 @@ class TableView(View):
             self._failed.append(f"{progress.operation} {progress.remote}: {progress.file}: {progress.reason}")
         self._bars = self._bars or Bars()
         self._bars.move(progress)
-        self.live.update(self._table())
+        self._draw()
 
     def summary(self, command: str, tally: Tally) -> None:
         """Show nothing: the table has it."""
 
-    def _table(self) -> RenderableType:
+    def _draw(self) -> None:
         from rich.console import Group
-        from rich.text import Text
 
-        shown = [o for o in self._last.values() if self.verbose or o.result is not Result.SKIPPED]
+        self.live.update(Group(self.table(), *self.notes(), *([self._bars] if self._bars else [])))
+
+    def table(self) -> RenderableType:
+        """Return the table of what has come so far."""
+        shown = [outcome for outcome in self._shown() if outcome.event not in ROWLESS]
         phases = list(dict.fromkeys(outcome.event for outcome in shown))
         rows = [
             [clean(remote) or "here", *(_cell(self._last.get((remote, phase))) for phase in phases)]
             for remote in sorted({outcome.remote for outcome in shown})
         ]
-        told = [outcome for outcome in shown if outcome.event != "waiting"] + list(self._waits.values())
+        return Grid(("remote", *phases), rows, ()) if rows else ""
+
+    def notes(self) -> list[Text]:
+        """Return the lines below it."""
+        from rich.text import Text
+
+        told = [outcome for outcome in self._shown() if outcome.event != "waiting"] + list(self._waits.values())
         notes = [note for outcome in told for note in self._notes(outcome)]
         failed = [Text(clean(line), style=STYLES[Result.FAILED]) for line in self._failed[-MOST_FAILED:]]
         if len(self._failed) > MOST_FAILED:
             failed.insert(0, Text(f"{len(self._failed) - MOST_FAILED} more files failed; -v --json lists them all"))
-        resolved = [Text(clean(line)) for line in dict.fromkeys(self._resolved)]
-        bars = [self._bars] if self._bars else []
-        table = [Grid(("remote", *phases), rows, ())] if rows else []
-        return Group(*table, *notes, *resolved, *failed, *bars)
+        return [*notes, *(Text(clean(line)) for line in dict.fromkeys(self._resolved)), *failed]
+
+    def _shown(self) -> list[Outcome]:
+        return [o for o in self._last.values() if self.verbose or o.result is not Result.SKIPPED]
 
     def _notes(self, outcome: Outcome) -> Iterator[Text]:
         """Yield the lines below the table about an outcome."""
