@@ -13,11 +13,16 @@ from git_annex_syncx.cli.commands import GlobalOptions, add_options
 
 if TYPE_CHECKING:
     from git_annex_syncx.network.drawing import Drawing
+    from git_annex_syncx.views.html.network import Picture
 
+page_option = click.option(
+    "--html", metavar="FILE", shell_complete=offers.files, help="Write a page for a browser, with a picture."
+)
 picture_options = add_options(
     click.option("--dot", is_flag=True, help="Print the graph in Graphviz's language."),
     click.option("--svg", metavar="FILE", shell_complete=offers.files, help="Write a picture; needs Graphviz."),
     click.option("--png", metavar="FILE", shell_complete=offers.files, help="Write a picture; needs Graphviz."),
+    page_option,
 )
 
 
@@ -38,6 +43,19 @@ def write_pictures(drawn: Callable[[], Drawing], svg: str | None, png: str | Non
     if png:
         write_named(png, graphviz.render(drawn().dot, "png"))
     return bool(svg or png)
+
+
+def for_page(drawing: Drawing) -> Picture:
+    """Return a picture for a page, which is written without one where Graphviz cannot draw it."""
+    from git_annex_syncx.errors import SyncxError
+    from git_annex_syncx.system import graphviz
+    from git_annex_syncx.views.html.network import Picture
+    from git_annex_syncx.views.svg import finished
+
+    try:
+        return Picture(finished(graphviz.render(drawing.dot, "svg"), drawing, inline=True), drawing.title)
+    except SyncxError as error:
+        return Picture("", drawing.title, f"No picture: {error.what}. To have one, {error.advice}.")
 
 
 def write_named(name: str, content: bytes) -> None:

@@ -9,7 +9,7 @@ import click
 
 from git_annex_syncx.cli import offers
 from git_annex_syncx.cli.commands import GlobalOptions, command
-from git_annex_syncx.cli.pictures import picture_options, require_one_form, write_pictures
+from git_annex_syncx.cli.pictures import for_page, picture_options, require_one_form, write_named, write_pictures
 
 
 @command("plan")
@@ -28,7 +28,7 @@ from git_annex_syncx.cli.pictures import picture_options, require_one_form, writ
 @picture_options
 def plan_command(
     options: GlobalOptions, paths: tuple[str, ...], map_name: str | None, objective: str, dot: bool, svg: str | None,
-    png: str | None, **choices: Any,
+    png: str | None, html: str | None, **choices: Any,
 ) -> None:  # fmt: skip
     """Show the cheapest tree and who carries what to whom."""
     from git_annex_syncx.content import planning
@@ -37,6 +37,7 @@ def plan_command(
     from git_annex_syncx.views import base
     from git_annex_syncx.views import log as view_log
     from git_annex_syncx.views import network as view_network
+    from git_annex_syncx.views.html import network as view_page
 
     require_one_form(options, dot)
     by_time = objective == "time"
@@ -51,7 +52,9 @@ def plan_command(
     view_log.warn(planned.survey.warnings)
     net = planned.survey.network
     written = write_pictures(lambda: plan_drawing(net, planned.plans), svg, png)
+    if html:
+        write_named(html, view_page.plan_page(planned, for_page(plan_drawing(net, planned.plans))).encode())
     if dot:
         base.data(plan_drawing(net, planned.plans).dot)
-    elif not written:
+    elif not (written or html):
         view_network.show_plans(planned, options.as_json)

@@ -21,6 +21,10 @@ REASONS = {
     "dead": "it is declared dead",
     "no-room": "there is no room for it",
 }
+COLUMNS, NUMBERS = (
+    ("repository", "remote", "cost", "can", "latency", "speed", "known from"),
+    ("cost", "latency", "speed"),
+)
 WAYS = {(True, True): "push, pull", (True, False): "push", (False, True): "pull", (False, False): "nothing"}
 
 
@@ -39,28 +43,33 @@ def show_map(found: Survey, as_json_line: bool) -> None:
     net = found.network
     if as_json_line:
         return data(graph.dumps(net) + "\n")
-    columns = ("repository", "remote", "cost", "can", "latency", "speed", "known from")
     rows: list[tuple[str, ...]] = []
     last = ""
-    for link in sorted(net.links, key=lambda link: (link.owner != net.here, net.name(link.owner), link.owner)):
-        owner = "" if link.owner == last else _called(net, link.owner)
+    for link in links(net):
+        owner = "" if link.owner == last else called(net, link.owner)
         last = link.owner
-        rows.append((owner, _called(net, link.remote), *_cells(link)))
+        rows.append((owner, called(net, link.remote), *cells(link)))
     if rows:
-        console_on(sys.stdout).print(Grid(columns, rows, ("cost", "latency", "speed")))
+        console_on(sys.stdout).print(Grid(COLUMNS, rows, NUMBERS))
     linked = {uuid for link in net.links for uuid in (link.owner, link.remote)}
     clusters = {node: place.uuid for place in net.places for node in place.nodes}
     for place in net.places:
         if place.uuid in clusters:
-            data(f"{_called(net, place.uuid)}: a node of {_called(net, clusters[place.uuid])}\n")
+            data(f"{called(net, place.uuid)}: a node of {called(net, clusters[place.uuid])}\n")
         elif place.uuid not in linked:
-            data(f"{_called(net, place.uuid)}: no link is known\n")
+            data(f"{called(net, place.uuid)}: no link is known\n")
     if not net.places:
         data("no repository is known\n")
     return None
 
 
-def _cells(link: Link) -> Iterator[str]:
+def links(net: Network) -> list[Link]:
+    """Return all links, the own ones first."""
+    return sorted(net.links, key=lambda link: (link.owner != net.here, net.name(link.owner), link.owner))
+
+
+def cells(link: Link) -> Iterator[str]:
+    """Yield what is to be said of a link, after the names of both ends."""
     yield f"{link.cost:g}"
     yield WAYS[link.push, link.pull]
     yield "-" if link.latency_ms is None else f"{link.latency_ms:g} ms"
@@ -68,7 +77,7 @@ def _cells(link: Link) -> Iterator[str]:
     yield link.source
 
 
-def _called(net: Network, uuid: str) -> str:
+def called(net: Network, uuid: str) -> str:
     """Return the name of a repository with its properties: `nas (here, relay)`."""
     place = net.by_uuid.get(uuid) or Place(uuid)
     kind = ["cluster"] if place.nodes else ["special"] if place.special else []
@@ -92,7 +101,7 @@ def show_plans(planned: Planned, as_json_line: bool) -> None:
         data("\n" if number else "")
         _show_plan(net, found, planned.of_files)
     for fit in planned.fits:
-        data(f"{_called(net, fit.uuid)}: {_fits(fit)}\n")
+        data(f"{called(net, fit.uuid)}: {_fits(fit)}\n")
     return None
 
 
@@ -117,25 +126,31 @@ def _show_plan(net: Network, found: Plan, of_files: bool) -> None:
     from rich.tree import Tree
 
     asked = found.question
-    data((_amount(found) if of_files else "") + _headline(found) + "\n")
-    roots = {uuid: Tree(f"{_called(net, uuid)} has it") for uuid in sorted(asked.holders & net.by_uuid.keys())}
+    data(headline(found, of_files) + "\n")
+    roots = {uuid: Tree(f"{called(net, uuid)} has it") for uuid in sorted(asked.holders & net.by_uuid.keys())}
     above = dict(roots)
     for step in found.steps:  # each after the one that it waits for
-        above[step.target] = above[step.source].add(_step(net, step, bool(asked.bytes)))
+        above[step.target] = above[step.source].add(f"-> {step_words(net, step, bool(asked.bytes))}")
     sources = {step.source for step in found.steps}
     for uuid, tree in roots.items():
         if uuid in sources or not found.steps:
             console_on(sys.stdout).print(tree)
     for uuid, reason in found.unreachable:
-        data(f"not reachable: {_called(net, uuid)}: {REASONS[reason]}\n")
+        data(f"not reachable: {cut_off(net, uuid, reason)}\n")
 
 
-def _amount(found: Plan) -> str:
+def cut_off(net: Network, uuid: str, reason: str) -> str:
+    """Return who is not reached and why."""
+    return f"{called(net, uuid)}: {REASONS[reason]}"
+
+
+def headline(found: Plan, of_files: bool) -> str:
+    """Return what a plan is for, and what it costs."""
     keys = "1 key" if found.question.keys == 1 else f"{found.question.keys} keys"
-    return f"{keys}, {amount(found.question.bytes)}: "
+    return (f"{keys}, {amount(found.question.bytes)}: " if of_files else "") + _price(found)
 
 
-def _headline(found: Plan) -> str:
+def _price(found: Plan) -> str:
     asked = found.question
     if not found.steps:
         return "nothing can be sent" if found.unreachable else "nothing is to be sent"
@@ -148,8 +163,9 @@ def _headline(found: Plan) -> str:
     return told + (f"; done in {duration(max(e or 0 for e in ends))}" if asked.bytes and None not in ends else "")
 
 
-def _step(net: Network, step: Step, timed: bool) -> str:
+def step_words(net: Network, step: Step, timed: bool) -> str:
+    """Return where a step leads, who makes it, what it costs and, if `timed`, when it runs."""
     ends = (f"{step.operation_of(uuid)} by {clean(net.name(uuid))}" for uuid in step.executors)
     cost = f"{' or '.join(ends)}, {step.cost:g}"
     when = f", {duration(step.start or 0)} to {duration(step.end)}" if timed and step.end is not None else ""
-    return f"-> {_called(net, step.target)}: {cost}{when}" + (", passes it on" if step.relay else "")
+    return f"{called(net, step.target)}: {cost}{when}" + (", passes it on" if step.relay else "")

@@ -10,6 +10,7 @@ from git_annex_syncx.views.base import clean
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
+WIDE = 336  # points, to which a page may shrink a picture: its smallest words have 7 pixels there
 SVG = "http://www.w3.org/2000/svg"
 FONTS = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 BEHIND = ("graph", "unused", "link", "step", "node")  # what is drawn behind what, by class
@@ -39,7 +40,8 @@ def finished(drawn: bytes, drawing: Drawing, inline: bool = False) -> str:
     for part in graph.iter():
         _name(part)
     graph[:] = sorted((part for part in graph if part.tag != _tag("title")), key=_depth)
-    root.attrib |= {"role": "img", "font-family": FONTS}
+    width = float(root.attrib["width"].removesuffix("pt"))
+    root.attrib |= {"role": "img", "font-family": FONTS, "class": "wide" if width > WIDE else "narrow"}
     for name, text in reversed({"title": drawing.title, "desc": drawing.description, "style": STYLE}.items()):
         if name != "style" or not inline:
             told = ElementTree.Element(_tag(name))

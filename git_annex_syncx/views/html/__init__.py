@@ -1,0 +1,1 @@
+"""Pages for browsers: one file each, which asks nobody for anything."""
