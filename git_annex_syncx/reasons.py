@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 # What a Haskell program adds for those who wrote it.
 BACKTRACE = re.compile(r"\n?(?:HasCallStack backtrace|CallStack \(from HasCallStack\)):(?:\n +[^\n]*)*")
+HOST_CHANGED = "its host key has changed"
 # The exceptions of Haskell's libraries, which git-annex passes on whole: pattern -> message.
 KNOWN = tuple(
     (re.compile(pattern, re.DOTALL), told)
@@ -30,6 +31,9 @@ KNOWN = tuple(
         ),
         (r"not enough free space, need ([^(\n;]+\w)", r"not enough free space, need \1"),
         (r"No space left on device|Disk quota exceeded", r"no room is left: \g<0>"),
+        (r"Host key for \S+ has changed|REMOTE HOST IDENTIFICATION HAS CHANGED", HOST_CHANGED),
+        (r"Host key verification failed", "its host key is not known here"),
+        (r"(Permission denied \([a-z,-]*publickey[a-z,-]*\))", r"\1"),
         (r"Read-only file system", r"it cannot be written to: \g<0>"),
         (
             r"(git config --global --add safe\.directory .+?)\s*(?:;|\n|$)",
@@ -43,7 +47,8 @@ HOPELESS = re.compile(
     r"unable to check |cannot be reached|unable to connect|Lost connection|ssh: |is not accessible|timed out|"
     r"onnection refused|onnection lost|onnection reset|unreachable|No route to host|Name or service not known|"
     r"ended without an answer|no answer in time|no web server|TLS: |cannot decrypt|cannot be written to|"
-    r"does not trust it|is at unsupported version|due to an unverified special remote|failed to rsync content|"
+    r"does not trust it|host key|Permission denied \(|is at unsupported version|"
+    r"due to an unverified special remote|failed to rsync content|"
     r"\b(?:401|403|407|502|503|504) [A-Z]|"
     r"(?:NoSuchBucket|InvalidBucketName|InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|AllAccessDisabled|"
     r"ExpiredToken|InvalidToken|RequestTimeTooSkewed|AccountProblem|NotSignedUp): "
@@ -51,6 +56,8 @@ HOPELESS = re.compile(
 DENIED = re.compile(
     r"\b40[13] [A-Z]|(?:InvalidAccessKeyId|SignatureDoesNotMatch|AccessDenied|(?:Expired|Invalid)Token): "
 )
+CHANGED = re.compile(r"Host key for (\S+) has changed")  # as ssh says it
+OFFENDING = re.compile(r"^Offending [^\n]*key in (.+):\d+\s*$", re.MULTILINE)
 UNVERIFIED = re.compile(r"due to an unverified special remote\..*?: (git-annex verifyremote [^\n;]+)")
 TRUST = re.compile(r"git config --global --add safe\.directory ([^\n;]+)")
 LOCK = re.compile(r"Unable to create '([^'\n]+\.lock)': File exists")  # as git says it
@@ -59,6 +66,8 @@ WEBDAV_LOGIN = ": WEBDAV_USERNAME=... WEBDAV_PASSWORD=..."
 S3_LOGIN = ", in S3: AWS_ACCESS_KEY_ID=... AWS_SECRET_ACCESS_KEY=..."
 
 MENDING = {
+    "host key is not known": "compare its fingerprint when you connect by hand: git ls-remote {name}",
+    "Permission denied (": "if your key has a passphrase, load it: ssh-add",
     "NoSuchBucket": "make the bucket anew; git annex fsck --fast --from {name} then finds what is lost",
     "RequestTimeTooSkewed": "set the clock of this computer",
     "cannot decrypt": "import the secret key that git annex info {name} names, or let gpg-agent know its passphrase",
@@ -107,7 +116,16 @@ def mending(reason: str, remote: str) -> str:
         return f"if you trust it: git config --global --add safe.directory {found[1].strip()}"
     if found := LOCK.search(reason):
         return f"if no git is running there, remove {shlex.quote(found[1])}"
+    if HOST_CHANGED in reason:
+        return f"if you reinstalled it: {_forget_host(reason, remote)}; otherwise do not connect"
     if DENIED.search(reason):
         login = WEBDAV_LOGIN if DAV in reason else S3_LOGIN
         return f"set its credentials anew{login} git annex enableremote {name}"
     return next((advice.format(name=name) for part, advice in MENDING.items() if part in reason), "")
+
+
+def _forget_host(reason: str, remote: str) -> str:
+    """Return the command that forgets the key of a host, as ssh names the host and the file."""
+    host, file = CHANGED.search(reason), OFFENDING.search(reason)
+    place = f"-f {shlex.quote(file[1])} " if file and not file[1].endswith("/.ssh/known_hosts") else ""
+    return f"ssh-keygen {place}-R {shlex.quote(host[1] if host else remote)}"

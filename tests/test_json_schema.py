@@ -18,7 +18,7 @@ SECTIONS = dict(zip(*[iter(re.split(r"^## (.+)\n", TEXT, flags=re.MULTILINE)[1:]
 # Columns of which each value that the documentation names has to come by, and no other.
 COLUMNS = [
     ("Event", "event"), ("Event", "result"), ("Ref", "fate"),
-    ("Status", "state"), ("File", "state"), ("Hook", "state"), ("Would-file", "step"),
+    ("Status", "state"), ("Finding", "level"), ("File", "state"), ("Hook", "state"), ("Would-file", "step"),
 ]  # fmt: skip
 TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str, "number": (int, float), "null": type(None), "boolean": bool, "object": dict,
@@ -48,7 +48,7 @@ def section_of(printed: dict[str, Any]) -> str:
     if "plans" in printed:
         return "Plans"
     if printed["event"] == "summary":
-        return "Status summary" if printed["command"] == "status" else "Summary"
+        return {"status": "Status summary", "doctor": "Doctor summary"}.get(printed["command"], "Summary")
     named = {
         "status": "Status",
         "file": "File",
@@ -59,6 +59,7 @@ def section_of(printed: dict[str, Any]) -> str:
         "pause": "Pause",
         "hook": "Hook",
         "signal": "Signal",
+        "finding": "Finding",
     }
     return named.get(printed["event"], "Event")
 
@@ -173,6 +174,11 @@ def seen(net: Network) -> Seen:
     laptop.config("remote.gw-box.annex-proxied-by", "gw")
     seen.run(laptop.syncx("status"))
     laptop.git("remote", "remove", "gw-box")
+
+    # problems and advice
+    laptop.config("syncx.jbos", "1")
+    seen.run(laptop.syncx("doctor", "--offline", ok=1))
+    laptop.git("config", "--unset", "syncx.jbos")
 
     # failed, refused, a failure in the outbox
     hook = nas.path / "hooks" / "update"

@@ -188,7 +188,7 @@ def test_an_unknown_host_key_is_an_error_and_no_question(nas: tuple[Node, Node, 
     config.write_text(config.read_text().replace("StrictHostKeyChecking yes", "StrictHostKeyChecking ask"))
     (sshd.root / "known_hosts").write_text("")
     event = laptop.syncx("push", ok=1).event("push", "nas")
-    assert "Host key verification failed" in event["error"]
+    assert "its host key is not known here" in event["error"]
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,12 @@ def log(repo: Repository, name: str) -> bytes:
     return logs(repo, [name])[name]
 
 
+def dates(raw: bytes) -> dict[str, float]:
+    """Return uuid -> when its newest line was written by its own clock, of a log with `timestamp=...s` lines."""
+    found = (re.fullmatch(r"(\S+) .* ?timestamp=(\d{1,15}(?:\.\d+)?)s", line) for line in _lines(raw))
+    return dict(sorted(((one[1], float(one[2])) for one in found if one), key=lambda pair: pair[1]))
+
+
 def newest_lines(raw: bytes) -> dict[str, str]:
     """Return uuid -> what its newest line says, of a log with `UUID ... timestamp=...s` lines."""
     rows = []

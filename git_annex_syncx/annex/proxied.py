@@ -21,7 +21,11 @@ LOGS = ("proxy.log", "cluster.log")
 
 def read_all_settings(repo: Repository) -> Settings:
     """Read the configuration, and add the remotes behind gateways. Raises UsageError."""
-    settings = read_settings(repo)
+    return with_proxied(repo, read_settings(repo))
+
+
+def with_proxied(repo: Repository, settings: Settings) -> Settings:
+    """Return the settings with the remotes behind gateways, as the git-annex branch names them."""
     gateways = [remote for remote in settings.remotes.values() if _can_be_gateway(remote)]
     if not gateways:
         return settings

@@ -15,6 +15,7 @@ from git_annex_syncx.system import files
 PROCESSES = Path("/proc/self/fd")  # Linux; elsewhere nothing is known of processes
 # As git says it, and git-annex.
 COLLISION = re.compile(r"\.lock\b.*(?:File|already) exists|cannot lock ref 'HEAD': is at ")
+OLD = 86400.0  # seconds after which one is, where the system does not tell who runs
 STALE = 5.0  # seconds after which a lock that nobody holds is taken for left behind
 
 
@@ -48,6 +49,23 @@ def held_lock(repo: Repository) -> Path | None:
             with files.writing(lock):
                 lock.unlink(missing_ok=True)
     return None
+
+
+def left_behind(repo: Repository) -> list[Path]:
+    """Return locks of git's that nobody holds: no git runs here; where that cannot be known, they are a day old."""
+    places = {repo.git_dir, repo.common, repo.common / "objects"}
+    found = [lock for place in places for lock in place.glob("*.lock")]
+    found += [*(repo.common / "refs").rglob("*.lock"), *(repo.common / "annex").glob("index.lock")]
+    return sorted(lock for lock in found if _is_abandoned(repo, lock))
+
+
+def _is_abandoned(repo: Repository, lock: Path) -> bool:
+    try:
+        found = lock.stat()
+    except OSError:
+        return False
+    age, known = time.time() - found.st_mtime, PROCESSES.is_dir()
+    return age > (STALE if known else OLD) and not (known and (_is_open(found) or _git_runs(repo)))
 
 
 def busy(lock: Path) -> Busy:

@@ -63,7 +63,7 @@ def require_present(repo: Repository, remote: Remote) -> None:
             if not place.is_dir():
                 raise Away(f"{remote.directory} is not there")
             return
-        git_dir = _git_dir_at(place)
+        git_dir = git_dir_at(place)
         if git_dir is None and not (place.exists() and any(_listdir(place))):
             raise Away(f"{os.path.normpath(place)} is not there")
     except OSError as error:
@@ -93,7 +93,7 @@ def _require_own(repo: Repository, remote: Remote, place: Path, git_dir: Path | 
 
 def uuid_at(repo: Repository, place: Path) -> str:
     """Return the annex.uuid of the repository in a directory, empty without one. Raises OSError, ProgramFailed."""
-    git_dir = _git_dir_at(place)
+    git_dir = git_dir_at(place)
     return _uuid_in(repo, git_dir / "config") if git_dir else ""
 
 
@@ -125,7 +125,7 @@ def free(place: Path, reserve: int) -> int | None:
 def free_at(repo: Repository, remote: Remote, reserve: int) -> int | None:
     """Return how many bytes fit in a directory remote. What a repository there keeps free is its own affair."""
     place = directory(repo, remote)
-    if place and remote.path and (git_dir := _git_dir_at(place)):
+    if place and remote.path and (git_dir := git_dir_at(place)):
         usual = min(reserve, RESERVE)  # ours may be the user's for all repositories
         reserve = data_size(_settings_in(repo, git_dir / "config").get("annex.diskreserve", ""), usual)
         place = git_dir / "annex" if (git_dir / "annex").is_dir() else git_dir  # it may lie on another disk
@@ -139,7 +139,7 @@ def is_receiving(repo: Repository, remote: Remote, file_name: bytes) -> bool:
     """
     if remote.path is None:
         return False
-    git_dir = _git_dir_at(repo.home / os.path.expanduser(remote.path))
+    git_dir = git_dir_at(repo.home / os.path.expanduser(remote.path))
     place = os.fsencode(git_dir / "annex" / "transfer" / "download") if git_dir else b""
     try:
         return any(os.path.exists(os.path.join(place, uuid, file_name)) for uuid in os.listdir(place or b"/dev/null"))
@@ -181,7 +181,7 @@ def _listdir(place: Path) -> list[str]:
     return os.listdir(place) if place.is_dir() else [place.name]
 
 
-def _git_dir_at(place: Path) -> Path | None:
+def git_dir_at(place: Path) -> Path | None:
     """Return the common git directory of a work tree (its .git may be a file or a link) or of a bare repository."""
     inner = place / ".git"
     if inner.is_file():

@@ -142,10 +142,12 @@ KNOWN_OF_REMOTES = [row.key for row in OF_REMOTES.values() if row.key.startswith
 
 def read_settings(repo: Repository) -> Settings:
     """Read everything at once. Raises UsageError, naming key, value, file and a right example."""
-    return parse(_listed(git(repo, "config", "--list", "-z", "--show-origin").out.decode("utf-8", "surrogateescape")))
+    return parse(listed(repo))
 
 
-def _listed(raw: str) -> list[Value]:
+def listed(repo: Repository) -> list[Value]:
+    """Return all lines of the configuration, later ones after those that they replace."""
+    raw = git(repo, "config", "--list", "-z", "--show-origin").out.decode("utf-8", "surrogateescape")
     fields = raw.split("\0")
     lines = []
     for origin, pair in zip(fields[::2], fields[1::2], strict=False):
@@ -181,10 +183,10 @@ def parse(lines: list[Value]) -> Settings:
 def _read(last: Mapping[str, Value], row: Row, prefix: str = "") -> Any:
     """Return the value of a setting. Raises UsageError."""
     line = last.get(prefix + row.key.lower())
-    return row.default if line is None else _value(line, row, prefix)
+    return row.default if line is None else value(line, row, prefix)
 
 
-def _value(line: Value, row: Row, prefix: str = "") -> Any:
+def value(line: Value, row: Row, prefix: str = "") -> Any:
     """Return what a line says. Raises UsageError."""
     if row.parse is str:
         return line.text or ""
@@ -205,7 +207,7 @@ def _conditions(lines: Iterable[Value]) -> tuple[str, ...]:
     found: tuple[str, ...] = ()
     for line in lines:
         if line.key == CONTENT_IF.key.lower():
-            found = (*found, _value(line, CONTENT_IF)) if line.text is None or line.text.strip() else ()
+            found = (*found, value(line, CONTENT_IF)) if line.text is None or line.text.strip() else ()
     return found
 
 
@@ -276,13 +278,28 @@ def truth(text: str, default: bool) -> bool:
 
 def _unknown(lines: Iterable[Value]) -> Iterator[str]:
     """Yield a warning for each key that looks like ours and is none."""
-    for key, origin in dict.fromkeys((line.key, line.origin) for line in lines):
-        section, _, name = key.rpartition(".")
-        ours = section == "syncx" or (section.startswith("remote.") and name.startswith("syncx-"))
-        known = {one.lower(): one for one in (KNOWN if section == "syncx" else KNOWN_OF_REMOTES)}
-        if ours and name not in known:
-            import difflib
+    for line in {(line.key, line.origin): line for line in lines if is_unknown(line.key)}.values():
+        near = nearest(line.key)
+        meant = f"did you mean {near}?" if near else "git annex-syncx help lists all"
+        yield f"there is no setting {line.key} ({line.origin}), it does nothing; {meant}"
 
-            near = difflib.get_close_matches(name, known, n=1)
-            meant = f"did you mean {section}.{known[near[0]]}?" if near else "git annex-syncx help lists all"
-            yield f"there is no setting {key} ({origin}), it does nothing; {meant}"
+
+def is_unknown(key: str) -> bool:
+    """Return whether a key looks like one of ours and is none."""
+    section, _, name = key.rpartition(".")
+    ours = section == "syncx" or (section.startswith("remote.") and name.startswith("syncx-"))
+    return ours and name not in _known_in(section)
+
+
+def nearest(key: str) -> str:
+    """Return the setting that a misspelt one was most likely meant to be, empty where none is like it."""
+    import difflib
+
+    section, _, name = key.rpartition(".")
+    known = _known_in(section)
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"{section}.{known[near[0]]}" if near else ""
+
+
+def _known_in(section: str) -> dict[str, str]:
+    return {one.lower(): one for one in (KNOWN if section == "syncx" else KNOWN_OF_REMOTES)}

@@ -49,6 +49,13 @@ def require_idle(repo: Repository) -> None:
     """Raise Busy where somebody is at work here, Refused where the user left a merge unfinished."""
     if lock := busy.held_lock(repo):
         raise busy.busy(lock)
+    require_finished(repo)
+    if repo.top and busy.commit_editor_open(repo):
+        raise Busy("a commit message is being written")
+
+
+def require_finished(repo: Repository) -> None:
+    """Raise Busy in a rebase, Refused where the user left a merge unfinished."""
     for name in ("rebase-merge", "rebase-apply"):
         if (repo.git_dir / name).exists():
             raise Busy("a rebase is in progress", "git rebase --continue, or --abort")
@@ -59,8 +66,6 @@ def require_idle(repo: Repository) -> None:
         raise Refused(
             f"unresolved conflicts of yours in {local_changes.shown(unmerged)}", "edit the files, then git add them"
         )
-    if repo.top and busy.commit_editor_open(repo):
-        raise Busy("a commit message is being written")
 
 
 def require_no_commit(repo: Repository) -> None:
@@ -74,6 +79,13 @@ def require_head(repo: Repository) -> Head:
     found = head(repo)
     if found is None:
         require_idle(repo)
+    return require_named(repo)
+
+
+def require_named(repo: Repository) -> Head:
+    """Return the branch that HEAD names. Raises UsageError where it names none, or one of git-annex."""
+    found = head(repo)
+    if found is None:
         raise UsageError(f"HEAD is detached in {repo.home}", "git switch BRANCH first")
     if found.branch == "git-annex" or found.branch.startswith("synced/"):
         raise UsageError(

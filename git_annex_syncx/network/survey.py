@@ -26,6 +26,7 @@ from git_annex_syncx.system.state import State
 LINKS_LOG = "syncx-links.log"
 LOGS = ("uuid.log", "remote.log", "trust.log", "group.log", "cluster.log", "proxy.log", LINKS_LOG)
 MAP_PATIENCE = 60.0  # seconds
+UNKNOWN = "uuid unknown, so it gets no content"
 UNNAMED = re.compile(r"[^@\s]+@[^:\s]+:")  # how git-annex describes what nobody has: user@host:directory
 
 
@@ -142,11 +143,14 @@ def _complaints(told: Shared, settings: Settings) -> Iterator[str]:
         if remote.found_without:
             yield f"{remote.name}: {without_annex(remote)}"
         if not (remote.uuid or remote.ignore or not remote.sync):
-            yield (
-                f"the uuid of {remote.name} is not known yet, so no plan can use it: "
-                f"git annex-syncx sync -- {shlex.quote(remote.name)}; "
-                f"git config {shlex.quote(f'remote.{remote.name}.annex-ignore')} true says that it has none"
-            )
+            yield f"{remote.name}: {UNKNOWN}. {until_known(remote)}"
+
+
+def until_known(remote: Remote) -> str:
+    """Return what to do about a remote whose uuid is not known."""
+    ignored = shlex.quote(f"remote.{remote.name}.annex-ignore")
+    sync = f"git annex-syncx sync {shlex.quote(remote.name)}"
+    return f"Try: {sync}. If it has no annex: git config {ignored} true"
 
 
 def without_annex(remote: Remote) -> str:

@@ -61,7 +61,11 @@ def decided(context: Context, key: str, said: Iterable[bool | None], *, default:
 
 def open_context(repo: Repository) -> Context:
     """Read the settings and the state of a repository. Raises UsageError for what the user must mend."""
-    settings = proxied.read_all_settings(repo)
+    return with_settings(repo, proxied.read_all_settings(repo))
+
+
+def with_settings(repo: Repository, settings: Settings) -> Context:
+    """Return the context of a repository with these settings. Raises UsageError for what the user must mend."""
     if not settings.annex_uuid:
         raise UsageError(f"{repo.home} is a git repository without git-annex", "git annex init")
     state = State(repo.state_dir / "outbox.sqlite", settings.retry_interval)

@@ -78,13 +78,16 @@ def failure(event: str, error: SyncxError, remote: Remote | None = None) -> Outc
     """Return the outcome that tells of an error."""
     if isinstance(error, ProgramFailed):
         log.info("failed: %s in %s: exit %s: %s", error.command, error.directory, error.code, error.stderr.strip())
-    said = f"{error.what}\n{error.stderr}" if isinstance(error, ProgramFailed) else error.what
     result = RESULTS.get(type(error), Result.FAILED)
     name, uuid = (remote.name, remote.uuid) if remote else ("", None)
     details = {"soon": True} if error.soon and result is Result.FAILED else {}
-    return Outcome(
-        event, result, name, uuid, reason=error.what, advice=error.advice or mending(said, name), details=details
-    )
+    return Outcome(event, result, name, uuid, reason=error.what, advice=advice_on(error, name), details=details)
+
+
+def advice_on(error: SyncxError, remote: str) -> str:
+    """Return what to do about an error that a remote has brought, empty where nothing is known."""
+    said = f"{error.what}\n{error.stderr}" if isinstance(error, ProgramFailed) else error.what
+    return error.advice or mending(said, remote)
 
 
 def at_once(work: Callable[[T], R], items: Iterable[T], jobs: int) -> list[R]:

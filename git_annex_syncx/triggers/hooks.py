@@ -106,6 +106,11 @@ def installed_here(repo: Repository) -> bool:
     return mark == f"{_here(repo)}\n"
 
 
+def marked(repo: Repository) -> bool:
+    """Return whether hooks were installed, and not removed since."""
+    return bool(files.read(_mark(repo)))
+
+
 def moved(repo: Repository) -> str:
     """Return where the hooks were installed, if that is another place than this."""
     mark = files.read(_mark(repo)).strip()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError, UsageError
@@ -135,7 +137,7 @@ def _reason(error: SyncxError) -> str:
 def _units(repo: Repository, kind: str) -> tuple[Path, dict[str, str], list[str]]:
     """Return the directory of the user's units, the files to be there (name -> text), the instances to enable."""
     config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    instance, program = escaped(_home(repo)), _quoted(run.own_program())
+    instance, program = escaped(home(repo)), _quoted(run.own_program())
     made, units = {}, []
     for command, minutes in (("watch", 0),) if kind == "watch" else (("retry", RETRY_EVERY), ("sync", SYNC_EVERY)):
         name, stays = f"git-annex-syncx-{command}@", not minutes
@@ -146,7 +148,7 @@ def _units(repo: Repository, kind: str) -> tuple[Path, dict[str, str], list[str]
             made[f"{name}.timer"] = TIMER.format(command=command, minutes=minutes)
         units.append(f"{name}{instance}.{'service' if stays else 'timer'}")
     if max(map(len, units)) > LONGEST_NAME:
-        raise UsageError(f"the path {_home(repo)} is too long for systemd", "git annex-syncx service show --cron")
+        raise UsageError(f"the path {home(repo)} is too long for systemd", "git annex-syncx service show --cron")
     return Path(config) / "systemd" / "user", made, units
 
 
@@ -164,11 +166,28 @@ def _quoted(path: Path) -> str:
     return f'"{text}"' if re.search(r"[^A-Za-z0-9/._+%$-]", text) else text
 
 
+@dataclass(frozen=True)
+class State:
+    """Units of this repository that are enabled, and files that differ from what would be written now."""
+
+    enabled: tuple[str, ...]
+    outdated: tuple[Path, ...]
+
+
+def state(repo: Repository, kind: str) -> State:
+    """Return how what runs `watch` or a `timer` stands, by the files of systemd. Raises UsageError."""
+    place, made, units = _units(repo, kind)
+    enabled = tuple(
+        unit for unit in units if any(os.path.lexists(link) for link in place.glob(f"*.wants/{glob.escape(unit)}"))
+    )
+    return State(enabled, tuple(place / name for name, text in made.items() if files.read(place / name) != text))
+
+
 def _cron(repo: Repository) -> Iterator[str]:
-    where = f"{shlex.quote(str(run.own_program()))} -C {shlex.quote(str(_home(repo)))}".replace("%", "\\%")
+    where = f"{shlex.quote(str(run.own_program()))} -C {shlex.quote(str(home(repo)))}".replace("%", "\\%")
     yield f"*/{RETRY_EVERY} * * * * {where} retry"
     yield f"17 */{SYNC_EVERY // 60} * * * {where} sync"
 
 
-def _home(repo: Repository) -> Path:
+def home(repo: Repository) -> Path:
     return (repo.top or repo.git_dir).resolve()

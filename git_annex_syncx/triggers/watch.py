@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_annex_syncx.errors import Away, SyncxError, UsageError
@@ -67,7 +68,7 @@ def watch(repo: Repository, verbose: int) -> None:
     """Look after a repository until we are told to end. Raises UsageError where the file watcher is missing."""
     require_watcher()
     open_context(repo)  # where no run can work, this says why
-    path = repo.state_dir / f"{place(repo).name.replace('requests', 'watch', 1)}.pid"
+    path = pid_file(repo)
     with contextlib.ExitStack() as stack:
         with locks.held(path, "another watch is being started here"):  # of two that start at once one sees the other
             if other := process_at(path):
@@ -76,6 +77,11 @@ def watch(repo: Repository, verbose: int) -> None:
                 )
             stack.enter_context(named(path))
         Watch(repo, verbose).run()
+
+
+def pid_file(repo: Repository) -> Path:
+    """Return the file that names the process which looks after a repository."""
+    return repo.state_dir / f"{place(repo).name.replace('requests', 'watch', 1)}.pid"
 
 
 class Watch:

@@ -50,7 +50,7 @@ def listen(context: Context) -> Iterator[ChannelEvent]:
 
         try:
             connected = ChannelEvent(shown(address), "connected")
-            channels[address] = _channel(context, address)
+            channels[address] = channel(context, address)
             channels[address].listen(heard, lambda: said.put(connected), stop)
         except SyncxError as error:
             said.put(ChannelEvent(shown(address), wrong=str(error)))
@@ -69,13 +69,18 @@ def test(context: Context) -> Iterator[ChannelEvent]:
     """Send a signal on every channel and wait for its echo; yield how long that took, or what is wrong."""
     _require_channels(context)
     for address in context.settings.signals:
-        signal = replace(news(context.repo, context.settings.annex_uuid, "test"), refs=secrets.token_hex(8))
         try:
-            seconds = Echo(_channel(context, address), signal).seconds()
+            seconds = echo(context, address)
         except SyncxError as error:
             yield ChannelEvent(shown(address), wrong=str(error))
         else:
             yield ChannelEvent(shown(address), "works, its echo came back", seconds=seconds)
+
+
+def echo(context: Context, address: str) -> float:
+    """Send a signal on a channel and return how many seconds its echo took. Raises SyncxError."""
+    signal = replace(news(context.repo, context.settings.annex_uuid, "test"), refs=secrets.token_hex(8))
+    return Echo(channel(context, address), signal).seconds()
 
 
 class Echo:
@@ -133,5 +138,6 @@ def _require_channels(context: Context) -> None:
         raise UsageError("no channel is configured", f"git config --add syncx.signal ADDRESS; right are {EXAMPLE}")
 
 
-def _channel(context: Context, address: str) -> Channel:
+def channel(context: Context, address: str) -> Channel:
+    """Return the channel for an address. Raises UsageError where it cannot be right."""
     return open_channel(context.repo, context.settings.annex_uuid, address)
