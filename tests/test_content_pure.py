@@ -19,7 +19,7 @@ from git_annex_syncx.annex.inventory import Cursor, Inventory
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.annex.locations import Located, Name
 from git_annex_syncx.content.policy import Wishes
-from git_annex_syncx.content.rates import Meter, averaged, differs, rate_at
+from git_annex_syncx.content.rates import Meter, averaged, differs, is_worth_a_start, rate_at
 from git_annex_syncx.content.room import fits, fitting
 from git_annex_syncx.content.scheduler import _outcomes
 from git_annex_syncx.errors import SyncxError
@@ -50,6 +50,14 @@ def test_no_table_is_no_limit() -> None:
 def test_a_limit_is_worth_a_new_start_where_it_differs_by_more_than_a_tenth() -> None:
     assert not differs(1000, 1090)
     assert differs(1000, 1200) and differs(None, 5) and not differs(None, None)
+
+
+def test_a_limit_that_has_grown_is_followed_after_some_time() -> None:
+    for limit, wanted in ((None, 5), (1000, 500)):
+        assert is_worth_a_start(limit, wanted, 0.0) and is_worth_a_start(limit, wanted, 60.0)
+    for limit, wanted in ((5, None), (500, 1000)):
+        assert not is_worth_a_start(limit, wanted, 9.9) and is_worth_a_start(limit, wanted, 10.0)
+    assert not any(is_worth_a_start(limit, limit, 60.0) for limit in (None, 1000))
 
 
 def test_averages_decay() -> None:

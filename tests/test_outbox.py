@@ -320,9 +320,13 @@ def test_failures_of_a_run_are_in_the_outbox_until_it_succeeds(pair: tuple[Node,
         assert (failure["phase"], failure["tries"]) == ("push", tries)
         assert failure["next"] == pytest.approx(failure["last"] + 60 * 2 ** (tries - 1))
         assert "hook declined" in failure["error"]
+    laptop.git("remote", "rename", "desktop", "other")
+    laptop.syncx("push", ok=1)
+    kept = State(laptop.path / ".git" / "annex" / "syncx" / "outbox.sqlite").failures()
+    assert [(failure.remote, failure.tries) for failure in kept] == [("other", 1)], "who is no remote is forgotten"
     hook.unlink()
     laptop.syncx("push")
-    event = laptop.syncx("status").event("status", "desktop")
+    event = laptop.syncx("status").event("status", "other")
     assert event["failures"] == []
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import random
 import time
 
-import numpy
 import pytest
-from scipy.optimize import Bounds, LinearConstraint, milp
-from scipy.sparse import lil_matrix
 
 from git_annex_syncx.network.arborescence import Unreachable, minimum_arborescence
 from git_annex_syncx.network.steiner import Tree, cheapest_tree
@@ -37,6 +35,9 @@ def try_all(incoming: Arcs, root: int, optional: set[int]) -> int | None:
 
 def integer_program(incoming: Arcs, root: int, optional: set[int]) -> int:
     """The same question as a flow from the root to each target that only uses arcs which are paid for."""
+    from scipy.optimize import Bounds, LinearConstraint, milp  # every process of the tests imports this file
+    from scipy.sparse import lil_matrix
+
     count = len(incoming)
     arcs = [(u, v) for v in range(count) for u in incoming[v] if v != root]
     targets = [v for v in range(count) if v != root and v not in optional]
@@ -51,15 +52,15 @@ def integer_program(incoming: Arcs, root: int, optional: set[int]) -> int:
                 row[at + n] = row.get(at + n, 0.0) + (b == v) - (a == v)
             net = 1.0 if v == target else -1.0 if v == root else 0.0
             rows.append(({n: x for n, x in row.items() if x}, net, net))
-        rows += [({at + n: 1.0, n: -1.0}, -numpy.inf, 0.0) for n in range(size)]
+        rows += [({at + n: 1.0, n: -1.0}, -math.inf, 0.0) for n in range(size)]
     matrix = lil_matrix((len(rows), columns))
     for r, (row, _, _) in enumerate(rows):
         for n, x in row.items():
             matrix[r, n] = x
     found = milp(
-        c=numpy.array([incoming[v][u] for u, v in arcs] + [0.0] * (columns - size)),
+        c=[incoming[v][u] for u, v in arcs] + [0.0] * (columns - size),
         constraints=LinearConstraint(matrix.tocsr(), [low for _, low, _ in rows], [high for _, _, high in rows]),
-        integrality=numpy.array([1] * size + [0] * (columns - size)),
+        integrality=[1] * size + [0] * (columns - size),
         bounds=Bounds(0, 1),
     )
     assert found.success

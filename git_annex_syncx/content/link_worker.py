@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from git_annex_syncx.annex.batch import Answer, AnswerState, Batch, Pace
 from git_annex_syncx.annex.key import file_name, key_size
 from git_annex_syncx.content.link_process import KeyTransfer, LinkProcess, resumes
-from git_annex_syncx.content.rates import Meter, differs
+from git_annex_syncx.content.rates import Meter, is_worth_a_start
 from git_annex_syncx.content.steps import OwnStep
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import drives
@@ -30,7 +30,6 @@ MOST_DEATHS = 3  # of its processes
 TINY = 1_000_000  # bytes of a file whose progress nobody needs to see
 GONE = "the content is not here any more; git annex fsck finds out"
 LARGE = 1.0  # seconds at the limit of a link that a large file takes
-CALM = 10.0  # seconds before a limit that has grown is followed
 
 
 @dataclass(eq=False)
@@ -134,15 +133,11 @@ class LinkWorker:
             self._died(said) if isinstance(said, str) else self._answered(self._process, said)
 
     def keep_pace(self, limit: int | None) -> None:
-        """Start anew where the limit of a transfer is another: at once where they resume, else after those in hand.
-
-        A limit that has grown is worth that only when the last start is some time ago.
-        """
+        """Start anew where another limit is worth it: at once where transfers resume, else after those in hand."""
         process = self._process
-        if process is None or process.draining or not differs(process.pace.limit, limit):
+        if process is None or process.draining:
             return
-        grown = limit is None or (process.pace.limit is not None and limit > process.pace.limit)
-        if grown and time.monotonic() - process.started < CALM:
+        if not is_worth_a_start(process.pace.limit, limit, time.monotonic() - process.started):
             return
         if not resumes(self.remotes):
             process.draining = True

@@ -13,6 +13,7 @@ ENOUGH_BYTES, ENOUGH_SECONDS = 1_000_000, 0.5  # for a speed that means somethin
 SMALL = 64 * 1024  # a file whose time is that of the way there
 NEW_SHARE = 0.3  # of a new measurement in the average
 NOTABLE = 0.1  # a limit that is off by less is left as it is
+CALM = 10.0  # seconds before a limit that has grown is followed
 FIRST_REPORT = 1_000_000  # bytes; a transfer whose first report tells of more goes on where one has ended
 SHORTEST, LONGEST = 10.0, 60.0  # seconds of a window
 PART = 3  # of a run
@@ -31,6 +32,15 @@ def differs(one: int | None, other: int | None) -> bool:
     if one is None or other is None:
         return one is not other
     return abs(one - other) > NOTABLE * min(one, other)
+
+
+def is_worth_a_start(limit: int | None, wanted: int | None, seconds: float) -> bool:
+    """Return whether what was started so many seconds ago with a limit is to start anew with another.
+
+    A limit that has grown is worth that only when the last start is some time ago.
+    """
+    grown = wanted is None or (limit is not None and wanted > limit)
+    return differs(limit, wanted) and (not grown or seconds >= CALM)
 
 
 @dataclass
