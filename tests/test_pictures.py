@@ -157,3 +157,16 @@ def test_a_picture_is_written_whole_with_the_permissions_of_what_was_there(net: 
     ran = node.run(*asked, "no/such/place.svg", ok=1)
     assert "place.svg cannot be written: No such file or directory" in ran.err
     assert "mkdir" in ran.err
+
+
+def test_large_pictures_stay_readable_and_are_soon_drawn() -> None:
+    places = [Place(f"{n:03}", f"node {n}") for n in range(40)]
+    net = network(places, [Link(a.uuid, b.uuid, 100.0) for a in places for b in places if a != b], "000")
+    star = plan(arcs(net), Question(frozenset(["000"]), frozenset(net.by_uuid) - {"000"}))
+    drawn = plan_drawing(net, [star]).dot
+    assert "rankdir=LR" in drawn  # one below the other: a page is scrolled down rather than across
+    assert "unused" not in drawn
+    assert "splines=line" in network_drawing(net).dot
+    few = network(places[:5], net.links, "000")
+    assert "splines=true" in network_drawing(few).dot
+    assert "rankdir" not in plan_drawing(few, [plan(arcs(few), Question(frozenset(["000"]), frozenset(["001"])))]).dot

@@ -7,6 +7,7 @@ something is stands in words and shapes, never in a colour alone; by its `class`
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,12 +16,14 @@ from git_annex_syncx.network.graph import Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step
 
 FRAME = """digraph syncx {
-\tgraph [%s, pad=0.2, splines=true, class=paper, bgcolor=white]
+\tgraph [%s, pad=0.2, splines=%s, class=paper, bgcolor=white]
 \tnode [shape=box, style="rounded,filled", fontname=Helvetica, fontsize=13, margin="0.12,0.07"]
 \tedge [fontname=Helvetica, fontsize=11, arrowsize=0.7]
 """
-SPRINGS = 'layout=neato, overlap=false, sep="+14"'  # for what has neither top nor bottom
-LAYERS = "nodesep=0.35, ranksep=0.55"
+SPRINGS = 'layout=neato, overlap=false, sep="+30,+24"'  # for what has neither top nor bottom
+LAYERS, ROWS = "nodesep=0.35, ranksep=0.55", "rankdir=LR, nodesep=0.2, ranksep=0.9"
+BROADEST, MOST_UNUSED = 7, 16  # repositories beside each other, lines that are not used; more hide the plan
+MOST_CURVED = 120  # nodes and lines: curves around 200 nodes take Graphviz 50 seconds, straight lines one
 FONT_SIZE, POINTS, MARGIN = 13, 72, 0.24  # of a node: points, points an inch, inches at both sides
 WIDE, NARROW = frozenset("mwMW@%&…—"), frozenset("ijlIft.,:;'|!()[]/ ")
 LONGEST = 24  # characters of a name
@@ -87,9 +90,19 @@ def plan_dot(net: Network, plans: Iterable[Plan]) -> str:
     lines = [_node(net, place, notes[place.uuid]) for place in net.places]
     lines += [_step(net, number, step) for number, step in enumerate(steps, start=1)]
     free = {"constraint": "false"} if steps else {}  # then steps alone say who stands above whom
-    unused = {pair: links for pair, links in _pairs(net.links).items() if frozenset(pair) not in stepped}
     quiet = {"dir": "none", "style": "dashed", **free}
-    return _graph(LAYERS, [*lines, *(_line(net, pair, links, "unused", quiet) for pair, links in unused.items())])
+    unused = {pair: links for pair, links in _pairs(net.links).items() if frozenset(pair) not in stepped}
+    if len(unused) <= MOST_UNUSED:
+        lines += [_line(net, pair, links, "unused", quiet) for pair, links in unused.items()]
+    return _graph(LAYERS if _breadth(steps) <= BROADEST else ROWS, lines)
+
+
+def _breadth(steps: Iterable[Step]) -> int:
+    """Return how many repositories are as many steps away from the content, at most."""
+    levels: dict[str, int] = {}
+    for step in steps:
+        levels[step.target] = levels.get(step.source, 0) + 1
+    return max(Counter(levels.values()).values(), default=0)
 
 
 def plan_drawing(net: Network, plans: Iterable[Plan]) -> Drawing:
@@ -140,7 +153,9 @@ def _action(step: Step) -> str:
 
 
 def _graph(layout: str, lines: Iterable[str]) -> str:
-    return FRAME % layout + "".join(f"\t{line}\n" for line in lines) + "}\n"
+    lines = list(lines)
+    frame = FRAME % (layout, "true" if len(lines) <= MOST_CURVED else "line")
+    return frame + "".join(f"\t{line}\n" for line in lines) + "}\n"
 
 
 def _node(net: Network, place: Place, note: Note) -> str:

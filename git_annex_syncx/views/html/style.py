@@ -26,7 +26,7 @@ a{color:var(--link)}
 :focus-visible{outline:3px solid var(--link);outline-offset:2px;border-radius:2px}
 main:focus{outline:none}
 nav ul{display:flex;flex-wrap:wrap;gap:0 1rem;margin:.75rem 0 0;padding:0;list-style:none}
-nav a{display:inline-block;padding:.5rem 0}
+nav a{display:inline-block;padding:.3rem 0}
 section{margin:1rem 0;padding:1rem;background:var(--paper);border:1px solid var(--line);border-radius:.75rem}
 .quiet,caption,footer{color:var(--quiet);font-size:.875rem}
 footer{padding-top:.5rem;padding-bottom:2rem}
@@ -38,11 +38,16 @@ figure{margin:0}
 .scroll svg.wide{min-width:28rem}
 ul{margin:.5rem 0;padding-left:1.25rem}
 li{margin:.25rem 0}
-.problems{list-style:none;padding:0;margin:1rem 0 0}
-.problems li{padding:.5rem .75rem;border-left:.3rem solid;border-radius:.25rem}
+.notes{list-style:none;padding:0;margin:0}
+.note{margin:.5rem 0;padding:.5rem .75rem;border-left:.3rem solid var(--line);border-radius:.375rem}
+.note p{margin:.25rem 0 0}
+.note.bad{border-color:var(--bad)}
+.note.wait{border-color:var(--wait)}
+.note.bad,.note.wait{color:var(--text)}
+.note .quiet{color:inherit}
 .tree{list-style:none;margin:0;padding-left:1.25rem;border-left:2px solid var(--line)}
-.state{display:inline-block;padding:0 .6em;border-radius:1em;background:var(--plain-ground);white-space:nowrap;
-font-size:.875rem;line-height:1.6}
+.state{display:inline-block;margin:0 .25em 0 0;padding:0 .6em;border-radius:1em;background:var(--plain-ground);
+white-space:nowrap;font-size:.875rem;line-height:1.6}
 .good{color:var(--good);background:var(--good-ground)}
 .wait{color:var(--wait);background:var(--wait-ground)}
 .bad{color:var(--bad);background:var(--bad-ground)}
