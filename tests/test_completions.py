@@ -27,8 +27,8 @@ SERVER = Path(__file__).with_name("completion_server.py")
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
 COMMANDS = {
-    "push", "pull", "merge", "transfer", "sync", "status", "merge-driver", "hooks", "retry", "pause", "resume",
-    "doctor", "watch", "service", "signal", "map", "plan", "help",
+    "push", "pull", "merge", "transfer", "sync", "status", "conflicts", "merge-driver", "hooks", "retry", "pause",
+    "resume", "doctor", "watch", "service", "signal", "map", "plan", "help",
 }  # fmt: skip
 NAMES = {"desktop", "nas", "mobile"}
 WAYS = ["git-annex-syncx", "git annex-syncx", "git annex syncx"]
@@ -66,6 +66,8 @@ OFFERED = {
     "pause --for 2": {"2h"},
     "pause --for 2h d": {"desktop"},
     "resume n": {"nas"},
+    "conflicts ph": {"photos"},
+    "conflicts --keep ": {"ours", "theirs"},
     "plan --objective ": {"cost", "time"},
     "--js": {"--json"},
     "-C ../oth": {"../other"},

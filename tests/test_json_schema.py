@@ -60,6 +60,8 @@ def section_of(printed: dict[str, Any]) -> str:
         "hook": "Hook",
         "signal": "Signal",
         "finding": "Finding",
+        "conflict": "Conflict",
+        "settled": "Settled",
     }
     return named.get(printed["event"], "Event")
 
@@ -215,6 +217,8 @@ def seen(net: Network) -> Seen:
     seen.run(laptop.syncx("merge"))
     laptop.git("push", "--quiet", "desktop", "main:synced/main")
     seen.run(desktop.syncx("merge"))
+    seen.plain(desktop.syncx("conflicts"), "Conflict")
+    seen.plain(desktop.syncx("conflicts", "--done", "both.txt"), "Settled")
 
     # busy, and a failure of the own repository
     desktop.commit({"busy.txt": "1\n"})

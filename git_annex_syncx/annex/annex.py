@@ -24,6 +24,7 @@ ADJUSTMENTS = {
     "hidemissing": "--hide-missing", "unlockpresent": "--unlock-present",
     "unlocked": "--unlock", "locked": "--lock", "fixed": "--fix",
 }  # fmt: skip
+DIFF_DRIVER = "git-annex diffdriver --text"  # for GIT_EXTERNAL_DIFF: compares the content of annexed files
 LATER = 1_000_000_000  # files that come and go, before an adjusted branch is made anew
 
 

@@ -57,3 +57,8 @@ def remotes_and_files(ctx: click.Context, parameter: click.Parameter, incomplete
 def times(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return some times."""
     return [time for time in ("30m", "2h", "8h", "1d") if time.startswith(incomplete)]
+
+
+def sides(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the sides of a merge."""
+    return [side for side in ("ours", "theirs") if side.startswith(incomplete)]

@@ -18,8 +18,8 @@ HEADING = "Resolved:"
 MOST = 1000  # paths
 PLAIN = set(range(0x20, 0x7F)) - set(b'"\\')
 QUOTED = r'"(?:[ !#-\[\]-~]|\\[0-3][0-7]{2})*"'
-TRAILER = "Syncx-Looked-At: "  # of a commit: somebody has looked at a path as it is in another commit
-LOOK = re.compile(f"{TRAILER}([0-9a-f]{{40}}|[0-9a-f]{{64}}) ({QUOTED})")
+TRAILER = "Syncx-Looked-At: "  # of a commit: somebody has looked at a conflict as it is in another commit
+LOOK = re.compile(f"{TRAILER}([0-9a-f]{{40}}|[0-9a-f]{{64}})((?: {QUOTED})+)")
 LINE = re.compile(f"(?P<kind>[a-z/ ]+): (?P<path>{QUOTED})(?: ->(?P<became>(?: {QUOTED})+))?(?: (\\w+) not (\\w+))?")
 
 
@@ -68,14 +68,18 @@ def resolved_in(text: str) -> list[Resolution]:
 
 
 def looked_at(head: str, paths: Iterable[bytes]) -> str:
-    """Return the lines by which a commit says that somebody has looked at paths as they are in `head`."""
-    return "".join(f"{TRAILER}{head} {_quoted(path)}\n" for path in sorted(set(paths)))
+    """Return the line by which a commit says that somebody has looked at a conflict as it is in `head`.
+
+    The first path is the name that the versions share, the others are theirs.
+    """
+    return f"{TRAILER}{head} {' '.join(map(_quoted, dict.fromkeys(paths)))}\n"
 
 
-def looks_in(text: str) -> list[tuple[str, bytes]]:
-    """Return what a message says was looked at: in which commit, which path."""
+def looks_in(text: str) -> list[tuple[str, tuple[bytes, ...]]]:
+    """Return what a message says was looked at: in which commit, which paths."""
     lines = (line for line in text.splitlines() if line.startswith(TRAILER))
-    return [(look[1], _unquoted(look[2])) for look in map(LOOK.fullmatch, lines) if look]
+    found = filter(None, map(LOOK.fullmatch, lines))
+    return [(look[1], tuple(map(_unquoted, re.findall(QUOTED, look[2])))) for look in found]
 
 
 def _line(one: Resolution) -> str:

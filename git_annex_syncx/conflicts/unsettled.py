@@ -40,11 +40,14 @@ class Listed:
 
 @dataclass(frozen=True)
 class Look:
-    """A commit that says of a path that somebody has looked at it as it is in `head`."""
+    """A commit that says of a conflict that somebody has looked at it as it is in `head`.
+
+    The first path is the name that the versions share, the others are theirs.
+    """
 
     commit: str
     head: str
-    path: bytes
+    paths: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def is_ours(one: Message) -> bool:
 
 def looks_of(messages: Iterable[Message]) -> list[Look]:
     """Return what commits say was looked at."""
-    return [Look(one.commit, head, path) for one in messages for head, path in looks_in(one.text)]
+    return [Look(one.commit, head, paths) for one in messages for head, paths in looks_in(one.text)]
 
 
 class Unsettled:
@@ -120,12 +123,14 @@ class Unsettled:
         marked = (*(one.merge for one in listed), *(look.head for look in looks))
         self.contained = Containment(self.ancestry, marked)
         self.looks: dict[bytes, list[Look]] = {}
+        self._origins: dict[bytes, bytes] = {}  # path of a version -> the name
         for look in looks:
             if self.contained.has(look.commit, look.head):
-                self.looks.setdefault(look.path, []).append(look)
-        self._origins = {
-            path: one.resolution.path for one in listed for path in one.resolution.became if is_variant(path)
-        }
+                self._origins |= dict.fromkeys(look.paths[1:], look.paths[0])
+                for path in look.paths:
+                    self.looks.setdefault(path, []).append(look)
+        for one in listed:
+            self._origins |= dict.fromkeys(filter(is_variant, one.resolution.became), one.resolution.path)
         self.listed: dict[bytes, list[Listed]] = {}
         for one in listed:
             self.listed.setdefault(self.name(one.resolution.path), []).append(one)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import posixpath
 from collections.abc import Container, Iterator
 
 from git_annex_syncx.conflicts.versions import MARKER, Kind, Version, serialized
@@ -36,6 +37,14 @@ def directory_variant(path: bytes, files: Container[bytes]) -> bytes:
     tags = itertools.chain([tag], (b"%s-%d" % (tag, count) for count in itertools.count(1)))
     names = (directory + slash + _fitted(name.partition(MARKER)[0], tag, b"") for tag in tags)
     return next(name for name in names if name not in files)
+
+
+def marked_name(path: bytes, mark: str) -> bytes:
+    """Return `name-MARK.ext` for a path, cut where it would be too long for a file system."""
+    directory, slash, name = path.rpartition(b"/")
+    stem, extension = posixpath.splitext(name)
+    tail = b"-" + mark.encode() + _cut(extension, LONGEST_EXTENSION)
+    return directory + slash + _cut(stem, LONGEST - len(tail)) + tail
 
 
 def _parts(path: bytes, version: Version) -> tuple[bytes, bytes, bytes]:

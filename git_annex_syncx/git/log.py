@@ -28,11 +28,10 @@ class Message(NamedTuple):
 
 
 class Changed(NamedTuple):
-    """A commit that is no merge: author, their email and date, subject, and path -> what it has made of it."""
+    """A commit that is no merge: its author and their date, the subject, and path -> what it has made of it."""
 
     commit: str
     author: str
-    email: str
     date: int
     subject: str
     paths: Mapping[bytes, Entry | None]
@@ -71,20 +70,19 @@ def changes(
     """
     wanted = frozenset(paths)
     given = sorted(wanted) if len(wanted) <= FEW else []
-    words = ("-c", "log.showRoot=true", *LOG, *RAW, "--format=%H%x00%an%x00%ce%x00%at%x00%s")
+    words = ("-c", "log.showRoot=true", *LOG, *RAW, "--format=%H%x00%an%x00%at%x00%s")
     limits = (*having, *(f"^{commit}" for commit in lacking), "--")
     fields = git(repo, *words, *limits, *given, env={"GIT_LITERAL_PATHSPECS": "1"}).out.split(b"\0")
     at = 0
-    while at + 5 <= len(fields):
-        commit, author, email, date, subject = fields[at : at + 5]
-        found, at = {}, at + 5
+    while at + 4 <= len(fields):
+        commit, author, date, subject = fields[at : at + 4]
+        found, at = {}, at + 4
         while at < len(fields) and fields[at].lstrip(b"\n").startswith(b":"):
             if fields[at + 1] in wanted:
                 found[fields[at + 1]] = _made(fields[at])
             at += 2
         if found:
-            names = os.fsdecode(commit), os.fsdecode(author), os.fsdecode(email)
-            yield Changed(*names, _seconds(date), os.fsdecode(subject), found)
+            yield Changed(os.fsdecode(commit), os.fsdecode(author), _seconds(date), os.fsdecode(subject), found)
 
 
 def _made(meta: bytes) -> Entry | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shlex
 import shutil
 import tempfile
@@ -225,6 +226,13 @@ def _commit_all_but(repo: Repository, lagging: Collection[bytes], *words: str) -
 def _stage_all_but(repo: Repository, paths: Collection[bytes], env: Mapping[str, str] | None = None) -> None:
     left_out = (b":(top,exclude,literal)" + path for path in paths)
     git(repo, "add", "--update", "--", ":/", *left_out, env=env)
+
+
+def commit_on(repo: Repository, tree: str, parent: str, message: str) -> str:
+    """Return a commit of the user's on another one; no branch is moved. Raises ProgramFailed."""
+    signs = text(repo, "config", "--type=bool", "commit.gpgSign", ok=(0, 1)) == "true"
+    words = ("commit-tree", *(["-S"] if signs else []), "-p", parent, tree)
+    return os.fsdecode(git(repo, *words, stdin=message.encode(), asks=True).out).strip()
 
 
 def finish_merge(repo: Repository, message: str | None, judge: Callable[[Changes], None]) -> bool:

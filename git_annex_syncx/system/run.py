@@ -132,6 +132,17 @@ def leave_running(program: str, *args: str, cwd: Path, env: Mapping[str, str]) -
         _command(program, args, cwd, env, _in=os.devnull, _out=os.devnull, _err=os.devnull, _new_session=True)
 
 
+def attached(program: str, *args: str, cwd: Path, env: Mapping[str, str]) -> int:
+    """Run a program that has our terminal until it ends, with its pager or editor; return its exit code."""
+    log.debug("%s", shown(program, args))
+    sys.stdout.flush()
+    try:
+        sh.Command(find(program))(*args, _fg=True, _cwd=str(cwd), _env=dict(env))
+    except sh.ErrorReturnCode as error:
+        return int(error.exit_code)
+    return 0
+
+
 def _started(program: str, args: tuple[str | bytes, ...], cwd: Path, env: Mapping[str, str], **options: Any) -> Any:
     """Start a program that is ended with us. Raises ProgramFailed, UsageError."""
     try:

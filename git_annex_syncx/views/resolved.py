@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from git_annex_syncx.model import Outcome
 
 MOST = 20  # paths that are named
+LIST = "git annex-syncx conflicts"
+HINT = f"to look at that, and to choose: {LIST}"
 # The result where all versions are in one file now, by the kind of conflict.
 ALONE = {
     "text": "holds the lines of both sides",
@@ -25,14 +26,15 @@ def lines(outcome: Outcome) -> Iterator[str]:
         resolved = outcome.details.get(key, ())
         if isinstance(resolved, Sequence):
             for one in resolved[:MOST]:
-                yield f"{verb} {one['path']}: {_became(one)}"
+                became = words(one["path"], one["kind"], one["became"], one.get("commits", ()))
+                yield f"{verb} {one['path']}: {became}"
             if len(resolved) > MOST:
-                yield f"{verb} {len(resolved) - MOST} more: git log --merges, or --json"
+                yield f"{verb} {len(resolved) - MOST} more: {LIST}"
 
 
-def _became(one: Mapping[str, Any]) -> str:
-    path, kind, became = one["path"], one["kind"], one["became"]
-    if commits := one.get("commits"):
+def words(path: str, kind: str, became: Sequence[str], commits: Sequence[str] = ()) -> str:
+    """Return what became of a path in conflict, for people: by its kind, and where its versions are."""
+    if commits:
         return f"the submodule is at {commits[0][:10]} as on one side, not at {commits[1][:10]} as on the other"
     if list(became) == [path] or not became:
         return ALONE.get(kind, "both sides' changes are in it")

@@ -132,8 +132,8 @@ class PlainView(View):
         told = f"{outcome.event}{where}: {outcome.result.value}" + (f": {outcome.reason}" if outcome.reason else "")
         if outcome.result not in TROUBLE or not self._said[told]:  # a phase may meet the same trouble again
             say(told, outcome.advice)
-        for line in view_resolved.lines(outcome) if self.all_of_it else ():
-            say(line)
+        for line in (resolved := list(view_resolved.lines(outcome))) if self.all_of_it else ():
+            say(line, view_resolved.HINT if line is resolved[-1] else "")
         self._said[told] += 1
 
     def progress(self, progress: Progress) -> None:
@@ -210,7 +210,9 @@ class TableView(View):
         failed = [Text(clean(line), style=STYLES[Result.FAILED]) for line in self._failed[-MOST_FAILED:]]
         if len(self._failed) > MOST_FAILED:
             failed.insert(0, Text(f"{len(self._failed) - MOST_FAILED} more files failed; -v --json lists them all"))
-        return [*notes, *(Text(clean(line)) for line in dict.fromkeys(self._resolved)), *failed]
+        resolved = [Text(clean(line)) for line in dict.fromkeys(self._resolved)]
+        resolved += [Text(f"  {view_resolved.HINT}", style="yellow")] if resolved else []
+        return [*notes, *resolved, *failed]
 
     def _shown(self) -> list[Outcome]:
         return [o for o in self._last.values() if self.verbose or o.result is not Result.SKIPPED]

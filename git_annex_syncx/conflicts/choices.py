@@ -1,0 +1,189 @@
+"""What there is to choose from in a conflict that nobody has looked at, and what a choice changes. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import posixpath
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from git_annex_syncx.conflicts.moved_keys import moved_entry
+from git_annex_syncx.conflicts.unsettled import Unseen
+from git_annex_syncx.conflicts.variant_names import marked_name
+from git_annex_syncx.conflicts.versions import Store
+from git_annex_syncx.errors import UsageError
+from git_annex_syncx.model import Entry
+
+SIDES = ("ours", "theirs")
+SHORT = 8  # digits of a commit id, as they are shown
+LEAST = 4  # digits by which a commit is named
+LAST = 1 << 37  # the last second of a date that is believed
+
+
+@dataclass(frozen=True)
+class Maker:
+    """The commit that made a version, its author and their date in seconds since 1970."""
+
+    commit: str
+    author: str
+    date: int
+    subject: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A version to choose: the file that it is now, or was where it is not `there` any more; None: deleted.
+
+    `side` is "ours" or "theirs", seen from here where the reflog tells that one side of the merge was here, else by
+    the order of the sides; empty where no merge tells. `key` is that of an annexed version.
+    """
+
+    path: bytes
+    entry: Entry | None
+    side: str = ""
+    there: bool = True
+    key: str = ""
+    maker: Maker | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the shortest name by which it can be chosen."""
+        return self.side or (self.maker.commit[:SHORT] if self.maker else os.fsdecode(posixpath.basename(self.path)))
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A conflict that nobody has looked at, with the versions to choose from."""
+
+    unseen: Unseen
+    choices: tuple[Choice, ...]
+
+    @property
+    def path(self) -> bytes:
+        """Return the name that the versions share."""
+        return self.unseen.path
+
+
+def chosen(conflict: Conflict, version: str) -> Choice:
+    """Return the version that a word means: a side, a file, the begin of a commit id, an author.
+
+    Raises UsageError.
+    """
+    found = next((some for some in _meant(conflict.choices, version) if some), [])
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(dict.fromkeys(choice.name for choice in conflict.choices))
+    count = "more than one version" if found else "no version"
+    raise UsageError(f"{version!r} means {count} of {os.fsdecode(conflict.path)}", f"its versions are: {names}")
+
+
+def _meant(choices: Sequence[Choice], version: str) -> Iterator[list[Choice]]:
+    """Yield the versions that a word can mean, by each kind of name, the surest first."""
+    name = os.fsencode(version)
+    yield [one for one in choices if one.side == version]
+    yield [one for one in choices if one.there and name == one.path]
+    yield [one for one in choices if one.there and name == posixpath.basename(one.path)]
+    yield [one for one in choices if one.maker and len(name) >= LEAST and one.maker.commit.startswith(version)]
+    yield [one for one in choices if one.maker and one.maker.author.casefold() == version.casefold()]
+
+
+# What a choice changes
+
+
+class Changes(dict[bytes, Entry | None]):
+    """Paths of a tree to set, or to remove (None), without anything of it getting lost."""
+
+    def __init__(self, files: Mapping[bytes, Entry], store: Store) -> None:
+        super().__init__()
+        self.files, self.store = files, store
+        self.named: dict[bytes, list[bytes]] = {}  # name of a conflict -> the new names of its versions
+
+    def keep(self, conflict: Conflict, choice: Choice) -> None:
+        """Let one version have the name, and remove all others. Raises UsageError where a directory has the name."""
+        self._remove(conflict)
+        if choice.entry is not None:
+            if not self._is_free(conflict.path):
+                raise UsageError(
+                    f"{os.fsdecode(conflict.path)} is a directory by now",
+                    "git mv the file to another name, then git commit",
+                )
+            self._put(conflict.path, choice)
+
+    def both(self, conflict: Conflict) -> None:
+        """Keep all versions: what has the name keeps it, else the newest, the others get names of their own.
+
+        Raises UsageError where there is only one.
+        """
+        kept = [choice for choice in conflict.choices if choice.entry is not None]
+        if len({choice.entry for choice in kept}) < 2:
+            raise UsageError(
+                f"there is only one version of {os.fsdecode(conflict.path)}",
+                "git annex-syncx conflicts --done: it stays",
+            )
+        self._remove(conflict)
+        ordered = sorted(kept, key=lambda one: (one.there and one.path == conflict.path, _date(one), one.path))
+        if self._is_free(conflict.path):
+            self._put(conflict.path, ordered.pop())
+        for choice in ordered:
+            names = (marked_name(conflict.path, tag) for tag in _tags(choice, kept))
+            self._put(name := next(filter(self._is_free, names)), choice)
+            self.named.setdefault(conflict.path, []).append(name)
+
+    def _remove(self, conflict: Conflict) -> None:
+        self.update(dict.fromkeys(conflict.unseen.files))
+
+    def _put(self, path: bytes, choice: Choice) -> None:
+        if choice.entry is not None:
+            self[path] = moved_entry(choice.entry, choice.path, path, self.store)
+
+    def _is_free(self, path: bytes) -> bool:
+        """Return whether a file can be put at a path: nothing is there, below it, or in the place of a directory."""
+        taken = {name for name in self.files if name not in self} | {name for name, entry in self.items() if entry}
+        inside, above = path + b"/", _above(path)
+        return not any(name == path or name in above or name.startswith(inside) for name in taken)
+
+
+def _above(path: bytes) -> frozenset[bytes]:
+    parts = path.split(b"/")
+    return frozenset(b"/".join(parts[:depth]) for depth in range(1, len(parts)))
+
+
+def _tags(choice: Choice, among: Sequence[Choice]) -> Iterator[str]:
+    """Yield what can be added to a name to tell a version from others, without end."""
+    maker, others = choice.maker, [one.maker for one in among if one.maker and one is not choice]
+    if maker:
+        author, day = _word(maker.author), day_of(maker.date)
+        if author and all(_word(other.author) != author for other in others):
+            yield author
+        if all(day_of(other.date) != day for other in others):
+            yield day
+        yield f"{day}-{time.strftime('%H%M', time.gmtime(min(maker.date, LAST)))}"
+        yield maker.commit[:SHORT]
+    yield from (f"{n}" for n in itertools.count(2))
+
+
+def _word(name: str) -> str:
+    """Return a name as it can stand in the name of a file."""
+    return re.sub(r"[^\w]+", "-", name.encode("utf-8", "ignore").decode()).strip("-_")[:40].lower()
+
+
+def day_of(date: int) -> str:
+    """Return a day, the same in every time zone."""
+    return time.strftime("%Y-%m-%d", time.gmtime(min(date, LAST)))
+
+
+def _date(choice: Choice) -> int:
+    return choice.maker.date if choice.maker else 0
+
+
+def within(found: Iterable[Unseen], paths: Sequence[bytes]) -> list[Unseen]:
+    """Return the conflicts at some paths, or below them; empty stands for the top, no path for all."""
+    return [one for one in found if not paths or any(_is_at(one, path) for path in paths)]
+
+
+def _is_at(unseen: Unseen, path: bytes) -> bool:
+    names = (unseen.path, *unseen.files)
+    return not path or any(name == path or name.startswith(path + b"/") for name in names)

@@ -1,0 +1,160 @@
+"""The versions that there are to choose from in a conflict, who made each and when, and how they differ."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from git_annex_syncx.annex.key import key_named
+from git_annex_syncx.conflicts.choices import SIDES, Choice, Conflict, Maker
+from git_annex_syncx.conflicts.trees import RepositoryTrees
+from git_annex_syncx.conflicts.unsettled import Containment, Unseen
+from git_annex_syncx.conflicts.versions import is_variant
+from git_annex_syncx.git import history, log, objects
+from git_annex_syncx.git.git import Repository
+from git_annex_syncx.model import GITLINK, Entry
+
+
+@dataclass(frozen=True)
+class Side:
+    """A side of a merge: its name, its commit, and what it has at the name of a conflict."""
+
+    name: str
+    commit: str
+    entry: Entry | None
+
+
+NEITHER = Side("", "", None)
+
+
+def described(repo: Repository, head: str, found: Iterable[Unseen], branch: str) -> list[Conflict]:
+    """Return conflicts in the history of a commit, where a branch is, with the versions to choose from."""
+    found = list(found)
+    if not found:
+        return []
+    ours = {new for _, new, why in history.moves(repo, f"refs/heads/{branch}") if why != history.PUSHED}
+    makers = _Makers(repo, head, {path for one in found for path in (one.path, *one.files)})
+    reading = _Reading(repo, head, ours, makers)
+    return [Conflict(one, tuple(reading.choices(one))) for one in found]
+
+
+class _Reading:
+    """Reads the versions of conflicts in the history of a commit."""
+
+    def __init__(self, repo: Repository, head: str, ours: Collection[str], makers: _Makers) -> None:
+        """`ours` are commits at which the branch has been here."""
+        self.repo, self.ours, self.makers = repo, ours, makers
+        self.trees = RepositoryTrees(repo, "sha1" if len(head) == 40 else "sha256")
+        self.files = self.trees.entries(head)
+
+    def choices(self, one: Unseen) -> list[Choice]:
+        """Return the files where there are several or a variant, else what each side had; ours first."""
+        sides = self._sides(one)
+        if len(one.files) > 1 or is_variant(one.files[0]):
+            found = [self._choice(one, path, self.files[path], self._side_of(path, one, sides)) for path in one.files]
+            return sorted(found, key=lambda choice: (not choice.side, choice.side, choice.path))
+        now = self.files.get(one.path)
+        return [self._choice(one, one.path, side.entry, side, there=self._same(now, side.entry)) for side in sides]
+
+    def _sides(self, one: Unseen) -> list[Side]:
+        """Return the sides of the newest merge that lists a conflict, ours first if one is."""
+        if not one.merges:
+            return []
+        merge = max((history.read_commit(self.repo, commit).date, commit) for commit in one.merges)[1]
+        parents = history.read_commit(self.repo, merge).parents
+        if parents[1] in self.ours and parents[0] not in self.ours:
+            parents = parents[::-1]
+        named = zip(SIDES, parents, strict=True)
+        return [Side(name, commit, self.trees.entries(commit).get(one.path)) for name, commit in named]
+
+    def _side_of(self, path: bytes, one: Unseen, sides: Iterable[Side]) -> Side:
+        """Return the side that has made the version at a path; it may have been edited since under its name."""
+        matching = [side for side in sides if self._same(self.files[path], side.entry)]
+        left = [side for side in sides if not any(self._same(self.files[other], side.entry) for other in one.files)]
+        return next(iter(matching or (left if path == one.path and len(left) == 1 else [])), NEITHER)
+
+    def _same(self, one: Entry | None, two: Entry | None) -> bool:
+        """Return whether two files are one version: the same key, locked or not, or the same object."""
+        return one is not None and (one == two or (bool(key := self._key(one)) and key == self._key(two)))
+
+    def _key(self, entry: Entry | None) -> bytes:
+        return self.trees.keys([entry.oid])[entry.oid] if entry and entry.mode != GITLINK else b""
+
+    def _choice(self, one: Unseen, path: bytes, entry: Entry | None, side: Side, there: bool = True) -> Choice:
+        key, maker = self._key(entry), self.makers.of(entry, (one.path, *one.files), side.commit)
+        return Choice(path, entry, side.name, there, key_named(key) if key else "", maker)
+
+
+class _Makers:
+    """Finds the commits that made versions of some paths."""
+
+    def __init__(self, repo: Repository, head: str, paths: Iterable[bytes]) -> None:
+        self._changes = list(log.changes(repo, [head], [], paths))
+        changing = [one.commit for one in self._changes]
+        self._contained = functools.cache(lambda: Containment(log.ancestry(repo, head), changing))
+
+    def of(self, entry: Entry | None, paths: Sequence[bytes], side: str) -> Maker | None:
+        """Return who made a version that stands at one of some paths, on one side of a merge if that is known.
+
+        It is the last commit to have made exactly that, else the last one there to have touched the first path.
+        """
+        made = (one for one in self._changes if entry and any(one.paths.get(path) == entry for path in paths))
+        touching = (one for one in self._changes if side and paths[0] in one.paths)
+        touched = (one for one in touching if self._contained().has(side, one.commit))
+        found = next(made, None) or next(touched, None)
+        return found and Maker(found.commit, found.author, found.date, found.subject)
+
+
+# How they differ
+
+
+@dataclass
+class Comparison:
+    """Versions to compare, by the names of their conflicts: those of the first side, and others."""
+
+    annexed: bool
+    old: dict[bytes, Entry] = field(default_factory=dict)
+    new: dict[bytes, Entry] = field(default_factory=dict)
+
+    def has_room(self, path: bytes) -> bool:
+        """Return whether a path can be added to those that are there."""
+        return not any(_overlap(one, path) for one in self.old.keys() | self.new.keys())
+
+
+def _overlap(one: bytes, two: bytes) -> bool:
+    return one == two or one.startswith(two + b"/") or two.startswith(one + b"/")
+
+
+def comparisons(
+    conflicts: Iterable[Conflict], here: Collection[str]
+) -> tuple[list[Comparison], list[tuple[Conflict, Choice]]]:
+    """Return what to compare, the first version of each conflict with the others, and versions without content here.
+
+    `here` are keys whose content is here.
+    """
+    found: list[Comparison] = []
+    absent: list[tuple[Conflict, Choice]] = []
+    for conflict in conflicts:
+        lacking = [choice for choice in conflict.choices if choice.key and choice.key not in here]
+        absent += [(conflict, choice) for choice in lacking]
+        for other in conflict.choices[1:] if not lacking else ():
+            _add(found, conflict.path, conflict.choices[0], other)
+    return found, absent
+
+
+def _add(found: list[Comparison], path: bytes, one: Choice, two: Choice) -> None:
+    annexed = bool(one.key or two.key)
+    fitting = (c for c in found if c.annexed == annexed and c.has_room(path))
+    if (comparison := next(fitting, None)) is None:
+        found.append(comparison := Comparison(annexed))
+    for side, choice in ((comparison.old, one), (comparison.new, two)):
+        if choice.entry:
+            side[path] = choice.entry
+
+
+def trees_of(repo: Repository, comparison: Comparison) -> tuple[str, str]:
+    """Store the versions to compare in two trees; return their ids."""
+    empty = objects.empty_tree(repo)
+    one, two = (objects.change_tree(repo, empty, versions) for versions in (comparison.old, comparison.new))
+    return one, two
