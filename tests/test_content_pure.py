@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from git_annex_syncx import reasons
@@ -170,6 +170,19 @@ def test_the_first_holder_has_the_oldest_line(
     found = locations._parser(alive)(log.encode())
     recorded = frozenset(uuid for uuid, (_, status) in newest.items() if status == "1")
     assert found == (frozenset(uuid for _, uuid in held), held[0][1] if held else "", recorded)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("110X"), st.sampled_from("abc")), max_size=3)))
+@example([[(0, "1", "b"), (0, "1", "a")]])
+def test_logs_that_differ_in_their_times_alone(logs: list[list[tuple[int, str, str]]]) -> None:
+    parse = locations._parser(set("ab"))
+    for lines in logs:
+        usual, signed = (
+            "".join(f"{sign}{1_700_000_000 + when}s {status} {uuid}\n" for when, status, uuid in lines).encode()
+            for sign in ("", "+")
+        )
+        assert parse(usual) == parse(signed), "a sign makes no difference"
+        assert parse(usual + b"1700000000s 1\n") == parse(signed), "such a line is none"
 
 
 def test_times_that_a_float_cannot_tell_apart_are_told_apart() -> None:

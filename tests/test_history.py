@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -201,9 +202,9 @@ def stored(node: Node, *contents: bytes) -> list[str]:
     return [node.git("hash-object", "-w", "--stdin", stdin=content).out.strip() for content in contents]
 
 
-def readers(repo: Repository) -> list[int]:
-    """The processes that stay for a repository."""
-    listed = subprocess.run(["pgrep", "-f", "cat-file --batch-command"], capture_output=True, check=False).stdout
+def readers(repo: Repository, how: str = "--batch-command") -> list[int]:
+    """The processes that stay for a repository, or that read much of it."""
+    listed = subprocess.run(["pgrep", "-f", f"cat-file {how}"], capture_output=True, check=False).stdout
     home = os.path.realpath(repo.home)
     return [pid for pid in map(int, listed.split()) if _directory_of(pid) == home]
 
@@ -247,6 +248,31 @@ def test_more_than_it_is_asked_one_by_one(node: Node) -> None:
     assert cat_file.look_up(repo, oids * cat_file.MOST)[-1] == cat_file.Found(oids[1], "blob", 3)
     with pytest.raises(ProgramFailed, match="1111 is not here"):
         cat_file.read(repo, [*oids * cat_file.MOST, "1" * 40])
+
+
+def test_much_is_read_while_git_goes_on(node: Node) -> None:
+    repo, (oid,) = open_repository(node.path), stored(node, b"x" * 1_000_000)
+    many = [(number, oid.encode()) for number in range(cat_file.MOST + 1)]
+    assert [(number, len(content)) for number, content in cat_file.each(repo, many)] == [
+        (number, 1_000_000) for number, _ in many
+    ]
+
+    def broken() -> Iterator[tuple[int, bytes]]:
+        yield from many
+        raise ProgramFailed("git ls-tree", 128, "bad tree", repo.home)
+
+    with pytest.raises(ProgramFailed, match="bad tree"):
+        list(cat_file.each(repo, broken()))
+    left_alone = cat_file.each(repo, many)
+    next(left_alone)
+    assert len(readers(repo, "--batch=")) == 1
+    left_alone.close()
+    assert not readers(repo, "--batch=")
+    killed = cat_file.each(repo, many)
+    next(killed)
+    os.kill(*readers(repo, "--batch="), signal.SIGKILL)
+    with pytest.raises(ProgramFailed, match="-9"):
+        list(killed)
 
 
 def test_paths_of_any_kind(node: Node) -> None:

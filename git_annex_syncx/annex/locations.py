@@ -10,14 +10,12 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import NamedTuple, TypeVar
 
 from git_annex_syncx.annex.key import LARGEST_POINTER, file_name, key_in, key_logged, key_of
-from git_annex_syncx.git import cat_file, objects
-from git_annex_syncx.git.git import Repository, git
+from git_annex_syncx.git import cat_file, objects, output
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import GITLINK, Entry
 
 T = TypeVar("T")
@@ -32,8 +30,11 @@ METADATA = re.compile(rb"[0-9a-f]{3}/(?:[0-9a-f]{3}/)?([^/]+)\.log\.met", re.DOT
 TIME = rb"([+-]?[0-9]{1,30})(?:\.([0-9]+))?s?"
 STAMP = re.compile(TIME)
 LINE = re.compile(b"^" + TIME + rb" ([^ \n]*) ([^ \n]*)$", re.MULTILINE)
+# The times that most logs have, of one length: they compare like numbers; and what follows one.
+USUAL_TIME = re.compile(rb"^([0-9]{10})", re.MULTILINE)
+USUAL_REST = re.compile(rb"s? ([01X]) ([^ \n]+)\n*")
+MOST_PATTERNS = 10_000  # in memory
 MANY = 1000  # keys; beyond that all logs are listed
-AT_ONCE = 20_000  # blobs in memory, as many again while these are used
 NEVER, WHOLE = float("-inf"), b"0" * 12
 
 
@@ -70,7 +71,7 @@ class Name(NamedTuple):
 def everything(repo: Repository, commit: str, counting: Counting) -> Iterator[tuple[str, Located]]:
     """Yield each key with a location log in a commit of the git-annex branch or a private one, and who holds it."""
     seen = dict.fromkeys(counting.private, b"")
-    for key, located in _located(_read(repo, _logs(repo, commit)), counting):
+    for key, located in _located(cat_file.each(repo, _logs(repo, commit)), counting):
         if seen:
             seen.pop(key, None)
         yield key, located
@@ -81,7 +82,7 @@ def changed(repo: Repository, old: str, new: str, counting: Counting) -> Iterato
     """Yield the holders of the keys whose logs differ between two commits; of a log that is gone nobody."""
     logs = ((key_logged(log[1]), oid) for path, _, oid in _differing(repo, old, new) if (log := LOG.fullmatch(path)))
     rows = [(key, oid) for key, oid in logs if key]
-    yield from _located(_read(repo, ((key, oid) for key, oid in rows if oid)), counting)
+    yield from _located(cat_file.each(repo, ((key, oid.encode()) for key, oid in rows if oid)), counting)
     yield from _located(((key, b"") for key, oid in rows if not oid), counting)
 
 
@@ -119,9 +120,7 @@ def private(repo: Repository, uuid: str) -> Mapping[str, bytes]:
 
 def names(repo: Repository, tree: str) -> Iterator[tuple[bytes, Name]]:
     """Return path and name of each annexed file of a tree, locked or unlocked."""
-    # Not with a format of our own: git would quote odd names in it, also with -z.
-    listed = git(repo, "ls-tree", "-r", "-z", "--long", "--full-tree", tree).out
-    found = (one.groups() for one in LISTED_FILE.finditer(listed))
+    found = _listed(repo, LISTED_FILE, "--long", tree)
     modes = functools.cache(lambda mode: int(mode, 8))
     short = ((path, modes(mode), oid) for mode, oid, size, path in found if int(size) <= LARGEST_POINTER)
     return _named(repo, ((path, Entry(mode, oid.decode())) for path, mode, oid in short))
@@ -144,7 +143,7 @@ def named(repo: Repository, rows: Iterable[tuple[bytes, int, str]]) -> Iterator[
 
 
 def _named(repo: Repository, rows: Iterable[tuple[bytes, Entry]]) -> Iterator[tuple[bytes, Name]]:
-    for row, blob in _read(repo, ((row, row[1].oid) for row in rows)):
+    for row, blob in cat_file.each(repo, ((row, row[1].oid.encode()) for row in rows)):
         if key := key_in(blob):
             yield row[0], Name(key, row[1])
 
@@ -157,9 +156,16 @@ def _differing(repo: Repository, old: str, new: str) -> list[tuple[bytes, int, s
 
 def _logs(repo: Repository, commit: str) -> Iterator[tuple[str, bytes]]:
     """Yield each key with a location log, and the object id of the log."""
-    listed = git(repo, "ls-tree", "-r", "-z", "--full-tree", commit).out
-    logs = ((key_logged(found[2]), found[1]) for found in LISTED_LOG.finditer(listed))
+    logs = ((key_logged(name), oid) for oid, name in _listed(repo, LISTED_LOG, commit))
     return ((key, oid) for key, oid in logs if key)
+
+
+def _listed(repo: Repository, pattern: re.Pattern[bytes], *words: str) -> Iterator[tuple[bytes, ...]]:
+    """Yield the groups of a pattern in what stands in a tree, at any depth."""
+    # Not with a format of our own: git would quote odd names in it, also with -z.
+    with output.reading(repo, "ls-tree", "-r", "-z", "--full-tree", *words) as listed:
+        for some in output.records(listed):
+            yield from pattern.findall(some)
 
 
 def _of_keys(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tuple[str, bytes]]:
@@ -167,7 +173,7 @@ def _of_keys(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tup
     left = list(keys)
     if len(left) > MANY:  # git reads a tree of 100 kB for each path that it looks up
         wanted = dict.fromkeys(left, b"")
-        for key, log in _read(repo, ((key, oid) for key, oid in _logs(repo, commit) if key in wanted)):
+        for key, log in cat_file.each(repo, ((key, oid) for key, oid in _logs(repo, commit) if key in wanted)):
             wanted[key] = log
         yield from wanted.items()
         return
@@ -176,7 +182,7 @@ def _of_keys(repo: Repository, commit: str, keys: Iterable[str]) -> Iterator[tup
         logs = cat_file.look_up(repo, (commit.encode() + b":" + _path(key, short) for key in left))
         found |= {key: log.oid for key, log in zip(left, logs, strict=True) if log}
         left = [key for key in left if key not in found]
-    yield from _read(repo, found.items())
+    yield from cat_file.each(repo, ((key, oid.encode()) for key, oid in found.items()))
     yield from ((key, b"") for key in left)
 
 
@@ -184,19 +190,6 @@ def _path(key: str, short: bool) -> bytes:
     """Return the path of a key's location log; a short one with annex.tune.branchhash1."""
     digest = hashlib.md5(os.fsencode(key), usedforsecurity=False).hexdigest().encode()
     return b"/".join((digest[:3], *([] if short else [digest[3:6]]), file_name(key) + b".log"))
-
-
-def _read(repo: Repository, named: Iterable[tuple[T, str | bytes]]) -> Iterator[tuple[T, bytes]]:
-    """Yield what stands in blobs, many read in one call but not all at once: git reads the next ones meanwhile."""
-    rest = iter(named)
-    pairs = list(islice(rest, AT_ONCE))
-    blobs = cat_file.read(repo, [oid for _, oid in pairs])
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        while pairs:
-            following = list(islice(rest, AT_ONCE))
-            reading = pool.submit(cat_file.read, repo, [oid for _, oid in following]) if following else None
-            yield from zip([name for name, _ in pairs], blobs, strict=True)
-            pairs, blobs = following, reading.result() if reading else []
 
 
 def _located(logs: Iterable[tuple[str, bytes]], counting: Counting) -> Iterator[tuple[str, Located]]:
@@ -214,7 +207,6 @@ def _parser(
     The newest line of each uuid holds, at equal times the first.
     """
     known: dict[tuple[frozenset[str], str], Located] = {}
-    alone: dict[bytes, Located] = {}  # what is found in logs of one line, which are most, by what follows the time
     decoded = functools.cache(os.fsdecode)
 
     def with_clusters(held: Iterable[tuple[float, str]]) -> frozenset[str]:
@@ -222,13 +214,30 @@ def _parser(
         return holders.union(cluster for cluster, nodes in clusters.items() if not nodes.isdisjoint(holders))
 
     def parse(log: bytes) -> Located:
-        line, _, more = log.partition(b"\n")
-        time, _, told = line.partition(b" ")
-        if more or not time.removesuffix(b"s").isdigit() or len(time) > 30:
+        parts = USUAL_TIME.split(log)
+        ordered, findings = usual(tuple(parts[::2]))
+        if not findings:
             return parse_lines(log)
-        if told not in alone:
-            alone[told] = parse_lines(log)
-        return alone[told]
+        if len(findings) == 1:
+            return findings[0]
+        times = [parts[2 * line + 1] for line in ordered]
+        return findings[times.index(min(times))]
+
+    @functools.lru_cache(MOST_PATTERNS)
+    def usual(rests: tuple[bytes, ...]) -> tuple[list[int], list[Located]]:
+        """Return the lines of holders, by uuid, and what is found where each is the oldest; `rests` follow the times.
+
+        Nothing where it takes more than the order of the times.
+        """
+        lines = list(map(USUAL_REST.fullmatch, rests[1:]))
+        told = [(line[1], decoded(line[2])) for line in lines if line]
+        uuids = [uuid for _, uuid in told]
+        if rests[0] or len(told) < len(lines) or len(set(uuids)) < len(uuids):
+            return [], []
+        held = [n for n, (status, uuid) in enumerate(told) if status == b"1" and (alive is None or uuid in alive)]
+        held.sort(key=uuids.__getitem__)
+        oldest = (b"".join(b"%d%s" % (n != one, rest) for n, rest in enumerate(rests[1:])) for one in held or [0])
+        return held, list(map(parse_lines, oldest))
 
     def parse_lines(log: bytes) -> Located:
         newest: dict[bytes, tuple[int, bytes]] = {}

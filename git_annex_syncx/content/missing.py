@@ -18,6 +18,7 @@ from git_annex_syncx.content.wanting import Files
 from git_annex_syncx.errors import ProgramFailed, UsageError
 from git_annex_syncx.git import git, history, objects
 from git_annex_syncx.model import Entry, Need
+from git_annex_syncx.runs import parallel
 from git_annex_syncx.runs.context import Context
 
 log = logging.getLogger(__name__)
@@ -144,8 +145,9 @@ def _begin(context: Context, policy: Policy, known: Inventory, now: Cursor) -> N
                 files[name.key] = NOWHERE_SHOWN
             yield path, name
 
-    held = dict(locations.everything(context.repo, now.annex, _counting(context, policy)))
-    known.replace(now, names, lambda: _needs(context, policy, now.tree, files, held))
+    counting = _counting(context, policy)
+    with parallel.beside(lambda: dict(locations.everything(context.repo, now.annex, counting))) as held:
+        known.replace(now, names, lambda: _needs(context, policy, now.tree, files, held.result()))
 
 
 def _bring_forward(context: Context, policy: Policy, known: Inventory, before: Cursor, now: Cursor) -> bool:

@@ -7,18 +7,25 @@ import contextlib
 import io
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, TypeVar
 
 from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.git.git import Repository, git
+from git_annex_syncx.git.output import talking
 from git_annex_syncx.system import run
 from git_annex_syncx.system.lasting import Dialogue
 
 MOST = 200  # questions; more are asked at once, of a git that is started for them
 MOST_KEPT = 2  # repositories
 WORDS = ("cat-file", "--batch-command")
+ALL_AT_ONCE = ("cat-file", "--batch=%(objectsize)", "--buffer")
+
+T = TypeVar("T")
 
 _kept: dict[tuple[int | str, ...], Dialogue] = {}
 _turn = threading.Lock()
@@ -41,13 +48,40 @@ def read(repo: Repository, names: Iterable[str | bytes]) -> list[bytes]:
     """Return what is in the object of each name. Raises ProgramFailed where one is not here."""
     names = list(names)
     if len(names) > MOST:
-        return _all_at_once(repo, names)
+        return [content for _, content in each(repo, ((None, _plain(name)[:-1]) for name in names))]
     plain, found = [_plain(name) for name in names], []
     for name, answer in zip(plain, _answers(repo, [b"contents " + name for name in plain]), strict=True):
         if answer is None:
             raise _absent(repo, name)
         found.append(answer[1])
     return found
+
+
+def each(repo: Repository, named: Iterable[tuple[T, bytes]]) -> Iterator[tuple[T, bytes]]:
+    """Yield names with what is in their objects, of millions too: git reads while we ask and while we use it.
+
+    Names stand for object ids. Raises ProgramFailed.
+    """
+    rest = iter(named)
+    some = list(islice(rest, MOST + 1))
+    if len(some) <= MOST:
+        yield from zip([name for name, _ in some], read(repo, [oid for _, oid in some]), strict=True)
+        return
+    asked = deque[T]()
+
+    def ask(questions: IO[bytes]) -> None:
+        with contextlib.suppress(BrokenPipeError), questions:
+            for name, oid in chain(some, rest):
+                asked.append(name)
+                questions.write(oid + b"\n")
+
+    with ThreadPoolExecutor(1) as pool, talking(repo, *ALL_AT_ONCE) as (questions, answers):
+        asking = pool.submit(ask, questions)
+        while head := answers.readline():
+            if not (size := head[:-1]).isdigit():
+                raise _absent(repo, head.removesuffix(b" missing\n") + b"\n")
+            yield asked.popleft(), answers.read(int(size) + 1)[:-1]
+        asking.result()
 
 
 def close() -> None:
@@ -67,19 +101,6 @@ def _plain(name: str | bytes) -> bytes:
 
 def _absent(repo: Repository, plain: bytes) -> ProgramFailed:
     return ProgramFailed("git cat-file", 128, f"{os.fsdecode(plain[:-1])} is not here", repo.home)
-
-
-def _all_at_once(repo: Repository, names: Sequence[str | bytes]) -> list[bytes]:
-    """Read millions of objects, without a question each."""
-    out = git(repo, "cat-file", "--batch=%(objectsize)", "--buffer", stdin=b"".join(map(_plain, names))).out
-    at, found = 0, []
-    for name in names:
-        end = out.index(b"\n", at)
-        if not (size := out[at:end]).isdigit():
-            raise _absent(repo, _plain(name))
-        start, at = end + 1, end + int(size) + 2
-        found.append(out[start : at - 1])
-    return found
 
 
 def _answers(repo: Repository, asked: Sequence[bytes]) -> list[tuple[Found, bytes] | None]:

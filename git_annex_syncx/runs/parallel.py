@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -98,6 +98,18 @@ def at_once(work: Callable[[T], R], items: Iterable[T], jobs: int) -> list[R]:
             return [one.result() for one in running]
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
+            if not isinstance(error, Exception):  # Ctrl-C
+                processes.end_all()
+            raise
+
+
+@contextlib.contextmanager
+def beside(work: Callable[[], T]) -> Iterator[Future[T]]:
+    """Do `work` in a thread while the block is executed; its result, or its error, is asked for there."""
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            yield pool.submit(work)
+        except BaseException as error:
             if not isinstance(error, Exception):  # Ctrl-C
                 processes.end_all()
             raise

@@ -14,7 +14,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.system import processes, run
@@ -45,7 +45,7 @@ class Lasting:
             with processes.starting() as alive:
                 self._process = subprocess.Popen(
                     words, cwd=cwd, env=dict(env), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr,
-                    start_new_session=True, preexec_fn=first,
+                    start_new_session=True, preexec_fn=first, bufsize=CHUNK,
                 )  # fmt: skip
                 alive.append(self)
         except (OSError, subprocess.SubprocessError) as error:
@@ -131,19 +131,27 @@ class Talk(Lasting):
         self._ended(code, b"".join(self._said))
 
 
-class Stream(Lasting):
+class Output(Lasting):
     """A program whose output is read as it comes, never more of it than is asked for: it waits meanwhile.
 
-    It is ended, with all that it started, when the block ends; on Linux also when the thread that began it does.
+    It is ended, with all that it started, when the block ends.
     """
 
-    def __init__(self, program: str, *args: str | bytes, cwd: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        program: str,
+        *args: str | bytes,
+        cwd: Path,
+        env: Mapping[str, str],
+        first: Callable[[], None] | None = None,
+    ) -> None:
         """Start it."""
-        super().__init__(program, *args, cwd=cwd, env=env, first=_dying_with_us())
+        super().__init__(program, *args, cwd=cwd, env=env, first=first)
+        self.given, self.out = self._in, self._out
         self._said: deque[bytes] = deque(maxlen=2)
         self._complaints = _thread(self._keep_stderr, self._said)
 
-    def __enter__(self) -> Stream:
+    def __enter__(self) -> Self:
         """Return it."""
         return self
 
@@ -151,19 +159,31 @@ class Stream(Lasting):
         """End it."""
         processes.end(self, patience=processes.LAST_WAIT, last=0.1)
         processes.forget(self)
-        self._out.close()
+        self.out.close()
         with contextlib.suppress(OSError):
-            self._in.close()
-
-    def read(self, patience: float) -> bytes | None:
-        """Return what it has written, empty when it has ended; None where nothing came within `patience` seconds."""
-        ready, _, _ = select.select([self._out], [], [], patience)
-        return os.read(self._out.fileno(), CHUNK) if ready else None
+            self.given.close()
 
     def said(self) -> str:
         """Return the end of the stderr of one that has ended its output."""
         self._complaints.join(processes.LAST_WAIT)  # some go on without an output
         return b"".join(self._said)[-SAID:].decode("utf-8", "replace")
+
+    def code(self) -> int:
+        """Return the exit code of one that has ended its output."""
+        return self._process.wait()
+
+
+class Stream(Output):
+    """An output that is waited for. On Linux the program ends also when the thread that began it does."""
+
+    def __init__(self, program: str, *args: str | bytes, cwd: Path, env: Mapping[str, str]) -> None:
+        """Start it."""
+        super().__init__(program, *args, cwd=cwd, env=env, first=_dying_with_us())
+
+    def read(self, patience: float) -> bytes | None:
+        """Return what it has written, empty when it has ended; None where nothing came within `patience` seconds."""
+        ready, _, _ = select.select([self.out], [], [], patience)
+        return os.read(self.out.fileno(), CHUNK) if ready else None
 
 
 class Dialogue(Lasting):
