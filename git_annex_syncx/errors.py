@@ -39,6 +39,10 @@ class UsageError(SyncxError):
     exit_code = EXIT_USAGE
 
 
+class NoRepository(UsageError):
+    """There is no git repository."""
+
+
 class Busy(SyncxError):
     """Somebody is at work in the repository; looked at again later, never an error."""
 

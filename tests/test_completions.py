@@ -28,7 +28,7 @@ BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
 COMMANDS = {
     "push", "pull", "merge", "transfer", "sync", "status", "conflicts", "merge-driver", "hooks", "retry", "pause",
-    "resume", "doctor", "watch", "service", "signal", "map", "plan", "help",
+    "resume", "connect", "doctor", "watch", "service", "signal", "map", "plan", "help",
 }  # fmt: skip
 NAMES = {"desktop", "nas", "mobile"}
 WAYS = ["git-annex-syncx", "git annex-syncx", "git annex syncx"]

@@ -62,6 +62,7 @@ def section_of(printed: dict[str, Any]) -> str:
         "finding": "Finding",
         "conflict": "Conflict",
         "settled": "Settled",
+        "proposal": "Proposal",
     }
     return named.get(printed["event"], "Event")
 
@@ -176,6 +177,11 @@ def seen(net: Network) -> Seen:
     laptop.config("remote.gw-box.annex-proxied-by", "gw")
     seen.run(laptop.syncx("status"))
     laptop.git("remote", "remove", "gw-box")
+
+    # connected
+    hub = str(net.root / "hub")
+    seen.plain(laptop.syncx("connect", "hub", hub, "--dry-run"), "Proposal")
+    seen.run(laptop.syncx("connect", "hub", hub, "--yes", "--no-content", ok=None))
 
     # problems and advice
     laptop.config("syncx.jbos", "1")

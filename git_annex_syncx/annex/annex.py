@@ -152,6 +152,16 @@ def merge_commit(repo: Repository, commit: str) -> None:
     annex(repo, "merge", "--quiet", commit)
 
 
+def set_group(repo: Repository, remote: str, group: str) -> None:
+    """Put a remote's repository into a group, beside those that it is in."""
+    annex(repo, "group", "--quiet", "--", remote, group)
+
+
+def set_wanted(repo: Repository, remote: str, expression: str) -> None:
+    """Set what content a remote's repository wants. Raises ProgramFailed where that is no expression."""
+    annex(repo, "wanted", "--quiet", "--", remote, expression)
+
+
 def ask_cost(repo: Repository, remote: str) -> str:
     """Return the cost of a remote as git-annex prints it, such as 100.0."""
     answer = json.loads(annex(repo, "info", "--fast", "--json", "--", remote).out)

@@ -30,7 +30,7 @@ LAST_RESORT = 5.0  # seconds that we have to end by ourselves when we are told t
 REPORT = "this is a bug in git-annex-syncx; please report it with what is printed above"
 COMMANDS = (
     "push", "pull", "merge", "transfer", "sync", "status", "conflicts", "merge-driver", "hooks", "retry", "pause",
-    "resume", "watch", "service", "signal", "trigger", "map", "plan", "doctor", "help",
+    "resume", "watch", "service", "signal", "trigger", "map", "plan", "connect", "doctor", "help",
 )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +107,20 @@ def override(pairs: Iterable[tuple[str, str]]) -> None:
     quoted = [f"{_quote(key)}={_quote(value)}" for key, value in pairs]
     os.environ["GIT_CONFIG_PARAMETERS"] = " ".join([os.environ.get("GIT_CONFIG_PARAMETERS", ""), *quoted]).strip()
     run.environment.cache_clear()
+
+
+@contextlib.contextmanager
+def overridden(pairs: Iterable[tuple[str, str]]) -> Iterator[None]:
+    """Set configuration for what is done inside, and for the programs that it starts."""
+    before = os.environ.get("GIT_CONFIG_PARAMETERS")
+    override(pairs)
+    try:
+        yield
+    finally:
+        os.environ.pop("GIT_CONFIG_PARAMETERS")
+        if before is not None:
+            os.environ["GIT_CONFIG_PARAMETERS"] = before
+        run.environment.cache_clear()
 
 
 def is_key(name: str) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.errors import UsageError
+from git_annex_syncx.errors import NoRepository, UsageError
 from git_annex_syncx.git import ref_files
 from git_annex_syncx.model import Head
 from git_annex_syncx.system import files, run
@@ -130,7 +130,7 @@ def open_repository(named: Path | None) -> Repository:
         raise UsageError(f"there is no directory {start.absolute()}", "name another one with -C PATH")
     found = _discover(start, explicit=named is not None or "GIT_DIR" in os.environ)
     if not found:
-        raise UsageError(f"{start.absolute()} is not in a git repository", "change to one, or name it with -C PATH")
+        raise NoRepository(f"{start.absolute()} is not in a git repository", "change to one, or name it with -C PATH")
     work_tree = os.environ.get("GIT_WORK_TREE")
     return found if named or not work_tree else replace(found, top=Path(work_tree).absolute())
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import unquote
 
+from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.git import ssh
 from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.git.settings import Settings
@@ -14,8 +16,17 @@ from git_annex_syncx.model import Remote
 from git_annex_syncx.system import run
 
 UNREACHED = 255  # the exit code of ssh itself
-# What a script is to begin with: the name of a directory there in $d, as git itself would take it.
-DIRECTORY = """\
+# What a script begins with: the name of a directory in $d, as git itself would take it; `say` tells a fact;
+# `find_repository` sets $at to the git directory there, by git's rules.
+BEGIN = """\
+LC_ALL=C; export LC_ALL
+say() {{ printf 'syncx %s %s\\n' "$1" "$2"; }}
+find_repository() {{
+    for at in "$d/.git" "$d" "$d.git/.git" "$d.git"; do
+        [ -d "$at/objects" ] && [ -f "$at/config" ] && return 0
+    done
+    [ -f "$d/.git" ] && at=$(git -C "$d" rev-parse --absolute-git-dir 2>/dev/null)
+}}
 d={path}
 case $d in
 "~" | "~/"*) d=$HOME${{d#"~"}} ;;
@@ -26,11 +37,16 @@ esac
 
 @dataclass(frozen=True)
 class Place:
-    """A directory on another host: `host` as ssh takes it, perhaps with a user; `port` empty for the usual one."""
+    """A directory: `host` as ssh takes it, perhaps with a user, empty for this one; `port` empty for the usual."""
 
     host: str
     port: str
     path: str
+
+
+def local(directory: Path) -> Place:
+    """Return the place of a directory on this computer."""
+    return Place("", "", os.fspath(directory))
 
 
 def place(url: str) -> Place | None:
@@ -51,14 +67,25 @@ def run_there(
 ) -> run.Done:
     """Run a script for sh on the host, with the directory in $d; its login shell sees nothing of it.
 
-    One that does not ask gives up where ssh would ask for a password. Raises Stalled.
+    One that does not ask gives up where ssh would ask for a password. Raises Stalled, and ProgramFailed where ssh
+    cannot connect.
     """
+    given = os.fsencode(BEGIN.format(path=shlex.quote(there.path)) + script)
     words = ["-T", *([] if asks else ["-o", "BatchMode=yes"]), *(["-p", there.port] if there.port else [])]
-    text = os.fsencode(DIRECTORY.format(path=shlex.quote(there.path)) + script)
-    return run.run(
-        "sh", "-c", f'{_ssh(repo, settings, remote)} "$@"', "ssh", *words, "--", there.host, "sh -s",
-        cwd=repo.home, env=run.environment(), stdin=text, stall=settings.stall_timeout, ok=range(256), asks=asks,
+    by_ssh = ("-c", f'{_ssh(repo, settings, remote)} "$@"', "ssh", *words, "--", there.host, "sh -s")
+    done = run.run(
+        "sh", *(by_ssh if there.host else ("-s",)), cwd=Path("/"), env=run.environment(), stdin=given,
+        stall=settings.stall_timeout, ok=range(256), asks=asks,
     )  # fmt: skip
+    if there.host and done.code == UNREACHED:
+        raise ProgramFailed(f"ssh {there.host}", done.code, os.fsdecode(done.err), repo.home)
+    return done
+
+
+def facts(out: bytes) -> dict[str, str]:
+    """Return what a script has told; nothing where the login may not run one."""
+    lines = (line.split(" ", 2) for line in os.fsdecode(out).split("\n") if line.startswith("syncx "))
+    return {line[1]: line[2].strip() for line in lines if len(line) > 2}
 
 
 def _ssh(repo: Repository, settings: Settings, remote: Remote) -> str:

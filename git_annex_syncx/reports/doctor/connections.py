@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import time
@@ -11,9 +10,9 @@ from dataclasses import dataclass, field
 
 from git_annex_syncx import __version__
 from git_annex_syncx.annex.annex import OLDEST, release_date
-from git_annex_syncx.errors import ProgramFailed, SyncxError
+from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, transport
-from git_annex_syncx.git.remote_shell import UNREACHED, Place, place, run_there
+from git_annex_syncx.git.remote_shell import Place, facts, place, run_there
 from git_annex_syncx.model import Remote
 from git_annex_syncx.reports.doctor.finding import Finding, Level, of_error
 from git_annex_syncx.reports.doctor.repository import SET_CLOCK, SKEW
@@ -22,16 +21,12 @@ from git_annex_syncx.runs.parallel import at_once
 
 # Run by the shell of the other host. A login that may run nothing but git prints none of this.
 SCRIPT = """\
-LC_ALL=C; export LC_ALL
-say() { printf 'syncx %s %s\\n' "$1" "$2"; }
 say clock "$(date +%s)"
 say host "$(uname -n)"
 say git "$(git version 2>/dev/null)"
 say annex "$(git-annex version --raw 2>/dev/null)"
 say shell "$(command -v git-annex-shell 2>/dev/null)"
-for at in "$d" "$d/.git" "$d.git" "$d.git/.git"; do
-    [ -d "$at/objects" ] && [ -f "$at/config" ] && break
-done
+find_repository
 said=$(cd "$at" 2>&1 && GIT_DIR=. git rev-parse --git-dir 2>&1 >/dev/null &&
     { unset GIT_DIR; git -c safe.bareRepository=all rev-parse --git-dir 2>&1 >/dev/null; }) ||
     { say wrong "$(printf %s "$said" | tr '\\n' ' ')"; exit 0; }
@@ -76,23 +71,20 @@ def look(context: Context) -> list[Look]:
 def _look(context: Context, remote: Remote) -> Look:
     there = place(remote.push_url)
     try:
-        facts = _ask(context, remote, there) if there else {}
-        if not facts:
+        told = _ask(context, remote, there) if there else {}
+        if not told:
             transport.ls_remote(context.repo, context.settings, remote)
     except SyncxError as error:
         return Look(remote, (of_error("connection", error, remote.name),))
-    return Look(remote, tuple(_findings(remote, there, facts)) if there and facts else (), facts)
+    return Look(remote, tuple(_findings(remote, there, told)) if there and told else (), told)
 
 
 def _ask(context: Context, remote: Remote, there: Place) -> dict[str, str]:
     """Return what the host says of itself, nothing where it runs only git. Raises ProgramFailed."""
     begun = time.time()
     done = run_there(context.repo, context.settings, remote, there, SCRIPT)
-    if done.code == UNREACHED:
-        raise ProgramFailed(f"ssh {there.host}", done.code, os.fsdecode(done.err), context.repo.home)
-    lines = (line.split(" ", 2) for line in os.fsdecode(done.out).split("\n") if line.startswith("syncx "))
-    facts = {line[1]: line[2].strip() for line in lines if len(line) > 2}
-    return facts | {"asked": f"{begun:.0f}"} if facts else {}
+    told = facts(done.out)
+    return told | {"asked": f"{begun:.0f}"} if told else {}
 
 
 def _findings(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterator[Finding]:
