@@ -225,7 +225,7 @@ def test_a_node_of_its_own_has_the_gateway_s_cost_and_settings(home: FarHome) ->
     shown = {
         line.split()[0]: line for line in laptop.run("git-annex-syncx", "status").out.splitlines() if line.split()
     }
-    assert "content only" in shown["gw-attic"] and "content only" in shown["gw-box"]
+    assert all(shown[name].split()[1:3] == ["-", "1/1"] for name in ("gw-attic", "gw-box")), "no branch, all content"
     assert "gw-one" not in shown, "its cluster stands for it"
 
     laptop.config("remote.gw.annex-readonly", "true")

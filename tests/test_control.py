@@ -65,7 +65,7 @@ def test_content_waits_for_a_condition_and_branches_do_not(chain: list[Node]) ->
 
     unmet = laptop.syncx("status").event("summary")["unmet"]
     assert [one["condition"] for one in unmet] == ["test -e .git/now || exit 75"]
-    assert "content waits since" in laptop.run("git-annex-syncx", "status").out
+    assert "content waits: " in laptop.run("git-annex-syncx", "status").out
     first = unmet[0]["since"]
     laptop.syncx("retry")
     again = laptop.syncx("status").event("summary")["unmet"][0]

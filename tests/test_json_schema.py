@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,16 @@ from network import Network, Node, Ran
 from watching import Watching
 
 from git_annex_syncx.model import Fate, Result
+from git_annex_syncx.system.records import Running
+from git_annex_syncx.system.state import State
 
 TEXT = (Path(__file__).parent.parent / "docs" / "json.md").read_text()
 SECTIONS = dict(zip(*[iter(re.split(r"^## (.+)\n", TEXT, flags=re.MULTILINE)[1:])] * 2, strict=True))
 # Columns of which each value that the documentation names has to come by, and no other.
 COLUMNS = [
     ("Event", "event"), ("Event", "result"), ("Ref", "fate"),
-    ("Status", "state"), ("Finding", "level"), ("File", "state"), ("Hook", "state"), ("Would-file", "step"),
+    ("Repository", "branch"), ("Status-file", "state"), ("Finding", "level"), ("File", "state"), ("Hook", "state"),
+    ("Would-file", "step"),
 ]  # fmt: skip
 TYPES: dict[str, type | tuple[type, ...]] = {
     "string": str, "number": (int, float), "null": type(None), "boolean": bool, "object": dict,
@@ -50,7 +55,8 @@ def section_of(printed: dict[str, Any]) -> str:
     if printed["event"] == "summary":
         return {"status": "Status summary", "doctor": "Doctor summary"}.get(printed["command"], "Summary")
     named = {
-        "status": "Status",
+        "repository": "Repository",
+        "status-file": "Status-file",
         "file": "File",
         "would": "Would",
         "would-git": "Would-git",
@@ -87,13 +93,14 @@ class Seen:
                 values.add(printed[name])
 
     def check_value(self, value: Any, kind: str, where: str) -> None:
-        if kind == "list of string":
+        if kind.removesuffix(" or null").capitalize() in SECTIONS:
+            if value is not None or not kind.endswith(" or null"):
+                self.check(value, kind.removesuffix(" or null").capitalize())
+        elif kind == "list of string":
             assert all(isinstance(item, str) for item in value), f"{where} is {value!r}"
         elif kind.startswith("list of "):
             for item in value:
                 self.check(item, kind.removeprefix("list of ").capitalize())
-        elif kind.capitalize() in SECTIONS:
-            self.check(value, kind.capitalize())
         else:
             allowed = [TYPES[name] for name in kind.split(" or ")]
             assert isinstance(value, tuple(flat(allowed))), f"{where} is {value!r}"
@@ -267,6 +274,7 @@ def content_travels(net: Network, seen: Seen) -> None:
     here.annex("maxsize", "broken", "1kb")
     seen.mixed(here.syncx("sync", "--dry-run"))
     seen.run(here.syncx("transfer", "broken"))
+    seen.run(here.syncx("status", "broken"))  # no-room
     here.annex("maxsize", "broken", "1gb")
     here.config("syncx.contentIf", "exit 75")
     seen.mixed(here.syncx("sync", "--dry-run"))
@@ -280,6 +288,7 @@ def content_travels(net: Network, seen: Seen) -> None:
     cut_off = net.clone(here, "cut-off")
     cut_off.config("remote.here.annex-ignore", "true")
     seen.mixed(cut_off.syncx("transfer", "--dry-run"))
+    seen.run(cut_off.syncx("status", "cut-off"))  # no-way
 
     # it is here, in spite of what is recorded: skipped
     key = other.annex("lookupkey", "film.mkv").out.strip()
@@ -293,12 +302,21 @@ def content_travels(net: Network, seen: Seen) -> None:
         here.annex("initremote", "--quiet", name, "type=directory", directory, "encryption=none", kind)
         here.config(f"remote.{name}.annex-tracking-branch", "main")
     (net.root / "camera" / "picture.jpg").write_text("a picture")
+    seen.run(here.syncx("status", "book"))  # later
     seen.run(here.syncx("transfer", "camera", "book"))
 
     # what is not wanted here is dropped
     here.annex("wanted", ".", "exclude=*")
+    seen.run(here.syncx("status", "here", "other"))  # unwanted, waits
     seen.run(here.syncx("transfer", "store"))
     seen.run(here.syncx("sync", "--cleanup", "store"))
+
+    # a run that moves content, and a file that nobody has
+    state = State(here.path / ".git" / "annex" / "syncx" / "outbox.sqlite")
+    state.running.put(Running(os.getpid(), time.time(), time.time(), 2, 1, 300, 1000, 2.5))
+    for uuid in here.annex("whereis", "--key", key, "--format=${uuid}\\n").out.split():
+        here.annex("setpresentkey", key, uuid, "0")
+    seen.run(here.syncx("status", "other"))
 
 
 def it_keeps_up(net: Network, seen: Seen) -> None:

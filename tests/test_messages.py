@@ -53,12 +53,12 @@ def test_words_stay_whole_and_names_what_they_are(pair: tuple[Node, Node], net: 
     with config.open("a") as handle:  # git itself would refuse the name
         handle.write(f'[remote "exec:bell:"]\n\turl = {desktop.path}\n')
         handle.write(f'[remote "[red]a b"]\n\turl = {desktop.path}\n')
-    known = {"remote", "desktop", "state", "current", "unknown", "last", "success", "never", "repository", "latency"}
+    known = {"remote", "desktop", "branch", "current", "unknown", "last", "success", "never", "repository", "latency"}
     for command in ("status", "map"):
         shown = on_terminal(laptop, command, columns=40)
         words = re.findall(r"[\w:]+", shown)
         assert max(len(line) for line in shown.splitlines() if "git-annex-syncx: " not in line) <= 40
-        assert known & set(words) >= {"remote", "desktop"} if command == "map" else known & set(words) >= {"state"}
+        assert known & set(words) >= {"remote", "desktop"} if command == "map" else known & set(words) >= {"branch"}
         if command == "status":
             assert "exec:bell:" in shown
             assert "[red]a b" in shown

@@ -172,7 +172,7 @@ def test_a_damaged_file_is_set_aside(pair: tuple[Node, Node], damage: Callable[[
     (aside,) = path.parent.glob("outbox.sqlite.damaged-*")
     assert aside.read_bytes() == damaged
     assert laptop.syncx("status").err == "", "said once"
-    assert State(path).last_successes().keys() == {("desktop", "push")}
+    assert State(path).last_successes().keys() == {("desktop", "push"), ("desktop", "contact")}
 
 
 def test_an_empty_file_is_as_good_as_none(state: State) -> None:
@@ -315,7 +315,7 @@ def test_failures_of_a_run_are_in_the_outbox_until_it_succeeds(pair: tuple[Node,
     laptop.commit({"b.txt": "b"})
     for tries in (1, 2):
         laptop.syncx("push", ok=1)
-        event = laptop.syncx("status").event("status", "desktop")
+        event = laptop.syncx("status").event("repository", "desktop")
         (failure,) = event["failures"]
         assert (failure["phase"], failure["tries"]) == ("push", tries)
         assert failure["next"] == pytest.approx(failure["last"] + 60 * 2 ** (tries - 1))
@@ -326,7 +326,7 @@ def test_failures_of_a_run_are_in_the_outbox_until_it_succeeds(pair: tuple[Node,
     assert [(failure.remote, failure.tries) for failure in kept] == [("other", 1)], "who is no remote is forgotten"
     hook.unlink()
     laptop.syncx("push")
-    event = laptop.syncx("status").event("status", "other")
+    event = laptop.syncx("status").event("repository", "other")
     assert event["failures"] == []
 
 

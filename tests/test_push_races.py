@@ -129,7 +129,7 @@ def test_a_race_that_is_never_won_is_a_failure_that_waits(net: Network) -> None:
     assert "first" in event["error"]
     assert len(counter.read_text().split()) == 3, "one try and two more"
     assert not hub.contains(made, "main")
-    (waiting,) = mine.syncx("status").event("status", "hub")["failures"]
+    (waiting,) = mine.syncx("status").event("repository", "hub")["failures"]
     assert (waiting["phase"], waiting["tries"]) == ("push", 1)
     hook.unlink()
     assert mine.syncx("push").event("push", "hub")["result"] == "done"

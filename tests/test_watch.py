@@ -171,7 +171,7 @@ def test_a_drive_that_was_swapped_is_not_written_to(laptop: Node, usb: Node, net
         plugged(usb)
         watching.wait_for("it may be unplugged")
     assert has_content(usb, key_of(laptop, "b.bin"))
-    assert laptop.syncx("status").event("status", "usb")["failures"] == []
+    assert laptop.syncx("status").event("repository", "usb")["failures"] == []
 
 
 def test_a_drive_that_annex_sync_leaves_out_is_left_alone(laptop: Node, usb: Node) -> None:
@@ -208,7 +208,7 @@ def test_a_drive_pulled_in_the_middle_of_a_transfer(laptop: Node, usb: Node) -> 
     assert "usb is gone" in watching.said
     assert "transfer usb: failed" not in watching.said
     assert usb.annex("fsck", "--all", "--quiet").out == ""
-    assert laptop.syncx("status").event("status", "usb")["failures"] == []
+    assert laptop.syncx("status").event("repository", "usb")["failures"] == []
 
 
 def snapshot(place: Path) -> dict[str, tuple[int, int]]:
@@ -322,7 +322,7 @@ def test_an_outbox_that_is_lost(laptop: Node, usb: Node, damage: str) -> None:
         watching.rest()
     assert ("the outbox was damaged" in watching.said) == (damage == "rubbish")
     assert "Traceback" not in watching.said
-    assert laptop.syncx("status").event("status", "usb")["state"] == "current"
+    assert laptop.syncx("status").event("repository", "usb")["branch"] == "current"
 
 
 def test_what_we_remember_is_cleared_away_under_it(laptop: Node, usb: Node) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import re
 from collections.abc import Iterable
 
@@ -49,6 +51,18 @@ def newest_lines(raw: bytes) -> dict[str, str]:
         value, _, stamp = rest.rpartition("timestamp=")
         rows.append((uuid, value.strip(), stamp))
     return _newest(rows)
+
+
+def times(repo: Repository, names: Iterable[str]) -> dict[str, float]:
+    """Return uuid -> time of its newest line in logs with `UUID ... timestamp=...s` lines, in seconds since 1970."""
+    found: dict[str, float] = {}
+    for raw in logs(repo, names).values():
+        for line in _lines(raw):
+            with contextlib.suppress(ValueError):
+                when = float(line.rpartition("timestamp=")[2].removesuffix("s"))
+                if math.isfinite(when):
+                    found[line.partition(" ")[0]] = max(when, found.get(line.partition(" ")[0], when))
+    return found
 
 
 def groups(repo: Repository) -> dict[str, set[str]]:
@@ -130,6 +144,12 @@ def newest_values(raw: bytes) -> dict[str, str]:
         key, _, value = rest.partition(" ")
         rows.append((key, value, stamp))
     return _newest(rows)
+
+
+def newest_value(raw: bytes) -> str:
+    """Return the newest value of a log with `...s VALUE` lines, empty where there is none."""
+    rows = ((stamp, value.strip()) for stamp, _, value in (line.partition(" ") for line in _lines(raw)) if value)
+    return _newest([("value", value, stamp) for stamp, value in rows]).get("value", "")
 
 
 def _lines(raw: bytes) -> list[str]:

@@ -25,7 +25,7 @@ from git_annex_syncx.system.database import Database
 
 log = logging.getLogger(__name__)
 
-FORMAT = 5
+FORMAT = 6
 REFUSED_FOR = 6 * 3600.0  # seconds; a copy that could not be verified may be there again then
 AT_ONCE = 500  # values in one question
 NAMES = "path BLOB PRIMARY KEY, key BLOB NOT NULL, mode INTEGER NOT NULL, oid BLOB NOT NULL"
@@ -39,6 +39,7 @@ CREATE TABLE IF NOT EXISTS sets (id INTEGER PRIMARY KEY, uuids TEXT NOT NULL UNI
 CREATE TABLE IF NOT EXISTS needs (
     key BLOB PRIMARY KEY, holders INTEGER NOT NULL, targets INTEGER NOT NULL, unwanted INTEGER NOT NULL,
     first INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS newest (uuid BLOB PRIMARY KEY, at INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS drops (
     key BLOB, uuid TEXT, holders TEXT, times INTEGER NOT NULL, wanted INTEGER NOT NULL,
     PRIMARY KEY (key, uuid, holders));
@@ -52,6 +53,8 @@ COUNT = f"""
 INSERT INTO drops VALUES (?, ?, ?, 1, 0)
 ON CONFLICT DO UPDATE SET times = times + CASE WHEN wanted THEN {UNSEEN} ELSE 1 END, wanted = 0
 """
+NEWEST = "INSERT INTO newest VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)"
+LATEST = 1 << 62  # that SQLite takes; what is later was dated by a wrong clock
 WANTED_AGAIN = """
 UPDATE drops SET wanted = 1 WHERE EXISTS (
     SELECT 1 FROM needs JOIN sets ON sets.id = needs.targets
@@ -106,8 +109,11 @@ class Inventory(Database):
         cursor: Cursor,
         names: Callable[[], Iterable[tuple[bytes, Name]]],
         needs: Callable[[], Iterable[Need]],
+        newest: Mapping[bytes, int],
     ) -> None:
         """Take the findings of a full pass; `needs` is called when all names are in.
+
+        `newest` is when something was last recorded of a repository, by uuid, in seconds since 1970.
 
         They are found before the transaction, and kept in a table of this connection alone: readers need not wait.
         """
@@ -127,6 +133,7 @@ class Inventory(Database):
                 db.execute(f"DELETE FROM {table}")
             db.execute("INSERT INTO names SELECT * FROM temp.fresh")  # alike to the index: SQLite copies pages
             _put_needs(db, found)
+            _put_newest(db, newest)
             _put_cursor(db, cursor)
 
         self.write(write, before=find)
@@ -138,6 +145,7 @@ class Inventory(Database):
         keys: Iterable[str],
         needs: Iterable[Need],
         described: Iterable[str] = (),
+        newest: Mapping[bytes, int] | None = None,
     ) -> None:
         """Take what has changed: paths (None: gone), and the needs of `keys` in place of what was known of them.
 
@@ -151,6 +159,7 @@ class Inventory(Database):
             db.executemany("DELETE FROM drops WHERE key = ?", [(os.fsencode(k),) for k in renamed.union(described)])
             db.executemany("DELETE FROM needs WHERE key = ?", ((os.fsencode(key),) for key in keys))
             _put_needs(db, needs)
+            _put_newest(db, newest or {})
             _put_cursor(db, cursor)
 
         self.write(write)
@@ -168,6 +177,10 @@ class Inventory(Database):
                 raise sqlite3.DatabaseError(f"there is no set {error}") from error
 
         return self.read(read)
+
+    def newest(self) -> dict[str, int]:
+        """Return uuid -> when something was last recorded of that repository, in seconds since 1970."""
+        return {os.fsdecode(uuid): when for uuid, when in self._all("SELECT uuid, at FROM newest", ())}
 
     def files(self, keys: Iterable[str]) -> dict[str, dict[bytes, Entry]]:
         """Return the paths of keys and what stands there, in order; a key without a file is missing."""
@@ -246,6 +259,10 @@ def _put_cursor(db: sqlite3.Connection, cursor: Cursor) -> None:
 def _put_names(db: sqlite3.Connection, names: Iterable[tuple[bytes, Name]], table: str = "names") -> None:
     rows = ((path, os.fsencode(key), entry.mode, bytes.fromhex(entry.oid)) for path, (key, entry) in names)
     db.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", rows)
+
+
+def _put_newest(db: sqlite3.Connection, newest: Mapping[bytes, int]) -> None:
+    db.executemany(NEWEST, ((uuid, min(when, LATEST)) for uuid, when in newest.items()))
 
 
 def _put_needs(db: sqlite3.Connection, needs: Iterable[Need]) -> None:

@@ -35,7 +35,7 @@ USUAL_TIME = re.compile(rb"^([0-9]{10})", re.MULTILINE)
 USUAL_REST = re.compile(rb"s? ([01X]) ([^ \n]+)\n*")
 MOST_PATTERNS = 10_000  # in memory
 MANY = 1000  # keys; beyond that all logs are listed
-NEVER, WHOLE = float("-inf"), b"0" * 12
+NEVER, WHOLE, PICO = float("-inf"), b"0" * 12, 10**12
 
 
 class Located(NamedTuple):
@@ -56,6 +56,7 @@ class Counting:
     alive: Collection[str] | None = None
     private: Mapping[str, bytes] = field(default_factory=dict)
     clusters: Mapping[str, frozenset[str]] = field(default_factory=dict)  # each holds what one of its nodes does
+    newest: dict[bytes, int] | None = None  # where to note the newest line of each uuid, in seconds since 1970
 
 
 EVERYBODY = Counting()
@@ -193,18 +194,20 @@ def _path(key: str, short: bool) -> bytes:
 
 
 def _located(logs: Iterable[tuple[str, bytes]], counting: Counting) -> Iterator[tuple[str, Located]]:
-    parse, private = _parser(counting.alive, counting.clusters), counting.private
+    parse, private = _parser(counting.alive, counting.clusters, counting.newest), counting.private
     if not private:
         return ((key, parse(log)) for key, log in logs)
     return ((key, parse(log + b"\n" + private[key] if key in private else log)) for key, log in logs)
 
 
 def _parser(
-    alive: Collection[str] | None = None, clusters: Mapping[str, frozenset[str]] = EVERYBODY.clusters
+    alive: Collection[str] | None = None,
+    clusters: Mapping[str, frozenset[str]] = EVERYBODY.clusters,
+    seen: dict[bytes, int] | None = None,
 ) -> Callable[[bytes], Located]:
     """Return a parser of location logs, by which equal findings are one object: few for millions of keys.
 
-    The newest line of each uuid holds, at equal times the first.
+    The newest line of each uuid holds, at equal times the first. Its time is noted in `seen`, where that is given.
     """
     known: dict[tuple[frozenset[str], str], Located] = {}
     decoded = functools.cache(os.fsdecode)
@@ -213,31 +216,37 @@ def _parser(
         holders = frozenset([uuid for _, uuid in held])
         return holders.union(cluster for cluster, nodes in clusters.items() if not nodes.isdisjoint(holders))
 
+    def note(uuid: bytes, when: int) -> None:
+        if seen is not None and when > seen.get(uuid, 0):
+            seen[uuid] = when
+
     def parse(log: bytes) -> Located:
         parts = USUAL_TIME.split(log)
-        ordered, findings = usual(tuple(parts[::2]))
+        ordered, findings, uuids = usual(tuple(parts[::2]))
         if not findings:
             return parse_lines(log)
+        for uuid, time in zip(uuids, parts[1::2], strict=True) if seen is not None else ():
+            note(uuid, int(time))
         if len(findings) == 1:
             return findings[0]
         times = [parts[2 * line + 1] for line in ordered]
         return findings[times.index(min(times))]
 
     @functools.lru_cache(MOST_PATTERNS)
-    def usual(rests: tuple[bytes, ...]) -> tuple[list[int], list[Located]]:
+    def usual(rests: tuple[bytes, ...]) -> tuple[list[int], list[Located], list[bytes]]:
         """Return the lines of holders, by uuid, and what is found where each is the oldest; `rests` follow the times.
 
-        Nothing where it takes more than the order of the times.
+        Nothing where it takes more than the order of the times. The uuids of all lines come last.
         """
         lines = list(map(USUAL_REST.fullmatch, rests[1:]))
         told = [(line[1], decoded(line[2])) for line in lines if line]
         uuids = [uuid for _, uuid in told]
         if rests[0] or len(told) < len(lines) or len(set(uuids)) < len(uuids):
-            return [], []
+            return [], [], []
         held = [n for n, (status, uuid) in enumerate(told) if status == b"1" and (alive is None or uuid in alive)]
         held.sort(key=uuids.__getitem__)
         oldest = (b"".join(b"%d%s" % (n != one, rest) for n, rest in enumerate(rests[1:])) for one in held or [0])
-        return held, list(map(parse_lines, oldest))
+        return held, list(map(parse_lines, oldest)), [line[2] for line in lines if line]
 
     def parse_lines(log: bytes) -> Located:
         newest: dict[bytes, tuple[int, bytes]] = {}
@@ -245,6 +254,8 @@ def _parser(
             when = _picoseconds(seconds, fraction)
             if uuid not in newest or when > newest[uuid][0]:
                 newest[uuid] = when, status
+        for uuid, (when, _) in newest.items() if seen is not None else ():
+            note(uuid, when // PICO)
         recorded = [(when, decoded(uuid)) for uuid, (when, status) in newest.items() if status == b"1"]
         held = recorded if alive is None else [line for line in recorded if line[1] in alive]
         everyone = frozenset([uuid for _, uuid in recorded])

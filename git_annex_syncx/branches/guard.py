@@ -204,6 +204,12 @@ def keep(repo: Repository, head: Head, known: Mapping[str, str], commit: str) ->
         git.delete_ref(repo, ref, before)
 
 
+def waiting(context: Context, basis: str) -> Removal | None:
+    """Return what the merge that is held would remove from the branch, None where none is held."""
+    ours, held = history.value(context.repo, f"refs/heads/{basis}"), history.value(context.repo, _ref(basis))
+    return removal(context, ours, held) if ours and held else None
+
+
 def outgoing(repo: Repository, known: Mapping[str, str], basis: str) -> tuple[str, str | None]:
     """Return the ref that is pushed as the branch, and its commit: what is held, if it contains the branch."""
     branch, ref = f"refs/heads/{basis}", _ref(basis)

@@ -6,6 +6,7 @@ this has an inventory of its own, which no run waits for.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -15,12 +16,14 @@ from typing import ClassVar
 
 from git_annex_syncx.annex import annex, annex_branch
 from git_annex_syncx.annex.inventory import Inventory
-from git_annex_syncx.content import absent, missing, patience, room, steps
+from git_annex_syncx.content import absent, copies, missing, patience, room, steps
 from git_annex_syncx.content.assignment import TransferOptions, TransferRun
+from git_annex_syncx.content.copies import Shortage
 from git_annex_syncx.content.missing import Look
 from git_annex_syncx.content.patience import KeyGroup
 from git_annex_syncx.content.policy import Policy, read_policy
 from git_annex_syncx.content.remotes import usable
+from git_annex_syncx.errors import ProgramFailed
 from git_annex_syncx.model import OUTSIDE, Need
 from git_annex_syncx.runs.context import Context
 
@@ -60,6 +63,7 @@ class Counted:
     groups: list[KeyGroup]
     clocks: patience.Clocks
     options: Mapping[str, Mapping[str, str]]  # of special remotes, by uuid
+    newest: Mapping[str, int]  # uuid -> when something was last recorded of that repository
     at: float
 
     @cached_property
@@ -74,25 +78,34 @@ def inventory(context: Context) -> Inventory:
     return Inventory(context.repo.state_dir / "counts.sqlite")
 
 
-def count(context: Context, commits: bool = True) -> Counted | None:
-    """Look at all keys, from what has changed since the last time.
+def current_policy(context: Context, commits: bool = True) -> Policy:
+    """Return who wants what by now; with `commits` git-annex first brings on its branch what it has recorded.
+
+    Where it cannot, on a medium that is read-only, what is on the branch counts.
+    """
+    if commits and annex.journal_waits(context.repo):
+        with contextlib.suppress(ProgramFailed):
+            annex.bring_branch_up(context.repo)
+    return read_policy(context)
+
+
+def count(context: Context, policy: Policy | None = None, *, commits: bool = True) -> Counted | None:
+    """Look at all keys, from what has changed since the last time. Raises SyncxError.
 
     Nobody waits for another process that looks for the first time: what was known before is told, None where nothing
-    is. With `commits` git-annex brings on its branch what it has recorded so far. Raises SyncxError.
+    is.
     """
-    policy, known = read_policy(context), inventory(context)
-    if commits and annex.journal_waits(context.repo):
-        annex.bring_branch_up(context.repo)
-    sizes = room.by_maxsize(context, policy)
+    policy = policy or current_policy(context, commits)
+    known, sizes = inventory(context), room.by_maxsize(context, policy)
     with known.alone_if_free() as ours:
         if ours:
             missing.renew(context, _complete(policy), known, sizes)
         elif known.cursor() is None:
             return None
         at = time.time() if ours else known.path.stat().st_mtime
-        keys = known.needs()
+        keys, newest = known.needs(), known.newest()
     look = missing.fitting(context, policy, list(travelling(policy, keys)), sizes)
-    return _planned(context, keys, look, at)
+    return replace(_planned(context, keys, look, at), newest=newest)
 
 
 def travelling(policy: Policy, keys: Iterable[Need]) -> Iterator[Need]:
@@ -117,7 +130,7 @@ def _planned(context: Context, keys: list[Need], look: Look, at: float) -> Count
     clocks = patience.gone_on(context.state.clocks(), held, context.settings.patience, time.time())
     shut = patience.shut(clocks, policy.own, patience.Answers(_present(context))) if clocks else steps.OPEN
     options = annex_branch.special_remotes(annex_branch.log(context.repo, "remote.log"))
-    return Counted(keys, look, list(steps.groups(policy, there, shut=shut)), clocks, options, at)
+    return Counted(keys, look, list(steps.groups(policy, there, shut=shut)), clocks, options, {}, at)
 
 
 def _present(context: Context) -> frozenset[str]:
@@ -125,3 +138,13 @@ def _present(context: Context) -> frozenset[str]:
     remotes = [remote for remote in context.settings.remotes.values() if remote.sync]
     run = TransferRun(context, usable(context, remotes, outside=True), TransferOptions())
     return frozenset(remote.uuid for remote in run.remotes if remote.uuid and run.end(remote.uuid))
+
+
+def shortage(context: Context, counted: Counted) -> Shortage:
+    """Return the files that have fewer copies than they must have."""
+    known = inventory(context)
+    cursor = known.cursor()
+    rules = copies.read_rules(context.repo, context.settings, counted.options, cursor.tree if cursor else "HEAD")
+    return copies.shortage(
+        counted.look.policy, counted.keys, rules, lambda keys: copies.of_files(context.repo, known.files(keys))
+    )

@@ -146,8 +146,9 @@ def _begin(context: Context, policy: Policy, known: Inventory, now: Cursor) -> N
             yield path, name
 
     counting = _counting(context, policy)
+    newest = {} if counting.newest is None else counting.newest  # filled meanwhile
     with parallel.beside(lambda: dict(locations.everything(context.repo, now.annex, counting))) as held:
-        known.replace(now, names, lambda: _needs(context, policy, now.tree, files, held.result()))
+        known.replace(now, names, lambda: _needs(context, policy, now.tree, files, held.result()), newest)
 
 
 def _bring_forward(context: Context, policy: Policy, known: Inventory, before: Cursor, now: Cursor) -> bool:
@@ -173,7 +174,7 @@ def _bring_forward(context: Context, policy: Policy, known: Inventory, before: C
     found: Iterable[Need] = _needs(context, policy, now.tree, files, held)
     if waiting := [need for need in waiting if need.key in files and need.key not in changes.located]:
         found = room.still_waiting(found, waiting, room.asking(policy), room.read(now.rooms))
-    known.update(now, changes.names, keys, list(found), changes.described)
+    known.update(now, changes.names, keys, list(found), changes.described, counting.newest)
     return True
 
 
@@ -232,7 +233,7 @@ def _files_now(known: Inventory, keys: Collection[str], changed: Mapping[bytes, 
 def _counting(context: Context, policy: Policy) -> Counting:
     """Return which lines count: of those who can hold copies, and what only this repository records of itself."""
     private = locations.private(context.repo, policy.own) if context.settings.private else {}
-    return Counting(policy.alive, private, policy.clusters)
+    return Counting(policy.alive, private, policy.clusters, {} if policy.counts_all else None)
 
 
 def _needs(context: Context, policy: Policy, tree: str, files: Files, held: Mapping[str, Located]) -> Iterator[Need]:

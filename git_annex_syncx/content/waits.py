@@ -60,7 +60,7 @@ def expected(run: TransferRun, now: Round, group: KeyGroup) -> dict[str, tuple[s
     What moves now is in it, too.
     """
     policy, question = now.look.policy, group.plan.question
-    told = {wait.target: ("waits", _words(policy, wait).removeprefix(many(1)).lstrip(" ,"))
+    told = {wait.target: ("waits", words(policy, wait).removeprefix(many(1)).lstrip(" ,"))
             for wait in _waits(run, now, group, 1)}  # fmt: skip
     if policy.own in question.targets and policy.own not in reachable(policy.arcs, question):
         told[policy.own] = "no-way", "wanted here, no way leads here"
@@ -94,7 +94,7 @@ def tell(run: TransferRun, now: Round, left: Iterable[Wait]) -> Iterator[Outcome
     told, policy = {remote.uuid for remote in run.remotes}, now.look.policy
     for wait in left:
         if wait.target not in told:
-            reason = _words(policy, wait)
+            reason = words(policy, wait)
             yield _waiting(reason, executor=wait.executor, target=wait.target, files=wait.files, until=wait.until)
     yield from _no_way(run, now)
     yield from _not_there(run, now)
@@ -111,8 +111,8 @@ def with_rest(policy: Policy, left: Iterable[Wait], full: Mapping[str, tuple[int
         return outcome
     times = [wait.until for wait in left if wait.until is not None]
     failed = outcome.result is Result.FAILED
-    words = [_words(policy, wait, at_target=True, failed=failed) for wait in left]
-    told = "; ".join([*words, f"no room for {many(crowded[0])}"] if crowded else words)
+    whats = [words(policy, wait, at_target=True, failed=failed) for wait in left]
+    told = "; ".join([*whats, f"no room for {many(crowded[0])}"] if crowded else whats)
     details: dict[str, object] = {"waiting": sum(wait.files for wait in left), "until": min(times, default=None)}
     details |= {"no_room": crowded[0]} if crowded else {}
     result = Result.WAITS if outcome.result is Result.CURRENT else outcome.result
@@ -124,7 +124,8 @@ def _waiting(reason: str, **details: object) -> Outcome:
     return Outcome("waiting", Result.WAITS, reason=reason, details=details)
 
 
-def _words(policy: Policy, wait: Wait, at_target: bool = False, failed: bool = False) -> str:
+def words(policy: Policy, wait: Wait, at_target: bool = False, failed: bool = False) -> str:
+    """Return how many files wait for what; `at_target` where the target has just been named."""
     net, own = policy.network, policy.own
     step, it = wait.step, "it" if wait.files == 1 else "them"
     lacking = f" for {net.name(wait.target)}" if wait.target != own and not at_target else ""

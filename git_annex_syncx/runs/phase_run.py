@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
-from git_annex_syncx.model import Event, Outcome, Result
+from git_annex_syncx.model import Event, Outcome, Progress, Result
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.notifications import Notifier, announced
-from git_annex_syncx.system.state import StateError
+from git_annex_syncx.system.records import Running
+from git_annex_syncx.system.state import State, StateError
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +22,8 @@ GRAVITY = (
     Result.SKIPPED, Result.CURRENT, Result.DONE, Result.WAITS, Result.LEVEL, Result.BUSY, Result.AWAY, Result.FAILED,
 )  # fmt: skip
 SOON = 5.0  # seconds of the first back-off where others were only faster
+CONTACT = "contact"  # in place of a phase: a remote has answered
+PUBLISHED_EVERY, STALE = 10.0, 600.0  # seconds between two words on how far a run is; of a run that says no more
 SUCCEEDED = (Result.DONE, Result.CURRENT, Result.WAITS, Result.LEVEL)
 
 
@@ -45,9 +49,12 @@ def recorded(context: Context, events: Iterable[Event]) -> Iterator[Event]:
     """
     succeeded: dict[tuple[str, str], float] = {}
     failed: set[tuple[str, str]] = set()
+    published = 0.0
     try:
         for event in events:
-            if isinstance(event, Outcome):
+            if isinstance(event, Progress):
+                published = _publish(context.state, event, published)
+            else:
                 work = (event.remote, event.event)
                 if event.result is Result.FAILED:
                     succeeded.pop(work, None)
@@ -56,13 +63,47 @@ def recorded(context: Context, events: Iterable[Event]) -> Iterator[Event]:
                     failed.add(work)
                 elif event.result in SUCCEEDED:
                     succeeded[work] = time.time()
+                    if event.remote and (event.result is Result.DONE or event.event == "fetch"):
+                        succeeded[event.remote, CONTACT] = time.time()
             yield event
     finally:
+        if published:
+            with _tolerant():
+                context.state.running.remove(os.getpid())
         # Where a phase came as far as a remote, nothing of our own stands in its way any more.
         own = {("", phase) for _, phase in succeeded if ("", phase) not in failed}
         with _tolerant():
             context.state.record_successes(succeeded, own)
             context.state.forget_others(context.can_fail)
+
+
+def running(state: State) -> tuple[Running, ...]:
+    """Return the runs that move content now."""
+    now = time.time()
+    return tuple(one for one in state.running.all() if 0 <= now - one.updated < STALE and _is_alive(one.pid))
+
+
+def _publish(state: State, event: Progress, published: float) -> float:
+    """Tell other processes how far this one is, a few times a minute; return when that was done last, 0 for never."""
+    now = time.time()
+    if 0 <= now - published < PUBLISHED_EVERY:
+        return published
+    told = event.run
+    with _tolerant():
+        known = state.running.get(os.getpid())
+        begun = known.begun if known and published else now
+        state.running.put(Running(os.getpid(), begun, now, told.files, told.done, told.bytes, told.total, told.eta))
+    return now
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:  # another user's
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def _record_failure(context: Context, outcome: Outcome) -> None:

@@ -122,6 +122,27 @@ class ChannelTrouble(NamedTuple):
     reason: str
 
 
+class Running(NamedTuple):
+    """A run that moves content, as it told last: of how many files and bytes how many are there.
+
+    `eta` is in seconds from `updated`, None where nothing can be said yet.
+    """
+
+    pid: int
+    begun: float
+    updated: float
+    files: int
+    done: int
+    bytes: int
+    total: int
+    eta: float | None = None
+
+    @property
+    def percent(self) -> int:
+        """Return how much of it is done."""
+        return min(100, 100 * self.bytes // self.total) if self.total else 0
+
+
 class ArcClock(NamedTuple):
     """The clock of an arc: see model.Clock."""
 

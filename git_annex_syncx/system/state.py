@@ -26,6 +26,7 @@ from git_annex_syncx.system.records import (
     Notice,
     Pause,
     RemoteState,
+    Running,
     SignalCount,
     Speed,
     Success,
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_WAIT = 86400.0
 LONGEST_ERROR = 4000  # characters
-VERSION = 4
+VERSION = 5
 
 
 class StateError(SyncxError):
@@ -67,6 +68,7 @@ class State(Database):
         self.upkeep = Table(self, "upkeep", Upkeep)
         self.annex_versions = Table(self, "annex_versions", AnnexVersion)
         self.signal_counts = Table(self, "signal_counts", SignalCount)
+        self.running = Table(self, "running", Running)
         self.channel_troubles = Table(self, "channel_troubles", ChannelTrouble)
 
     def record_failure(self, remote: str, phase: str, error: str, interval: float | None = None) -> Failure:

@@ -1,0 +1,86 @@
+"""The files that one repository lacks, or holds and does not want, by name, and what becomes of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from git_annex_syncx.annex.key import key_size
+from git_annex_syncx.content import counts
+from git_annex_syncx.content.counts import Counted
+from git_annex_syncx.content.waits import Wait, many, ways, words
+from git_annex_syncx.network.plan import Step
+from git_annex_syncx.reports.content import Until, executor
+from git_annex_syncx.runs.context import Context
+
+
+@dataclass(frozen=True)
+class FileStatus:
+    """A file that a repository lacks, or does not want. `file` is the first of its names, the key without any.
+
+    `state` is "waits" (for `step`, which has to be made first, by `executor`), "later" (after others), "no-room",
+    "no-way", "lost" (nobody has it) or "unwanted".
+    """
+
+    uuid: str
+    file: str
+    key: str
+    bytes: int
+    state: str
+    reason: str
+    executor: str = ""
+    step: Step | None = None
+    until: float | None = None
+
+
+def files(context: Context, counted: Counted, uuid: str, until: Until) -> Iterator[FileStatus]:
+    """Yield the files of a repository in order of their names."""
+    concerned = [need.key for need in counted.keys if uuid in need.targets or uuid in need.unwanted]
+    named = counts.inventory(context).files(concerned)
+    names = {key: os.fsdecode(min(named[key])) if named.get(key) else key for key in concerned}
+    told = {one.key: one for one in _told(counted, uuid, until, names)}
+    yield from sorted(told.values(), key=lambda one: (one.state == "unwanted", one.file))
+
+
+def _told(counted: Counted, uuid: str, until: Until, names: dict[str, str]) -> Iterator[FileStatus]:
+    """Yield what is known of each key, what is more certain later."""
+    policy = counted.look.policy
+    for need in counted.keys:
+        if uuid in need.unwanted:
+            yield _file(uuid, names, need.key, "unwanted", "not wanted there; dropped when others have it")
+        elif uuid in need.targets and not need.holders:
+            yield _file(uuid, names, need.key, "lost", "nobody has it")
+        elif uuid in need.targets and uuid not in policy.takers | counted.trees:
+            yield _file(uuid, names, need.key, "no-way", "no link leads there")
+        elif uuid in need.targets:
+            yield _file(uuid, names, need.key, "later", "when others have it")
+    for group in counted.groups:
+        found = ways(policy, group.base).get(uuid)
+        if found is None and uuid in group.plan.question.targets:
+            holders = ", ".join(sorted(map(policy.network.name, group.plan.question.holders)))
+            for key in group.keys:
+                yield _file(uuid, names, key, "no-way", f"no way leads there from {holders}")
+        elif found:
+            first, when = found[0], until(found[0])
+            by = executor(policy, first)
+            reason = words(policy, Wait(uuid, first, by, 1, when), at_target=True)
+            reason = reason.removeprefix(many(1)).lstrip(" ,")
+            for key in group.keys:
+                yield _file(uuid, names, key, "waits", reason, by, first, when)
+    for key, need in counted.look.left.items():
+        if uuid in need.targets:
+            yield _file(uuid, names, key, "no-room", "no room there")
+
+
+def _file(
+    uuid: str,
+    names: dict[str, str],
+    key: str,
+    state: str,
+    reason: str,
+    by: str = "",
+    step: Step | None = None,
+    until: float | None = None,
+) -> FileStatus:
+    return FileStatus(uuid, names.get(key, key), key, key_size(key), state, reason, by, step, until)

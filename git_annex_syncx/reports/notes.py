@@ -1,0 +1,151 @@
+"""What is to be said about a status beside its table: one line each, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+import math
+import os
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from git_annex_syncx.branches.guard import ALLOW
+from git_annex_syncx.content.waits import Wait, many, words
+from git_annex_syncx.reasons import mending
+from git_annex_syncx.reports.content import Content, Delivery
+from git_annex_syncx.reports.status import RepositoryStatus, Status
+from git_annex_syncx.system.records import Failure
+
+MOST_WAYS = 2  # ways that are told of one repository
+NAMED = 10  # conflicts that are named
+STALE = 60.0  # seconds after which counts are said to be old
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line of its own about a repository (by uuid or name; empty: this one), and what to do about it.
+
+    `since` and `until` are in seconds since 1970, where that is known. A `problem` is what somebody has to look at;
+    else time or others will mend it.
+    """
+
+    kind: str
+    text: str
+    advice: str = ""
+    repository: str = ""
+    since: float | None = None
+    until: float | None = None
+    problem: bool = False
+
+
+def notes(status: Status) -> Iterator[Note]:
+    """Yield all that is to be said, what holds all back first."""
+    yield from _of_all(status)
+    for one in status.repositories:
+        yield from _of_repository(status, one)
+    yield from _of_files(status)
+    for address, wrong in sorted(status.trouble.items()):
+        yield Note("signals", f"{address}: {wrong}", problem=True)
+
+
+def _of_all(status: Status) -> Iterator[Note]:
+    if status.held:
+        what = f"others have removed {status.held} of {status.branch}, which is held"
+        yield Note("held", what, ALLOW, problem=True)
+    for unmet in status.unmet:
+        condition = f"{unmet.reason} (syncx.contentIf={unmet.condition})"
+        yield Note("unmet", f"content waits: {condition}", since=unmet.since)
+    for name, pause in sorted(status.paused.items()):
+        what = f"automatic work with {name}" if name else "all automatic work"
+        until, resume = None if pause.until == math.inf else pause.until, "git annex-syncx resume"
+        advice = f"{resume} {shlex.quote(name)}" if name else resume
+        yield Note("paused", f"{what} is paused", advice, name, pause.begun, until)
+    if status.counted is None:
+        yield Note("counting", "another git-annex-syncx looks at all files for the first time", "look again soon")
+    for failure in status.failures:
+        where = f" with {failure.remote}" if failure.remote else ""
+        yield _failure(f"{failure.phase}{where}", failure)
+
+
+def _of_repository(status: Status, one: RepositoryStatus) -> Iterator[Note]:
+    name = one.uuid or one.name
+    for failure in one.failures:
+        yield _failure(f"{failure.remote}: {failure.phase}", failure, name)
+    if one.presence == "other":
+        yield Note("other", f"{one.name}: another repository stands in its place", _push(one), name, problem=True)
+    if one.trouble:
+        yield Note("trouble", f"{one.name}: {one.trouble}", repository=name, problem=True)
+    if one.content:
+        yield from _of_content(status, one, one.content)
+
+
+def _failure(what: str, failure: Failure, repository: str = "") -> Note:
+    times = "once" if failure.tries == 1 else f"{failure.tries} times"
+    advice = mending(failure.error, failure.remote) if failure.remote else ""
+    return Note("failure", f"{what} failed {times}: {failure.error}", advice, repository, failure.first, problem=True)
+
+
+def _push(one: RepositoryStatus) -> str:
+    return f"git annex-syncx push {shlex.quote(one.remote)} says which and what to do"
+
+
+def _of_content(status: Status, one: RepositoryStatus, content: Content) -> Iterator[Note]:
+    uuid = one.uuid or ""
+    for delivery in content.deliveries[:MOST_WAYS]:
+        move = _move(status, delivery)
+        coming = f"{many(delivery.files)} that can travel now" if move else _coming(status, delivery, one)
+        yield Note("waits", f"{one.name} lacks {coming}", move, uuid)
+    rest = content.deliveries[MOST_WAYS:]
+    if rest:
+        more = f"{many(sum(delivery.files for delivery in rest))} more by {len(rest)} other ways"
+        yield Note("waits", f"{one.name} lacks {more}", f"git annex-syncx status {shlex.quote(one.name)}", uuid)
+    if cut_off := content.no_way - content.lost:
+        what = f"{one.name} lacks {many(cut_off)} for which no way leads there"
+        advice = "git annex-syncx map shows the links; each repository tells its own at its next sync"
+        yield Note("no-way", what, advice, uuid, problem=True)
+    if content.no_room:
+        what = f"{one.name} lacks {many(content.no_room)} for which it has no room"
+        advice = "drop something there, make room on its disk, or let it have more by git annex maxsize"
+        yield Note("no-room", what, advice, uuid, problem=True)
+
+
+def _coming(status: Status, delivery: Delivery, one: RepositoryStatus) -> str:
+    assert status.counted
+    policy, first = status.counted.look.policy, delivery.first
+    executor = policy.own if policy.own in first.executors else first.executor
+    wait = Wait(one.uuid or "", first, executor, delivery.files, delivery.until)
+    return words(policy, wait, at_target=True)
+
+
+def _move(status: Status, delivery: Delivery) -> str:
+    """Return the command that makes the first step, where this repository can make it now."""
+    assert status.counted
+    own, first = status.counted.look.policy.own, delivery.first
+    other = first.target if first.source == own else first.source
+    there = {one.uuid: one for one in status.repositories if one.presence == "present" and not one.here}
+    here = own in first.executors and other in there
+    return f"git annex-syncx transfer {shlex.quote(there[other].remote)}" if here else ""
+
+
+def _of_files(status: Status) -> Iterator[Note]:
+    lost = max((one.content.lost for one in status.repositories if one.content), default=0)
+    if lost:
+        advice = "git annex fsck --fast where they could be; git annex find --not --copies=1 lists them"
+        yield Note("lost", f"{many(lost)} that nobody has", advice, problem=True)
+    if status.shortage and (short := status.shortage.files):
+        yield _shortage(status, short)
+    if status.conflicts:
+        shown = ", ".join(map(os.fsdecode, status.conflicts[:NAMED])) + ", ..." * (len(status.conflicts) > NAMED)
+        count = f"{len(status.conflicts)} conflict{'s' * (len(status.conflicts) > 1)}"
+        yield Note("conflicts", f"{count} to look at: {shown}", "git annex-syncx conflicts", problem=True)
+
+
+def _shortage(status: Status, short: int) -> Note:
+    assert status.shortage
+    called, takers = status.names, status.shortage.takers
+    who = " and ".join(f"{called.get(uuid, uuid)} ({count})" for uuid, count in takers.items())
+    left = short - status.shortage.planned
+    should = f"; to take some: {who}" if who else "; no other repository can take any"
+    if not left:
+        return Note("copies", f"{many(short)} with too few copies, more of which are on the way{should}")
+    advice = "git annex copy --lackingcopies=1 --to=NAME" if who else "connect one more, or git annex numcopies"
+    return Note("copies", f"{many(short)} with too few copies{should}", advice, problem=True)

@@ -1,0 +1,29 @@
+"""Times for people."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from git_annex_syncx.system.records import Pause
+
+
+def clock(when: float, more: str = "") -> str:
+    """Return the local time to the minute; `more` is a format for what follows."""
+    return time.strftime(f"%Y-%m-%d %H:%M{more}", time.localtime(when))
+
+
+def ago(when: float | None) -> str:
+    """Return `5 min ago`, or `never`."""
+    if when is None:
+        return "never"
+    seconds = max(0.0, time.time() - when)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit} ago"
+    return "just now"
+
+
+def until(pause: Pause) -> float | None:
+    """Return when a pause ends by itself, in seconds since 1970."""
+    return None if pause.until == math.inf else pause.until
