@@ -13,6 +13,8 @@ import pytest
 from browser import PROGRAM, Browser, browsing
 from hypothesis import given
 from hypothesis import strategies as st
+from network import Network as Repositories
+from network import Node
 from test_pictures import HOSTILE, needs_graphviz
 
 from git_annex_syncx.cli.pictures import for_page
@@ -153,3 +155,43 @@ def test_a_browser_shows_it_as_it_is_meant(browser: Browser, tmp_path: Path) -> 
     }.items():
         (tmp_path / name).write_text(text)
         check(browser, tmp_path / name)
+
+
+@needs_graphviz
+def test_the_status_of_hostile_repositories(pair: tuple[Node, Node], tmp_path: Path) -> None:
+    laptop, desktop = pair
+    odd = b"caf\xe9 <b>\n\xe2\x80\xae.bin"
+    for node, text in ((laptop, "\0ours"), (desktop, "\0theirs")):
+        node.commit({odd: text}, message="<script>alert('subject')</script>")
+    desktop.annex("describe", "here", '<img src=x onerror="alert(1)">')
+    desktop.syncx("sync", "--no-content")
+    laptop.syncx("sync", "--no-content")
+    laptop.annex("info", "desktop", "--fast")  # learns its uuid
+    laptop.commit_annexed({"<i>photo</i>.jpg": "content\n" * 100})
+    laptop.git("remote", "add", "dead", "ssh://me:secret@127.0.0.1:1/~/annex")
+    laptop.syncx("push", "dead", ok=1)
+    ran = laptop.run("git-annex-syncx", "status", "desktop", "dead", "--html", "status.html")
+    assert not ran.err
+    page = laptop.read("status.html").decode()
+    found = Reader(page)
+    words = " ".join(found.words)
+    for shown in (
+        "desktop", '<img src=x onerror="alert(1)">', "caf\\xe9 <b>\\n\\u202e.bin", "both versions stay",
+        "<i>photo</i>.jpg", "<script>alert('subject')</script>", "1 failed", "0 of 1", "lacks 1 file",
+        "dead: push failed once",
+    ):  # fmt: skip
+        assert shown in words, f"{shown} in {words}"
+    assert "secret" not in page
+    assert not {"script", "img", "b", "i"} & {tag for tag, _ in found.found}
+    assert "exclude" in laptop.run("git-annex-syncx", "--json", "status", "--html", "x", ok=2).err
+    if PROGRAM:
+        with browsing(tmp_path / "profile") as browser:
+            check(browser, laptop.path / "status.html")
+
+
+def test_the_status_of_an_empty_repository(net: Repositories) -> None:
+    node = net.create("only", bare=True, init=True)
+    node.run("git-annex-syncx", "status", "--html", "status.html")
+    words = " ".join(Reader((node.path / "status.html").read_text()).words)
+    assert "Status of only" in words
+    assert "no link is known" in words

@@ -26,16 +26,16 @@ def map_command(
     from git_annex_syncx.views import network as view_network
     from git_annex_syncx.views.html import network as view_page
 
-    require_one_form(options, dot)
+    require_one_form(options, dot=dot, html=html)
     context = options.context()
     if publish:
         news = survey.publish(context.repo, context.settings, context.state)
         view_network.published(news, context.settings.private, options.quiet)
     found = planning.see_map(context, refresh)
     view_log.warn(found.warnings)
-    written = write_pictures(lambda: network_drawing(found.network), **pictures)
+    written = write_pictures(options, lambda: network_drawing(found.network), **pictures)
     if html:
-        write_named(html, view_page.map_page(found, for_page(network_drawing(found.network))).encode())
+        write_named(options, html, view_page.map_page(found, for_page(network_drawing(found.network))).encode())
     if dot:
         base.data(network_dot(found.network))
     elif not (written or html):

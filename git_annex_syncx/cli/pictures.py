@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,22 +27,23 @@ picture_options = add_options(
 )
 
 
-def require_one_form(options: GlobalOptions, dot: bool) -> None:
-    """Raise UsageError where two forms are asked for at once."""
-    if options.as_json and dot:
-        raise click.UsageError("--json and --dot exclude each other")
+def require_one_form(options: GlobalOptions, **forms: object) -> None:
+    """Raise UsageError where JSON and another form are asked for at once."""
+    for name, asked in forms.items():
+        if options.as_json and asked:
+            raise click.UsageError(f"--json and --{name} exclude each other")
 
 
-def write_pictures(drawn: Callable[[], Drawing], svg: str | None, png: str | None) -> bool:
+def write_pictures(options: GlobalOptions, drawn: Callable[[], Drawing], svg: str | None, png: str | None) -> bool:
     """Write a picture where one was asked for; return whether it was."""
     from git_annex_syncx.system import graphviz
     from git_annex_syncx.views.svg import finished
 
     if svg:
         drawing = drawn()
-        write_named(svg, finished(graphviz.render(drawing.dot, "svg"), drawing).encode())
+        write_named(options, svg, finished(graphviz.render(drawing.dot, "svg"), drawing).encode())
     if png:
-        write_named(png, graphviz.render(drawn().dot, "png"))
+        write_named(options, png, graphviz.render(drawn().dot, "png"))
     return bool(svg or png)
 
 
@@ -58,10 +60,11 @@ def for_page(drawing: Drawing) -> Picture:
         return Picture("", drawing.title, f"No picture: {error.what}. To have one, {error.advice}.")
 
 
-def write_named(name: str, content: bytes) -> None:
-    """Write a file that the user has named, and say so."""
+def write_named(options: GlobalOptions, name: str, content: bytes) -> None:
+    """Write a file that the user has named, and tell a person who sits there."""
     from git_annex_syncx.system import files
     from git_annex_syncx.views import base
 
     files.write_named(Path(name), content)
-    base.say(f"{name} is written")
+    if options.verbose or (sys.stderr.isatty() and not options.quiet):
+        base.say(f"{name} is written")

@@ -39,7 +39,7 @@ def plan_command(
     from git_annex_syncx.views import network as view_network
     from git_annex_syncx.views.html import network as view_page
 
-    require_one_form(options, dot)
+    require_one_form(options, dot=dot, html=html)
     by_time = objective == "time"
     if map_name is None:
         context = options.context()
@@ -51,9 +51,9 @@ def plan_command(
         planned = planning.plan_map(planning.map_file(map_name), wanted)
     view_log.warn(planned.survey.warnings)
     net = planned.survey.network
-    written = write_pictures(lambda: plan_drawing(net, planned.plans), svg, png)
+    written = write_pictures(options, lambda: plan_drawing(net, planned.plans), svg, png)
     if html:
-        write_named(html, view_page.plan_page(planned, for_page(plan_drawing(net, planned.plans))).encode())
+        write_named(options, html, view_page.plan_page(planned, for_page(plan_drawing(net, planned.plans))).encode())
     if dot:
         base.data(plan_drawing(net, planned.plans).dot)
     elif not (written or html):

@@ -122,7 +122,11 @@ def clean(text: str) -> str:
 
     Bytes that are no UTF-8 are shown as escapes.
     """
-    readable = without_passwords(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    shown = without_passwords(text)
+    try:
+        readable = shown.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character, from JSON's escapes
+        readable = shown
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
 
 

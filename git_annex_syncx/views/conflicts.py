@@ -50,14 +50,15 @@ def show_conflicts(conflicts: Sequence[Conflict], as_json: bool, command: Comman
         return
     console = console_on(sys.stdout)
     for conflict in conflicts:
-        console.print(clean(f"{os.fsdecode(conflict.path)}: {_became(conflict)}"))
+        console.print(clean(f"{os.fsdecode(conflict.path)}: {became(conflict)}"))
         for choice in conflict.choices:
-            console.print(clean(f"  {_described(conflict, choice)}"))
+            console.print(clean(f"  {described(conflict, choice)}"))
     for line in _advice(conflicts, command) if conflicts else ["no conflict to look at"]:
         console.print(clean(line), style="yellow" if conflicts else "")
 
 
-def _became(conflict: Conflict) -> str:
+def became(conflict: Conflict) -> str:
+    """Return what became of the versions."""
     one = conflict.unseen
     files = [os.fsdecode(path) for path in one.files]
     if one.differently:
@@ -69,7 +70,7 @@ def _became(conflict: Conflict) -> str:
     return resolved.words(os.fsdecode(one.path), one.kind, files, one.commits)
 
 
-def _described(conflict: Conflict, choice: Choice) -> str:
+def described(conflict: Conflict, choice: Choice) -> str:
     """Return a version in a line: `theirs: set.variant-b184.json, Bob, 2026-11-20: Other port (5e6f7a8b)`."""
     several = choice.there and len(conflict.unseen.files) > 1
     what = [os.fsdecode(choice.path)] if several else []
@@ -126,7 +127,7 @@ def show_difference(repo: Repository, old: str, new: str, driver: str) -> None:
 def show_absent(absent: Iterable[tuple[Conflict, Choice]]) -> None:
     """Name the versions that cannot be compared, as their content is not here."""
     for conflict, choice in absent:
-        what = f"{os.fsdecode(conflict.path)}: {_described(conflict, choice)}: content is not here"
+        what = f"{os.fsdecode(conflict.path)}: {described(conflict, choice)}: content is not here"
         say(what, f"git annex get {shell_word(choice.path)}" if choice.there else f"git annex get --key={choice.key}")
 
 

@@ -45,7 +45,7 @@ def parts(status: Status) -> Iterator[RenderableType]:
     """Yield what is shown, part by part."""
     from rich.text import Text
 
-    for line in _above(status):
+    for line in above(status):
         yield clean(line)
     yield table(status.repositories)
     for note in notes(status):
@@ -61,7 +61,8 @@ def _said(note: Note) -> str:
     return f"{note.text} ({', '.join(times)})" if times else note.text
 
 
-def _above(status: Status) -> Iterator[str]:
+def above(status: Status) -> Iterator[str]:
+    """Yield what is said before all repositories: branch, runs, how old this is."""
     yield f"branch {status.branch} at {status.commit[:10] if status.commit else 'no commit yet'}"
     if status.settle_until:
         yield f"level with others; a merge is looked at again at {clock(status.settle_until)}"
@@ -99,14 +100,15 @@ def _row(one: RepositoryStatus) -> tuple[Text | str, ...]:
         lacks = f"{content.lacks} ({amount(content.lacks_bytes)})" if content.lacks else "-"
     return (
         clean(one.name) + " (here)" * one.here,
-        Text(_branch(one), STATES.get(state, "")),
+        Text(branch_words(one), STATES.get(state, "")),
         files,
         lacks,
         Text(_seen(one), "bold red" if one.presence == "other" else ""),
     )
 
 
-def _branch(one: RepositoryStatus) -> str:
+def branch_words(one: RepositoryStatus) -> str:
+    """Return the state of a branch and how far it is off, `-` where there is nothing to say."""
     state, ahead, behind = one.branch.state, one.branch.ahead, one.branch.behind
     if one.here or state == "none":
         return "-"
