@@ -27,8 +27,8 @@ SERVER = Path(__file__).with_name("completion_server.py")
 BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 GIT_COMPLETION = Path("/usr/share/bash-completion/completions/git")
 COMMANDS = {
-    "push", "pull", "merge", "transfer", "sync", "status", "conflicts", "merge-driver", "hooks", "retry", "pause",
-    "resume", "connect", "doctor", "watch", "service", "signal", "map", "plan", "help",
+    "push", "pull", "merge", "transfer", "sync", "status", "why", "conflicts", "merge-driver", "hooks", "retry",
+    "pause", "resume", "connect", "doctor", "watch", "service", "signal", "map", "plan", "help",
 }  # fmt: skip
 NAMES = {"desktop", "nas", "mobile"}
 WAYS = ["git-annex-syncx", "git annex-syncx", "git annex syncx"]
@@ -54,6 +54,9 @@ OFFERED = {
     "sync --bw": {"--bwlimit"},
     "plan ph": {"photos"},
     "help st": {"status"},
+    "why ph": {"photos"},
+    "why photos ": {"here", "desktop", "nas"},
+    "why photos n": {"nas"},
     "tri": set(),
     "hooks ": {"install", "uninstall", "status"},
     "hooks un": {"uninstall"},

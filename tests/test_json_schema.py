@@ -64,6 +64,9 @@ def section_of(printed: dict[str, Any]) -> str:
         "would-not": "Would-not",
         "pause": "Pause",
         "hook": "Hook",
+        "why": "Why",
+        "why-directory": "Why-directory",
+        "why-not-annexed": "Why-not-annexed",
         "signal": "Signal",
         "finding": "Finding",
         "conflict": "Conflict",
@@ -104,7 +107,7 @@ class Seen:
         else:
             allowed = [TYPES[name] for name in kind.split(" or ")]
             assert isinstance(value, tuple(flat(allowed))), f"{where} is {value!r}"
-            assert isinstance(value, bool) == (kind == "boolean"), f"{where} is {value!r}"
+            assert not isinstance(value, bool) or "boolean" in kind, f"{where} is {value!r}"
 
     def plain(self, ran: Ran, section: str) -> None:
         """All lines of a command that has no summary, of one kind."""
@@ -284,6 +287,8 @@ def content_travels(net: Network, seen: Seen) -> None:
     seen.run(here.syncx("transfer", ok=1))
     other.syncx("pull")
     seen.mixed(other.syncx("transfer", "--dry-run"))
+    for path in ("film.mkv", ".", "note.txt"):
+        seen.mixed(other.syncx("why", path))
     seen.run(other.syncx("sync"))
     cut_off = net.clone(here, "cut-off")
     cut_off.config("remote.here.annex-ignore", "true")

@@ -7,6 +7,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Container, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ ADJUSTMENTS = {
     "unlocked": "--unlock", "locked": "--lock", "fixed": "--fix",
 }  # fmt: skip
 DIFF_DRIVER = "git-annex diffdriver --text"  # for GIT_EXTERNAL_DIFF: compares the content of annexed files
+EXPLAINS_SINCE = 20230802
+EXPLAINED, YES = b" preferred content: ", b" matches"  # in what --explain prints of a file
 LATER = 1_000_000_000  # files that come and go, before an adjusted branch is made anew
 
 
@@ -243,3 +246,21 @@ def matching(repo: Repository, condition: str, uuid: str, index: Mapping[str, st
     """
     words = ("find", f"{condition}={uuid}", "--format=${key}\\000")
     return Counter(os.fsdecode(key) for key in annex(repo, *words, env=index).out.split(b"\0") if key)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """At how many paths a condition holds, and git-annex's own words: each term of the expression with its value."""
+
+    paths: int
+    words: str = ""
+
+
+def explain(repo: Repository, condition: str, uuid: str, index: Mapping[str, str], in_words: bool) -> Explained:
+    """Return what `matching` counts, and why, if `in_words` (which git-annex can since EXPLAINS_SINCE)."""
+    # Not `find`: that never explains.
+    words = ("whereis", f"{condition}={uuid}", *(["--explain"] * in_words), "--format=${key}\\000")
+    out = annex(repo, *words, env=index).out
+    told = [line.rpartition(EXPLAINED) for line in out.split(b"\n") if EXPLAINED in line and line.endswith(b" ]")]
+    deciding = [line for line in told if line[0].endswith(YES)] or told
+    return Explained(out.count(b"\0"), deciding[0][2][:-2].decode("utf-8", "replace") if deciding else "")

@@ -109,6 +109,24 @@ def newest_lines(repo: Repository, commit: str, pairs: Iterable[tuple[str, str]]
     return {(key, uuid): _newest(logs[key], uuid).decode("utf-8", "replace") for key, uuid in pairs}
 
 
+class Record(NamedTuple):
+    """The newest line of a repository in a location log: when (seconds since 1970), and "1", "0" or "X" (dead)."""
+
+    at: float
+    status: str
+
+
+def records(repo: Repository, commit: str, key: str, private_line: bytes = b"") -> dict[str, Record]:
+    """Return uuid -> what the location log of a key says of it last, of those too that do not count."""
+    log = b"\n".join((*dict(_of_keys(repo, commit, [key])).values(), private_line))
+    newest: dict[str, tuple[int, str]] = {}
+    for seconds, fraction, status, raw in LINE.findall(log):
+        when, uuid = _picoseconds(seconds, fraction), os.fsdecode(raw)
+        if uuid not in newest or when > newest[uuid][0]:
+            newest[uuid] = when, status.decode("ascii", "replace")
+    return {uuid: Record(when / 10**12, status) for uuid, (when, status) in newest.items()}
+
+
 def private(repo: Repository, uuid: str) -> Mapping[str, bytes]:
     """Return key -> the line of this private repository, of which the branch says nothing."""
     place, found = repo.common / "annex" / "journal-private", {}

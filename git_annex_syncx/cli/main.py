@@ -29,8 +29,8 @@ COMPLETE = "_GIT_ANNEX_SYNCX_COMPLETE"  # set by a shell that asks what to offer
 LAST_RESORT = 5.0  # seconds that we have to end by ourselves when we are told to
 REPORT = "this is a bug in git-annex-syncx; please report it with what is printed above"
 COMMANDS = (
-    "push", "pull", "merge", "transfer", "sync", "status", "conflicts", "merge-driver", "hooks", "retry", "pause",
-    "resume", "watch", "service", "signal", "trigger", "map", "plan", "connect", "doctor", "help",
+    "push", "pull", "merge", "transfer", "sync", "status", "why", "conflicts", "merge-driver", "hooks", "retry",
+    "pause", "resume", "watch", "service", "signal", "trigger", "map", "plan", "connect", "doctor", "help",
 )  # fmt: skip
 
 

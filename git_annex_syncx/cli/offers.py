@@ -62,3 +62,23 @@ def times(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> li
 def sides(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Return the sides of a merge."""
     return [side for side in ("ours", "theirs") if side.startswith(incomplete)]
+
+
+def repositories(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return `here`, the remotes, and what else the git-annex branch names."""
+    from click.shell_completion import CompletionItem
+
+    directory = os.path.expanduser(ctx.obj.path or ".")
+    names = {"here": "this repository"} | {n: kind for n, kind in _names(directory).items() if kind == "remote"}
+    names = dict.fromkeys(_descriptions(directory), "repository") | names
+    return [CompletionItem(name, help=kind) for name, kind in names.items() if name.startswith(incomplete)]
+
+
+def _descriptions(directory: str) -> list[str]:
+    """Return how repositories are described on the git-annex branch."""
+    import subprocess
+
+    words = ["git", "-C", directory, "cat-file", "blob", "refs/heads/git-annex:uuid.log"]
+    log = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+    told = (line.partition(" ")[2].rpartition(" timestamp=")[0] for line in os.fsdecode(log).splitlines())
+    return [name for name in told if name]

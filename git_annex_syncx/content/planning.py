@@ -81,9 +81,7 @@ def map_file(name: str) -> Network:
 
 def plan_here(context: Context, wanted: Wanted) -> Planned:
     """Return plans for this repository's network: for what is missing where, for paths, or for one imagined key."""
-    wanted = replace(
-        wanted, holders=_named_here(context, wanted.holders), targets=_named_here(context, wanted.targets)
-    )
+    wanted = replace(wanted, holders=named_here(context, wanted.holders), targets=named_here(context, wanted.targets))
     imagined = (wanted.holders or wanted.targets) and not wanted.paths
     look = None if imagined and wanted.holders else missing.look(context)
     if look is None or imagined:
@@ -101,7 +99,7 @@ def plan_here(context: Context, wanted: Wanted) -> Planned:
     return Planned(found, (*plans, *_crowded_out(left)), wanted.by_time, of_files=True, fits=fits)
 
 
-def _named_here(context: Context, names: Iterable[str]) -> tuple[str, ...]:
+def named_here(context: Context, names: Iterable[str]) -> tuple[str, ...]:
     """Return the uuids of this repository's remotes in place of their names, as git-annex does; others stay."""
     remotes = context.settings.remotes
     return tuple((name in remotes and remotes[name].uuid) or name for name in names)
@@ -196,10 +194,11 @@ def _usual_holder(net: Network) -> frozenset[str]:
 
 def _uuids(net: Network, names: Iterable[str]) -> frozenset[str]:
     """Return the uuids of repositories that are named by uuid or by name. Raises UsageError."""
-    return frozenset(_uuid(net, name) for name in names)
+    return frozenset(uuid_of(net, name) for name in names)
 
 
-def _uuid(net: Network, name: str) -> str:
+def uuid_of(net: Network, name: str) -> str:
+    """Return the uuid of a repository that is named by uuid or by name. Raises UsageError."""
     if name in net.by_uuid:
         return name
     found = [place.uuid for place in net.places if place.name == name]

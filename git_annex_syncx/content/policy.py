@@ -179,7 +179,12 @@ class Policy:
         The own repository is one of them: where nothing leads here that is to be said. Relays in group `transfer`
         with `standard` have no wish: they want a file until the others have it.
         """
-        return frozenset({self.own, *self.nearness}) & self.alive - (self.relays - (self.choosy - self._passing))
+        return frozenset({self.own, *self.nearness}) & self.alive - self.wishless
+
+    @cached_property
+    def wishless(self) -> frozenset[str]:
+        """Return the relays that have no wish of their own."""
+        return self.relays - (self.choosy - self._passing)
 
     @cached_property
     def _passing(self) -> frozenset[str]:

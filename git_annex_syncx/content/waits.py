@@ -34,14 +34,15 @@ def waits(run: TransferRun, now: Round) -> list[Wait]:
     found: dict[tuple[str, str, str], Wait] = {}
     for group in now.groups:
         count = sum(key in now.keys for key in group.keys)
-        for wait in _waits(run, now, group, count) if count else ():
+        for wait in waits_of(run, now, group, count) if count else ():
             name = (wait.target, wait.step.source, wait.step.target)
             files = count + (found[name].files if name in found else 0)
             found[name] = replace(wait, files=files)
     return [found[name] for name in sorted(found)]
 
 
-def _waits(run: TransferRun, now: Round, group: KeyGroup, files: int) -> Iterator[Wait]:
+def waits_of(run: TransferRun, now: Round, group: KeyGroup, files: int) -> Iterator[Wait]:
+    """Yield what each target of a group of keys waits for, `files` of them."""
     own, named = now.look.policy.own, run.context.settings.remotes
     concerned = {remote.uuid for remote in run.remotes}
     concerned |= {named[name].uuid for name in run.options.unreached & named.keys()}
@@ -60,8 +61,7 @@ def expected(run: TransferRun, now: Round, group: KeyGroup) -> dict[str, tuple[s
     What moves now is in it, too.
     """
     policy, question = now.look.policy, group.plan.question
-    told = {wait.target: ("waits", words(policy, wait).removeprefix(many(1)).lstrip(" ,"))
-            for wait in _waits(run, now, group, 1)}  # fmt: skip
+    told = {wait.target: ("waits", of_one_file(policy, wait)) for wait in waits_of(run, now, group, 1)}
     if policy.own in question.targets and policy.own not in reachable(policy.arcs, question):
         told[policy.own] = "no-way", "wanted here, no way leads here"
     return told
@@ -143,6 +143,11 @@ def words(policy: Policy, wait: Wait, at_target: bool = False, failed: bool = Fa
         where = "here" if step.target == own else "there" if there else f"to {net.name(step.target)}"
         what = f"{net.name(wait.executor)} brings {it} {where}"
     return f"{many(wait.files)}{lacking}, until {what}{_or_when(wait.until)}"
+
+
+def of_one_file(policy: Policy, wait: Wait, at_target: bool = False) -> str:
+    """Return what one file waits for, without saying that it is one."""
+    return words(policy, wait, at_target).removeprefix(many(1)).lstrip(" ,")
 
 
 def _or_when(until: float | None) -> str:

@@ -14,6 +14,14 @@ VERSION = 1
 HIGHEST_COST = 1e9
 HIGHEST_SPEED = 1e15  # bytes a second
 HIGHEST_LATENCY = 1e9  # milliseconds
+# Why a target cannot be reached, by the words of plans.
+NO_WAY = {
+    "no-path": "no way leads there",
+    "read-only": "the ways there only lead back (read-only remotes)",
+    "relay-forbidden": "only through a repository that does not want it and is no relay",
+    "dead": "it is declared dead",
+    "no-room": "there is no room for it",
+}
 
 
 @dataclass(frozen=True, slots=True)

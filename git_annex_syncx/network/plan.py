@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import Any
 
+from git_annex_syncx.model import OUTSIDE
 from git_annex_syncx.network.steiner import cheapest_tree
 from git_annex_syncx.network.weights import (
     PRIME,
@@ -170,7 +171,10 @@ def _unreachable(
     anywhere = _alive(arcs, arcs)
     by_any_relay = _distances(arcs, holders, anywhere)
     both_ways = arcs.copy()
-    both_ways.add_edges_from(arcs.graph.get("closed", ()), cost=0.0)
+    closed = (
+        ends for ends in arcs.graph.get("closed", ()) if ends[1] not in OUTSIDE
+    )  # nothing passes through the web
+    both_ways.add_edges_from(closed, cost=0.0)
     by_any_way = _distances(both_ways, holders, anywhere)
     for uuid in sorted(wanted - reached):
         if uuid in arcs and uuid not in anywhere:
@@ -276,23 +280,25 @@ def _plan_json(found: Plan) -> dict[str, Any]:
         "bytes": found.question.bytes,
         "holders": sorted(found.question.holders),
         "targets": sorted(found.question.targets),
-        "steps": [
-            {
-                "from": step.source,
-                "to": step.target,
-                "executor": step.executor,
-                "executors": list(step.executors),
-                "operation": step.operation,
-                "cost": step.cost,
-                "relay": step.relay,
-                "start": step.start,
-                "end": step.end,
-            }
-            for step in found.steps
-        ],
+        "steps": list(map(step_json, found.steps)),
         "unreachable": [{"uuid": uuid, "reason": reason} for uuid, reason in found.unreachable],
         "cost": found.cost,
         "lower_bound": found.lower_bound,
         "exact": found.exact,
         "flood_cost": found.flood_cost,
+    }
+
+
+def step_json(step: Step) -> dict[str, Any]:
+    """Return what is printed of a step."""
+    return {
+        "from": step.source,
+        "to": step.target,
+        "executor": step.executor,
+        "executors": list(step.executors),
+        "operation": step.operation,
+        "cost": step.cost,
+        "relay": step.relay,
+        "start": step.start,
+        "end": step.end,
     }

@@ -119,7 +119,7 @@ def _prospects(run: TransferRun, now: Round) -> Iterator[Prospect]:
     for group in now.groups:
         keys = [key for key in group.keys if key in now.keys]
         own_steps = now.work.own_steps.get(keys[0], ()) if now.work and keys else ()
-        steps = [(step, _onward(group, step)) for step in own_steps]
+        steps = [(step, onward(group, step)) for step in own_steps]
         reached = {target for _, targets in steps for target in targets}
         told = expected(run, now, group) if keys else {}
         for key, name in _names(run.context, keys).items():
@@ -148,7 +148,7 @@ def _names(context: Context, keys: Collection[str]) -> Mapping[str, str]:
     return {key: os.fsdecode(min(files[key])) if files.get(key) else key for key in keys}
 
 
-def _onward(group: KeyGroup, own_step: OwnStep) -> tuple[str, ...]:
+def onward(group: KeyGroup, own_step: OwnStep) -> tuple[str, ...]:
     """Return those who want a key and get it by a step, at once or passed on."""
     reached = {own_step.target}
     for step in (step for plan in group.plans for step in plan.steps):  # in the order in which they would run

@@ -9,18 +9,11 @@ from dataclasses import asdict
 from git_annex_syncx.content.planning import Planned
 from git_annex_syncx.content.room import Fit
 from git_annex_syncx.network import graph
-from git_annex_syncx.network.graph import Link, Network, Place
+from git_annex_syncx.network.graph import NO_WAY, Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step, as_json
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.views.base import Grid, amount, clean, console_on, data, duration, say
 
-REASONS = {
-    "no-path": "no way leads there",
-    "read-only": "the ways there only lead back (read-only remotes)",
-    "relay-forbidden": "only through a repository that does not want it and is no relay",
-    "dead": "it is declared dead",
-    "no-room": "there is no room for it",
-}
 COLUMNS, NUMBERS = (
     ("repository", "remote", "cost", "can", "latency", "speed", "known from"),
     ("cost", "latency", "speed"),
@@ -141,7 +134,7 @@ def _show_plan(net: Network, found: Plan, of_files: bool) -> None:
 
 def cut_off(net: Network, uuid: str, reason: str) -> str:
     """Return who is not reached and why."""
-    return f"{called(net, uuid)}: {REASONS[reason]}"
+    return f"{called(net, uuid)}: {NO_WAY[reason]}"
 
 
 def headline(found: Plan, of_files: bool) -> str:

@@ -1,0 +1,20 @@
+"""Answer questions about one path: what stands there, and which commit removed it."""
+
+from __future__ import annotations
+
+from git_annex_syncx.git.git import Repository, git
+from git_annex_syncx.model import Entry
+
+LITERAL = "--literal-pathspecs"
+
+
+def entry(repo: Repository, tree: str, path: bytes) -> Entry | None:
+    """Return what stands at a path of a tree, None where nothing does."""
+    mode, _, rest = git(repo, LITERAL, "ls-tree", "-z", "--full-tree", tree, "--", path).out.partition(b" ")
+    return Entry(int(mode, 8), rest.split(b"\t", 1)[0].split(b" ")[1].decode()) if mode else None
+
+
+def removal(repo: Repository, path: bytes) -> str:
+    """Return the last commit in HEAD's history that removed a file, empty where none did."""
+    words = ("log", "-1", "--format=%H", "--diff-filter=D", "--no-renames", "HEAD", "--")
+    return git(repo, *words, b":(top,literal)" + path, ok=range(256)).out.decode().strip()
