@@ -57,6 +57,7 @@ def section_of(printed: dict[str, Any]) -> str:
     named = {
         "repository": "Repository",
         "status-file": "Status-file",
+        "problem": "Problem",
         "file": "File",
         "would": "Would",
         "would-git": "Would-git",
@@ -322,6 +323,7 @@ def content_travels(net: Network, seen: Seen) -> None:
     for uuid in here.annex("whereis", "--key", key, "--format=${uuid}\\n").out.split():
         here.annex("setpresentkey", key, uuid, "0")
     seen.run(here.syncx("status", "other"))
+    seen.mixed(here.syncx("status", "--check", ok=1))
 
 
 def it_keeps_up(net: Network, seen: Seen) -> None:

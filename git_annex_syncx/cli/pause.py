@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from git_annex_syncx.runs.context import Context
 
 
-def _seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float:
+def seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) -> float:
+    """Return the seconds of an option's value, infinity where it is not given."""
     from git_annex_syncx.git.values import duration
 
     try:
@@ -27,15 +28,15 @@ def _seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) 
 @command("pause")
 @remotes_argument
 @click.option(
-    "--for", "seconds", metavar="TIME", callback=_seconds, shell_complete=offers.times,
+    "--for", "length", metavar="TIME", callback=seconds, shell_complete=offers.times,
     help="End by itself after 90s, 30m, 2h or 1d.",
 )  # fmt: skip
-def pause_command(options: GlobalOptions, remotes: tuple[str, ...], seconds: float) -> None:
+def pause_command(options: GlobalOptions, remotes: tuple[str, ...], length: float) -> None:
     """Hold all automatic work, or that with some remotes."""
     from git_annex_syncx.runs import pauses
 
     context = options.context()
-    pauses.pause(context.state, pauses.names(context, remotes), seconds)
+    pauses.pause(context.state, pauses.names(context, remotes), length)
     show_pauses(options, context)
 
 

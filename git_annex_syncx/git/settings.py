@@ -55,6 +55,7 @@ class Settings:
     own_ssh_command: bool  # the user has a say in how ssh is run
     on_change: str  # a command for the shell, run after each change
     on_failure: str  # the same for failures that persist
+    ping: str  # an address that is asked as a run by itself begins and ends
     content_if: tuple[str, ...]  # conditions under which content moves
     notify: tuple[str, ...]  # Apprise addresses told of the latter
     signals: tuple[str, ...]  # addresses of channels
@@ -89,6 +90,7 @@ OF_ALL = {
     "bwlimit": Row("syncx.bwlimit", values.timetable, (), "08:00,512k 19:00,10M 23:00,off"),
     "on_change": Row("syncx.onChange", str, ""),
     "on_failure": Row("syncx.onFailure", str, ""),
+    "ping": Row("syncx.ping", values.web_address, "", "https://hc-ping.com/YOUR-UUID"),
     "disk_reserve": Row("annex.diskreserve", values.reserve, values.RESERVE, "1 gigabyte"),
     "private": Row("annex.private", values.boolean, False, "false"),
     "autocommit": Row("annex.autocommit", values.boolean, None, "true"),

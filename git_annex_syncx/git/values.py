@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
+from urllib.parse import urlsplit
 
 from git_annex_syncx.model import Limit, Timetable
 
@@ -147,6 +148,14 @@ def timetable(text: str) -> Timetable:
     return tuple(sorted(table, key=lambda entry: entry[0]))
 
 
+def web_address(text: str) -> str:
+    """Return an http or https address that names a host."""
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not text.isprintable() or " " in text:
+        raise ValueError(text)
+    return text
+
+
 # What a right value is, as an error names it.
 WANTED: Mapping[Callable[[str], object], str] = {
     boolean: "true or false",
@@ -159,5 +168,6 @@ WANTED: Mapping[Callable[[str], object], str] = {
     duration_or_zero: "a time, or 0",
     condition: "metered, battery or a command (one a value)",
     limit: "a number of files, a percentage up to 100%, or off",
+    web_address: "an http or https address",
     timetable: "a rate, or a timetable in which no time stands twice",
 }

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from git_annex_syncx.branches.guard import ALLOW
 from git_annex_syncx.content.waits import Wait, many, words
+from git_annex_syncx.network.plan import Step
 from git_annex_syncx.reasons import mending
 from git_annex_syncx.reports.content import Content, Delivery
 from git_annex_syncx.reports.status import RepositoryStatus, Status
@@ -91,9 +92,9 @@ def _push(one: RepositoryStatus) -> str:
 def _of_content(status: Status, one: RepositoryStatus, content: Content) -> Iterator[Note]:
     uuid = one.uuid or ""
     for delivery in content.deliveries[:MOST_WAYS]:
-        move = _move(status, delivery)
+        move, since = _move(status, delivery), _since(status, delivery.first)
         coming = f"{many(delivery.files)} that can travel now" if move else _coming(status, delivery, one)
-        yield Note("waits", f"{one.name} lacks {coming}", move, uuid)
+        yield Note("waits", f"{one.name} lacks {coming}", move, uuid, since)
     rest = content.deliveries[MOST_WAYS:]
     if rest:
         more = f"{many(sum(delivery.files for delivery in rest))} more by {len(rest)} other ways"
@@ -106,6 +107,13 @@ def _of_content(status: Status, one: RepositoryStatus, content: Content) -> Iter
         what = f"{one.name} lacks {many(content.no_room)} for which it has no room"
         advice = "drop something there, make room on its disk, or let it have more by git annex maxsize"
         yield Note("no-room", what, advice, uuid, problem=True)
+
+
+def _since(status: Status, step: Step) -> float | None:
+    """Return since when a step is waited for."""
+    assert status.counted
+    clock = status.counted.clocks.get((step.source, step.target, status.counted.look.policy.own in step.executors))
+    return clock.since if clock else None
 
 
 def _coming(status: Status, delivery: Delivery, one: RepositoryStatus) -> str:

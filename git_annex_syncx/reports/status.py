@@ -52,11 +52,25 @@ class RepositoryStatus:
     paused: bool = False
     presence: str = ""
     trouble: str = ""  # what has to be done before git-annex uses it
+    syncs: bool = True  # runs without names include it
 
     @property
     def called(self) -> frozenset[str]:
         """Return what it may be named by."""
         return frozenset({self.name, *self.remotes, *([self.uuid] if self.uuid else [])})
+
+
+@dataclass(frozen=True)
+class NextRun:
+    """When work goes on by itself, in seconds since 1970 (None: that is not known), and why then.
+
+    `by` are those that start it: "watch", "timer", "hooks"; none where nobody does.
+    """
+
+    at: float | None
+    text: str
+    by: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()  # what was asked for and waits
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,7 @@ class Status:
     shortage: Shortage | None = None
     counted: Counted | None = None  # None where another process looks at all files for the first time
     warnings: tuple[str, ...] = ()
+    next_run: NextRun | None = None  # where that was asked for
 
     @property
     def names(self) -> dict[str, str]:
@@ -99,7 +114,7 @@ def status(context: Context, commits: bool = True) -> Status:
     settle = redundant_merge.pending(context, head.basis).due
     told = contents(counted, waiting_until(context, counted)) if counted else {}
     known = _Known(
-        context, policy.network, heads, told, failures, paused, _seen(context), counted.newest if counted else {}
+        context, policy.network, heads, told, failures, paused, _seen(context), _recorded(context, counted)
     )
     return Status(
         branch=head.basis,
@@ -243,4 +258,5 @@ class _Known:
             paused=any(name in self.paused for name in (EVERYTHING, last.name, last.gateway or EVERYTHING)),
             presence=there[last.name],
             trouble=content_remotes.reason(last),
+            syncs=any(remote.sync for remote in remotes),
         )

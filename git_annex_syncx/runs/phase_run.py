@@ -8,12 +8,17 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from git_annex_syncx.model import Event, Outcome, Progress, Result
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.notifications import Notifier, announced
 from git_annex_syncx.system.records import Running
+from git_annex_syncx.system.run import interactive
 from git_annex_syncx.system.state import State, StateError
+
+if TYPE_CHECKING:
+    from git_annex_syncx.runs.ping import Ended
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +40,23 @@ def run_phase(
     `show` gets each event after it was recorded. A `notifier` that outlives the run is not waited for.
     """
     outcomes = []
-    for event in announced(context, recorded(context, events), notifier):
-        show(event)
-        if isinstance(event, Outcome):
-            outcomes.append(event)
+    with _pinged(context) as result:
+        for event in announced(context, recorded(context, events), notifier):
+            show(event)
+            if isinstance(event, Outcome):
+                outcomes.append(event)
+        if result:
+            result.failed = Tally(outcomes).failed()
     return outcomes
+
+
+def _pinged(context: Context) -> contextlib.AbstractContextManager[Ended | None]:
+    """Tell the user's dead man's switch of a run by itself; else nothing for it is loaded."""
+    if not context.settings.ping or interactive():
+        return contextlib.nullcontext()
+    from git_annex_syncx.runs.ping import pinged
+
+    return pinged(context.settings.ping)
 
 
 def recorded(context: Context, events: Iterable[Event]) -> Iterator[Event]:

@@ -17,8 +17,7 @@ from git_annex_syncx.runs.parallel import at_once
 from git_annex_syncx.system import run
 from git_annex_syncx.triggers import hooks, service
 from git_annex_syncx.triggers.follow import require_watcher
-from git_annex_syncx.triggers.pid_file import process_at
-from git_annex_syncx.triggers.watch import pid_file
+from git_annex_syncx.triggers.pid_file import process_at, watch_file
 
 INSTALL = "git annex-syncx hooks install"
 
@@ -85,7 +84,7 @@ def _watch(context: Context, unit: str) -> Iterator[Finding]:
     except SyncxError as error:
         yield of_error("service", error)
         return
-    if not process_at(pid_file(context.repo)):
+    if not process_at(watch_file(context.repo)):
         start = f"systemctl --user restart {shlex.quote(unit)}"
         yield Finding("service", "watch is installed as a service and does not run", "{}", start)
 

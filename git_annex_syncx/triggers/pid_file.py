@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.git.git import Repository
 from git_annex_syncx.system import files
+from git_annex_syncx.triggers.queue import place
 
 
 @contextlib.contextmanager
@@ -25,6 +27,11 @@ def named(path: Path) -> Iterator[None]:
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def watch_file(repo: Repository) -> Path:
+    """Return the file that names the process which looks after a repository, dated by its last full look."""
+    return repo.state_dir / f"{place(repo).name.replace('requests', 'watch', 1)}.pid"
 
 
 def process_at(path: Path) -> int:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import threading
 import time
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from git_annex_syncx.errors import Away, SyncxError, UsageError
@@ -28,8 +28,9 @@ from git_annex_syncx.system.records import Failure
 from git_annex_syncx.system.state import State
 from git_annex_syncx.triggers.follow import FileWatcher, require_watcher
 from git_annex_syncx.triggers.mounts import Drives
-from git_annex_syncx.triggers.pid_file import named, process_at
-from git_annex_syncx.triggers.queue import Queue, Request, place
+from git_annex_syncx.triggers.next_run import FULL_LOOK
+from git_annex_syncx.triggers.pid_file import named, process_at, watch_file
+from git_annex_syncx.triggers.queue import Queue, Request
 from git_annex_syncx.triggers.worker_pool import WorkerPool
 from git_annex_syncx.views import log as view_log
 
@@ -40,7 +41,6 @@ log = logging.getLogger(__name__)
 
 Place = tuple[int, int]  # device and inode of a git directory
 
-FULL_LOOK = 6 * 3600.0  # seconds between two looks at everything, also at what others have
 TICK = 30.0  # seconds between two looks at the clock and the state
 DRIVES_EVERY = 3.0  # seconds between two looks at drives
 ASLEEP = 60.0  # seconds by which a tick comes late when the machine was suspended
@@ -68,7 +68,7 @@ def watch(repo: Repository, verbose: int) -> None:
     """Look after a repository until we are told to end. Raises UsageError where the file watcher is missing."""
     require_watcher()
     open_context(repo)  # where no run can work, this says why
-    path = pid_file(repo)
+    path = watch_file(repo)
     with contextlib.ExitStack() as stack:
         with locks.held(path, "another watch is being started here"):  # of two that start at once one sees the other
             if other := process_at(path):
@@ -77,11 +77,6 @@ def watch(repo: Repository, verbose: int) -> None:
                 )
             stack.enter_context(named(path))
         Watch(repo, verbose).run()
-
-
-def pid_file(repo: Repository) -> Path:
-    """Return the file that names the process which looks after a repository."""
-    return repo.state_dir / f"{place(repo).name.replace('requests', 'watch', 1)}.pid"
 
 
 class Watch:
@@ -193,6 +188,8 @@ class Watch:
         if not 0 <= now - seen.looked < FULL_LOOK or not 0 <= now - seen.ticked < TICK + ASLEEP:
             requests.add(Request("look"))
             seen.looked = now
+            with contextlib.suppress(OSError):  # for `status`
+                os.utime(watch_file(self._repo))
         state, before = self._open_state(), (seen.due, seen.paused)
         seen.due = frozenset(failure for failure in state.failures() if pauses.is_due(failure, now))
         seen.paused = frozenset(pauses.pauses(state))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from git_annex_syncx.errors import UsageError
 from git_annex_syncx.reports.files import FileStatus
 from git_annex_syncx.reports.notes import STALE, Note, notes
 from git_annex_syncx.reports.status import RepositoryStatus, Status
@@ -21,13 +23,14 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 STATES = {"current": "green", "diverged": "yellow", "ahead": "yellow", "behind": "yellow"}
+ANEW = 5.0  # seconds between two looks
 COLUMNS = ("repository", "branch", "files", "lacks", "last seen")
 
 
 def show_status(status: Status, as_json: bool, files: Iterable[FileStatus] = ()) -> None:
     """Show the status as a table with lines and `files` below it, or as JSON objects."""
     if not as_json:
-        print_status(console_on(sys.stdout), status)
+        _print(console_on(sys.stdout), parts(status))
         _show_files(list(files), status.names)
         return
     for event in (*map(_event, status.repositories), *map(_file_event, files)):
@@ -35,14 +38,40 @@ def show_status(status: Status, as_json: bool, files: Iterable[FileStatus] = ())
     json_line({"event": "summary", "command": "status"} | summary(status))
 
 
-def print_status(console: Console, status: Status) -> None:
-    """Print the lines above the table, the table, and what is to be said of it."""
-    for part in parts(status):
+def watch(look: Callable[[], Status]) -> None:
+    """Show the status anew every few seconds, until the user ends it. Raises UsageError without a terminal."""
+    if not sys.stdout.isatty() or os.environ.get("TERM") == "dumb":
+        raise UsageError(
+            "status --watch draws on a terminal, and this is none", "git annex-syncx status shows it once"
+        )
+    from rich.console import Group
+    from rich.live import Live
+
+    with contextlib.suppress(KeyboardInterrupt), Live(console=console_on(sys.stdout), auto_refresh=False) as live:
+        while True:
+            live.update(Group(*parts(look())), refresh=True)
+            time.sleep(ANEW)
+
+
+def show_problems(status: Status, problems: Sequence[Note], as_json: bool) -> None:
+    """Show a line for each problem, with what to do about it, or one line that says that all is well."""
+    if as_json:
+        for note in problems:
+            json_line({"event": "problem"} | dataclasses.asdict(note))
+        return
+    for note in problems:
+        data(clean(_said(note) + (f": {note.advice}" if note.advice else "")) + "\n")
+    if not problems:
+        data(f"OK: {len(status.repositories)} repositories\n")
+
+
+def _print(console: Console, shown: Iterable[RenderableType]) -> None:
+    for part in shown:
         console.print(part, soft_wrap=not isinstance(part, Grid))  # a line that is whole can be copied
 
 
 def parts(status: Status) -> Iterator[RenderableType]:
-    """Yield what is shown, part by part."""
+    """Yield what is shown, part by part: lines, the table, lines."""
     from rich.text import Text
 
     for line in above(status):
@@ -81,6 +110,9 @@ def _running(run: Running) -> str:
 def _below(status: Status) -> Iterator[str]:
     if all(one.here for one in status.repositories):
         yield "no remotes: git remote add NAME URL"
+    elif status.next_run:
+        at = f"{clock(status.next_run.at)}, " if status.next_run.at is not None else ""
+        yield f"next automatic run: {at}{status.next_run.text}"
     if status.signals:
         yield "signals: " + ", ".join(f"{count} {why}" for why, count in sorted(status.signals.items()))
 
@@ -191,6 +223,7 @@ def summary(status: Status) -> dict[str, Any]:
         "unmet": [unmet._asdict() for unmet in status.unmet],
         "paused": [{"remote": name or None, "until": until(one)} for name, one in sorted(status.paused.items())],
         "running": [run._asdict() | {"percent": run.percent} for run in status.running],
+        "next_run": dataclasses.asdict(status.next_run) if status.next_run else None,
         "counted_at": status.counted.at if status.counted else None,
         "signals": dict(status.signals),
         "trouble": dict(status.trouble),
