@@ -95,6 +95,8 @@ def test_what_is_left_alone(laptop: Node, net: Network) -> None:
         assert what in told and todo in advice
     assert (net.root / "full" / "config").read_text() == "mine" and not (net.root / "hub").exists()
     assert not laptop.git("for-each-ref", "refs/remotes/box", "refs/syncx").out
+    told, advice = refused(laptop, "box", net.root / "hub", "--wanted", "inclde=*.bin")
+    assert "inclde" in told and "preferred-content" in advice
     ran = laptop.syncx("connect", "box", str(net.root / "hub"), ok=2)
     assert "--yes" in ran.err and not (net.root / "hub").exists()
     nowhere = Node(net, "home", net.home)

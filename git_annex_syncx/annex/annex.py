@@ -28,6 +28,8 @@ ADJUSTMENTS = {
 DIFF_DRIVER = "git-annex diffdriver --text"  # for GIT_EXTERNAL_DIFF: compares the content of annexed files
 EXPLAINS_SINCE = 20230802
 EXPLAINED, YES = b" preferred content: ", b" matches"  # in what --explain prints of a file
+SOME_KEY = "SHA256-s0--e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"  # of the empty file
+NO_EXPRESSION = 42  # exit code of `git annex matchexpression`, also where it is told too little of the file
 LATER = 1_000_000_000  # files that come and go, before an adjusted branch is made anew
 
 
@@ -153,6 +155,13 @@ def follow_migrations(repo: Repository) -> tuple[int, list[str]]:
 def merge_commit(repo: Repository, commit: str) -> None:
     """Bring a commit into the basis and the adjusted branch on it; what was received in synced/* is not looked at."""
     annex(repo, "merge", "--quiet", commit)
+
+
+def wrong_with(repo: Repository, expression: str) -> str:
+    """Return why git-annex takes a text for no expression of preferred content; empty where it is one."""
+    of_a_file = ("--file=x", "--size=0", f"--key={SOME_KEY}")
+    done = annex(repo, "matchexpression", *of_a_file, "--", expression, ok=(0, 1, NO_EXPRESSION))
+    return os.fsdecode(done.err or done.out).strip() if done.code == NO_EXPRESSION else ""
 
 
 def set_group(repo: Repository, remote: str, group: str) -> None:

@@ -7,7 +7,9 @@ completed by the next.
 from __future__ import annotations
 
 import os
+import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError
@@ -104,9 +106,14 @@ def look(repo: Repository, settings: Settings, remote: Remote, there: Place) -> 
     """Return what is at a place; nothing is changed. Raises ProgramFailed where the host cannot be reached."""
     told = facts(run_there(repo, settings, remote, there, LOOK, asks=True).out)
     return Found(
-        told.get("kind", ""), "above" in told, "annex" in told, bool(told.get("git")), told.get("uuid", ""),
+        told.get("kind", ""), "above" in told, "annex" in told, bool(told.get("git")), _uuid(told),
         told.get("wrong", ""),
     )  # fmt: skip
+
+
+def _uuid(told: Mapping[str, str]) -> str:
+    """Return the uuid that a host tells, empty where it is none."""
+    return told.get("uuid", "") if re.fullmatch(r"[0-9A-Za-z_.-]{1,200}", told.get("uuid", "")) else ""
 
 
 def make(repo: Repository, settings: Settings, remote: Remote, there: Place, branch: str) -> Made:
@@ -121,4 +128,4 @@ def make(repo: Repository, settings: Settings, remote: Remote, there: Place, bra
         error = ProgramFailed("git init --bare", done.code, os.fsdecode(done.err), repo.home)
         where = f"{there.path} on {there.host}" if there.host else there.path
         raise SyncxError(f"no repository could be made in {where}: {error.what}", "mend that, then try again")
-    return Made(told.get("uuid", ""), "annex" in told, told.get("crippled") == "true")
+    return Made(_uuid(told), "annex" in told, told.get("crippled") == "true")

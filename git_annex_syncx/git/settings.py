@@ -10,21 +10,13 @@ from typing import Any, NamedTuple
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.git import values
 from git_annex_syncx.git.git import Repository, git
+from git_annex_syncx.git.values import Value
 from git_annex_syncx.model import Limit, Remote, Timetable
 
 # All of git-annex's settings but those that only say what is done, and how: others may decide what is wanted.
 OF_ANNEX = re.compile(
     r"annex\.(?!sync|autocommit|resolvemerge|backend|jobs)|remote\..*\.annex-(?!sync|cost|bwlimit)", re.DOTALL
 )
-
-
-@dataclass(frozen=True)
-class Value:
-    """One line of configuration: the key as git gives it, its value, and its place."""
-
-    key: str
-    text: str | None  # None: a key without `=`, which is true
-    origin: str
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 from git_annex_syncx.errors import UsageError
 from git_annex_syncx.git import configfile, settings
 from git_annex_syncx.git.git import Repository
-from git_annex_syncx.git.settings import Row, Value
+from git_annex_syncx.git.settings import Row
+from git_annex_syncx.git.values import Value
 
 ROWS = (*settings.OF_ALL.values(), settings.TRANSFER_JOBS, settings.ANNEX_JOBS, settings.CONTENT_IF)
 ROWS_OF_REMOTES = tuple(settings.OF_REMOTES.values())

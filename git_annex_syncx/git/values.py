@@ -1,4 +1,4 @@
-"""Values of git's configuration: each parser takes a text and raises ValueError where it is no right one."""
+"""Lines of git's configuration, and their values: a parser of each kind, which raises ValueError for wrong ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from git_annex_syncx.model import Limit, Timetable
@@ -20,6 +21,15 @@ SIZE = re.compile(r"\s*(\d{1,30}(?:\.\d+)?)\s*([a-z]*)\s*", re.IGNORECASE | re.A
 SCALES, BINARY = "bkmgtpe", ("i", "ib", "eb", "xb")  # GiB, gibibyte, mebibyte, exbibyte
 BATTERY, METERED = "battery", "metered"  # conditions that need no command
 RATE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True)
+class Value:
+    """One line of configuration: the key as git gives it, its value, and its place."""
+
+    key: str
+    text: str | None  # None: a key without `=`, which is true
+    origin: str
 
 
 def boolean(text: str) -> bool:

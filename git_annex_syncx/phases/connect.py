@@ -48,9 +48,9 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is to be done: name and address of the remote, its place (None: only git reaches it), what is there."""
+    """What is to be done: the remote, its address as given, its place (None: only git reaches it), what is there."""
 
-    name: str
+    remote: Remote
     address: str
     there: Place | None
     found: Found
@@ -59,6 +59,11 @@ class Proposal:
     content: bool
     same: str = ""  # another remote that is this repository, by another way
     wishes: Wishes = Wishes()
+
+    @property
+    def name(self) -> str:
+        """Return the name of the remote."""
+        return self.remote.name
 
     @property
     def makes(self) -> bool:
@@ -85,7 +90,7 @@ class Proposal:
             yield f"put it into the group {self.wishes.group}"
         if self.wishes.expression:
             yield f"let it want: {self.wishes.expression}"
-        yield f"sync with it, {'with' if self.content else 'without'} content"
+        yield f"sync with it{'' if self.content else ', without content'}"
 
     @property
     def where(self) -> str:
@@ -102,6 +107,8 @@ def look(context: Context, name: str, address: str, content: bool | None, wishes
     """
     branch = worktree.require_head(context.repo).basis
     known = _require_free(context, name, address)
+    if wishes.wanted and (why := annex.wrong_with(context.repo, wishes.wanted)):
+        raise UsageError(f"--wanted: {why}", "git annex help preferred-content explains expressions")
     settings = [(f"remote.{name}.url", address), (f"remote.{name}.fetch", f"+refs/heads/*:refs/remotes/{name}/*")]
     with configfile.overridden([] if known else settings):
         inside = reread(context)
@@ -120,7 +127,7 @@ def look(context: Context, name: str, address: str, content: bool | None, wishes
     content = context.wants_content(content) and (found.annex or not found.kind)
     others = (one.name for one in context.settings.remotes.values() if one.uuid and one.uuid == found.uuid)
     same = next((other for other in others if other != name), "")
-    return Proposal(name, address, there, found, branch, known, content, same, wishes)
+    return Proposal(remote, address, there, found, branch, known, content, same, wishes)
 
 
 def _require_free(context: Context, name: str, address: str) -> bool:
@@ -219,8 +226,7 @@ def connect(context: Context, proposal: Proposal) -> Iterator[Event]:
     """Bring a proposal about. Raises SyncxError at the first step that fails; the next run completes the rest."""
     made = None
     if proposal.there and proposal.found.kind:
-        remote = Remote(proposal.name, proposal.address, proposal.address)
-        made = hub.make(context.repo, context.settings, remote, proposal.there, proposal.branch)
+        made = hub.make(context.repo, context.settings, proposal.remote, proposal.there, proposal.branch)
     _add_remote(context, proposal, made)
     context = reread(context)
     remote = context.settings.remotes[proposal.name]

@@ -15,15 +15,19 @@ STYLES = {Level.PROBLEM: "red", Level.ADVICE: ""}
 def show_findings(findings: Iterable[Finding], as_json: bool, quiet: bool) -> bool:
     """Show findings as they come, with `quiet` only those that hold work up; return whether there was one."""
     counts: Counter[Level] = Counter()
+    told = set[tuple[str, str]]()
     for finding in findings:
+        if (finding.remote, finding.what) in told:  # what one check needs another may look for
+            continue
+        told.add((finding.remote, finding.what))
         counts[finding.level] += 1
         if as_json:
             _print_json(finding)
         elif not (quiet and finding.level is Level.ADVICE):
             _print(finding)
     if as_json:
-        told = {"problems": counts[Level.PROBLEM], "advice": counts[Level.ADVICE]}
-        json_line({"event": "summary", "command": "doctor"} | told)
+        numbers = {"problems": counts[Level.PROBLEM], "advice": counts[Level.ADVICE]}
+        json_line({"event": "summary", "command": "doctor"} | numbers)
     elif not quiet:
         _print_summary(counts)
     return bool(counts[Level.PROBLEM])

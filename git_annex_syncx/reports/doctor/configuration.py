@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from git_annex_syncx.git.git import Repository
-from git_annex_syncx.git.settings import Value
 from git_annex_syncx.git.settings_faults import faults
+from git_annex_syncx.git.values import Value
 from git_annex_syncx.reports.doctor.finding import Finding, Level
 
 

@@ -41,6 +41,7 @@ say hook "${hook:-gone}"
 [ "$hook" ] && say syncx "$("$hook" --version 2>/dev/null)"
 exit 0
 """
+NUMBER = re.compile(r"[0-9]{1,15}")  # what others say may be anything
 LITTLE = 1 << 20  # bytes that are free where git-annex can store nothing any more
 
 
@@ -108,7 +109,7 @@ def _wrong(remote: Remote, there: Place, said: str) -> tuple[str, str]:
 
 
 def _programs(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterator[Finding]:
-    version = tuple(map(int, re.findall(r"\d+", facts.get("git", ""))[:2]))
+    version = tuple(map(int, re.findall(r"[0-9]{1,6}", facts.get("git", ""))[:2]))
     if not version:
         yield Finding(
             "versions", f"no git is on the PATH of ssh {there.host}", "install git there", remote=remote.name
@@ -148,10 +149,14 @@ def _values(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterator[
         what = f"another repository is there: its annex.uuid is {uuid}, not {remote.uuid}"
         meant = shlex.join(["git", "config", f"remote.{name}.annex-uuid", uuid])
         yield Finding("uuid", what, "set its url right, or if this is meant: {}", meant, name)
-    if facts.get("free", "").isdigit() and int(facts["free"]) * 1024 < LITTLE:
+    if remote.ignore and not remote.found_without and uuid and facts.get("shell"):
+        what = "git-annex is there, but annex-ignore keeps content from travelling"
+        command = shlex.join(["git", "config", "--unset", f"remote.{name}.annex-ignore"])
+        yield Finding("content", what, "if that is not meant: {}", command, name, Level.ADVICE)
+    free, clock = (NUMBER.fullmatch(facts.get(fact, "")) for fact in ("free", "clock"))
+    if free and int(free[0]) * 1024 < LITTLE:
         yield Finding("disk", f"no room is left in {there.path} on {there.host}", "make room there", remote=name)
-    clock = facts.get("clock", "")
-    if clock.isdigit() and abs(ahead := int(clock) - float(facts["asked"])) > SKEW:
+    if clock and abs(ahead := int(clock[0]) - float(facts["asked"])) > SKEW:
         way = "ahead of" if ahead > 0 else "behind"
         what = f"its clock is {abs(ahead) / 3600:,.1f} hours {way} the one here"
         yield Finding("clock", what, "where it is wrong: {}", SET_CLOCK, name, Level.ADVICE)

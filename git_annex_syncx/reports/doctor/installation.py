@@ -30,13 +30,13 @@ SYSTEM_PATH = ("/usr/bin", "/bin")  # where cron looks for programs
 def check() -> Iterator[Finding]:
     """Yield what is wrong with the installation."""
     try:
+        yield from _own_program()
+        yield from _completion()
+        yield from _manual()
         git.require_version()
         annex.program()
     except SyncxError as error:
         yield of_error("programs", error)
-    yield from _own_program()
-    yield from _completion()
-    yield from _manual()
 
 
 def _own_program() -> Iterator[Finding]:
