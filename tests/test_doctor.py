@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from network import PROGRAMS, Network, Node
+from network import ANNEX, PROGRAMS, Network, Node
 from sshd import Sshd
 
 from git_annex_syncx.git.remote_shell import Place, place
 from git_annex_syncx.system.state import State
 
 Finding = dict[str, Any]
+MAN = Path(__file__).parent.parent / "man"
 
 
 def examine(node: Node, *args: str, **env: str) -> list[Finding]:
@@ -249,6 +251,37 @@ def test_a_login_that_runs_nothing_but_git(box: tuple[Node, Node, Sshd]) -> None
     assert finding(laptop, "connection", "box")["level"] == "problem"
 
 
+def test_what_another_host_says_of_itself(net: Network) -> None:
+    laptop, box = net.create("laptop"), net.create("box", bare=True)
+    laptop.commit()
+    stubs = net.root / "stubs"
+    stubs.mkdir()
+    for name, said in (("date", str(int(time.time()) - 7200)), ("df", "Filesystem\n/dev/sda1 9 9 10 99% /")):
+        (stubs / name).write_text(f"#!/bin/sh\necho '{said}'\n")
+        (stubs / name).chmod(0o755)
+    shutil.copytree(box.path, net.root / "copy")
+    usual = (str(stubs), str(ANNEX), str(PROGRAMS), "/usr/bin", "/bin")
+    with Sshd(net.root / "sshd", net.home, path=os.pathsep.join(usual)) as sshd:
+        sshd.join(net)
+        (stubs / "git-annex-shell").symlink_to(ANNEX / "git-annex")
+        for name in ("box", "copy"):
+            laptop.git("remote", "add", name, sshd.url(net.root / name))
+            laptop.config(f"remote.{name}.annex-uuid", box.git("config", "annex.uuid").out.strip())
+        laptop.config("remote.copy.annex-ignore", "true")
+        laptop.git("remote", "add", "web-hub", "http://127.0.0.1:1/x.git")
+        laptop.git("remote", "add", "evil", "ssh://-oProxyCommand=touch%20mark/x")
+        found = {(one["check"], one["remote"]): one for one in examine(laptop)}
+        assert "2.0 hours behind" in found["clock", "box"]["what"]
+        assert "no room" in found["disk", "box"]["what"]
+        assert "uuid of box" in found["uuid", "copy"]["what"]
+        assert {("connection", "web-hub"), ("connection", "evil")} <= found.keys()
+        assert not list(net.root.rglob("mark"))
+        (stubs / "date").write_text(f"#!/bin/sh\nprintf '%0999999d\\n' 1\nprintf 'syncx free {'9' * 5000}\\033[2J'\n")
+        laptop.run("sh", "-c", found["content", "copy"]["command"])
+        after = {(one["check"], one["remote"]) for one in examine(laptop)}
+        assert ("content", "copy") not in after and ("clock", "box") not in after
+
+
 def test_no_git_annex_shell_at_the_other_end(net: Network) -> None:
     laptop, box = net.create("laptop"), net.create("box", bare=True)
     laptop.commit()
@@ -289,32 +322,93 @@ def test_what_runs_by_itself(net: Network) -> None:
     assert "exec:/nowhere/bell" in finding(laptop, "signals")["what"]
 
 
-def test_service_and_cron(net: Network, tmp_path: Path) -> None:
+def tool(net: Network, name: str, script: str) -> Path:
+    """A program that stands first on the PATH."""
+    tools = net.root / "tools"
+    if not tools.exists():
+        tools.mkdir()
+        net.programs.insert(0, tools)
+    (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+    (tools / name).chmod(0o755)
+    return tools / name
+
+
+def test_service(net: Network) -> None:
     laptop = net.create("laptop")
     laptop.commit()
-    tools = net.root / "tools"
-    tools.mkdir()
-    net.programs.insert(0, tools)
-    listed = net.root / "crontab"
-    (tools / "systemctl").write_text(
-        '#!/bin/sh\n[ "$2" = enable ] || exit 0\nd=$HOME/.config/systemd/user/default.target.wants\n'
-        'mkdir -p "$d" && touch "$d/$4"\n'
-    )
-    (tools / "crontab").write_text(f"#!/bin/sh\ncat {listed}\n")
-    for tool in tools.iterdir():
-        tool.chmod(0o755)
-    listed.write_text("")
+    wants = "$HOME/.config/systemd/user/default.target.wants"
+    tool(net, "systemctl", f'[ "$2" = enable ] || exit 0\nmkdir -p "{wants}" && touch "{wants}/$4"')
     laptop.syncx("service", "install")
     told = finding(laptop, "service")
     assert "does not run" in told["what"] and "systemctl --user restart" in told["command"]
     unit = net.home / ".config" / "systemd" / "user" / "git-annex-syncx-watch@.service"
     unit.write_text(unit.read_text().replace(str(PROGRAMS), "/gone"))
-    old = next(one for one in examine(laptop) if "not what" in one["what"])
-    is_mended(laptop, old)
-    shutil.rmtree(unit.parent)
+    is_mended(laptop, next(one for one in examine(laptop) if "not what" in one["what"]))
 
-    listed.write_text(laptop.run("git-annex-syncx", "service", "show", "--cron").out.replace(str(PROGRAMS), "/gone"))
-    assert "which has gone" in next(one for one in examine(laptop) if one["check"] == "cron")["what"]
+
+def test_cron_and_its_keys(net: Network) -> None:
+    laptop = net.create("laptop")
+    laptop.commit()
+    listed, key = net.root / "crontab", net.root / "key"
+    tool(net, "crontab", f"cat {listed}")
+    lines = laptop.run("git-annex-syncx", "service", "show", "--cron").out
+    listed.write_text(lines.replace(str(PROGRAMS), "/gone"))
+    assert "which has gone" in finding(laptop, "cron")["what"]
+    listed.write_text(lines)
+    assert not [one for one in examine(laptop) if one["check"] == "cron"]
+
+    laptop.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "secret", "-f", str(key))
+    (net.root / "ssh_config").write_text(f"IdentityFile {key}\n")
+    tool(net, "ssh", f'exec {shutil.which("ssh")} -F {net.root}/ssh_config "$@"')
+    laptop.git("remote", "add", "nas", "nas:annex.git")
+    told = finding(laptop, "ssh", "nas", "--offline", SSH_AUTH_SOCK="/nowhere")
+    assert str(key) in told["what"] and "cron" in told["what"]
+    laptop.run("sh", "-c", f"{told['command']} -P secret -N ''")
+    assert not [one for one in examine(laptop, "--offline", SSH_AUTH_SOCK="/nowhere") if one["check"] == "ssh"]
+
+
+def test_a_shared_repository_is_trusted_by_nobody_else(net: Network) -> None:
+    hub, system = net.create("hub", bare=True), net.root / "gitconfig"
+    hub.config("core.sharedRepository", "group")
+    hub.syncx("hooks", "install")
+    env = {"GIT_CONFIG_NOSYSTEM": "0", "GIT_CONFIG_SYSTEM": str(system)}
+    told = finding(hub, "hooks", **env)
+    told["command"] = told["command"].removeprefix("sudo ")
+    is_mended(hub, told, **env)
+
+
+def test_what_is_installed_elsewhere(net: Network) -> None:
+    """In a virtual environment that is not on the PATH."""
+    prefix, here = net.root / "venv", net.create("here")
+    here.commit()
+    packages = prefix / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+    packages.mkdir(parents=True)
+    (prefix / "bin").mkdir()
+    (prefix / "pyvenv.cfg").write_text(f"home = {Path(sys.executable).resolve().parent}\n")
+    (packages / "all.pth").write_text("\n".join(path for path in sys.path if path))
+    (prefix / "bin" / "python").symlink_to(Path(sys.executable).resolve())
+    program = prefix / "bin" / "git-annex-syncx"
+    program.write_text(f"#!{prefix}/bin/python\nfrom git_annex_syncx.cli import main\nmain()\n")
+    program.chmod(0o755)
+    shutil.copytree(MAN, prefix / "share" / "man" / "man1")
+    annex = tool(net, "git-annex", f'exec {ANNEX}/git-annex "$@"')
+    tool(net, "crontab", f"echo '17 * * * * {program} -C {here.path} sync'")
+    env = {"PATH": f"{net.home}/.local/bin:{annex.parent}:/usr/local/bin:/usr/bin:/bin"}
+
+    def told(check: str) -> list[Finding]:
+        lines = here.run(str(program), "--json", "doctor", "--offline", ok=None, **env).events
+        return [one for one in lines if one.get("check") == check]
+
+    by_path, by_cron = told("programs")
+    assert f"PATH={annex.parent}:" in by_cron["advice"]
+    here.run("sh", "-e", "-c", by_path["command"], **env)
+    assert [one["what"] for one in told("programs")] == [by_cron["what"]]
+    if shutil.which("man"):
+        (page,) = told("manual")
+        here.run("sh", "-e", "-c", page["command"], **env)
+        profile = (net.home / ".profile").read_text()
+        env["MANPATH"] = here.run("sh", "-c", f"{profile}\necho $MANPATH").out.strip()
+        assert told("manual") == []
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

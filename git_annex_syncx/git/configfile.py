@@ -57,6 +57,13 @@ def find(repo: Repository | None, key: str, everywhere: bool) -> Setting | None:
     return Setting(value, found, home / origin.removeprefix("file:"))
 
 
+def for_all_users(key: str) -> list[str]:
+    """Return the values of a key in the configuration of the whole system."""
+    words = ("config", "--system", "--includes", "--null", "--get-all", key)
+    out = run.run("git", *words, cwd=Path("/"), env=run.environment(), ok=range(256)).out
+    return os.fsdecode(out).split("\0")[:-1]
+
+
 def add(file: Path, key: str, value: str) -> None:
     """Add a value behind those that the file has for the key. Raises UsageError where it cannot be written."""
     if file.exists() and not file.is_file():  # git would replace a device such as /dev/null

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from git_annex_syncx.errors import SyncxError
+from git_annex_syncx.git import configfile
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.reports.doctor import installation, ssh_keys
 from git_annex_syncx.reports.doctor.finding import Finding, Level, of_error
@@ -20,6 +21,8 @@ from git_annex_syncx.triggers.follow import require_watcher
 from git_annex_syncx.triggers.pid_file import process_at, watch_file
 
 INSTALL = "git annex-syncx hooks install"
+NOT_SHARED = {"", "umask", "false", "no", "off", "0"}
+TRUST = "safe.directory"
 
 
 def check(context: Context, online: bool) -> Iterator[Finding]:
@@ -39,6 +42,7 @@ def _hooks(repo: Repository) -> Iterator[Finding]:
     if place := hooks.moved(repo):
         yield Finding("hooks", f"the hooks were installed in {place} and do nothing here", "{}", INSTALL)
         return
+    yield from _trust(repo)
     missing = [hook for hook in found if hook.state == "absent"]
     for hook in found:
         if hook.state == "replaced":
@@ -49,6 +53,17 @@ def _hooks(repo: Repository) -> Iterator[Finding]:
     if missing:
         names = ", ".join(hook.name for hook in missing)
         yield Finding("hooks", f"of the hooks these are not in {missing[0].file.parent}: {names}", "{}", INSTALL)
+
+
+def _trust(repo: Repository) -> Iterator[Finding]:
+    """Whoever pushes to a shared repository runs its hooks, in which git trusts nobody else's repository."""
+    shared = configfile.find(repo, "core.sharedRepository", everywhere=False)
+    trusted = {"*", str(repo.home), str(repo.git_dir)}
+    if not shared or shared.value.lower() in NOT_SHARED or trusted.intersection(configfile.for_all_users(TRUST)):
+        return
+    what = "the repository is shared: where another user pushes, git does not trust it, and its hooks do nothing"
+    command = f"sudo git config --system --add {TRUST} {shlex.quote(str(repo.home))}"
+    yield Finding("hooks", what, "to trust it for all users: {}", command, level=Level.ADVICE)
 
 
 def _is_gone(hook: Path) -> bool:

@@ -88,8 +88,9 @@ def _text(path: Path) -> str:
 
 def _manual() -> Iterator[Finding]:
     """`git annex help syncx` opens the page that man finds."""
+    env = {**run.environment(), "PATH": os.environ.get("PATH", "")}  # by which man, too, finds its pages
     try:
-        found = run.run("man", "--where", run.PROGRAM, cwd=Path("/"), env=run.environment(), ok=range(256))
+        found = run.run("man", "--where", run.PROGRAM, cwd=Path("/"), env=env, ok=range(256))
     except UsageError:
         return  # there is no man to show it
     if found.code == 0 and os.path.isfile(os.fsdecode(found.out).strip()):
