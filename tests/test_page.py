@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -30,6 +31,7 @@ from git_annex_syncx.views.html.network import Picture, map_page, plan_page
 needs_browser = pytest.mark.skipif(
     not PROGRAM and not os.environ.get("CI"), reason="no Chromium (Debian: apt install chromium)"
 )
+DOCS = Path(__file__).parent.parent / "docs"
 WIDTHS = (320, 768, 1280)
 
 
@@ -187,6 +189,18 @@ def test_the_status_of_hostile_repositories(pair: tuple[Node, Node], tmp_path: P
     if PROGRAM:
         with browsing(tmp_path / "profile") as browser:
             check(browser, laptop.path / "status.html")
+
+
+@needs_graphviz
+def test_the_commands_of_the_documentation_run(net: Repositories) -> None:
+    node = net.create("any")
+    node.commit({"a.txt": "a\n"})
+    told = re.findall(r"^\$ (git annex-syncx .*)$", (DOCS / "pages.md").read_text(), re.MULTILINE)
+    assert len(told) == 5
+    for command in told:
+        words = shlex.split(command.replace("git annex-syncx", "git-annex-syncx"))
+        assert not node.run(*words).err
+        assert node.read(words[-1]).rstrip().endswith((b"</html>", b"</svg>"))
 
 
 def test_the_status_of_an_empty_repository(net: Repositories) -> None:

@@ -76,6 +76,8 @@ td:has(>span:empty){display:none}
 progress{max-width:none}
 }
 @media print{
+:root{color-scheme:light}
+details::details-content{content-visibility:visible;height:auto}
 html{font-size:10pt}
 body,section{background:none;border:0;padding:0}
 nav,.skip{display:none}
