@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from git_annex_syncx.conflicts.resolutions import MESSAGE, MOST, Resolution, looked_at, looks_in, message
+from git_annex_syncx.conflicts.resolutions import MESSAGE, MOST, Resolution, looked_at, looks_in, message, resolved_in
 from git_annex_syncx.conflicts.unsettled import MACHINE, Listed, Look, Unseen, Unsettled, listed_in, looks_of
 from git_annex_syncx.git.log import Message
 
@@ -131,7 +132,9 @@ def test_who_has_looked_at_all_that_is_there_is_asked_no_more(story: Story, file
     assert not story.unsettled(files)
 
 
-ANY = st.binary(min_size=1, max_size=20)
+ANY = st.binary(min_size=1, max_size=20).filter(
+    lambda path: not {b"", b".", b".."} & {*path.split(b"/")} and b"\0" not in path
+)
 
 
 @given(st.text("0123456789abcdef", min_size=40, max_size=40), st.lists(ANY, min_size=1, max_size=5, unique=True))
@@ -158,6 +161,15 @@ def test_forged_messages_do_no_harm(parts: list[str], parents: list[str], author
 def test_a_message_of_a_million_lines_is_read_to_its_end_of_a_thousand() -> None:
     text = message(Resolution(b"%d" % n, "text", (b"%d" % n,)) for n in range(MOST)) + 'text: "x"\n' * 10**6
     assert len(listed_in([Message("3" * 40, ("1" * 40, "2" * 40), MACHINE, MACHINE, 0, text)])) == MOST
+
+
+@pytest.mark.parametrize("path", [b"", b"/etc/passwd", b"../up", b"a//b", b"a/./b", b"with\0nul", b"long" * 2000])
+def test_paths_that_no_tree_has_are_not_read(path: bytes) -> None:
+    text = message([Resolution(path, "text", (path,)), Resolution(b"a", "text", (b"a", path))])
+    text += looked_at("1" * 40, [b"a", path])
+    assert resolved_in(text) and looks_in(text)
+    forged = Message("3" * 40, ("1" * 40, "2" * 40), MACHINE, MACHINE, 0, text)
+    assert not listed_in([forged]) and not looks_of([forged])
 
 
 def test_variants_that_no_merge_has_listed() -> None:

@@ -42,18 +42,24 @@ def conflicts_command(
 def _show(options: GlobalOptions, paths: tuple[str, ...], differences: bool) -> None:
     from git_annex_syncx.branches import advance
     from git_annex_syncx.git import worktree
-    from git_annex_syncx.views import conflicts as view_conflicts
 
     if differences and options.as_json:
         raise click.UsageError("--diff and --json exclude each other")
     context = options.context()
     at = advance.position(context.repo, worktree.require_head(context.repo))
-    found = _within(options, context, at, paths) if at else []
+    found, elsewhere = _within(options, context, at, paths) if at else ([], 0)
     if differences and found:
         _compare(context, found)
-        return
-    command = view_conflicts.command_of(options.path, os.fsencode(context.repo.home))
-    view_conflicts.show_conflicts(found, options.as_json, command)
+    else:
+        _list(options, context, found, elsewhere)
+
+
+def _list(options: GlobalOptions, context: Context, found: list[Conflict], elsewhere: int) -> None:
+    from git_annex_syncx.views import conflicts as view_conflicts
+
+    top = os.fsencode(context.repo.home)
+    commands = view_conflicts.Commands(top, options.path, choosing=context.repo.top is not None)
+    view_conflicts.show_conflicts(found, elsewhere, options.as_json, commands)
 
 
 def _compare(context: Context, found: list[Conflict]) -> None:
@@ -68,7 +74,7 @@ def _compare(context: Context, found: list[Conflict]) -> None:
     for one in compared:
         trees = choices.trees_of(context.repo, one)
         view_conflicts.show_difference(context.repo, *trees, annex.DIFF_DRIVER if one.annexed else "")
-    view_conflicts.show_absent(absent)
+    view_conflicts.show_absent(found, absent)
 
 
 def _settle(options: GlobalOptions, paths: tuple[str, ...], how: str, version: str) -> None:
@@ -77,13 +83,17 @@ def _settle(options: GlobalOptions, paths: tuple[str, ...], how: str, version: s
 
     context = options.context()
     at = settle.require_ready(context)
-    found = _within(options, context, at, paths)
-    made = settle.settle(context, at, found, how, version) if found else ""
-    view_conflicts.show_settled(found, how, made, options.as_json, options.quiet)
+    found, elsewhere = _within(options, context, at, paths)
+    if not found:
+        _list(options, context, found, elsewhere)
+        return
+    made = settle.settle(context, at, found, how, version)
+    if options.as_json or not options.quiet:
+        view_conflicts.show_settled(found, how, made, options.as_json)
 
 
-def _within(options: GlobalOptions, context: Context, at: str, paths: tuple[str, ...]) -> list[Conflict]:
-    """Return the conflicts at paths as the user writes them, with their versions."""
+def _within(options: GlobalOptions, context: Context, at: str, paths: tuple[str, ...]) -> tuple[list[Conflict], int]:
+    """Return the conflicts at paths as the user writes them, with their versions, and the number of all others."""
     from git_annex_syncx.conflicts.choices import within
     from git_annex_syncx.content.missing import tree_path
     from git_annex_syncx.git import worktree
@@ -91,5 +101,7 @@ def _within(options: GlobalOptions, context: Context, at: str, paths: tuple[str,
     from git_annex_syncx.reports.conflicts import unseen
 
     below = [tree_path(context, options.path, path) for path in paths]
-    found = within(unseen(context.repo, at), below)
-    return described(context.repo, at, found, worktree.require_head(context.repo).basis)
+    every = unseen(context.repo, at)
+    found = within(every, below)
+    branch = worktree.require_head(context.repo).basis
+    return described(context.repo, at, found, branch), len(every) - len(found)

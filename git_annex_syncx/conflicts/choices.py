@@ -102,18 +102,12 @@ class Changes(dict[bytes, Entry | None]):
         self.named: dict[bytes, list[bytes]] = {}  # name of a conflict -> the new names of its versions
 
     def keep(self, conflict: Conflict, choice: Choice) -> None:
-        """Let one version have the name, and remove all others. Raises UsageError where a directory has the name."""
+        """Let one version have the name, or one of its own where a directory has that, and remove all others."""
         self._remove(conflict)
-        if choice.entry is not None:
-            if not self._is_free(conflict.path):
-                raise UsageError(
-                    f"{os.fsdecode(conflict.path)} is a directory by now",
-                    "git mv the file to another name, then git commit",
-                )
-            self._put(conflict.path, choice)
+        self._put(conflict, choice, ())
 
     def both(self, conflict: Conflict) -> None:
-        """Keep all versions: what has the name keeps it, else the newest, the others get names of their own.
+        """Keep all versions: what has the name keeps it, else the newest gets it, the others have names of their own.
 
         Raises UsageError where there is only one.
         """
@@ -121,23 +115,23 @@ class Changes(dict[bytes, Entry | None]):
         if len({choice.entry for choice in kept}) < 2:
             raise UsageError(
                 f"there is only one version of {os.fsdecode(conflict.path)}",
-                "git annex-syncx conflicts --done: it stays",
+                "--keep gives it the name, --done lets it be",
             )
         self._remove(conflict)
         ordered = sorted(kept, key=lambda one: (one.there and one.path == conflict.path, _date(one), one.path))
-        if self._is_free(conflict.path):
-            self._put(conflict.path, ordered.pop())
-        for choice in ordered:
-            names = (marked_name(conflict.path, tag) for tag in _tags(choice, kept))
-            self._put(name := next(filter(self._is_free, names)), choice)
-            self.named.setdefault(conflict.path, []).append(name)
+        for choice in reversed(ordered):
+            self._put(conflict, choice, kept)
 
     def _remove(self, conflict: Conflict) -> None:
         self.update(dict.fromkeys(conflict.unseen.files))
 
-    def _put(self, path: bytes, choice: Choice) -> None:
+    def _put(self, conflict: Conflict, choice: Choice, among: Sequence[Choice]) -> None:
+        """Give a version the name, or one that tells it from others."""
+        names = (marked_name(conflict.path, tag) for tag in _tags(choice, among))
+        name = next(filter(self._is_free, itertools.chain([conflict.path], names)))
         if choice.entry is not None:
-            self[path] = moved_entry(choice.entry, choice.path, path, self.store)
+            self[name] = moved_entry(choice.entry, choice.path, name, self.store)
+            self.named.setdefault(conflict.path, []).append(name)
 
     def _is_free(self, path: bytes) -> bool:
         """Return whether a file can be put at a path: nothing is there, below it, or in the place of a directory."""

@@ -5,7 +5,6 @@ Most runs make no merge: they load this module alone.
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ MOST = 1000  # paths
 PLAIN = set(range(0x20, 0x7F)) - set(b'"\\')
 QUOTED = r'"(?:[ !#-\[\]-~]|\\[0-3][0-7]{2})*"'
 TRAILER = "Syncx-Looked-At: "  # of a commit: somebody has looked at a conflict as it is in another commit
-LOOK = re.compile(f"{TRAILER}([0-9a-f]{{40}}|[0-9a-f]{{64}})((?: {QUOTED})+)")
+LOOK = re.compile(f"^{TRAILER}([0-9a-f]{{40}}|[0-9a-f]{{64}})((?: {QUOTED})+)$", re.MULTILINE)
 LINE = re.compile(f"(?P<kind>[a-z/ ]+): (?P<path>{QUOTED})(?: ->(?P<became>(?: {QUOTED})+))?(?: (\\w+) not (\\w+))?")
 
 
@@ -63,7 +62,7 @@ def message(resolutions: Iterable[Resolution]) -> str:
 
 def resolved_in(text: str) -> list[Resolution]:
     """Return the resolutions that the message of a merge commit lists; lines of another form are left out."""
-    found = map(LINE.fullmatch, itertools.islice(text.partition(f"\n{HEADING}\n")[2].splitlines(), MOST))
+    found = map(LINE.fullmatch, text.partition(f"\n{HEADING}\n")[2].split("\n", MOST)[:MOST])
     return [_resolution(line) for line in found if line]
 
 
@@ -77,9 +76,7 @@ def looked_at(head: str, paths: Iterable[bytes]) -> str:
 
 def looks_in(text: str) -> list[tuple[str, tuple[bytes, ...]]]:
     """Return what a message says was looked at: in which commit, which paths."""
-    lines = (line for line in text.splitlines() if line.startswith(TRAILER))
-    found = filter(None, map(LOOK.fullmatch, lines))
-    return [(look[1], tuple(map(_unquoted, re.findall(QUOTED, look[2])))) for look in found]
+    return [(look[1], tuple(map(_unquoted, re.findall(QUOTED, look[2])))) for look in LOOK.finditer(text)]
 
 
 def _line(one: Resolution) -> str:

@@ -17,6 +17,7 @@ from git_annex_syncx.git.git import MERGE_EMAIL, MERGE_NAME
 from git_annex_syncx.git.log import Message
 
 MACHINE = f"{MERGE_NAME} <{MERGE_EMAIL}>"
+LONGEST = 4096  # bytes of a path
 VARIANTS = "variants"  # the kind of a conflict that no merge has listed
 
 
@@ -73,7 +74,10 @@ class Containment:
         """`ancestry` has every commit with its parents, after those."""
         self._numbers = {commit: 1 << n for n, commit in enumerate(sorted(set(marked)))}
         self._masks: dict[str, int] = {}
+        self._places: dict[str, int] = {}  # a commit has a greater one than those that it contains
         for commit, *parents in ancestry:
+            if commit in self._numbers:
+                self._places[commit] = len(self._places)
             mask = self._numbers.get(commit, 0)
             for parent in parents:
                 if (theirs := self._masks.get(parent, 0)) | mask != mask:
@@ -85,14 +89,28 @@ class Containment:
         return bool(self._masks.get(commit, 0) & self._numbers.get(marked, 0))
 
     def first(self, commits: Iterable[str]) -> list[str]:
-        """Return those of some marked commits that contain no other of them, in order of their ids."""
-        some = sorted(set(commits))
-        return [one for one in some if not any(self.has(one, two) for two in some if two != one)]
+        """Return those of some marked commits that contain no other of them."""
+        found: list[str] = []
+        for one in sorted(set(commits), key=self._places.__getitem__):
+            if not any(self.has(one, two) for two in found):
+                found.append(one)
+        return found
+
+    def last(self, commits: Iterable[str]) -> list[str]:
+        """Return those of some marked commits that no other of them contains."""
+        found: list[str] = []
+        for one in sorted(set(commits), key=self._places.__getitem__, reverse=True):
+            if not any(self.has(two, one) for two in found):
+                found.append(one)
+        return found
 
 
 def listed_in(messages: Iterable[Message]) -> list[Listed]:
     """Return what merges made by syncx list, as far as their form tells who has made them."""
-    return [Listed(one.commit, it) for one in messages if is_ours(one) for it in resolved_in(one.text)]
+    found = (
+        Listed(one.commit, it) for one in messages if is_ours(one) for it in dict.fromkeys(resolved_in(one.text))
+    )
+    return [one for one in found if all(map(_is_path, one.paths))]
 
 
 def is_ours(one: Message) -> bool:
@@ -103,7 +121,13 @@ def is_ours(one: Message) -> bool:
 
 def looks_of(messages: Iterable[Message]) -> list[Look]:
     """Return what commits say was looked at."""
-    return [Look(one.commit, head, paths) for one in messages for head, paths in looks_in(one.text)]
+    found = (Look(one.commit, head, paths) for one in messages for head, paths in looks_in(one.text))
+    return [look for look in found if all(map(_is_path, look.paths))]
+
+
+def _is_path(path: bytes) -> bool:
+    """Return whether a path can be one of a tree: others have been forged."""
+    return b"\0" not in path and len(path) <= LONGEST and {b"", b".", b".."}.isdisjoint(path.split(b"/"))
 
 
 class Unsettled:
@@ -165,11 +189,9 @@ class Unsettled:
         for name, listing in self.listed.items():
             there = any(path in self.files for one in listing for path in (name, *one.paths))
             if there and name not in self.variants:
-                found += [one for one in listing if not self._superseded(one, listing)]
+                newest = self.contained.last(one.merge for one in listing)
+                found += [one for one in listing if one.merge in newest]
         return found
-
-    def _superseded(self, one: Listed, listing: Iterable[Listed]) -> bool:
-        return any(two.merge != one.merge and self.contained.has(two.merge, one.merge) for two in listing)
 
     def of_others(
         self,

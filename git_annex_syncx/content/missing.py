@@ -113,7 +113,7 @@ def tree_path(context: Context, base: str | None, word: str) -> bytes:
     inside = os.path.relpath(full, top)
     if inside == ".." or inside.startswith("../"):
         raise UsageError(
-            f"{word!r} is neither a remote nor a path in this repository", "git remote lists the remotes"
+            f"{word!r} is outside of this repository", f"name a path below {top}, or a remote: git remote lists them"
         )
     return b"" if inside == "." else os.fsencode(inside)
 

@@ -229,7 +229,12 @@ def _stage_all_but(repo: Repository, paths: Collection[bytes], env: Mapping[str,
 
 
 def commit_on(repo: Repository, tree: str, parent: str, message: str) -> str:
-    """Return a commit of the user's on another one; no branch is moved. Raises ProgramFailed."""
+    """Return a commit of the user's on another one; no branch is moved. Raises UsageError, ProgramFailed."""
+    if any(git(repo, "var", f"GIT_{who}_IDENT", ok=range(256)).code for who in ("AUTHOR", "COMMITTER")):
+        raise UsageError(
+            "git does not know your name and address, which a commit needs",
+            "git config --global user.name NAME && git config --global user.email ADDRESS",
+        )
     signs = text(repo, "config", "--type=bool", "commit.gpgSign", ok=(0, 1)) == "true"
     words = ("commit-tree", *(["-S"] if signs else []), "-p", parent, tree)
     return os.fsdecode(git(repo, *words, stdin=message.encode(), asks=True).out).strip()

@@ -73,7 +73,7 @@ def _refuse_changed(repo: Repository, at: str, tree: str) -> None:
 
 def _message(conflicts: Sequence[Conflict], how: str, at: str, new: Mapping[bytes, Iterable[bytes]]) -> str:
     """Return a message for people, and for every node which conflicts somebody has looked at."""
-    told = _named(conflicts[0].path) if len(conflicts) == 1 else f"{len(conflicts)} conflicts"
+    told = _named(conflicts[0].path) if len(conflicts) == 1 else f"{len(conflicts)} files"
     looked = (looked_at(at, (one.path, *one.unseen.files, *new.get(one.path, ()))) for one in conflicts)
     return f"{SUBJECTS[how]} {told}\n\n{''.join(looked)}"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.conflicts.choices import SHORT, Choice, Conflict, day_of
-from git_annex_syncx.conflicts.versions import is_variant
 from git_annex_syncx.git import diff
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.views import resolved
@@ -17,19 +17,26 @@ from git_annex_syncx.views.base import amount, clean, console_on, data, json_lin
 
 LONGEST = 60  # characters of a commit's subject
 SETTLED = {"keep": "one version is chosen", "both": "all versions have names of their own", "done": "stays as it is"}
-Command = Callable[[str, bytes], str]  # an option and a path -> what to type
 
 
-def command_of(base: str | None, place: bytes) -> Command:
-    """Return how commands about paths of the tree are typed; `place` is the top, `base` what -C names."""
-    start = os.path.realpath(base or ".")
+@dataclass(frozen=True)
+class Commands:
+    """Words commands about paths of a tree as they are typed: `top` is where the tree is, `base` what -C names.
 
-    def command(option: str, path: bytes) -> str:
-        word = os.path.relpath(os.path.join(os.path.realpath(place), path), os.fsencode(start))
-        given = f" -C {shlex.quote(base)}" if base else ""
-        return f"git annex-syncx{given} conflicts {option} {shell_word(word)}"
+    `choosing`: where the commands that choose work; else only what compares is offered.
+    """
 
-    return command
+    top: bytes
+    base: str | None = None
+    choosing: bool = True
+
+    def word(self, option: str, path: bytes) -> str:
+        """Return the command with an option for a path."""
+        if self.choosing:  # there is a work tree, in which we stand
+            start = os.fsencode(os.path.realpath(self.base or "."))
+            path = os.path.relpath(os.path.join(os.path.realpath(self.top), path), start)
+        given = f" -C {shlex.quote(self.base)}" if self.base else ""
+        return f"git annex-syncx{given} conflicts {option} {shell_word(path)}"
 
 
 def shell_word(path: bytes) -> str:
@@ -42,19 +49,23 @@ def shell_word(path: bytes) -> str:
     return "$'" + "".join(odd.get(b) or (chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in path) + "'"
 
 
-def show_conflicts(conflicts: Sequence[Conflict], as_json: bool, command: Command) -> None:
-    """Show conflicts, and by which commands to choose; as JSON an object for each."""
+def show_conflicts(conflicts: Sequence[Conflict], elsewhere: int, as_json: bool, commands: Commands) -> None:
+    """Show conflicts, and by which commands to choose; as JSON an object for each. `elsewhere` are others."""
     if as_json:
         for conflict in conflicts:
             _print_json(conflict)
         return
     console = console_on(sys.stdout)
     for conflict in conflicts:
-        console.print(clean(f"{os.fsdecode(conflict.path)}: {became(conflict)}"))
+        console.print(clean(f"{os.fsdecode(conflict.path)}: {became(conflict)}"), soft_wrap=True)
         for choice in conflict.choices:
-            console.print(clean(f"  {described(conflict, choice)}"))
-    for line in _advice(conflicts, command) if conflicts else ["no conflict to look at"]:
-        console.print(clean(line), style="yellow" if conflicts else "")
+            console.print(clean(f"  {described(conflict, choice)}"), soft_wrap=True)
+    for line in _advice(conflicts, commands) if conflicts else [_nothing(elsewhere)]:
+        console.print(clean(line), style="yellow" if conflicts else "", soft_wrap=True)
+
+
+def _nothing(elsewhere: int) -> str:
+    return "no conflict to look at" + (f" there; {elsewhere} elsewhere: {resolved.LIST}" if elsewhere else "")
 
 
 def became(conflict: Conflict) -> str:
@@ -63,8 +74,6 @@ def became(conflict: Conflict) -> str:
     files = [os.fsdecode(path) for path in one.files]
     if one.differently:
         return f"{len(one.differently)} people chose differently at the same time; one choice is there"
-    if len(one.files) == 1 and is_variant(one.files[0]) and one.kind != "put back":
-        return "one version is left, which still has the name of a variant"
     if len(files) > 1 and not one.commits:
         return "both versions stay" if len(files) == 2 else f"{len(files)} versions are there"
     return resolved.words(os.fsdecode(one.path), one.kind, files, one.commits)
@@ -77,24 +86,26 @@ def described(conflict: Conflict, choice: Choice) -> str:
     what += [amount(key_size(choice.key))] if choice.key and key_size(choice.key) else []
     if maker := choice.maker:
         gone = "deleted by " if choice.entry is None else ""
-        what.append(f"{gone}{maker.author}, {day_of(maker.date)}: {_cut(maker.subject)} ({maker.commit[:SHORT]})")
+        known = "" if maker.commit.startswith(choice.name) else f" ({maker.commit[:SHORT]})"
+        what.append(f"{gone}{maker.author}, {day_of(maker.date)}: {_cut(maker.subject)}{known}")
     elif choice.entry is None:
         what.append("deleted")
     return f"{choice.name}: {', '.join(what) or 'nobody knows by whom'}"
 
 
-def _advice(conflicts: Sequence[Conflict], command: Command) -> Iterator[str]:
+def _advice(conflicts: Sequence[Conflict], commands: Commands) -> Iterator[str]:
     first = conflicts[0]
-    count = f"{len(conflicts)} conflicts; about the first" if len(conflicts) > 1 else "to settle it"
-    yield f"{count}:"
-    last = first.choices[-1].name if first.choices else ""
+    yield f"{len(conflicts)} conflicts; about the first:" if len(conflicts) > 1 else "to settle it:"
     if len(first.choices) > 1:
-        yield f"  {command('--diff', first.path)}"
-    if last:
-        yield f"  {command(f'--keep {shlex.quote(last)}', first.path)}"
+        yield f"  {commands.word('--diff', first.path)}"
+    if not commands.choosing:
+        yield "  choose in a clone, and sync there"
+        return
+    if first.choices:
+        yield f"  {commands.word(f'--keep {shlex.quote(first.choices[-1].name)}', first.path)}"
     if len({choice.entry for choice in first.choices if choice.entry}) > 1:
-        yield f"  {command('--both', first.path)}"
-    yield f"  {command('--done', first.path)} (it may stay so)"
+        yield f"  {commands.word('--both', first.path)}"
+    yield f"  {commands.word('--done', first.path)} (it may stay so)"
 
 
 def _print_json(conflict: Conflict) -> None:
@@ -124,26 +135,26 @@ def show_difference(repo: Repository, old: str, new: str, driver: str) -> None:
         data(os.fsdecode(diff.read(repo, old, new, driver)))
 
 
-def show_absent(absent: Iterable[tuple[Conflict, Choice]]) -> None:
-    """Name the versions that cannot be compared, as their content is not here."""
+def show_absent(conflicts: Iterable[Conflict], absent: Iterable[tuple[Conflict, Choice]]) -> None:
+    """Name what cannot be compared: conflicts of one version, and versions whose content is not here."""
+    for conflict in conflicts:
+        if len(conflict.choices) < 2:
+            say(f"{os.fsdecode(conflict.path)}: there is only one version to look at")
     for conflict, choice in absent:
         what = f"{os.fsdecode(conflict.path)}: {described(conflict, choice)}: content is not here"
         say(what, f"git annex get {shell_word(choice.path)}" if choice.there else f"git annex get --key={choice.key}")
 
 
-def show_settled(conflicts: Sequence[Conflict], how: str, commit: str, as_json: bool, quiet: bool) -> None:
-    """Show what was settled by a commit; without one there was nothing to settle."""
+def show_settled(conflicts: Sequence[Conflict], how: str, commit: str, as_json: bool) -> None:
+    """Show what was settled by a commit."""
     if as_json:
         for conflict in conflicts:
             json_line({"event": "settled", "path": os.fsdecode(conflict.path), "how": how, "commit": commit})
-    elif not quiet:
-        console = console_on(sys.stdout)
-        for conflict in conflicts:
-            console.print(clean(f"{os.fsdecode(conflict.path)}: {SETTLED[how]}"))
-        if not conflicts:
-            say("no conflict to look at there")
-        else:
-            console.print(f"commit {commit[:10]}; the others get it with the next git annex-syncx sync")
+        return
+    console = console_on(sys.stdout)
+    for conflict in conflicts:
+        console.print(clean(f"{os.fsdecode(conflict.path)}: {SETTLED[how]}"), soft_wrap=True)
+    console.print(f"commit {commit[:10]}; the others get it with the next git annex-syncx sync", soft_wrap=True)
 
 
 def _cut(subject: str) -> str:
