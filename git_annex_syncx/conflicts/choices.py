@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.moved_keys import moved_entry
+from git_annex_syncx.conflicts.placing import Room
 from git_annex_syncx.conflicts.unsettled import Unseen
 from git_annex_syncx.conflicts.variant_names import marked_name
 from git_annex_syncx.conflicts.versions import Store
@@ -98,7 +99,7 @@ class Changes(dict[bytes, Entry | None]):
 
     def __init__(self, files: Mapping[bytes, Entry], store: Store) -> None:
         super().__init__()
-        self.files, self.store = files, store
+        self.room, self.store = Room(files), store
         self.named: dict[bytes, list[bytes]] = {}  # name of a conflict -> the new names of its versions
 
     def keep(self, conflict: Conflict, choice: Choice) -> None:
@@ -123,26 +124,20 @@ class Changes(dict[bytes, Entry | None]):
             self._put(conflict, choice, kept)
 
     def _remove(self, conflict: Conflict) -> None:
-        self.update(dict.fromkeys(conflict.unseen.files))
+        for path in conflict.unseen.files:
+            self[path] = None
+            self.room.files.pop(path, None)
 
     def _put(self, conflict: Conflict, choice: Choice, among: Sequence[Choice]) -> None:
         """Give a version the name, or one that tells it from others."""
-        names = (marked_name(conflict.path, tag) for tag in _tags(choice, among))
-        name = next(filter(self._is_free, itertools.chain([conflict.path], names)))
-        if choice.entry is not None:
-            self[name] = moved_entry(choice.entry, choice.path, name, self.store)
-            self.named.setdefault(conflict.path, []).append(name)
-
-    def _is_free(self, path: bytes) -> bool:
-        """Return whether a file can be put at a path: nothing is there, below it, or in the place of a directory."""
-        taken = {name for name in self.files if name not in self} | {name for name, entry in self.items() if entry}
-        inside, above = path + b"/", _above(path)
-        return not any(name == path or name in above or name.startswith(inside) for name in taken)
-
-
-def _above(path: bytes) -> frozenset[bytes]:
-    parts = path.split(b"/")
-    return frozenset(b"/".join(parts[:depth]) for depth in range(1, len(parts)))
+        if choice.entry is None:
+            return
+        path = self.room.reachable(conflict.path)
+        names = itertools.chain([path], (marked_name(path, tag) for tag in _tags(choice, among)))
+        name = next(name for name in names if name not in self.room.files and name not in self.room.directories)
+        self[name] = entry = moved_entry(choice.entry, choice.path, name, self.store)
+        self.room.put(name, entry)
+        self.named.setdefault(conflict.path, []).append(name)
 
 
 def _tags(choice: Choice, among: Sequence[Choice]) -> Iterator[str]:

@@ -42,7 +42,7 @@ class Resolved:
     resolutions: tuple[Resolution, ...]
 
 
-class _Room:
+class Room:
     """The paths of a tree that are taken, by files and by directories."""
 
     def __init__(self, files: Mapping[bytes, Entry]) -> None:
@@ -62,7 +62,7 @@ class _Room:
         return path
 
 
-class Placing(_Room):
+class Placing(Room):
     """The places of the versions in conflict, in a tree that has the files `others` already."""
 
     def __init__(self, others: Mapping[bytes, Entry], store: Store) -> None:
@@ -157,7 +157,7 @@ def put_back(
     missing: Iterable[Missing], files: Mapping[bytes, Entry], store: Store
 ) -> tuple[dict[bytes, Entry], tuple[Resolution, ...]]:
     """Return what to add to a tree of `files`: each version where a side had it if that is free, else a variant."""
-    room = _Room(files)
+    room = Room(files)
     added: dict[bytes, Entry] = {}
     told = []
     for one in sorted(missing, key=lambda one: (one.path, one.entry.mode, one.entry.oid)):
