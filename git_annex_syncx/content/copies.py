@@ -67,15 +67,15 @@ def _configured(settings: Settings, key: str) -> str:
     return next((o[len(key) + 1 :] for o in reversed(settings.of_annex) if o.startswith(f"{key}=")), "").strip()
 
 
-def of_files(repo: Repository, files: Files) -> dict[str, int]:
-    """Return how many copies attributes ask for, by key: of several files with one key the most."""
-    found: dict[str, int] = {}
+def of_files(repo: Repository, rules: Rules, files: Files) -> dict[str, int]:
+    """Return how many copies keys need by their files: of several with one key that of the most."""
     said = attributes.of_work_tree(repo, [path for paths in files.values() for path in paths], ATTRIBUTE)
-    for key, paths in files.items():
-        numbers = [int(text) for path in paths if (text := said.get(path, "")).isascii() and text.isdigit()]
-        if numbers:
-            found[key] = max(numbers)
-    return found
+
+    def needed(path: bytes) -> int:
+        text = said.get(path, "")
+        return int(text) if text.isascii() and text.isdigit() else rules.numcopies
+
+    return {key: max(map(needed, paths)) for key, paths in files.items() if paths}
 
 
 def shortage(

@@ -146,5 +146,5 @@ def shortage(context: Context, counted: Counted) -> Shortage:
     cursor = known.cursor()
     rules = copies.read_rules(context.repo, context.settings, counted.options, cursor.tree if cursor else "HEAD")
     return copies.shortage(
-        counted.look.policy, counted.keys, rules, lambda keys: copies.of_files(context.repo, known.files(keys))
+        counted.look.policy, counted.keys, rules, lambda keys: copies.of_files(context.repo, rules, known.files(keys))
     )

@@ -141,7 +141,8 @@ class Case:
     @cached_property
     def numcopies(self) -> int:
         """How many copies there must be."""
-        return copies.of_files(self.context.repo, {self.key: self.files}).get(self.key, self.rules.numcopies)
+        found = copies.of_files(self.context.repo, self.rules, {self.key: self.files})
+        return found.get(self.key, self.rules.numcopies)
 
     def copies_but(self, uuid: str) -> int:
         """Return how many copies count, but for that of one repository."""
