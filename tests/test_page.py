@@ -71,8 +71,8 @@ class Reader(HTMLParser):
 @given(st.lists(st.text(st.characters(codec=None), max_size=20), min_size=1, max_size=4), st.text(max_size=9))
 def test_words_are_never_markup(names: list[str], told: str) -> None:
     net = fleet(names)
-    meant = Reader(map_page(Survey(fleet(["a"] * len(names))), Picture("", "x", "y")))
-    found = Reader(map_page(Survey(net), Picture("", told, "y")))
+    meant = Reader(map_page(Survey(fleet(["a"] * len(names))), Picture("", "x", "y"), 0.0))
+    found = Reader(map_page(Survey(net), Picture("", told, "y"), 0.0))
     assert [tag for tag, _ in found.found] == [tag for tag, _ in meant.found]
     assert all(character.isprintable() for word in found.words for character in word.replace("\n", ""))
     ((tag, attributes),) = Reader(joined([element("p", told, title=told)])).found
@@ -80,7 +80,7 @@ def test_words_are_never_markup(names: list[str], told: str) -> None:
 
 
 def test_a_page_without_a_picture_says_what_is_missing() -> None:
-    page = map_page(Survey(fleet(["laptop", "nas"])), Picture("", "x", "No picture: install graphviz."))
+    page = map_page(Survey(fleet(["laptop", "nas"])), Picture("", "x", "No picture: install graphviz."), 0.0)
     assert "No picture: install graphviz." in page
     assert re.search(r"<details open=.*<td[^>]*><span>nas", page)
 
@@ -152,8 +152,8 @@ def test_a_browser_shows_it_as_it_is_meant(browser: Browser, tmp_path: Path) -> 
     net = fleet(["laptop", *HOSTILE])
     answer = planned(net)
     for name, text in {
-        "map.html": map_page(Survey(net), for_page(network_drawing(net))),
-        "plan.html": plan_page(answer, for_page(plan_drawing(net, answer.plans))),
+        "map.html": map_page(Survey(net), for_page(network_drawing(net)), 0.0),
+        "plan.html": plan_page(answer, for_page(plan_drawing(net, answer.plans)), 0.0),
     }.items():
         (tmp_path / name).write_text(text)
         check(browser, tmp_path / name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -35,7 +36,9 @@ def map_command(
     view_log.warn(found.warnings)
     written = write_pictures(options, lambda: network_drawing(found.network), **pictures)
     if html:
-        write_named(options, html, view_page.map_page(found, for_page(network_drawing(found.network))).encode())
+        write_named(
+            options, html, view_page.map_page(found, for_page(network_drawing(found.network)), time.time()).encode()
+        )
     if dot:
         base.data(network_dot(found.network))
     elif not (written or html):

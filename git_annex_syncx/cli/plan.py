@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
 import click
@@ -53,7 +54,11 @@ def plan_command(
     net = planned.survey.network
     written = write_pictures(options, lambda: plan_drawing(net, planned.plans), svg, png)
     if html:
-        write_named(options, html, view_page.plan_page(planned, for_page(plan_drawing(net, planned.plans))).encode())
+        write_named(
+            options,
+            html,
+            view_page.plan_page(planned, for_page(plan_drawing(net, planned.plans)), time.time()).encode(),
+        )
     if dot:
         base.data(plan_drawing(net, planned.plans).dot)
     elif not (written or html):

@@ -109,4 +109,4 @@ def _page(context: Context, status: Status, files: Iterable[FileStatus]) -> str:
     plans = tuple(planning.together(status.counted.groups)) if status.counted else ()
     found = Found(status, known.network, plans, tuple(conflicts), known.warnings, tuple(files))
     picture = network_drawing(known.network, picture_notes(status))
-    return status_page(found, for_page(picture), for_page(plan_drawing(known.network, plans)))
+    return status_page(found, for_page(picture), for_page(plan_drawing(known.network, plans)), time.time())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -23,9 +22,9 @@ class Picture(NamedTuple):
     missing: str = ""
 
 
-def map_page(found: Survey, picture: Picture) -> str:
-    """Return a page about the network."""
-    net, now = found.network, time.time()
+def map_page(found: Survey, picture: Picture, now: float) -> str:
+    """Return a page about the network as it is known `now`, in seconds since 1970."""
+    net = found.network
     lead = [
         element("p", f"{_count(len(net.places), 'repository', 'repositories')}, {_count(len(net.links), 'link')}")
     ]
@@ -33,12 +32,12 @@ def map_page(found: Survey, picture: Picture) -> str:
     return page(f"The network of {own_name(net)}", lead, sections, "git annex-syncx map --html", now)
 
 
-def plan_page(planned: Planned, picture: Picture) -> str:
-    """Return a page about plans."""
+def plan_page(planned: Planned, picture: Picture, now: float) -> str:
+    """Return a page about plans that were made `now`."""
     net = planned.survey.network
     sections = [plans(net, planned.plans, picture, planned.of_files), warnings(planned.survey.warnings)]
     title = f"What is to be sent in the network of {own_name(net)}"
-    return page(title, [], sections, "git annex-syncx plan --html", time.time())
+    return page(title, [], sections, "git annex-syncx plan --html", now)
 
 
 def own_name(net: Network) -> str:

@@ -1,11 +1,10 @@
-"""The status of all repositories as a page. Pure."""
+"""The status of all repositories as a page."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.choices import Conflict
@@ -24,7 +23,7 @@ from git_annex_syncx.views.html.markup import NOTHING, Markup, element, items, j
 from git_annex_syncx.views.html.network import Picture
 from git_annex_syncx.views.html.page import code, moment, page
 
-FILES, MOST_FILES = ("File", "Repository", "State", "Size", "Why"), 1000
+FILES, MOST = ("File", "Repository", "State", "Size", "Why"), 500  # files, and conflicts, that are named
 COLUMNS = ("Repository", "Branch", "Files", "Lacks", "Brought by", "Last seen")
 GOOD, WAITING, BAD, PLAIN = "good", "wait", "bad", ""
 LOOKS = {GOOD: "good", WAITING: "waiting", BAD: "bad", PLAIN: "aside"}  # in pictures
@@ -44,8 +43,8 @@ class Found:
     files: tuple[FileStatus, ...] = ()
 
 
-def status_page(found: Found, network: Picture, plan: Picture) -> str:
-    """Return a page with all that is known, problems first."""
+def status_page(found: Found, network: Picture, plan: Picture, now: float) -> str:
+    """Return a page with all that is known `now`, problems first."""
     status, said = found.status, list(notes(found.status))
     names = {place.uuid: found.network.name(place.uuid) for place in found.network.places} | status.names
     problems = section("problems", "To be looked at", _said(n for n in said if n.problem and n.kind != "conflicts"))
@@ -61,13 +60,8 @@ def status_page(found: Found, network: Picture, plan: Picture) -> str:
         plans,
         html_network.warnings(dict.fromkeys((*status.warnings, *found.warnings))),
     ]
-    return page(
-        f"Status of {html_network.own_name(found.network)}",
-        _lead(status, said),
-        sections,
-        "git annex-syncx status --html",
-        time.time(),
-    )
+    title = f"Status of {html_network.own_name(found.network)}"
+    return page(title, _lead(status, said), sections, "git annex-syncx status --html", now)
 
 
 def picture_notes(status: Status) -> dict[str, drawing.Note]:
@@ -85,10 +79,8 @@ def _lead(status: Status, said: Iterable[Note]) -> Iterator[Markup]:
     whole = sum(one.content is not None and not one.content.lacks for one in known)
     problems = sum(note.problem for note in said)
     told = f"{whole} of {len(known)} repositories {'has' if whole == 1 else 'have'} all files wanted there. "
-    seen = (
-        f"{problems or 'Nothing'} {'things need' if problems > 1 else 'thing needs' if problems else 'needs'} a look."
-    )
-    yield element("p", told if known else "", seen)
+    need = "Nothing needs" if not problems else "1 thing needs" if problems == 1 else f"{problems} things need"
+    yield element("p", told if known else "", f"{need} a look.")
     for line in words.above(status):
         yield element("p", line, class_="quiet")
 
@@ -203,11 +195,13 @@ def _facts(one: RepositoryStatus) -> Markup:
     return element("dl", *told)
 
 
-def _conflicts(found: Iterable[Conflict]) -> Markup:
+def _conflicts(found: Sequence[Conflict]) -> Markup:
     """Return the section of what merges have resolved and nobody has looked at."""
-    listed = [_conflict(one) for one in found]
+    listed, left = [_conflict(one) for one in found[:MOST]], len(found) - MOST
+    if not listed:
+        return NOTHING
     advice = element("p", "To compare and to choose: ", code("git annex-syncx conflicts"), class_="quiet")
-    return section("conflicts", "Conflicts", *([items(listed), advice] if listed else []))
+    return section("conflicts", "Conflicts", items([*listed, *([f"and {left} more"] if left > 0 else [])]), advice)
 
 
 def _conflict(one: Conflict) -> Markup:
@@ -218,6 +212,6 @@ def _conflict(one: Conflict) -> Markup:
 def _named(found: Iterable[FileStatus], names: Mapping[str, str]) -> Markup:
     """Return the section of files by name."""
     rows = [(one.file, names[one.uuid], one.state, amount(one.bytes), one.reason) for one in found]
-    shown = table("What is lacked, or held and not wanted", FILES, rows[:MOST_FILES], ("Size",)) if rows else NOTHING
-    left = element("p", f"and {len(rows) - MOST_FILES} more") if len(rows) > MOST_FILES else NOTHING
-    return section("files", "Files", *([shown, left] if rows else []))
+    left = [element("p", f"and {len(rows) - MOST} more")] if len(rows) > MOST else []
+    shown = [table("What is lacked, or held and not wanted", FILES, rows[:MOST], ("Size",)), *left] if rows else []
+    return section("files", "Files", *shown)
