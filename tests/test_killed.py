@@ -12,6 +12,9 @@ import pytest
 from network import Network, Node
 from test_merge import parents, snapshot
 
+from git_annex_syncx.git import recovery
+from git_annex_syncx.git.git import open_repository
+
 Pair = tuple[Node, Node]
 
 # In a snapshot: the index holds times, and git-annex has a ref for its own index.
@@ -42,6 +45,21 @@ def fetched(pair: Pair, files: dict[str, str | bytes]) -> str:
     theirs = desktop.commit(files)
     laptop.git("fetch", "--quiet", "desktop")
     return theirs
+
+
+def test_links_that_a_killed_git_has_made_are_taken_back(net: Network) -> None:
+    laptop = net.create("laptop")
+    old = laptop.commit({"a.txt": "a\n"})
+    for name in ("link", "mine"):
+        (laptop.path / name).symlink_to("a.txt")
+    laptop.git("add", "link", "mine")
+    new = laptop.commit()
+    laptop.git("reset", "--quiet", "--hard", old)
+    (laptop.path / "link").symlink_to("a.txt")
+    (laptop.path / "mine").symlink_to("elsewhere")
+    recovery.undo(open_repository(laptop.path), old, new)
+    assert sorted(os.listdir(laptop.path)) == [".git", "a.txt", "mine"]
+    assert os.readlink(laptop.path / "mine") == "elsewhere"
 
 
 # A fast-forward that fails

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from network import Network, Node, Ran
 
 from git_annex_syncx.annex.annex import ask_sizes
+from git_annex_syncx.content.policy import Policy, Wishes
+from git_annex_syncx.content.room import Rooms, asks_all_again
 from git_annex_syncx.git.git import open_repository
 from git_annex_syncx.git.values import RESERVE, data_size
 from git_annex_syncx.network import links_log
 from git_annex_syncx.network.free_space import LITTLE, PART, rounded, with_free
-from git_annex_syncx.network.graph import Link
+from git_annex_syncx.network.graph import Link, Place, network
 from git_annex_syncx.network.links_log import Free, Line, LinksLog, compacted, parse, written
 
 FULL = "100 petabytes"  # to be kept free
@@ -46,6 +48,24 @@ def count(node: Node) -> int:
 
 def no_room(ran: Ran) -> list[tuple[str, str]]:
     return [(one["file"], one["step"]) for one in ran.events if one["event"] == "would-file"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "wish", "again"),
+    [
+        ({"a": 5, "b": 5}, {"a": 5, "b": 4}, "", False),  # what was too large still is
+        ({"a": 5, "b": 5}, {"a": 6, "b": 4}, "", True),
+        ({"a": 5}, {"a": 5, "b": 5}, "", True),
+        ({"a": 5, "b": 5}, {"a": 5}, "", True),
+        ({}, {"a": 5}, "", True),
+        ({"a": 5, "b": 5}, {"a": 5, "b": 4}, "fullysizebalanced=backup", True),
+    ],
+)
+def test_who_has_more_room_is_asked_again(before: Rooms, now: Rooms, wish: str, again: bool) -> None:
+    places = [Place(uuid) for uuid in ("a", "b")]
+    policy = Policy(network(places, [], "a"), Wishes({"b": wish}, {}, {"b": ["backup"]}, {}), "a", frozenset("ab"))
+    kept = (json.dumps(sorted(sizes.items())) if sizes else "" for sizes in (before, now))
+    assert asks_all_again(policy, *kept) == again
 
 
 def test_a_maximum_size_is_never_exceeded(couple: list[Node]) -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import sys
+from pkgutil import walk_packages
 
 import pytest
 from network import Network, Node, Ran
+
+import git_annex_syncx
 
 HEAVY = {"networkx", "rich", "tenacity", "slixmpp", "watchfiles"}
 
@@ -52,6 +55,17 @@ def test_the_planner_is_loaded_when_something_is_to_be_planned(net: Network) -> 
     assert "networkx" not in imported(python(laptop, "transfer"))
     laptop.commit_annexed({"big": "content\n"})
     assert "networkx" in imported(python(laptop, "transfer"))
+
+
+def test_no_module_brings_what_only_some_of_its_functions_need(net: Network) -> None:
+    """Whatever is imported, a command does not pay for a library that it does not use (three speak to a server)."""
+    own = {f"git_annex_syncx.triggers.signals.{name}" for name in ("mqtt", "session", "xmpp")}
+    found = walk_packages(git_annex_syncx.__path__, "git_annex_syncx.")
+    names = [module.name for module in found if not module.name.endswith("__main__") and module.name not in own]
+    told = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
+    loaded = {*net.create("laptop").run(sys.executable, "-c", told, *names).out.split()}
+    assert loaded >= {*names, "sh"}
+    assert not loaded & {*HEAVY, "aiomqtt"}
 
 
 def test_version_starts_no_program(net: Network) -> None:

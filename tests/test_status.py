@@ -186,3 +186,6 @@ def test_conflicts_are_told_to_people(net: Network) -> None:
     assert f"12 conflicts to look at: {shown}, ..." in laptop.run("git-annex-syncx", "status").out
     told = laptop.syncx("status")
     assert told.events[0]["variants"] == len(told.event("summary")["conflicts"]) == 12
+    laptop.git("rm", "--quiet", *names[10:])
+    laptop.commit()
+    assert f"10 conflicts to look at: {shown}\n" in laptop.run("git-annex-syncx", "status").out
