@@ -9,6 +9,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import quick_sh
 from network import THOROUGH, Network, Node
 
 # In the background a shell hands down an ignored SIGINT, nohup an ignored SIGHUP: what the tests start must be
@@ -39,9 +40,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Repositories in memory, where there is plenty: git waits for the disk at every object."""
+    """Repositories in memory, where there is plenty: git waits for the disk at every object. Forks are dear, too."""
     if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+    quick_sh.install()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

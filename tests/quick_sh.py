@@ -1,4 +1,4 @@
-"""A cheaper start of programs for the forks of fork_server.py: without a copy of the memory of a Python process.
+"""A cheaper start of programs for the tests and the forks of fork_server.py: without a copy of a Python's memory.
 
 sh forks, and a fork of Python that becomes another program costs ten times what a `vfork` does, by which `subprocess`
 starts it: 12 ms of processor time against 1.3, half of what a run of the command line takes. What sh does around the
@@ -45,6 +45,11 @@ class _Os:
 def install() -> None:
     """Let sh start programs so from now on."""
     sh.Command.__init__.__globals__["os"] = _Os()
+
+
+def remove() -> None:
+    """Let sh fork again, as it does for people."""
+    sh.Command.__init__.__globals__["os"] = os
 
 
 def _start(caller: FrameType, known: Mapping[str, Any], options: Mapping[str, Any]) -> int:

@@ -9,21 +9,25 @@ import pty
 import select
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import quick_sh
 from network import PROGRAMS, Network, Node
 from sshd import wait_until
 
 from git_annex_syncx.errors import ProgramFailed, Stalled, UsageError
-from git_annex_syncx.system import run
+from git_annex_syncx.system import locks, run
 
 
 @pytest.fixture(autouse=True)
 def _forgotten() -> Iterator[None]:
-    """What run.py remembers of the environment must not pass from one test to the next."""
+    """Programs start as they do for people; what run.py remembers of the environment passes to no other test."""
+    quick_sh.remove()
     yield
+    quick_sh.install()
     for cached in (run.environment, run.find, run.interactive):
         cached.cache_clear()
 
@@ -261,6 +265,16 @@ def test_an_interrupted_run_does_not_wait_for_anothers_merge(net: Network) -> No
         wait_until(lambda: b"merge.lock" in b"".join(_open_files(running.pid)))
         running.send_signal(signal.SIGINT)
         assert running.wait(10) == 130
+
+
+def test_who_waited_for_a_lock_is_told_so(tmp_path: Path) -> None:
+    with locks.held(tmp_path / "x") as waited:
+        assert waited is False
+    with (tmp_path / "x.lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        threading.Timer(0.1, fcntl.flock, (other, fcntl.LOCK_UN)).start()
+        with locks.held(tmp_path / "x") as waited:
+            assert waited is True
 
 
 def _open_files(pid: int) -> list[bytes]:

@@ -296,6 +296,8 @@ def test_path_that_begins_with_two_dots(lan: tuple[Node, Node, Node]) -> None:
     laptop.config("annex.dotfiles", "true")
     laptop.commit_annexed({"..foo": "two dots\n"})
     assert laptop.syncx("transfer", "nas", "..foo").event("transfer", "nas")["files"] == 1
+    for outside in ("..", "../..foo", str(laptop.net.root / "x")):
+        assert f"'{outside}' is neither a remote nor a path in this" in laptop.syncx("transfer", outside, ok=2).err
 
 
 @pytest.mark.thorough
@@ -879,6 +881,10 @@ def test_plan_shows_what_is_missing_where(lan: tuple[Node, Node, Node]) -> None:
     (only,) = told["plans"]
     assert (only["keys"], only["bytes"]) == (3, 3006)
     assert set(only["targets"]) == {uuid_of(desktop), uuid_of(nas)}
+    laptop.write("noted.bin", "git-annex has it in its journal alone\n")
+    laptop.annex("add", "-c", "annex.alwayscommit=false", "--quiet", "noted.bin")
+    laptop.git("commit", "--no-verify", "--quiet", "--message", "noted")
+    assert laptop.syncx("plan").events[0]["plans"][0]["keys"] == 4
     laptop.syncx("transfer")
     assert laptop.syncx("plan").events[0]["plans"] == []
     assert "nothing is to be sent" in laptop.run("git-annex-syncx", "plan").out
