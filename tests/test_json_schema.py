@@ -95,6 +95,8 @@ class Seen:
         for (where, name), values in self.values.items():
             if where == section:
                 values.add(printed[name])
+        if section == "Ref":
+            assert bool(printed["reason"]) == (printed["fate"] in ("checked-out", "lost", "refused")), printed
 
     def check_value(self, value: Any, kind: str, where: str) -> None:
         if kind.removesuffix(" or null").capitalize() in SECTIONS:
