@@ -72,6 +72,16 @@ def test_a_hub_is_made_and_joined(laptop: Node, net: Network) -> None:
     desktop.annex("fsck", "--quiet")
 
 
+def test_two_at_once_make_one_hub(laptop: Node, net: Network) -> None:
+    hub = Node(net, "nas", net.root / "nas.git")
+    words = ("connect", "nas", str(hub.path), "--yes", "--no-content")
+    running = [laptop.start(*words) for _ in range(3)]
+    told = [process.communicate(timeout=120) for process in running]
+    assert [process.returncode for process in running] == [0, 0, 0], told
+    connect(laptop, "nas", hub.path)
+    is_whole(laptop, hub)
+
+
 def test_what_is_left_alone(laptop: Node, net: Network) -> None:
     nas, other = net.create("nas", bare=True), net.create("other")
     other.commit({"o.txt": "o"})

@@ -59,6 +59,10 @@ if ! find_repository; then
 else
     cd -- "$at"
 fi
+if command -v flock >/dev/null; then # of two at once the second finds it made
+    exec 9<.
+    flock 9
+fi
 bare=$(git config --file config core.bare)
 if [ "$bare" = true ] && ! GIT_DIR=. git rev-parse --quiet --verify HEAD >/dev/null; then
     GIT_DIR=. git symbolic-ref HEAD {head}

@@ -149,8 +149,12 @@ def _complaints(told: Shared, settings: Settings) -> Iterator[str]:
 def until_known(remote: Remote) -> str:
     """Return what to do about a remote whose uuid is not known."""
     ignored = shlex.quote(f"remote.{remote.name}.annex-ignore")
-    sync = f"git annex-syncx sync {shlex.quote(remote.name)}"
-    return f"Try: {sync}. If it has no annex: git config {ignored} true"
+    return f"Try: {met_by(remote)}. If it has no annex: git config {ignored} true"
+
+
+def met_by(remote: Remote) -> str:
+    """Return the command by which git-annex asks a remote for its uuid."""
+    return f"git annex-syncx sync {'-- ' * remote.name.startswith('-')}{shlex.quote(remote.name)}"
 
 
 def without_annex(remote: Remote) -> str:

@@ -22,6 +22,7 @@ from git_annex_syncx.model import Event, Outcome, Remote, Result, local_path
 from git_annex_syncx.phases.sync import SyncOptions, sync
 from git_annex_syncx.runs.context import Context, reread
 from git_annex_syncx.runs.parallel import advice_on
+from git_annex_syncx.system import locks
 
 NOTHING_BUT_GIT = "this login runs nothing but git: make an empty repository there by other means first"
 RESERVED = {"here", ".", "web", "bittorrent"}  # names that git-annex has for other things
@@ -225,9 +226,10 @@ def _require_related(context: Context, remote: Remote) -> None:
 def connect(context: Context, proposal: Proposal) -> Iterator[Event]:
     """Bring a proposal about. Raises SyncxError at the first step that fails; the next run completes the rest."""
     made = None
-    if proposal.there and proposal.found.kind:
-        made = hub.make(context.repo, context.settings, proposal.remote, proposal.there, proposal.branch)
-    _add_remote(context, proposal, made)
+    with locks.held(context.repo.state_dir / "connect.lock", "another git-annex-syncx connects here"):
+        if proposal.there and proposal.found.kind:
+            made = hub.make(context.repo, context.settings, proposal.remote, proposal.there, proposal.branch)
+        _add_remote(context, proposal, made)
     context = reread(context)
     remote = context.settings.remotes[proposal.name]
     if told := _told(proposal, made):

@@ -11,7 +11,7 @@ from git_annex_syncx.branches.membership import require_other
 from git_annex_syncx.errors import Away, SyncxError
 from git_annex_syncx.git import drives, git
 from git_annex_syncx.model import Remote
-from git_annex_syncx.network.survey import UNKNOWN, until_known, without_annex
+from git_annex_syncx.network.survey import UNKNOWN, met_by, until_known, without_annex
 from git_annex_syncx.reasons import mending
 from git_annex_syncx.reports.doctor.finding import Finding, Level, of_error
 from git_annex_syncx.runs.context import Context
@@ -44,7 +44,7 @@ def _one(context: Context, remote: Remote) -> Iterator[Finding]:
     elif not remote.uuid and not remote.ignore and not remote.special:
         met = git.refs(context.repo, f"refs/remotes/{remote.name}")
         level = Level.PROBLEM if met else Level.ADVICE  # else the first sync will ask
-        yield Finding("uuid", UNKNOWN, until_known(remote), f"git annex-syncx sync {name}", remote.name, level)
+        yield Finding("uuid", UNKNOWN, until_known(remote), met_by(remote), remote.name, level)
     if remote.path or remote.directory:
         yield from _directory(context, remote)
 
