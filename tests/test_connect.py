@@ -98,7 +98,7 @@ def test_what_is_left_alone(laptop: Node, net: Network) -> None:
         ("box", other.path, "shares no commit", "--allow-unrelated-histories box"),
         ("box", laptop.path, "is this repository", "git config --unset annex.uuid"),
         ("box", laptop.path / "hub", "in the work tree", ""),
-        ("here", net.root / "hub", "something else", "another name"),
+        ("here", net.root / "hub", "for something else", "another name"),
         ("a b", net.root / "hub", "no remote that is called 'a b'", "another name"),
     ):
         told, advice = refused(laptop, name, address)

@@ -155,6 +155,13 @@ def test_remotes(net: Network) -> None:
     nas.annex("init", "--quiet")
     is_mended(laptop, told)
 
+    nas.config("annex.diskreserve", "1000 petabytes")
+    assert "git annex-syncx sync nas" in finding(laptop, "disk", "nas")["advice"]
+    nas.git("config", "--unset", "annex.diskreserve")
+    laptop.git("remote", "set-url", "hub", str(hub))
+    hub.rename(net.root / "hub.git")
+    assert not [one for one in examine(laptop) if one["remote"] == "hub"], "git finds hub.git"
+
     laptop.git("remote", "add", "self", str(laptop.path))
     assert "git remote remove self" in finding(laptop, "remote", "self")["advice"]
     laptop.git("remote", "remove", "self")

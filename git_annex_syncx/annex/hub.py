@@ -25,7 +25,6 @@ if find_repository; then
     say kind repository
     said=$(cd "$at" && { unset GIT_DIR; git -c safe.bareRepository=all rev-parse --git-dir 2>&1 >/dev/null; }) ||
         say wrong "$(printf %s "$said" | tr '\\n' ' ')"
-    say bare "$(git config --file "$at/config" core.bare)"
     say uuid "$(git config --file "$at/config" annex.uuid)"
 elif [ -d "$d" ]; then
     kind=empty

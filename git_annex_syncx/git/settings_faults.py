@@ -35,8 +35,11 @@ def sound(lines: Iterable[Value]) -> list[Value]:
 
 def faults(repo: Repository, lines: Iterable[Value]) -> Iterator[Fault]:
     """Yield what is wrong with lines of configuration: values that do not parse, names that are no settings."""
-    for line in dict.fromkeys(lines):
-        if error := _wrong(line):
+    lines = list(dict.fromkeys(lines))
+    last = {line.key: line for line in lines}
+    for line in lines:
+        counts = line is last[line.key] or line.key == settings.CONTENT_IF.key.lower()
+        if error := counts and _wrong(line):
             yield _unparsed(repo, line, error)
         elif settings.is_unknown(line.key):
             yield _unknown(repo, line)
@@ -65,7 +68,7 @@ def _wrong(line: Value) -> UsageError | None:
 def _unparsed(repo: Repository, line: Value, error: UsageError) -> Fault:
     prefix, row = _row(line.key) or ("", settings.CONTENT_IF)
     config, old = _config(repo, line.origin), shlex.quote(line.text or "")
-    command = f"{config} --replace-all --fixed-value {shlex.quote(prefix + row.key)} {row.example!r} {old}"
+    command = f"{config} --replace-all --fixed-value {shlex.quote(prefix + row.key)} {shlex.quote(row.example)} {old}"
     return Fault(error.what, "for example: {}", command if config else "", stops=True)
 
 

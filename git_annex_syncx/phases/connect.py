@@ -136,8 +136,8 @@ def _require_free(context: Context, name: str, address: str) -> bool:
     settings = context.settings
     if transport.NO_REF.search(name) or name.startswith("-"):
         raise UsageError(f"git can have no remote that is called {name!r}", "choose another name")
-    if name in RESERVED or name in settings.groups or name in annex_branch.groups(context.repo):
-        raise UsageError(f"{name} is the name of something else", "choose another name")
+    if name in RESERVED:
+        raise UsageError(f"git-annex has the name {name} for something else", "choose another name")
     at_address = [one.name for one in settings.remotes.values() if address in (one.url, *one.push_urls)]
     if name in at_address:
         return True

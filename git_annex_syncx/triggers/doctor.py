@@ -70,7 +70,7 @@ def _is_gone(hook: Path) -> bool:
     """Return whether the program that a hook calls is no more."""
     try:
         called = re.search(r"^ *syncx=(.*); \[ -x ", hook.read_text(errors="surrogateescape"), re.MULTILINE)
-        return bool(called) and not os.access(shlex.split(called[1])[0], os.X_OK) if called else False
+        return called is not None and not os.access(shlex.split(called[1])[0], os.X_OK)
     except (OSError, ValueError, IndexError):
         return False
 

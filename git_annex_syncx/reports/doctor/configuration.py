@@ -14,4 +14,5 @@ def check(repo: Repository, lines: Iterable[Value]) -> Iterator[Finding]:
     """Yield settings that stop every command, or do nothing."""
     for fault in faults(repo, lines):
         level = Level.PROBLEM if fault.stops else Level.ADVICE
-        yield Finding("settings", fault.what, fault.advice if fault.command else "", fault.command, level=level)
+        advice = fault.advice if fault.command else "it is given with -c or in the environment: leave it out there"
+        yield Finding("settings", fault.what, advice, fault.command, level=level)

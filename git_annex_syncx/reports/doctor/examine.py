@@ -10,7 +10,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import settings, settings_faults
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.reports.doctor import configuration, connections, remotes, repository
-from git_annex_syncx.reports.doctor.finding import Finding, of_error
+from git_annex_syncx.reports.doctor.finding import Finding, Level, of_error
 from git_annex_syncx.runs.context import Context, with_settings
 
 
@@ -28,15 +28,12 @@ def opened(repo: Repository) -> tuple[Context | None, list[Finding]]:
 def examine(context: Context, online: bool) -> Iterator[Finding]:
     """Yield what is wrong; `online`: with one look at each remote over the network, all at once."""
     yield from repository.check(context)
-    told = set()
-    for finding in remotes.check(context):
-        told.add(finding.remote)
-        yield finding
+    told = set[str]()
     looks = connections.look(context) if online else []
-    for seen in looks:
-        for finding in seen.findings:
+    for finding in (*remotes.check(context), *(found for seen in looks for found in seen.findings)):
+        if finding.level is Level.PROBLEM:
             told.add(finding.remote)
-            yield finding
+        yield finding
     places = remotes.places(context) | {seen.remote.name: seen.place for seen in looks if seen.place}
     yield from remotes.same_uuid(context, places)
     yield from remotes.failures(context, told)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -23,6 +24,7 @@ FILES = {
     "zsh": "zsh/site-functions/_git-annex-syncx",
     "fish": "fish/vendor_completions.d/git-annex-syncx.fish",
 }
+BASH_COMPLETION = Path("/usr/share/bash-completion/bash_completion")
 MARK = "GIT_ANNEX_SYNCX_COMPLETE"
 SYSTEM_PATH = ("/usr/bin", "/bin")  # where cron looks for programs
 
@@ -71,12 +73,19 @@ def _is_completed(shell: str) -> bool:
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     data = [os.environ.get("XDG_DATA_HOME") or str(home / ".local/share")]
     data += (os.environ.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
-    data += [str(Path(place).parent / "share") for place in os.environ.get("PATH", "").split(":") if shell == "bash"]
+    if shell == "bash" and _searches_path():
+        data += [str(Path(place).parent / "share") for place in os.environ.get("PATH", "").split(":")]
     if any((Path(place) / FILES[shell]).is_file() for place in data):
         return True
     scripts = [home / START_FILES.get(shell, ""), home / ".bash_completion", config / "fish/config.fish"]
     scripts += [config / "fish/completions/git-annex-syncx.fish"] if shell == "fish" else []
     return any(MARK in _text(script) for script in scripts)
+
+
+def _searches_path() -> bool:
+    """Return whether bash-completion is new enough to look beside the directories of the PATH."""
+    found = re.search(r"^BASH_COMPLETION_VERSINFO=\((\d+) (\d+)", _text(BASH_COMPLETION), re.MULTILINE)
+    return found is not None and (int(found[1]), int(found[2])) >= (2, 12)
 
 
 def _text(path: Path) -> str:

@@ -51,7 +51,9 @@ def _one(context: Context, remote: Remote) -> Iterator[Finding]:
 
 def _directory(context: Context, remote: Remote) -> Iterator[Finding]:
     """A directory that is there."""
-    place = drives.directory(context.repo, remote)
+    place, name = drives.directory(context.repo, remote), shlex.quote(remote.name)
+    if place and not place.is_dir():  # git adds .git to the name
+        place = drives.git_dir_at(place)
     try:
         if remote.path and place:
             git.open_repository(place)
@@ -65,14 +67,8 @@ def _directory(context: Context, remote: Remote) -> Iterator[Finding]:
         meant = shlex.join(["git", "config", f"remote.{remote.name}.annex-readonly", "true"])
         yield Finding("remote", what, "check its permissions, or if that is meant: {}", meant, remote.name)
     elif drives.free_at(context.repo, remote, context.settings.disk_reserve) == 0:
-        what = f"no room is left for content in {place}"
-        yield Finding(
-            "disk",
-            what,
-            "make room there: {}",
-            f"git annex drop --auto --from {shlex.quote(remote.name)}",
-            remote.name,
-        )
+        what, drop = f"no room is left for content in {place}", f"git annex-syncx sync {name}"
+        yield Finding("disk", what, "make room there; this drops what it does not want: {}", drop, remote.name)
 
 
 def failures(context: Context, told: Collection[str]) -> Iterator[Finding]:
