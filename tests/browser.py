@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run",
     "--disable-dev-shm-usage", "--remote-debugging-pipe",
 )  # fmt: skip
+LONGEST = 300.0  # seconds
 HIGH = 20  # file descriptors above those that Chromium wants: 3 to read from, 4 to write to
 
 
@@ -43,8 +45,7 @@ class Browser:
         for end in (*high, theirs, told):
             os.close(end)
         self.rest, self.number, self.session, self.events = b"", 0, "", list[dict[str, Any]]()
-        pages = self.ask("Target.getTargets")["targetInfos"]
-        page = next(target["targetId"] for target in pages if target["type"] == "page")
+        page = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.ask("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
         for domain in ("Page", "Network", "Log", "Runtime"):
             self.ask(f"{domain}.enable")
@@ -62,6 +63,7 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         while b"\0" not in self.rest:
+            assert select.select([self.heard], [], [], LONGEST)[0], "the browser hangs"
             chunk = os.read(self.heard, 1 << 20)
             assert chunk, "the browser has ended"
             self.rest += chunk

@@ -60,6 +60,8 @@ def test_nothing_is_found_where_nothing_is_wrong_and_nothing_is_changed(pair: tu
     assert snapshot(laptop.net.root) == before
     assert laptop.run("git-annex-syncx", "doctor").out.startswith("no problem found")
     assert laptop.run("git-annex-syncx", "-q", "doctor").out == ""
+    laptop.config("syncx.jobs", "many")
+    assert laptop.run("git-annex-syncx", "-q", "doctor", "--offline", ok=1).out.startswith("problem: ")
 
 
 def test_settings(net: Network) -> None:

@@ -42,7 +42,8 @@ def _print_json(finding: Finding) -> None:
 
 def _print(finding: Finding) -> None:
     console = console_on(sys.stdout)
-    where = f"{finding.remote}: " if finding.remote else ""
+    weight = f"{finding.level}: " if finding.level is Level.PROBLEM else ""  # not by its colour alone
+    where = weight + (f"{finding.remote}: " if finding.remote else "")
     console.print(clean(f"{where}{finding.what}"), style=STYLES[finding.level])
     if finding.told:
         console.print(clean(f"  {finding.told}"))
