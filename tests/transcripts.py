@@ -143,10 +143,10 @@ class Sandbox:
 
 
 def _on_terminal(words: tuple[str, ...], env: dict[str, str]) -> tuple[int, str]:
-    """Run a program that writes to a terminal; nobody types there."""
+    """Run a program on a terminal at which nobody types."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", *SIZE, 0, 0))
-    process = subprocess.Popen(words, env=env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+    process = subprocess.Popen(words, env=env, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     printed = b""
     while select.select([ours], [], [], LONGEST)[0]:
