@@ -168,7 +168,7 @@ def test_files_and_remotes_narrow_it(lan: tuple[Node, Node, Node]) -> None:
 def test_what_is_not_there_is_said(lan: tuple[Node, Node, Node]) -> None:
     laptop, _, _ = lan
     told = laptop.syncx("transfer", "mars", ok=2).err
-    assert "mars is neither a remote nor a group, and no annexed file is there" in told
+    assert "mars: no such remote, group or annexed file in the last commit" in told
     assert "the remotes are: desktop, nas" in told
     laptop.git("remote", "add", "stranger", "ssh://127.0.0.1:9/x")
     assert laptop.syncx("transfer", "stranger", ok=1).event("transfer", "stranger")["result"] == "failed"

@@ -96,8 +96,8 @@ def keys_below(context: Context, paths: Iterable[bytes]) -> frozenset[str]:
         if not keys:
             known_here = ", ".join(context.settings.remotes) or "none"
             raise UsageError(
-                f"{os.fsdecode(path)} is neither a remote nor a group, and no annexed file is there",
-                f"the remotes are: {known_here}; of files the last commit counts",
+                f"{os.fsdecode(path)}: no such remote, group or annexed file in the last commit",
+                f"the remotes are: {known_here}",
             )
         found |= keys
     return frozenset(found)
