@@ -16,7 +16,7 @@ from trees import COLLIDING, KEYS, STORE, MemoryTrees, Tree, identities, link, l
 
 from git_annex_syncx.conflicts.merge_commits import _shown, join
 from git_annex_syncx.conflicts.moved_keys import moved_link
-from git_annex_syncx.conflicts.placing import put_back
+from git_annex_syncx.conflicts.placing import PUT_BACK, put_back
 from git_annex_syncx.conflicts.resolutions import MESSAGE, Joined, Resolution, message, resolved_in
 from git_annex_syncx.conflicts.resolve import resolve
 from git_annex_syncx.conflicts.trees import Sides
@@ -175,7 +175,8 @@ def test_a_directory_makes_way_for_a_submodule():
     assert result == taken | {b"s": submodule, b"s.variant-%s-1/x" % tag: plain}
     result, _ = merged({}, {b"s": submodule}, {b"s/x": plain, b"s/d/y": annexed})
     # What comes to the directory later goes to the same place, also what is in conflict there.
-    again, _ = merged({b"s/x": plain}, result, {b"s/x": text(b"2\n"), b"s/z": plain})
+    again, told = merged({b"s/x": plain}, result, {b"s/x": text(b"2\n"), b"s/z": plain})
+    assert PUT_BACK not in {one.kind for one in told}
     assert {path: again[path] for path in result} == result
     assert text(b"2\n") in again.values()
     assert len(again) == len(result) + 2

@@ -57,6 +57,12 @@ def test_the_planner_is_loaded_when_something_is_to_be_planned(net: Network) -> 
     assert "networkx" in imported(python(laptop, "transfer"))
 
 
+def test_what_waits_for_a_commit_has_loaded_all_that_it_may_need(net: Network) -> None:
+    ready = (sys.executable, "-X", "importtime", "-m", "git_annex_syncx.cli", "trigger", "ready")
+    loaded = imported(net.create("laptop").run(*ready, stdin=b""))  # nobody wakes it
+    assert loaded >= {"networkx", "git_annex_syncx.phases.sync", "git_annex_syncx.phases.transfer"}
+
+
 def test_no_module_brings_what_only_some_of_its_functions_need(net: Network) -> None:
     """Whatever is imported, a command does not pay for a library that it does not use (three speak to a server)."""
     own = {f"git_annex_syncx.triggers.signals.{name}" for name in ("mqtt", "session", "xmpp")}

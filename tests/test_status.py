@@ -178,6 +178,20 @@ def test_numbers_end_and_words_begin_at_one_column() -> None:
     assert [head, *rows] == ["name      files", "nas           7", "desktop    1234"], shown.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.1234, "0.123 s"), (119, "119 s"), (120, "2 min"), (7199, "120 min"), (7200, "2.0 h")]
+)
+def test_a_duration_is_told_in_the_unit_that_suits_it(seconds: float, shown: str) -> None:
+    assert base.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (1_500_000, "1.5 MB"), (2e12, "2 TB")]
+)
+def test_a_size_is_told_in_the_unit_that_suits_it(size: float, shown: str) -> None:
+    assert base.amount(size) == shown
+
+
 def test_conflicts_are_told_to_people(net: Network) -> None:
     laptop = net.create("laptop")
     names = [f"{number:02}.variant-{number:04x}.txt" for number in range(12)]
