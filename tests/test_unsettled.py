@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Iterable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_annex_syncx.conflicts.resolutions import MESSAGE, MOST, Resolution, looked_at, looks_in, message, resolved_in
@@ -87,11 +87,16 @@ class Story:
         watched = {path for path in left if path != PATH} or {PATH}
         settlers = {n for n, paths in self.changed.items() if paths & watched and merge in self.above(n)}
         settlers |= {n for n, (at, _) in self.looks.items() if at in self.above(n) and merge in self.above(at)}
+        first = self._differing(settlers, {PATH, *left}) if len(left) > 1 else set()
+        return bool(first) or not settlers, first
+
+    def _differing(self, settlers: set[int], paths: set[bytes]) -> set[int]:
         first = {n for n in settlers if not (self.above(n) - {n}) & settlers}
-        later = {n for n, paths in self.changed.items() if paths & {PATH, *left}}
-        joined = any(first <= self.above(n) for n in settlers | later)
-        differ = len(left) > 1 and not joined and len({self.chosen(n) for n in first}) > 1
-        return differ or not settlers, first if differ else set()
+        if len({self.chosen(n) for n in first}) < 2:
+            return set()
+        all_later = settlers | {n for n, changed in self.changed.items() if changed & paths}
+        later = {n for n in all_later if first <= self.above(n)}
+        return self._differing(later, paths) if later else first
 
 
 @st.composite
@@ -113,6 +118,7 @@ def stories(draw: st.DrawFn) -> Story:
     return story
 
 
+@settings(max_examples=200)
 @given(stories(), PATHS, st.randoms(use_true_random=False))
 def test_what_is_listed_is_what_the_definition_says(story: Story, files: frozenset[bytes], by: random.Random) -> None:
     found = story.unsettled(files)

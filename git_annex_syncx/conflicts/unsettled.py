@@ -204,16 +204,14 @@ class Unsettled:
         `changed` has the commits that have changed a path, `chosen` tells which of the versions a commit has kept.
         """
         settlers = [(one, self._settlers(one, changed)) for one in candidates]
-        choosing = {id(one): found for one, found in settlers if len(found) > 1 and len(one.resolution.became) > 1}
-        among = Containment(self.ancestry, itertools.chain(*choosing.values())) if choosing else None
+        disputes = {id(one): found for one, found in settlers if len(found) > 1 and len(one.resolution.became) > 1}
+        later = {id(one): {*found, *_changing(one.paths, changed)} for one, found in settlers if id(one) in disputes}
+        among = Containment(self.ancestry, itertools.chain(*later.values())) if disputes else None
         left: dict[bytes, list[tuple[Listed, list[str]]]] = {}
         for one, found in settlers:
-            first = among.first(choosing[id(one)]) if among and id(one) in choosing else []
-            later = (*found, *_changing(one.paths, changed))
-            if among and not _joined(first, later, among) and len({frozenset(chosen(c, one)) for c in first}) > 1:
-                left.setdefault(self.name(one.resolution.path), []).append((one, first))
-            elif not found:
-                left.setdefault(self.name(one.resolution.path), []).append((one, []))
+            differ = _differing(one, found, later[id(one)], among, chosen) if among and id(one) in disputes else []
+            if differ or not found:
+                left.setdefault(self.name(one.resolution.path), []).append((one, differ))
         for name, pairs in left.items():
             yield self._unseen(name, [one for one, _ in pairs], {commit for _, first in pairs for commit in first})
 
@@ -242,6 +240,16 @@ def _changing(paths: Iterable[bytes], changed: Mapping[bytes, Iterable[str]]) ->
     return (commit for path in paths for commit in changed.get(path, ()))
 
 
-def _joined(first: Collection[str], later: Iterable[str], among: Containment) -> bool:
-    """Return whether one of the later commits knows of all the first."""
-    return any(all(among.has(one, two) for two in first) for one in later)
+def _differing(
+    one: Listed,
+    found: Collection[str],
+    later: Collection[str],
+    among: Containment,
+    chosen: Callable[[str, Listed], Collection[bytes]],
+) -> list[str]:
+    """Return the commits that chose differently and of which no later one knows; those may differ again."""
+    while len(first := among.first(found)) > 1 and len({frozenset(chosen(commit, one)) for commit in first}) > 1:
+        found = [commit for commit in later if all(among.has(commit, two) for two in first)]
+        if not found:
+            return first
+    return []

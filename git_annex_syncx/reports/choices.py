@@ -97,12 +97,16 @@ class _Makers:
     def of(self, entry: Entry | None, paths: Sequence[bytes], side: str) -> Maker | None:
         """Return who made a version that stands at one of some paths, on one side of a merge if that is known.
 
-        It is the last commit to have made exactly that, else the last one there to have touched the first path.
+        It is the last commit there to have made exactly that, else the last one to have touched the first path there,
+        else the last one anywhere to have made that, as where a version was edited after the merge.
         """
-        made = (one for one in self._changes if entry and any(one.paths.get(path) == entry for path in paths))
-        touching = (one for one in self._changes if side and paths[0] in one.paths)
-        touched = (one for one in touching if self._contained().has(side, one.commit))
-        found = next(made, None) or next(touched, None)
+        there = [one for one in self._changes if side and self._contained().has(side, one.commit)]
+        touched = (one for one in there if paths[0] in one.paths)
+        made, made_there = (
+            (one for one in some if entry and any(one.paths.get(path) == entry for path in paths))
+            for some in (self._changes, there)
+        )
+        found = next(made_there, None) or next(touched, None) or next(made, None)
         return found and Maker(found.commit, found.author, found.date, found.subject)
 
 
