@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -71,13 +71,24 @@ def asked(repo: Repository, tree: str, entries: Entries, ask: Callable[[Scratch]
 
 def _standing(repo: Repository, entries: Entries) -> tuple[int, ...]:
     """Return something else after git has written the index; nothing where the work tree lacks one of the files."""
-    top = os.fsencode(repo.top or b"")
-    if not top or not all(os.path.lexists(os.path.join(top, path)) for path in entries):
+    if not repo.top or not _shows(os.fsencode(repo.top), entries):
         return ()
     with contextlib.suppress(FileNotFoundError):
         index = (repo.git_dir / "index").stat()
         return index.st_mtime_ns, index.st_ino, index.st_size
     return (0,)
+
+
+def _shows(top: bytes, paths: Iterable[bytes]) -> bool:
+    """Return whether there is something at all paths below a directory; each directory is read once."""
+    inside: dict[bytes, set[bytes]] = {}
+    for path in paths:
+        folder, _, name = path.rpartition(b"/")
+        inside.setdefault(folder, set()).add(name)
+    try:
+        return all(names.issubset(os.listdir(os.path.join(top, folder))) for folder, names in inside.items())
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager

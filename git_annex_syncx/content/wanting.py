@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from git_annex_syncx.annex import annex, scratch_worktree
 from git_annex_syncx.annex.locations import NOWHERE, Located
@@ -39,9 +40,8 @@ class Question:
     by_copies: bool
 
     def asked(self, at: Mapping[Located, list[str]]) -> Iterator[str]:
-        """Yield the keys to ask about."""
-        for place in self.about:
-            yield from at[place][:1] if self.by_copies else at[place]
+        """Return the keys to ask about."""
+        return chain.from_iterable(at[place][: 1 if self.by_copies else None] for place in self.about)
 
 
 def asked(
@@ -101,10 +101,8 @@ def _note(
     found: Wanting, question: Question, answer: Mapping[str, int], files: Files, at: Mapping[Located, list[str]]
 ) -> None:
     """Add to what was found who wants the keys that the answer names, or wants them at none of their paths."""
-
-    def met(key: str) -> bool:
-        return answer.get(key, 0) >= (1 if question.condition == GET else len(files[key]))
-
+    at_one, at_all = answer.keys().__contains__, lambda key: answer.get(key, 0) >= len(files[key])
+    met: Callable[[str], bool] = at_one if question.condition == GET else at_all
     more = functools.cache(frozenset[str].union)
     for place, uuids in question.about.items():
         keys = at[place]
