@@ -437,7 +437,7 @@ def test_a_small_file_does_not_multiply_the_time_of_a_large_one() -> None:
     net = network([Place("a"), Place("b")], [Link("a", "b", 100.0, bytes_per_second=1e7, latency_ms=500.0)])
     small, large = (ask(net, "a", "b", keys=1, bytes=size) for size in (2, 40_000_000))
     groups = [patience.KeyGroup(found, (), found) for found in (small, large)]
-    (together,) = planning._together(groups)
+    (together,) = planning.together(groups)
     assert (together.question.keys, together.question.bytes) == (2, 40_000_002)
     assert together.steps[0].end == pytest.approx(4.5, rel=0.01)
 

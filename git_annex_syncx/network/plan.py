@@ -22,6 +22,7 @@ from git_annex_syncx.network.weights import (
     hashed,
     ranks,
     thousandths,
+    weights,
 )
 
 VERSION = 1
@@ -188,10 +189,10 @@ def _unreachable(
 def _table(arcs: Arcs, question: Question, holders: frozenset[str], members: Sequence[str]) -> _Table:
     """Number and weigh all arcs between the nodes in play; into a holder there is none."""
     scale = Scale(len(arcs) + 1, question.by_time)
-    weight = scale.weigher(question.one_size)
+    weighed = weights(arcs, scale, question.one_size)
     from_drive, into_relay = scale.pack(REMOVABLE_PENALTY, 0), scale.pack(RELAY_PENALTY, 0)
     first = question.first if question.first in arcs else min(holders, default="")
-    rank = ranks(arcs, first, question.one_size, question.by_time)
+    rank = ranks(arcs, first, scale, question.one_size)
     numbers = dict.fromkeys(holders, ROOT) | {uuid: n for n, uuid in enumerate(members, start=1)}
     sources = {
         uuid: (
@@ -206,10 +207,10 @@ def _table(arcs: Arcs, question: Question, holders: frozenset[str], members: Seq
     for n, target in enumerate(members, start=1):
         into: dict[int, int] = {}
         penalty, towards = 0 if target in question.targets else into_relay, hashed(target, b"to")
-        for source, _, arc in arcs.in_edges(target, data=True):
+        for source, weight in weighed[target].items():
             if source in sources:
                 k, leaving, away = sources[source]
-                total = weight(arc) + leaving + penalty + away * towards % PRIME
+                total = weight + leaving + penalty + away * towards % PRIME
                 if k != ROOT:
                     into[k] = total
                 elif total < into.get(ROOT, total + 1):

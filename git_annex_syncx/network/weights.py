@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import statistics
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -114,6 +114,7 @@ def _speed(cost: float, latency_ms: float | None, bytes_per_second: float | None
     )
 
 
+@lru_cache
 def thousandths(cost: float) -> int:
     """Return a cost as an integer, in which costs are compared and summed."""
     return round(cost * 1000)
@@ -190,20 +191,24 @@ class Scale:
         """Return what is compared first: thousandths, or milliseconds."""
         return packed >> (self._below + TIME_BITS + self._spare)
 
-    def weigher(self, size: int) -> Callable[[Mapping[str, Any]], int]:
-        """Return a function of an arc: its weight by cost and time for keys of a size, without penalties.
 
-        It remembers: most arcs are like others.
-        """
+@lru_cache(maxsize=16)  # groups of keys share it; a graph is not changed once it is made
+def weights(arcs: Arcs, scale: Scale, size: int) -> Mapping[str, Mapping[str, int]]:
+    """Return target -> source -> weight of the arc by cost and time for keys of a size, without penalties."""
 
-        @cache
-        def weight(cost: float, latency_ms: float | None, bytes_per_second: float | None) -> int:
-            return self.pack(thousandths(cost), decade(milliseconds(cost, latency_ms, bytes_per_second, size)))
+    @cache  # most arcs are like others
+    def weight(cost: float, latency_ms: float | None, measured: float | None, usual: float | None) -> int:
+        speed = usual if measured is None else measured
+        return scale.pack(thousandths(cost), decade(milliseconds(cost, latency_ms, speed, size)))
 
-        return lambda arc: weight(arc["cost"], arc.get("latency_ms"), _speed_of(arc))
+    def of(arc: Mapping[str, Any]) -> int:
+        get = arc.get
+        return weight(arc["cost"], get("latency_ms"), get("bytes_per_second"), get("usual_speed"))
+
+    return {target: {source: of(arc) for source, arc in into.items()} for target, into in arcs.pred.items()}
 
 
-def ranks(arcs: Arcs, first: str, size: int, by_time: bool) -> dict[str, Rank]:
+def ranks(arcs: Arcs, first: str, scale: Scale, size: int) -> dict[str, Rank]:
     """Return the rank of each repository as a source of content that `first` was the first to hold.
 
     Nothing here depends on who holds it by now: what is left of a plan is what would be planned.
@@ -212,21 +217,21 @@ def ranks(arcs: Arcs, first: str, size: int, by_time: bool) -> dict[str, Rank]:
 
     whole: Arcs = arcs.graph.get("whole", arcs)
     levels = networkx.single_source_shortest_path_length(whole, first) if first in whole else {}
-    far, use, places = 2 * len(whole), _use(whole, size, by_time), _places(whole)
+    far, use, places = 2 * len(whole), _use(whole, scale, size), _places(whole)
     return {uuid: Rank(levels.get(uuid, far), len(whole) - use[uuid], places[uuid]) for uuid in whole}
 
 
-@lru_cache(maxsize=16)  # groups of keys share it; a graph is not changed once it is made
-def _use(arcs: Arcs, size: int, by_time: bool) -> Counter[str]:
+@lru_cache(maxsize=16)
+def _use(arcs: Arcs, scale: Scale, size: int) -> Counter[str]:
     """Count for each repository to how many others it has one of the lightest arcs by cost and time."""
-    scale = Scale(len(arcs), by_time)
-    weight, from_drive = scale.weigher(size), scale.pack(REMOVABLE_PENALTY, 0)
+    from_drive = scale.pack(REMOVABLE_PENALTY, 0)
     removable = {uuid for uuid, place in arcs.nodes.items() if place.get("removable")}
     use: Counter[str] = Counter()
-    for target in arcs:
-        into = {u: weight(arc) + from_drive * (u in removable) for u, arc in arcs.pred[target].items()}
+    for into in weights(arcs, scale, size).values():
+        for uuid in removable & into.keys():
+            into = {**into, uuid: into[uuid] + from_drive}
         least = min(into.values(), default=0)
-        use.update(u for u, total in into.items() if total == least)
+        use.update([uuid for uuid, total in into.items() if total == least])
     return use
 
 
