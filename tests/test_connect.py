@@ -179,6 +179,7 @@ def test_by_ssh(laptop: Node, net: Network, sshd: Sshd) -> None:
     connect(desktop, "box", sshd.url(net.home) + "/it's%20a%20hub.git")
     assert desktop.read("big.bin") == BIG
     assert "there is no directory" in refused(laptop, "box", f"{sshd.url(net.root)}/gone/x")[0]
+    assert refused(laptop, "box", "nas:") == ("nas: names no directory", "name a new one, such as nas:annex.git")
     ran = connect(laptop, "box", "nohost.invalid:x", ok=1)
     assert ran.err.startswith("git-annex-syncx: nohost.invalid:x: ssh: ")
 

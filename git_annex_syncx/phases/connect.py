@@ -170,6 +170,8 @@ def _require_usable(context: Context, address: str, there: Place | None, found: 
     """Raise UsageError where nothing can be made or joined."""
     own = context.settings.annex_uuid
     inside = there and not there.host and context.repo.top and Path(there.path).resolve()
+    if there and not there.path:
+        raise UsageError(f"{address} names no directory", f"name a new one, such as {address}annex.git")
     if found.uuid == own:
         raise UsageError(
             f"{address} is this repository, or a copy of it with its annex.uuid",
