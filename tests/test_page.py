@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,8 +15,8 @@ import pytest
 from browser import PROGRAM, Browser, browsing
 from hypothesis import given
 from hypothesis import strategies as st
+from network import ANNEX, PROGRAMS, Node
 from network import Network as Repositories
-from network import Node
 from test_pictures import HOSTILE, needs_graphviz
 
 from git_annex_syncx.cli.pictures import for_page
@@ -79,9 +80,16 @@ def test_words_are_never_markup(names: list[str], told: str) -> None:
     assert (tag, list(attributes)) == ("p", ["title"])
 
 
-def test_a_page_without_a_picture_says_what_is_missing() -> None:
-    page = map_page(Survey(fleet(["laptop", "nas"])), Picture("", "x", "No picture: install graphviz."), 0.0)
-    assert "No picture: install graphviz." in page
+def test_without_graphviz_a_page_has_all_but_the_picture(net: Repositories, tmp_path: Path) -> None:
+    laptop = net.create("laptop", init=True)
+    net.connect((laptop, net.clone(laptop, "nas", init=True)))
+    laptop.annex("info", "nas", "--fast")
+    laptop.syncx("sync", "--no-content")
+    for program in ("git", "sh"):
+        (tmp_path / program).symlink_to(shutil.which(program) or "")
+    assert not laptop.run("git-annex-syncx", "map", "--html", "map.html", PATH=f"{ANNEX}:{PROGRAMS}:{tmp_path}").err
+    page = laptop.read("map.html").decode()
+    assert "dot is not installed" in page and "apt install graphviz" in page and "<svg" not in page
     assert re.search(r"<details open=.*<td[^>]*><span>nas", page)
 
 

@@ -57,7 +57,7 @@ def for_page(drawing: Drawing) -> Picture:
     try:
         return Picture(finished(graphviz.render(drawing.dot, "svg"), drawing, inline=True), drawing.title)
     except SyncxError as error:
-        return Picture("", drawing.title, f"No picture: {error.what}. To have one, {error.advice}.")
+        return Picture("", drawing.title, f"No picture: {error}.")
 
 
 def write_named(options: GlobalOptions, name: str, content: bytes) -> None:

@@ -17,7 +17,7 @@ def render(dot: str, kind: str) -> bytes:
     except UsageError as error:
         raise UsageError(
             "Graphviz's program dot is not installed, which draws pictures",
-            "install the package graphviz (apt install graphviz, brew install graphviz), or use --dot",
+            "install the package graphviz: apt install graphviz, brew install graphviz",
         ) from error
     text = dot.replace("&", "&amp;").encode("utf-8", "replace")  # in labels it reads HTML's entities
     return run.run(program, f"-T{kind}", cwd=Path("/"), env=run.environment(), stdin=text, stall=PATIENCE).out

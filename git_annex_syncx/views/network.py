@@ -94,8 +94,13 @@ def show_plans(planned: Planned, as_json_line: bool) -> None:
         data("\n" if number else "")
         _show_plan(net, found, planned.of_files)
     for fit in planned.fits:
-        data(f"{called(net, fit.uuid)}: {_fits(fit)}\n")
+        data(f"{room_words(net, fit)}\n")
     return None
+
+
+def room_words(net: Network, fit: Fit) -> str:
+    """Return whether what is wanted at a repository fits there, with its name."""
+    return f"{called(net, fit.uuid)}: {_fits(fit)}"
 
 
 def _fits(fit: Fit) -> str:

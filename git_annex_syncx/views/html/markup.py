@@ -50,9 +50,10 @@ def more(summary: str, *content: str, is_open: bool = False) -> Markup:
 
 
 def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = ()) -> Markup:
-    """Return a table whose first column names its rows. On a narrow screen each row is a card.
+    """Return a table whose first column names its rows; nothing where it would be empty.
 
-    Roles are said aloud, because a table that a style sheet shows in another way is none for a screen reader.
+    On a narrow screen each row is a card. Roles are told, because a table that a style sheet shows in another way
+    is none for a screen reader.
     """
     classes = [{"class_": "number"} if column in numbers else {} for column in columns]
     head = (
@@ -60,6 +61,8 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]], n
         for column, kind in zip(columns, classes, strict=True)
     )
     body = [element("tr", *_cells(columns, row, classes), role="row") for row in rows]
+    if not body:
+        return NOTHING
     return element(
         "table",
         element("caption", caption),

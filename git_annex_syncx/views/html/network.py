@@ -29,40 +29,32 @@ def map_page(found: Survey, picture: Picture, now: float) -> str:
         element("p", f"{_count(len(net.places), 'repository', 'repositories')}, {_count(len(net.links), 'link')}")
     ]
     sections = [network(net, picture, is_open=True), warnings(found.warnings)]
-    return page(f"The network of {own_name(net)}", lead, sections, "git annex-syncx map --html", now)
+    return page(f"Network{of_own(net)}", lead, sections, "git annex-syncx map --html", now)
 
 
 def plan_page(planned: Planned, picture: Picture, now: float) -> str:
     """Return a page about plans that were made `now`."""
     net = planned.survey.network
-    sections = [plans(net, planned.plans, picture, planned.of_files), warnings(planned.survey.warnings)]
-    title = f"What is to be sent in the network of {own_name(net)}"
-    return page(title, [], sections, "git annex-syncx plan --html", now)
+    rooms = section("room", "Room", items(words.room_words(net, fit) for fit in planned.fits))
+    sections = [plans(net, planned.plans, picture, planned.of_files), rooms, warnings(planned.survey.warnings)]
+    return page(f"Plan{of_own(net)}", [], sections, "git annex-syncx plan --html", now)
 
 
-def own_name(net: Network) -> str:
-    """Return the name of the own repository."""
-    return net.name(net.here) if net.here else "an unknown repository"
+def of_own(net: Network) -> str:
+    """Return the name of the own repository for a title; nothing where a map does not say which it is."""
+    return f" of {net.name(net.here)}" if net.here else ""
 
 
 def network(net: Network, picture: Picture, is_open: bool = False) -> Markup:
     """Return the section about the network: a picture, and the same as a table."""
     linked = {uuid for link in net.links for uuid in (link.owner, link.remote)}
     rows = [
-        (words.called(net, one.owner), words.called(net, one.remote), *words.cells(one)) for one in words.links(net)
+        [*(words.called(net, end) for end in (one.owner, one.remote)), *words.cells(one)] for one in words.links(net)
     ]
-    shown = (
-        table("Who has whom as a remote, and what that costs", words.COLUMNS, rows, words.NUMBERS)
-        if rows
-        else NOTHING
-    )
+    shown = table("Who has whom as a remote, and what that costs", words.COLUMNS, rows, words.NUMBERS)
     alone = [f"{words.called(net, place.uuid)}: no link is known" for place in net.places if place.uuid not in linked]
-    return section(
-        "network",
-        "Network",
-        _figure(picture),
-        more("All links", shown, items(alone), is_open=is_open or not picture.svg),
-    )
+    listed = more("All links", shown, items(alone), is_open=is_open or not picture.svg)
+    return section("network", "Network", _figure(picture), listed)
 
 
 def plans(net: Network, found: Iterable[Plan], picture: Picture, of_files: bool) -> Markup:

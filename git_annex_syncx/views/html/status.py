@@ -60,7 +60,7 @@ def status_page(found: Found, network: Picture, plan: Picture, now: float) -> st
         plans,
         html_network.warnings(dict.fromkeys((*status.warnings, *found.warnings))),
     ]
-    title = f"Status of {html_network.own_name(found.network)}"
+    title = f"Status{html_network.of_own(found.network)}"
     return page(title, _lead(status, said), sections, "git annex-syncx status --html", now)
 
 
@@ -213,5 +213,4 @@ def _named(found: Iterable[FileStatus], names: Mapping[str, str]) -> Markup:
     """Return the section of files by name."""
     rows = [(one.file, names[one.uuid], one.state, amount(one.bytes), one.reason) for one in found]
     left = [element("p", f"and {len(rows) - MOST} more")] if len(rows) > MOST else []
-    shown = [table("What is lacked, or held and not wanted", FILES, rows[:MOST], ("Size",)), *left] if rows else []
-    return section("files", "Files", *shown)
+    return section("files", "Files", table("Lacked, or held and not wanted", FILES, rows[:MOST], ("Size",)), *left)
