@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from git_annex_syncx.annex.annex_branch import REMOTE_NAME
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.model import OUTSIDE, Remote
 from git_annex_syncx.network.graph import Link, network
@@ -118,7 +119,7 @@ def _added(policy: Policy, remotes: Mapping[str, Remote], holders: frozenset[str
     for place in near:
         if not (place.special or place.dead or place.uuid in known):
             link = Link(policy.own, place.uuid, NEAR)
-            yield Remedy(f"git remote add {word(policy, place.uuid)} ADDRESS", policy.own, (link,))
+            yield Remedy(f"git remote add {_remote_name(place)} ADDRESS", policy.own, (link,))
 
 
 def _elsewhere(
@@ -129,15 +130,21 @@ def _elsewhere(
     pairs = [pair for uuid in sorted(holders - OUTSIDE.keys()) for pair in ((uuid, target), (target, uuid))]
     for owner, other in ((places[a], places[b]) for a, b in pairs if a in places and b in places):
         if not (owner.special or owner.dead or other.dead):
-            name = word(policy, other.uuid)
-            command = f"git annex enableremote {name}" if other.special else f"git remote add {name} ADDRESS"
+            added = f"git remote add {_remote_name(other)} ADDRESS"
+            command = f"git annex enableremote {word(policy, other.uuid)}" if other.special else added
             yield Remedy(command, owner.uuid, (Link(owner.uuid, other.uuid, NEAR),))
 
 
+def _remote_name(place: Place) -> str:
+    """Return what a repository could be called as a remote: a description can be any text."""
+    return place.name if REMOTE_NAME.fullmatch(place.name) else "NAME"
+
+
 def word(policy: Policy, uuid: str) -> str:
-    """Return a name that means one repository alone, for a shell; the uuid where others are called the same."""
-    place = policy.network.by_uuid.get(uuid)
-    return shlex.quote(place.name if place and place.name and policy.network.name(uuid) == place.name else uuid)
+    """Return what names one repository alone, for a shell and git-annex: its name, else its uuid."""
+    name = policy.network.by_uuid[uuid].name if uuid in policy.network.by_uuid else ""
+    alone = policy.network.name(uuid) == name and not name.startswith("-")
+    return shlex.quote(name if name and alone else uuid)
 
 
 def told(policy: Policy, remotes: Mapping[str, Remote], remedy: Remedy) -> str:

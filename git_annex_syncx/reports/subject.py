@@ -33,7 +33,9 @@ def subject(context: Context, base: str | None, given: str) -> Subject:
     repo, head, path = context.repo, git.head(context.repo), missing.tree_path(context, base, given)
     word = shlex.quote(f"./{given}" if given.startswith("-") else given)
     tree = history.tree_id(repo, f"refs/heads/{head.basis}" if head else "HEAD")
-    entry = (paths.entry(repo, tree, path) if path else Entry(TREE, tree)) if tree else None
+    if not tree:
+        return Subject(path, "uncommitted", reason="there is no commit yet", advice="git annex add . && git commit")
+    entry = paths.entry(repo, tree, path) if path else Entry(TREE, tree)
     if entry is None:
         return _uncommitted(context, path, word)
     if entry.mode == TREE:

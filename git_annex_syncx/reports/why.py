@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -9,7 +10,7 @@ from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.content import counts
 from git_annex_syncx.content.planning import named_here, uuid_of
 from git_annex_syncx.content.policy import Policy
-from git_annex_syncx.errors import Busy
+from git_annex_syncx.errors import Busy, UsageError
 from git_annex_syncx.reports.case import Case, begin
 from git_annex_syncx.reports.standing import Standing, look_at_wish, standing
 from git_annex_syncx.reports.subject import Subject, subject
@@ -63,7 +64,16 @@ def why(context: Context, base: str | None, word: str, named: str = "") -> Answe
 
 
 def _uuid(context: Context, policy: Policy, name: str) -> str:
-    return policy.own if name in ("here", ".") else uuid_of(policy.network, *named_here(context, [name]))
+    """Return the uuid of a repository that is named as a person does. Raises UsageError."""
+    if name in ("here", "."):
+        return policy.own
+    remote = context.settings.remotes.get(name)
+    if remote and remote.uuid not in policy.network.by_uuid:
+        word, setting = shlex.quote(name), shlex.quote(f"remote.{name}.annex-ignore")
+        asked = f"git config {setting} false && git annex-syncx sync {word}" if remote.ignore else ""
+        why = "git-annex ignores it" if remote.ignore else "nothing of it is known here yet"
+        raise UsageError(f"{name} gets no content: {why}", asked or f"git annex-syncx sync {word}")
+    return uuid_of(policy.network, *named_here(context, [name]))
 
 
 def _directory(context: Context, policy: Policy, path: bytes, uuid: str) -> Directory | Subject:

@@ -54,7 +54,7 @@ def _in_full(found: Answer, one: Standing) -> Iterator[str]:
     net = found.policy.network
     yield f"{_path(found.file)} ({amount(found.size)})"
     yield f"{_at(found, one)}{_noted(one)}"
-    yield f"what it wants: {one.wish.told}"
+    yield from [f"what it wants: {one.wish.told}"] * (one.wish.wants is not None)
     yield from [f"git-annex says: {one.wish.explained}"] * bool(one.wish.explained)
     yield f"who has it: {', '.join(_holders(net, found.holders)) or 'nobody'}"
     if one.way:
