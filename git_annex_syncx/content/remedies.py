@@ -10,7 +10,7 @@ from itertools import islice
 from git_annex_syncx.annex.annex_branch import REMOTE_NAME
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.model import OUTSIDE, Remote
-from git_annex_syncx.network.graph import Link, network
+from git_annex_syncx.network.graph import Link, Place, network
 from git_annex_syncx.network.plan import Question, reachable
 from git_annex_syncx.network.survey import without_annex
 from git_annex_syncx.network.weights import arcs
