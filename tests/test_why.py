@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 from collections.abc import Sequence
+from time import time as now
 from typing import Any
 
 import pytest
 from network import Network, Node
 from sshd import wait_until
 from test_json_schema import Seen, section_of
+
+from git_annex_syncx.annex.inventory import UNSEEN, Inventory
 
 BEACH = "photos/beach.jpg"
 
@@ -92,6 +97,13 @@ def test_what_holds_a_step_back(family: list[Node]) -> None:
     laptop.config("remote.nas.syncx-bwlimit", "1M")
     assert "no more than 1048 kB/s" in why(laptop, "new.bin", "nas")["nas"]["reason"]
 
+    laptop.git("config", "--unset", "remote.nas.syncx-bwlimit")
+    with contextlib.closing(sqlite3.connect(laptop.path / ".git/annex/syncx/outbox.sqlite")) as outbox, outbox:
+        outbox.execute("INSERT INTO running VALUES (?, ?, ?, 2, 1, 50, 100, NULL)", (os.getpid(), now(), now()))
+    assert "the run at work here sends it to nas (50 %" in why(laptop, "new.bin", "nas")["nas"]["reason"]
+    laptop.config("annex.synccontent", "false")
+    assert "annex.synccontent is false" in why(laptop, "new.bin", "nas")["nas"]["reason"]
+    laptop.git("config", "--unset", "annex.synccontent")
     laptop.config("syncx.contentIf", "exit 75")
     laptop.syncx("sync")
     told = why(laptop, "new.bin", "nas")["nas"]
@@ -161,7 +173,20 @@ def test_wishes_that_contradict_each_other(family: list[Node]) -> None:
     told = why(laptop, BEACH)
     assert told["usb"]["state"] == "unwanted", "there are three others"
     assert told["usb"]["at_odds"] == ["numcopies is 3, but only 2 repositories want it, so others must keep it"]
+    inventory = Inventory(laptop.path / ".git/annex/syncx/inventory.sqlite")
+    usb = told["usb"]["uuid"]
+    for _ in range(UNSEEN + 1):
+        inventory.count_drops({(told["usb"]["key"], usb): [told["nas"]["uuid"]]})
+    assert "is dropped no more" in why(laptop, BEACH)["usb"]["reason"], "it has come again that often"
     laptop.annex("drop", "--quiet", "--force", "--from", "usb", BEACH)
+    laptop.annex("required", "usb", f"include={BEACH}")
+    assert why(laptop, BEACH)["usb"]["state"] == "comes", "a changed wish makes a new beginning"
+    for _ in range(UNSEEN + 1):
+        inventory.count_drops({(told["usb"]["key"], usb): [told["nas"]["uuid"]]})
+    told = why(laptop, BEACH)
+    assert told["usb"]["state"] == "at-odds" and told["usb"]["advice"] == [f"git annex wanted {usb}"]
+    assert any("makes it come and go" in text for text in told["usb"]["at_odds"])
+    do(laptop, f"git annex required {usb} ''", *told["usb"]["advice"])
     told = why(laptop, BEACH)["desktop"]
     assert "git-annex keeps it: numcopies is 3, and there are 2 elsewhere" in told["reason"]
     do(laptop, told["advice"][0].partition("or: ")[2])
@@ -200,7 +225,7 @@ def test_no_way_and_what_would_make_one(net: Network, family: list[Node]) -> Non
         told = why(desktop, "new.bin", "here")["desktop"]
         assert told["state"] == "no-way" and told["reason"] == "wants it, but no way leads here"
         assert told["advice"] == ["git config remote.nas.annex-ignore false"]
-        desktop.syncx("sync", ok=None)
+        desktop.syncx("map", "--publish")
     do(desktop, *told["advice"])
     told = why(desktop, "new.bin", "here")["desktop"]
     assert told["state"] == "waits" and "are told to the others" in told["reason"]
@@ -211,7 +236,7 @@ def test_no_way_and_what_would_make_one(net: Network, family: list[Node]) -> Non
     laptop.syncx("pull")
     laptop.git("remote", "remove", "nas")
     laptop.git("remote", "remove", "usb")
-    laptop.syncx("sync")
+    laptop.syncx("map", "--publish")
     told = why(laptop, "new.bin", "store")["store"]
     assert told["state"] == "no-way" and told["advice"] == ["git annex enableremote store"]
     do(laptop, f"{told['advice'][0]} directory={store}")
@@ -269,6 +294,7 @@ def test_why_it_is_there_no_more(family: list[Node]) -> None:
     laptop.annex("setpresentkey", laptop.annex("lookupkey", BEACH).out.strip(), uuid, "0")
     told = why(laptop, BEACH)
     assert {one["state"] for one in told.values()} == {"lost"}
+    uuids = {name: one["uuid"] for name, one in told.items()}
     assert "nobody has it any more; the last who had it was" in told["nas"]["reason"]
 
     do(laptop, told["laptop"]["advice"][0].partition(": ")[2])
@@ -278,6 +304,14 @@ def test_why_it_is_there_no_more(family: list[Node]) -> None:
     assert told["state"] == "dead" and told["trust"] == "dead"
     do(laptop, told["advice"][0].partition(": ")[2])
     assert why(laptop, "photos/hill.jpg")["usb"]["state"] == "has"
+
+    for name in ("laptop", "nas", "usb", "desktop"):
+        laptop.annex("dead" if name == "usb" else "semitrust", name)
+        if name != "usb":
+            laptop.annex("setpresentkey", laptop.annex("lookupkey", "photos/hill.jpg").out.strip(), uuids[name], "0")
+    told = why(laptop, "photos/hill.jpg")["nas"]
+    assert told["state"] == "lost" and "only usb has it, which is declared dead" in told["reason"]
+    assert told["advice"] == ["if it was found again: git annex semitrust usb"]
 
 
 def test_all_below_a_directory(family: list[Node]) -> None:
@@ -317,12 +351,18 @@ def test_what_stands_at_a_path(family: list[Node]) -> None:
     laptop.git("commit", "--quiet", "--message", "rm")
     gone = laptop.syncx("why", "docs/x.bin", ok=2)
     assert "was removed by the commit" in gone.err
-    do(laptop, gone.err.partition("to have it back: ")[2].splitlines()[0])
+    back, _, after = gone.err.partition("to have it back: ")[2].partition(" && ")
+    assert after == "git annex-syncx sync\n"
+    do(laptop, f"{back} && git commit --quiet --message back")
     assert why(laptop, "docs/x.bin")["nas"]["state"] == "has"
     for path in ("nowhere", "../x", "photos/beach.jpg/x"):
         refused = laptop.syncx("why", path, ok=2)
         assert "Traceback" not in refused.err
     assert "laptop, nas, usb" in laptop.syncx("why", BEACH, "nobody", ok=2).err
+    laptop.git("remote", "add", "odd", "/nowhere")
+    assert "nothing of it is known here yet" in laptop.syncx("why", BEACH, "odd", ok=2).err
+    laptop.config("remote.odd.annex-ignore", "true")
+    assert "git config remote.odd.annex-ignore false" in laptop.syncx("why", BEACH, "odd", ok=2).err
     assert why(nas, BEACH)["nas"]["state"] == "has", "in a bare repository"
 
 

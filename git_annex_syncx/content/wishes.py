@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from git_annex_syncx.annex import annex, scratch_worktree
 from git_annex_syncx.annex.annex import Explained
 from git_annex_syncx.annex.scratch_worktree import Scratch
-from git_annex_syncx.content.policy import STANDARD, Policy
+from git_annex_syncx.content.policy import STANDARD, WORD, Policy
 from git_annex_syncx.content.wanting import DROP, GET, MOST_AT_ONCE
 from git_annex_syncx.model import OUTSIDE, Entry
 from git_annex_syncx.runs import parallel
@@ -35,27 +35,19 @@ class Wish:
         """Return the expressions, for people."""
         if not (self.preferred or self.required):
             return "it passes on, and wants nothing itself" if self.relays else "no expression is set: it wants all"
-        named = [f"wanted {self.preferred}"] * bool(self.preferred) + [f"required {self.required}"] * bool(
-            self.required
-        )
-        groups = f" (group {', '.join(self.groups)})" if self.groups and "standard" in " ".join(named) else ""
-        return ", ".join(named) + groups
+        pairs = (("wanted", self.preferred), ("required", self.required))
+        told = ", ".join(f"{word} {expression}" for word, expression in pairs if expression)
+        return told + (f" (group {', '.join(self.groups)})" if self.groups and "standard" in told else "")
 
     @property
     def clashes(self) -> str:
         """Return what is wrong with the wish itself, for people; empty where nothing is."""
-        standard = STANDARD.intersection(self.groups)
-        if "standard" in self.preferred.split() and len(standard) != 1:
-            many = (
-                f"is in several standard groups ({', '.join(sorted(standard))})"
-                if standard
-                else "is in no standard group"
-            )
-            return f"its expression is `standard`, but it {many}, so `standard` wants nothing"
+        standard = sorted(STANDARD.intersection(self.groups))
+        if "standard" in WORD.findall(self.preferred) and len(standard) != 1:
+            where = f"several standard groups ({', '.join(standard)})" if standard else "no standard group"
+            return f"its expression is `standard`, but it is in {where}, so `standard` wants nothing"
         if self.wants and self.preferred and self.required and _alternatives(self.explained) > 1:
-            return (
-                "its preferred content does not want it, but its required content does: it is kept, and never dropped"
-            )
+            return "its preferred content does not want it, but its required content does: it is kept"
         return ""
 
 
@@ -85,24 +77,19 @@ def wishes(
     """
     questions = list(_questions(policy, holders))
     explained = _asked(context, tree, files, questions) if questions else []
-    found: dict[str, tuple[bool, str]] = {}
+    answers: dict[str, tuple[bool, str]] = {}
     for (condition, uuids), told in zip(questions, explained, strict=True):
         wants = told.paths > 0 if condition == GET else told.paths < len(files)
-        found |= dict.fromkeys(uuids, (wants, told.words))
-    said, usual = policy.wishes, (None, "")
-    return {
-        place.uuid: Wish(
-            None
-            if place.dead or place.uuid in silent or place.uuid in OUTSIDE
-            else found.get(place.uuid, (place.uuid not in policy.wishless, ""))[0],
-            said.preferred.get(place.uuid, ""),
-            said.required.get(place.uuid, ""),
-            tuple(said.groups.get(place.uuid, ())),
-            found.get(place.uuid, usual)[1],
-            place.uuid in policy.wishless,
-        )
-        for place in policy.network.places
-    }
+        answers |= dict.fromkeys(uuids, (wants, told.words))
+    mute = {place.uuid for place in policy.network.places if place.dead} | OUTSIDE.keys() | set(silent)
+
+    def wish(uuid: str) -> Wish:
+        said, relays = policy.wishes, uuid in policy.wishless
+        wants, words = answers.get(uuid, (not relays, ""))
+        expressions = said.preferred.get(uuid, ""), said.required.get(uuid, "")
+        return Wish(None if uuid in mute else wants, *expressions, tuple(said.groups.get(uuid, ())), words, relays)
+
+    return {place.uuid: wish(place.uuid) for place in policy.network.places}
 
 
 def _questions(policy: Policy, holders: Collection[str]) -> Iterator[tuple[str, list[str]]]:

@@ -108,7 +108,7 @@ class Case:
     @cached_property
     def files(self) -> Mapping[bytes, Entry]:
         """All paths at which it stands there."""
-        return missing.inventory(self.context).files([self.key])[self.key]
+        return missing.inventory(self.context).files([self.key]).get(self.key, {})
 
     @cached_property
     def wishes(self) -> Mapping[str, Wish]:
@@ -139,10 +139,14 @@ class Case:
         return copies.read_rules(repo, settings, annex_branch.special_remotes(self.logs["remote.log"]), self.tree)
 
     @cached_property
+    def own_numcopies(self) -> int | None:
+        """How many copies attributes ask for, None where they do not."""
+        return copies.of_files(self.context.repo, self.rules, {self.key: self.files}).get(self.key)
+
+    @property
     def numcopies(self) -> int:
         """How many copies there must be."""
-        found = copies.of_files(self.context.repo, self.rules, {self.key: self.files})
-        return found.get(self.key, self.rules.numcopies)
+        return self.rules.numcopies if self.own_numcopies is None else self.own_numcopies
 
     def copies_but(self, uuid: str) -> int:
         """Return how many copies count, but for that of one repository."""

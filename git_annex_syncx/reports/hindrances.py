@@ -41,6 +41,9 @@ def _remotes(context: Context, uuid: str) -> list[Remote]:
 
 
 def _general(context: Context) -> Iterator[Hindrance]:
+    if not context.wants_content():
+        off = "no content moves by itself: annex.synccontent is false, or annex.synconlyannex is set"
+        yield Hindrance(off, None, "git annex-syncx transfer")
     for unmet in context.state.unmet.all():
         if unmet.condition in context.settings.content_if:
             yield Hindrance(conditions.told(unmet), None, "git annex-syncx transfer at a terminal does not ask")

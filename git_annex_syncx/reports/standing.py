@@ -76,7 +76,8 @@ def _kept(case: Case, uuid: str) -> tuple[str, tuple[str, ...]]:
         return f"has it until {several(map(case.name, sorted(lacking)))} has it, to pass it on", ()
     if copies < case.numcopies:
         why = f"numcopies is {case.numcopies}, and there {'is' if copies == 1 else 'are'} {copies or 'no'} elsewhere"
-        advice = f"let another repository want it, or: git annex numcopies {max(1, copies)}"
+        fewer = "annex.numcopies in .gitattributes" if case.own_numcopies else f"git annex numcopies {max(1, copies)}"
+        advice = f"let another repository want it, or: {fewer}"
         return f"has it and does not want it, but git-annex keeps it: {why}", (advice,)
     if (case.key, uuid) in missing.inventory(case.context).refusals():
         drop = "git annex drop" + (f" --from {_word(case, uuid)}" if uuid != case.policy.own else "")
@@ -124,6 +125,9 @@ def _tree(case: Case, uuid: str) -> Standing:
 
 
 def _lost(case: Case, uuid: str) -> Standing:
+    if dead := [one for one in sorted(case.records) if case.has(one)]:
+        reason = f"wants it, but only {several(map(case.name, dead))} has it, which is declared dead"
+        return Standing(uuid, "lost", reason, _revive(case, dead[0]))
     last = max(((record.at, one) for one, record in case.records.items()), default=None)
     if not last:
         advice = "git annex-syncx pull brings the news"
@@ -152,6 +156,8 @@ def _next_run(case: Case, uuid: str, operation: str, other: str) -> Standing:
     moves = moved(case.policy, operation, other, "it")
     moves += "" if uuid in (other, case.policy.own) else ", from where it goes on"
     own, way = case.policy.own, _way(case, uuid)
+    if not any({step.source, step.target} == {own, other} for step in way):
+        way = ()  # at a terminal a file is fetched from whoever answers
     if held:
         reason = f"waits until a run here {moves}: {held.reason}"
         return Standing(uuid, "waits", reason, (held.advice,), held.until, own, way)
@@ -160,15 +166,8 @@ def _next_run(case: Case, uuid: str, operation: str, other: str) -> Standing:
     slowly = f", at no more than {rate // 1000} kB/s at this hour" if rate is not None else ""
     remotes = [remote.name for remote in case.context.settings.remotes.values() if remote.uuid == other]
     now = shlex.join(["git", "annex-syncx", "transfer", *remotes[:1]])
-    return Standing(
-        uuid,
-        "comes",
-        f"{'the run at work' if running else 'the next run'} here {moves}{slowly}",
-        (now,),
-        None,
-        own,
-        way,
-    )
+    reason = f"{'the run at work' if running else 'the next run'} here {moves}{slowly}"
+    return Standing(uuid, "comes", reason, (now,), None, own, way)
 
 
 def moved(policy: Policy, operation: str, other: str, it: str) -> str:
@@ -206,8 +205,9 @@ def way_to(found: Plan, uuid: str) -> tuple[Step, ...]:
 
 def _put_off(case: Case, uuid: str) -> Standing | None:
     """Return what comes first where it is not its turn, None where nothing does."""
-    if case.group and uuid in case.need.targets - case.group.plan.question.targets:
-        first = sorted(u for u in case.group.plan.question.targets if case.policy.wishes.depends_on_copies(u))
+    now = case.group.plan.question.targets if case.group else case.need.targets
+    first = sorted(other for other in now if case.policy.wishes.depends_on_copies(other))
+    if first and uuid in case.need.targets - now:
         reason = f"waits until {several(map(case.name, first))} has it, and is asked then whether it still wants it"
         return Standing(uuid, "waits", reason)
     for cluster, nodes in case.policy.clusters.items():
@@ -223,8 +223,8 @@ def _no_way(case: Case, uuid: str) -> Standing:
         fsck = tuple(shlex.join(["git", "annex", "fsck", "--fast", f"--from={name}"]) for name in names[:3])
         return Standing(uuid, "no-way", f"wants it, but it is not at {several(names)} as recorded", fsck)
     unreachable = dict(plan(policy.arcs, Question(there, case.lacking)).unreachable)
-    no_path = uuid == policy.own and unreachable[uuid] == "no-path"
-    reason = "no way leads here" if no_path else NO_WAY[unreachable[uuid]]
+    why = unreachable.get(uuid, "no-path")
+    reason = "no way leads here" if uuid == policy.own and why == "no-path" else NO_WAY[why]
     found = remedies.remedies(policy, remotes, there, case.lacking, uuid)
     advice = tuple(remedies.told(policy, remotes, one) for one in found)
     return Standing(uuid, "no-way", f"wants it, but {reason}", advice)

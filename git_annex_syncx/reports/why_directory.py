@@ -103,12 +103,12 @@ def _reasons(run: TransferRun, policy: Policy, content: Content, uuid: str) -> I
     for one in content.deliveries:
         yield _delivery(run, policy, one, uuid)
     others = {
-        "later": (content.later, "when others have it"),
-        "no-room": (content.no_room, "there is no room for it"),
-        "no-way": (content.no_way - content.lost, "no way leads there"),
-        "lost": (content.lost, "nobody has it"),
+        "later": (content.later, ", when others have it"),
+        "no-room": (content.no_room, ""),
+        "no-way": (content.no_way - content.lost, ""),
+        "lost": (content.lost, ", which nobody has"),
     }
-    yield from (Reason(kind, files, f"{many(files)}, {text}") for kind, (files, text) in others.items() if files)
+    yield from (Reason(kind, files, many(files) + text) for kind, (files, text) in others.items() if files)
 
 
 def _delivery(run: TransferRun, policy: Policy, one: Delivery, uuid: str) -> Reason:
@@ -122,4 +122,4 @@ def _delivery(run: TransferRun, policy: Policy, one: Delivery, uuid: str) -> Rea
     if held := hindrance(run, other):
         told = f"{many(one.files)}, until a run here {moves}: {held.reason} ({held.advice})"
         return Reason("waits", one.files, told, held.until, own)
-    return Reason("comes", one.files, f"{many(one.files)}: the next run here {moves}", None, own)
+    return Reason("comes", one.files, f"{many(one.files)}, when the next run here {moves}", None, own)

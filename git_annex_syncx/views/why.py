@@ -99,7 +99,7 @@ def _share(found: Directory, share: Share) -> Iterator[str]:
     told += [f"does not want {spared} others"] * bool(spared)
     told += [f"lacks {content.lacks} ({amount(content.lacks_bytes)})"] * bool(content.lacks)
     yield f"{_called(found.policy.network, share.uuid)}: {', '.join(told)}"
-    yield from (f"  {reason.text}" for reason in share.reasons)
+    yield from (f"  {reason.kind.replace('-', ' ')}: {reason.text}" for reason in share.reasons)
     names = ", ".join(map(_path, share.names))
     more = ", ..." if content.lacks > len(share.names) else ""
     yield from [f"  it lacks {names}{more}"] * bool(names)
