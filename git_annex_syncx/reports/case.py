@@ -139,14 +139,10 @@ class Case:
         return copies.read_rules(repo, settings, annex_branch.special_remotes(self.logs["remote.log"]), self.tree)
 
     @cached_property
-    def own_numcopies(self) -> int | None:
-        """How many copies attributes ask for, None where they do not."""
-        return copies.of_files(self.context.repo, self.rules, {self.key: self.files}).get(self.key)
-
-    @property
     def numcopies(self) -> int:
-        """How many copies there must be."""
-        return self.rules.numcopies if self.own_numcopies is None else self.own_numcopies
+        """How many copies there must be; where that is not `rules.numcopies`, an attribute says so."""
+        found = copies.of_files(self.context.repo, self.rules, {self.key: self.files})
+        return found.get(self.key, self.rules.numcopies)
 
     def copies_but(self, uuid: str) -> int:
         """Return how many copies count, but for that of one repository."""

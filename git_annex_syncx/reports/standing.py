@@ -76,7 +76,9 @@ def _kept(case: Case, uuid: str) -> tuple[str, tuple[str, ...]]:
         return f"has it until {several(map(case.name, sorted(lacking)))} has it, to pass it on", ()
     if copies < case.numcopies:
         why = f"numcopies is {case.numcopies}, and there {'is' if copies == 1 else 'are'} {copies or 'no'} elsewhere"
-        fewer = "annex.numcopies in .gitattributes" if case.own_numcopies else f"git annex numcopies {max(1, copies)}"
+        fewer = f"git annex numcopies {max(1, copies)}"
+        if case.numcopies != case.rules.numcopies:
+            fewer = "change annex.numcopies in .gitattributes"
         advice = f"let another repository want it, or: {fewer}"
         return f"has it and does not want it, but git-annex keeps it: {why}", (advice,)
     if (case.key, uuid) in missing.inventory(case.context).refusals():
