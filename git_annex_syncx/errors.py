@@ -85,7 +85,7 @@ def _last_words(stderr: str) -> str:
     """Return the lines of a program's stderr that tell why it gave up."""
     from git_annex_syncx.reasons import BACKTRACE, shortened  # many regular expressions, for failures only
 
-    stderr = BACKTRACE.sub("", stderr)
+    stderr = re.sub(BACKTRACE, "", stderr)
     if (short := shortened(stderr)) is not stderr:
         return short
     lines = [

@@ -150,7 +150,7 @@ def push(repo: Repository, settings: Settings, remote: Remote, spec: PushSpec) -
     if not reports or (done.code != 0 and (not explained or reached < len(remote.push_urls))):
         raise ProgramFailed(f"git push {shlex.quote(remote.name)}", done.code, os.fsdecode(done.err), repo.home)
     words = _words_of_remote(os.fsdecode(done.err))
-    failed = [Fate.REFUSED, *[Fate.LOST] * bool(LOCK.search(words))]  # a lock may be left behind
+    failed = [Fate.REFUSED, *[Fate.LOST] * bool(re.search(LOCK, words))]  # a lock may be left behind
     told = (f"{report.reason}: {words}" if words and report.fate in failed else report.reason for report in reports)
     return tuple(replace(report, reason=reason) for report, reason in zip(reports, told, strict=True))
 
@@ -159,7 +159,7 @@ def _words_of_remote(stderr: str) -> str:
     """Return the last lines that programs at the other end have said, without progress and what git says anyway."""
     lines = [line.removeprefix("remote:").strip() for line in stderr.split("\n") if line.startswith("remote:")]
     lines = [line for line in lines if line and not PROGRESS.search(line) and "hook declined" not in line]
-    lines = [line for line in lines if LOCK.search(line)] or lines
+    lines = [line for line in lines if re.search(LOCK, line)] or lines
     return "; ".join(dict.fromkeys(lines[-3:]))
 
 
