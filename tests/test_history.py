@@ -14,7 +14,7 @@ import pytest
 from network import Network, Node
 
 from git_annex_syncx.errors import ProgramFailed
-from git_annex_syncx.git import cat_file, history, ref_files
+from git_annex_syncx.git import cat_file, history, ref_files, reflog
 from git_annex_syncx.git.git import Repository, open_repository, refs
 
 FAR = 45  # commits
@@ -180,7 +180,7 @@ def test_what_was_taken_back_is_in_the_reflog(node: Node) -> None:
     repo = open_repository(node.path)
 
     def taken_back(theirs: str) -> list[str]:
-        return history.abandoned(repo, "main", node.head("main"), theirs)
+        return reflog.abandoned(repo, "main", node.head("main"), theirs)
 
     assert [taken_back(theirs) for theirs in (gone, side, on_top)] == [[gone], [side], [side]]
     assert taken_back(forced) == [], "it was never ours"
@@ -192,7 +192,7 @@ def test_what_was_taken_back_is_in_the_reflog(node: Node) -> None:
     node.git("update-ref", "-m", "push", "refs/heads/main", forced)
     assert taken_back(amended) == [], "somebody else has pushed it away"
     assert taken_back(gone) == [gone]
-    assert history.abandoned(repo, "none", forced, gone) == []
+    assert reflog.abandoned(repo, "none", forced, gone) == []
 
 
 # The git that stays
@@ -223,10 +223,10 @@ def test_a_reflog_that_a_power_cut_has_torn(node: Node, torn: bytes) -> None:
     log = node.path / ".git" / "logs" / "refs" / "heads" / "main"
     *before, last = log.read_bytes().splitlines(keepends=True)
     log.write_bytes(b"".join(before) + torn + last)
-    found = [(old, new) for old, new, _ in history.moves(open_repository(node.path), "refs/heads/main")]
+    found = [(old, new) for old, new, _ in reflog.moves(open_repository(node.path), "refs/heads/main")]
     assert found[-1] == ((second, third) if torn.endswith(b"\n") else (first, second))
     (log.parent.parent.parent / "HEAD").write_bytes(torn)
-    assert history.before_pushes(open_repository(node.path), third) is None
+    assert reflog.before_pushes(open_repository(node.path), third) is None
 
 
 def test_contents_of_any_kind(node: Node) -> None:

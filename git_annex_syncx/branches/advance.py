@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from git_annex_syncx import reasons
 from git_annex_syncx.annex import annex
 from git_annex_syncx.errors import Busy, ProgramFailed, Refused
-from git_annex_syncx.git import busy, configfile, git, history, local_changes, objects, submodules, worktree
+from git_annex_syncx.git import busy, configfile, git, history, local_changes, objects, reflog, submodules, worktree
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.git.objects import Change
 from git_annex_syncx.model import Head
@@ -64,7 +64,7 @@ def propagate(repo: Repository, head: Head, judge: Judge = consent) -> None:
     """
     if not head.adjusted:
         return
-    if pushed := history.overwritten(repo, head.basis):
+    if pushed := reflog.overwritten(repo, head.basis):
         keep_received(repo, head, pushed)
     if not behind_adjusted(repo, head):
         _carry_left(repo, head)
@@ -97,12 +97,12 @@ def _restore(repo: Repository, head: Head, tip: str, basis: str) -> str:
     commit. git-annex takes that for its own, and its next merge drops the change without a word. Raises Refused where
     the branch has lost the adjusting commit in another way.
     """
-    moved = list(history.moves(repo, f"refs/heads/{head.branch}"))
+    moved = list(reflog.moves(repo, f"refs/heads/{head.branch}"))
     at = next((n for n in reversed(range(len(moved))) if _is_adjusting(repo, moved, n)), None)
     if at is None or history.is_ancestor(repo, adjusting := moved[at][1], tip) or tip == basis:
         return tip
     _, _, why = moved[min(at + 1, len(moved) - 1)]
-    made = history.replay(repo, adjusting, tip) if why.startswith(history.AMENDED) else ""
+    made = history.replay(repo, adjusting, tip) if why.startswith(reflog.AMENDED) else ""
     if made:
         git.update_ref(repo, f"refs/heads/{head.branch}", made, tip, AMENDED)
         return made
@@ -118,7 +118,7 @@ def _restore(repo: Repository, head: Head, tip: str, basis: str) -> str:
 def _is_adjusting(repo: Repository, moved: list[tuple[str, str, str]], at: int) -> bool:
     """Return whether git-annex itself made the commit to which a branch moved."""
     _, new, why = moved[at]
-    return history.subject(repo, new) == history.ADJUSTING and not why.startswith(history.AMENDED)
+    return history.subject(repo, new) == history.ADJUSTING and not why.startswith(reflog.AMENDED)
 
 
 def _carry(repo: Repository, head: Head, adjusting: str, tip: str) -> None:
@@ -169,7 +169,7 @@ def take_back_push(repo: Repository, head: Head) -> None:
     before is the user's. Raises Refused where the index is neither.
     """
     ours = position(repo, head)
-    before = history.before_pushes(repo, ours) if ours and head.checked_out and repo.top else None
+    before = reflog.before_pushes(repo, ours) if ours and head.checked_out and repo.top else None
     if before is None or not ours or ours == before:
         return
     allowed = configfile.find(repo, "receive.denyCurrentBranch", everywhere=False)
@@ -216,7 +216,7 @@ def behind_adjusted(repo: Repository, head: Head) -> bool:
     basis, adjusted = position(repo, head), history.value(repo, ref)
     if not basis or not adjusted:
         return False
-    return not history.is_adjustment_of(repo, adjusted, basis) or history.is_amended(repo, ref, adjusted)
+    return not history.is_adjustment_of(repo, adjusted, basis) or reflog.is_amended(repo, ref, adjusted)
 
 
 def waits_beside(repo: Repository, head: Head) -> bool:
@@ -250,7 +250,7 @@ def _move_ref(repo: Repository, head: Head, ours: str | None, target: str, judge
 def _move_adjusted(repo: Repository, head: Head, ours: str | None, target: str, judge: Judge) -> None:
     _require_not_elsewhere(repo, head)
     _hand_over(repo, head, made_from(repo, head) or ours or objects.empty_tree(repo), target, judge)
-    if position(repo, head) != target or history.overwritten(repo, head.basis):
+    if position(repo, head) != target or reflog.overwritten(repo, head.basis):
         raise worktree.Moved(head.basis)
 
 

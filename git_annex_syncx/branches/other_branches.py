@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping
 
-from git_annex_syncx.git import git, history, objects
+from git_annex_syncx.git import git, history, objects, reflog
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Head, Outcome, Remote, Result
 
@@ -47,7 +47,7 @@ def renamed(repo: Repository, head: Head, known: Mapping[str, str], remotes: Ite
 
 def _stands_in(repo: Repository, known: Mapping[str, str], head: Head, remote: Remote, name: str) -> bool:
     """Return whether others may take a branch of a remote for what is ours here under another name."""
-    if name == head.basis or (f"refs/heads/{name}" in known and not history.is_only_pushed(repo, name)):
+    if name == head.basis or (f"refs/heads/{name}" in known and not reflog.is_only_pushed(repo, name)):
         return False
     if remote.tracking(f"synced/{name}") in known:
         return True

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 from git_annex_syncx.branches import advance
 from git_annex_syncx.conflicts.resolutions import unrelated_error
 from git_annex_syncx.errors import Refused
-from git_annex_syncx.git import history, objects
+from git_annex_syncx.git import history, objects, reflog
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Head, Remote
 
@@ -26,7 +26,7 @@ def taken_back(
     """
     if ours is None or history.is_ancestor(repo, theirs, ours):
         return []
-    gone = history.abandoned(repo, head.basis, ours, theirs)
+    gone = reflog.abandoned(repo, head.basis, ours, theirs)
     return [commit for commit in gone if not history.contained_in_any(repo, commit, wanted)]
 
 

@@ -11,7 +11,7 @@ from git_annex_syncx.conflicts.choices import SIDES, Choice, Conflict, Maker
 from git_annex_syncx.conflicts.trees import RepositoryTrees
 from git_annex_syncx.conflicts.unsettled import Containment, Unseen
 from git_annex_syncx.conflicts.versions import is_variant
-from git_annex_syncx.git import history, log, objects
+from git_annex_syncx.git import history, log, objects, reflog
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import GITLINK, Entry
 
@@ -33,7 +33,7 @@ def described(repo: Repository, head: str, found: Iterable[Unseen], branch: str)
     found = list(found)
     if not found:
         return []
-    ours = {new for _, new, why in history.moves(repo, f"refs/heads/{branch}") if why != history.PUSHED}
+    ours = {new for _, new, why in reflog.moves(repo, f"refs/heads/{branch}") if why != reflog.PUSHED}
     makers = _Makers(repo, head, {path for one in found for path in (one.path, *one.files)})
     reading = _Reading(repo, head, ours, makers)
     return [Conflict(one, tuple(reading.choices(one))) for one in found]
