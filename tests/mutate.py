@@ -33,15 +33,14 @@ OTHER = {
 MORE = {
     "annex": ["test_stores.py", "test_hubs.py"],
     "branches": ["test_push.py", "test_merge.py", "test_guard.py", "test_taken_back.py", "test_adjusted.py"],
-    "cli": ["test_bad_input.py", "test_messages.py", "test_sync_options.py", "test_sync.py", "test_merge.py"],
+    "cli": [
+        "test_bad_input.py", "test_messages.py", "test_sync_options.py", "test_sync.py", "test_merge.py",
+        "test_control.py",
+    ],
     "conflicts": ["test_conflicts.py", "test_merge_pure.py", "test_merge_driver.py"],
     "content": ["test_content_pure.py", "test_transfer.py", "test_wanted.py", "test_waiting.py", "test_exports.py"],
     "git": [
-        "test_push.py",
-        "test_merge_worktree.py",
-        "test_remotes.py",
-        "test_merge.py",
-        "test_killed.py",
+        "test_push.py", "test_merge_worktree.py", "test_remotes.py", "test_merge.py", "test_killed.py",
         "test_adjusted_modes.py",
     ],
     "network": ["test_plan.py", "test_maps.py", "test_survey.py", "test_steiner.py"],
@@ -51,7 +50,7 @@ MORE = {
     "system": ["test_run.py", "test_outbox.py", "test_channels.py"],
     "triggers": ["test_hooks.py", "test_triggers.py", "test_watch.py", "test_channels.py", "test_signals.py"],
     "views": ["test_json_schema.py", "test_status.py", "test_messages.py"],
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
