@@ -109,7 +109,7 @@ class Inventory(Database):
         cursor: Cursor,
         names: Callable[[], Iterable[tuple[bytes, Name]]],
         needs: Callable[[], Iterable[Need]],
-        newest: Mapping[bytes, int],
+        newest: Mapping[bytes, int] | None = None,
     ) -> None:
         """Take the findings of a full pass; `needs` is called when all names are in.
 
@@ -133,7 +133,7 @@ class Inventory(Database):
                 db.execute(f"DELETE FROM {table}")
             db.execute("INSERT INTO names SELECT * FROM temp.fresh")  # alike to the index: SQLite copies pages
             _put_needs(db, found)
-            _put_newest(db, newest)
+            _put_newest(db, newest or {})
             _put_cursor(db, cursor)
 
         self.write(write, before=find)

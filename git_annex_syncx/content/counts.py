@@ -16,14 +16,16 @@ from typing import ClassVar
 
 from git_annex_syncx.annex import annex, annex_branch
 from git_annex_syncx.annex.inventory import Inventory
-from git_annex_syncx.content import absent, copies, missing, patience, room, steps
-from git_annex_syncx.content.assignment import TransferOptions, TransferRun
+from git_annex_syncx.content import copies, missing, patience, room, steps
 from git_annex_syncx.content.copies import Shortage
+from git_annex_syncx.content.known_plans import KnownPlans
 from git_annex_syncx.content.missing import Look
 from git_annex_syncx.content.patience import KeyGroup
 from git_annex_syncx.content.policy import Policy, read_policy
 from git_annex_syncx.content.remotes import usable
-from git_annex_syncx.errors import ProgramFailed
+from git_annex_syncx.content.steps import Planner, ways
+from git_annex_syncx.errors import ProgramFailed, SyncxError
+from git_annex_syncx.git import drives
 from git_annex_syncx.model import OUTSIDE, Need
 from git_annex_syncx.runs.context import Context
 
@@ -65,6 +67,7 @@ class Counted:
     options: Mapping[str, Mapping[str, str]]  # of special remotes, by uuid
     newest: Mapping[str, int]  # uuid -> when something was last recorded of that repository
     at: float
+    planner: Planner
 
     @cached_property
     def trees(self) -> frozenset[str]:
@@ -113,7 +116,7 @@ def travelling(policy: Policy, keys: Iterable[Need]) -> Iterator[Need]:
     to = functools.cache(lambda holders, targets: policy.one_each(holders, targets & policy.takers))
     for need in keys:
         if need.targets and need.holders and (targets := to(need.holders, need.targets)):
-            yield replace(need, targets=targets, unwanted=NOBODY)
+            yield Need(need.key, need.holders, targets, NOBODY, need.first)
 
 
 def _complete(policy: Policy) -> CompletePolicy:
@@ -123,21 +126,38 @@ def _complete(policy: Policy) -> CompletePolicy:
 
 def _planned(context: Context, keys: list[Need], look: Look, at: float) -> Counted:
     """Plan as this repository would by now, without asking anybody whether it is there."""
-    policy, missed = look.policy, absent.missed(context)
-    there = [absent.without(need, missed) for need in look.needs] if missed else look.needs
-    there = [need for need in there if need.holders]
-    held = {need.key: need.holders for need in there}
-    clocks = patience.gone_on(context.state.clocks(), held, context.settings.patience, time.time())
+    policy, there = look.policy, _from_those_who_have_it(context, look.needs)
+    held = {need.key: need.holders for need in there} if (kept := context.state.clocks()) else {}
+    clocks = patience.gone_on(kept, held, context.settings.patience, time.time())
     shut = patience.shut(clocks, policy.own, patience.Answers(_present(context))) if clocks else steps.OPEN
+    planner = KnownPlans(context.repo, policy)
+    groups = list(steps.groups(policy, there, shut=shut, planner=planner))
+    for group in groups:
+        ways(policy, group.base, planner)
+    planner.keep()
     options = annex_branch.special_remotes(annex_branch.log(context.repo, "remote.log"))
-    return Counted(keys, look, list(steps.groups(policy, there, shut=shut)), clocks, options, {}, at)
+    return Counted(keys, look, groups, clocks, options, {}, at, planner)
+
+
+def _from_those_who_have_it(context: Context, needs: list[Need]) -> list[Need]:
+    """Return needs without the sources that said that they do not have the key."""
+    if not context.state.absences():
+        return needs
+    from git_annex_syncx.content import absent  # with all that moves content
+
+    missed = absent.missed(context)
+    return [need for need in (absent.without(need, missed) for need in needs) if need.holders]
 
 
 def _present(context: Context) -> frozenset[str]:
     """Return the repositories that this one can reach, as far as it is seen without a connection."""
     remotes = [remote for remote in context.settings.remotes.values() if remote.sync]
-    run = TransferRun(context, usable(context, remotes, outside=True), TransferOptions())
-    return frozenset(remote.uuid for remote in run.remotes if remote.uuid and run.end(remote.uuid))
+    found = set()
+    for remote in usable(context, remotes, outside=True):
+        with contextlib.suppress(SyncxError):
+            drives.require_present(context.repo, remote)
+            found.add(remote.uuid or "")
+    return frozenset(found)
 
 
 def shortage(context: Context, counted: Counted) -> Shortage:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.content.patience import KeyGroup, Shut
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.model import Need
-from git_annex_syncx.network.plan import Question, Step, plan, reachable
-from git_annex_syncx.network.weights import Arcs, arcs
+from git_annex_syncx.network.plan import Plan, Question, Step, plan, reachable
+from git_annex_syncx.network.weights import Arcs, ExecutedArc, arcs
 
 OPEN = Shut()
+ShutArcs = frozenset[ExecutedArc]
+Planner = Callable[[ShutArcs, Question], Plan]
 
 
 @dataclass(frozen=True, order=True)
@@ -25,8 +28,19 @@ class OwnStep:
     through: bool = False
 
 
+def planner_of(policy: Policy) -> Planner:
+    """Return what plans in a network without the arcs that are shut."""
+    ways = functools.cache(functools.partial(_arcs, policy))
+    return lambda shut, question: plan(ways(shut), question)
+
+
 def groups(
-    policy: Policy, needs: Iterable[Need], by_time: bool = False, relays: bool = True, shut: Shut = OPEN
+    policy: Policy,
+    needs: Iterable[Need],
+    by_time: bool = False,
+    relays: bool = True,
+    shut: Shut = OPEN,
+    planner: Planner | None = None,
 ) -> Iterator[KeyGroup]:
     """Yield plans. All nodes that know the same make the same groups, whatever the exact sizes are.
 
@@ -46,17 +60,18 @@ def groups(
             )
     if not alike:
         return  # no graph is built, and networkx stays unloaded
-    ways, base_ways = _arcs(policy, shut.light), _arcs(policy, shut.heavy)
+    planned = planner or planner_of(policy)
     for (holders, first, now, base, bits), keys in sorted(alike.items(), key=lambda item: (item[0][4], min(item[1]))):
         total = sum(map(key_size, keys))
         # The tree depends on the class of size alone: nodes that know other keys of it make the same.
         question = Question(holders, now, len(keys), total, 1 << bits, by_time, relays, first)
-        found = plan(ways, question)
+        found = planned(shut.light, question)
         same = shut.light == shut.heavy and now == base
-        yield KeyGroup(found, tuple(keys), found if same else plan(base_ways, replace(question, targets=base)))
+        other = found if same else planned(shut.heavy, replace(question, targets=base))
+        yield KeyGroup(found, tuple(keys), other)
 
 
-def _arcs(policy: Policy, shut: frozenset[tuple[str, str, bool]]) -> Arcs:
+def _arcs(policy: Policy, shut: ShutArcs) -> Arcs:
     return arcs(policy.network, shut, policy.own) if shut else policy.arcs
 
 
@@ -77,6 +92,24 @@ def in_this_round(
     alone = ((uuid, Question(holders, targets - careful | {uuid})) for uuid in order)
     first = next((uuid for uuid, question in alone if uuid in reachable(policy.arcs, question)), order[0])
     return targets - (careful - {first})
+
+
+def ways(policy: Policy, base: Plan, planner: Planner | None = None) -> dict[str, tuple[Step, Step]]:
+    """Return the first and the last step by which content comes to each target that has a way.
+
+    Where only what is shut leads there, it is the one of the plan that all others make.
+    """
+    planned = planner or planner_of(policy)
+    common = _ways(planned(OPEN.light, base.question)) if base.unreachable else {}
+    return {uuid: steps for uuid, steps in (common | _ways(base)).items() if uuid in base.question.targets}
+
+
+def _ways(found: Plan) -> dict[str, tuple[Step, Step]]:
+    steps: dict[str, tuple[Step, Step]] = {}
+    for step in found.steps:  # in the order in which they would run
+        first, _ = steps.get(step.source, (step, step))
+        steps[step.target] = first, step
+    return steps
 
 
 def make_own_steps(steps: Iterable[Step], own: str, through: bool) -> tuple[OwnStep, ...]:

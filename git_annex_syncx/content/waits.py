@@ -6,13 +6,17 @@ import shlex
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from git_annex_syncx.content import absent, room
-from git_annex_syncx.content.assignment import Round, TransferRun
+from git_annex_syncx.content import room
 from git_annex_syncx.content.patience import KeyGroup, due
 from git_annex_syncx.content.policy import Policy
+from git_annex_syncx.content.steps import ways
 from git_annex_syncx.model import Outcome, Result
-from git_annex_syncx.network.plan import Plan, Step, plan, reachable
+from git_annex_syncx.network.plan import Plan, Step, reachable
+
+if TYPE_CHECKING:
+    from git_annex_syncx.content.assignment import Round, TransferRun
 
 
 @dataclass(frozen=True)
@@ -70,23 +74,6 @@ def expected(run: TransferRun, now: Round, group: KeyGroup) -> dict[str, tuple[s
 def _first_steps(policy: Policy, base: Plan) -> dict[str, Step]:
     """Return the step that has to be made first so that content comes to each target that has a way."""
     return {uuid: first for uuid, (first, _) in ways(policy, base).items()}
-
-
-def ways(policy: Policy, base: Plan) -> dict[str, tuple[Step, Step]]:
-    """Return the first and the last step by which content comes to each target that has a way.
-
-    Where only what is shut leads there, it is the one of the plan that all others make.
-    """
-    common = _ways(plan(policy.arcs, base.question)) if base.unreachable else {}
-    return {uuid: steps for uuid, steps in (common | _ways(base)).items() if uuid in base.question.targets}
-
-
-def _ways(found: Plan) -> dict[str, tuple[Step, Step]]:
-    steps: dict[str, tuple[Step, Step]] = {}
-    for step in found.steps:  # in the order in which they would run
-        first, _ = steps.get(step.source, (step, step))
-        steps[step.target] = first, step
-    return steps
 
 
 def tell(run: TransferRun, now: Round, left: Iterable[Wait]) -> Iterator[Outcome]:
@@ -178,6 +165,8 @@ def _no_way(run: TransferRun, now: Round) -> Iterator[Outcome]:
 
 def _not_there(run: TransferRun, now: Round) -> Iterator[Outcome]:
     """Say how much is wanted here that none of those has who are said to have it."""
+    from git_annex_syncx.content import absent  # with all that moves content, which who only tells of it has not
+
     policy, asked = now.look.policy, _asked(run, now)
     wanted = (need for need in now.look.needs if policy.own in need.targets and (asked is None or need.key in asked))
     gone = [need for need in wanted if need.holders and not absent.without(need, run.missed).holders]

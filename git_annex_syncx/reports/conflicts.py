@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from git_annex_syncx.conflicts.resolutions import HEADING, TRAILER
 from git_annex_syncx.conflicts.trees import RepositoryTrees
 from git_annex_syncx.conflicts.unsettled import Listed, Unseen, Unsettled, listed_in, looks_of
-from git_annex_syncx.conflicts.versions import identity
+from git_annex_syncx.conflicts.versions import MARKER, identity
 from git_annex_syncx.git import log, objects
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import GITLINK
@@ -19,8 +19,10 @@ MOST = 10_000
 
 def unseen(repo: Repository, head: str) -> tuple[Unseen, ...]:
     """Return the conflicts in the history of a commit that nobody has looked at, in order of their names."""
-    files = objects.entries(repo, head)
     messages = log.messages(repo, head, (f"{HEADING}$", TRAILER))
+    if not (messages or objects.paths_with(repo, head, MARKER)):
+        return ()  # without having read the whole tree
+    files = objects.entries(repo, head)
     listed = [one for one in listed_in(messages) if _is_there(one, files)]
     looks = looks_of(messages)
     history = Unsettled(listed, looks, log.ancestry(repo, head) if listed or looks else (), files)

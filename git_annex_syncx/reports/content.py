@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.content.counts import Counted
 from git_annex_syncx.content.policy import Policy
-from git_annex_syncx.content.waits import ways
+from git_annex_syncx.content.steps import ways
 from git_annex_syncx.model import OUTSIDE, Need
 from git_annex_syncx.network.plan import Step
 
@@ -126,8 +126,8 @@ def deliveries(counted: Counted, until: Until = lambda step: None) -> dict[str, 
     """Return uuid -> how what it lacks comes to it, the most files first."""
     policy, found = counted.look.policy, dict[str, dict[tuple[str, ...], Delivery]]()
     for group in counted.groups:
-        files, size = len(group.keys), sum(map(key_size, group.keys))
-        for uuid, (first, last) in ways(policy, group.base).items():
+        files, size = len(group.keys), group.plan.question.bytes
+        for uuid, (first, last) in ways(policy, group.base, counted.planner).items():
             ends = (first.source, first.target, last.source, last.target)
             new = Delivery(first, last, executor(policy, last), until=until(first))
             one = found.setdefault(uuid, {}).get(ends, new)
@@ -144,11 +144,13 @@ def without_way(counted: Counted) -> Counter[str]:
     """Return uuid -> how many of the files that it lacks have no way to it, as the links are."""
     policy, found = counted.look.policy, Counter[str]()
     for group in counted.groups:
-        reached = ways(policy, group.base)
+        reached = ways(policy, group.base, counted.planner)
         for uuid in group.plan.question.targets - reached.keys():
             found[uuid] += len(group.keys)
     through = {node for nodes in policy.clusters.values() for node in nodes}
     cut_off = policy.alive - policy.takers - through - counted.trees
-    for need in counted.keys:
-        found.update(need.targets if not need.holders else need.targets & cut_off)
+    alike = Counter((need.holders, need.targets) for need in counted.keys if need.targets)
+    for (holders, targets), files in alike.items():
+        for uuid in targets & cut_off if holders else targets:
+            found[uuid] += files
     return found

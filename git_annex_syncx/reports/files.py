@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.content import counts
 from git_annex_syncx.content.counts import Counted
-from git_annex_syncx.content.waits import Wait, many, ways, words
+from git_annex_syncx.content.steps import ways
+from git_annex_syncx.content.waits import Wait, many, words
 from git_annex_syncx.network.plan import Step
 from git_annex_syncx.reports.content import Until, executor
 from git_annex_syncx.runs.context import Context
@@ -56,7 +57,7 @@ def _told(counted: Counted, uuid: str, until: Until, names: dict[str, str]) -> I
         elif uuid in need.targets:
             yield _file(uuid, names, need.key, "later", "when others have it")
     for group in counted.groups:
-        found = ways(policy, group.base).get(uuid)
+        found = ways(policy, group.base, counted.planner).get(uuid)
         if found is None and uuid in group.plan.question.targets:
             holders = ", ".join(sorted(map(policy.network.name, group.plan.question.holders)))
             for key in group.keys:
