@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import pytest
 from network import Network as Repositories
 
+from git_annex_syncx.model import OUTSIDE
 from git_annex_syncx.network import dot
 from git_annex_syncx.network.drawing import (
     EDGES,
@@ -169,3 +170,16 @@ def test_large_pictures_stay_readable_and_are_soon_drawn() -> None:
     few = network(places[:5], net.links, "000")
     assert "splines=true" in network_drawing(few).dot
     assert "rankdir" not in plan_drawing(few, [plan(arcs(few), Question(frozenset(["000"]), frozenset(["001"])))]).dot
+
+
+def test_the_web_is_drawn_where_something_comes_from_it() -> None:
+    web = next(iter(OUTSIDE))
+    net = network(
+        [Place(web, "web", special=True), Place("a", "laptop"), Place("b", "nas")],
+        [Link("a", web, 200.0, push=False), Link("b", web, 200.0, push=False), Link("a", "b", 100.0)],
+        "a",
+    )
+    for holder, shown in ((web, ["laptop", "nas", "web"]), ("a", ["laptop", "nas"])):
+        drawing = plan_drawing(net, [plan(arcs(net), Question(frozenset([holder]), frozenset("b")))])
+        nodes = dot.parse(drawing.dot).nodes.values()
+        assert sorted(node["attributes"]["id"] for node in nodes) == shown

@@ -105,8 +105,10 @@ def _page(context: Context, status: Status, files: Iterable[FileStatus]) -> str:
 
     head, repo = status.commit, context.repo
     conflicts = described(repo, head, unseen(repo, head), status.branch) if head and status.conflicts else []
-    known = planning.see_map(context, refresh=False)
-    plans = tuple(planning.together(status.counted.groups)) if status.counted else ()
-    found = Found(status, known.network, plans, tuple(conflicts), known.warnings, tuple(files))
-    picture = network_drawing(known.network, picture_notes(status))
-    return status_page(found, for_page(picture), for_page(plan_drawing(known.network, plans)), time.time())
+    known, planned = planning.see_map(context, refresh=False), planning.of_counted(status.counted)
+    found = Found(status, known, planned, tuple(conflicts), tuple(files))
+    network, plan = (
+        network_drawing(known.network, picture_notes(status)),
+        plan_drawing(planned.survey.network, planned.plans),
+    )
+    return status_page(found, for_page(network), for_page(plan), time.time())

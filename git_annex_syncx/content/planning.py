@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.annex.proxied import read_all_settings
@@ -17,13 +18,16 @@ from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import OUTSIDE, Need, Outcome, Result
 from git_annex_syncx.network import survey
-from git_annex_syncx.network.graph import Network
+from git_annex_syncx.network.graph import Network, network
 from git_annex_syncx.network.map_reader import LARGEST, read_map
 from git_annex_syncx.network.plan import Plan, Question, plan, timed
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.network.weights import arcs
 from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import own_failure
+
+if TYPE_CHECKING:
+    from git_annex_syncx.content.counts import Counted
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def plan_here(context: Context, wanted: Wanted) -> Planned:
         return Planned(found, plans, wanted.by_time, fits=_fits(context, look, wanted) if look else ())
     policy = look.policy
     lacking, left = _named(context, look, wanted) if wanted.paths else (look.needs, look.left)
-    plans = tuple(together(steps.groups(policy, lacking, wanted.by_time, wanted.relays)))
+    plans = tuple(_together(steps.groups(policy, lacking, wanted.by_time, wanted.relays)))
     held = {need.key: need.holders for need in lacking if not (need.targets or need.key in left)}
     plans += _answered(policy.network, _of_content(held)) if wanted.paths else ()
     full = (text for _, text in room.told(policy, left).values())
@@ -143,7 +147,14 @@ def _named(context: Context, look: Look, wanted: Wanted) -> tuple[list[Need], Le
     return found, {key: need for key, need in look.left.items() if key in keys}
 
 
-def together(groups: Iterable[KeyGroup]) -> Iterator[Plan]:
+def of_counted(counted: Counted | None) -> Planned:
+    """Return the plans for what is missing where, from a look at all keys; none without one."""
+    if counted is None:
+        return Planned(Survey(network((), ())), (), of_files=True)
+    return Planned(Survey(counted.look.policy.network), tuple(_together(counted.groups)), of_files=True)
+
+
+def _together(groups: Iterable[KeyGroup]) -> Iterator[Plan]:
     """Yield one plan for all groups, of whatever size, that travel in the same way."""
     alike: dict[tuple[object, ...], list[Plan]] = {}
     for group in groups:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from git_annex_syncx.network.graph import Link, Network, Place
+from git_annex_syncx.model import OUTSIDE
+from git_annex_syncx.network.graph import Link, Network, Place, network
 from git_annex_syncx.network.plan import Plan, Step
 
 FRAME = """digraph syncx {
@@ -86,6 +87,7 @@ def plan_dot(net: Network, plans: Iterable[Plan]) -> str:
     """Draw the network in grey and the plan into it: arcs lead where content travels, numbered in order."""
     plans = list(plans)
     notes, steps = _roles(net, plans), _all_steps(plans)
+    net = _without_outside(net, {step.source for step in steps})
     stepped = {frozenset((step.source, step.target)) for step in steps}
     lines = [_node(net, place, notes[place.uuid]) for place in net.places]
     lines += [_step(net, number, step) for number, step in enumerate(steps, start=1)]
@@ -95,6 +97,13 @@ def plan_dot(net: Network, plans: Iterable[Plan]) -> str:
     if len(unused) <= MOST_UNUSED:
         lines += [_line(net, pair, links, "unused", quiet) for pair, links in unused.items()]
     return _graph(LAYERS if _breadth(steps) <= BROADEST else ROWS, lines)
+
+
+def _without_outside(net: Network, used: Container[str]) -> Network:
+    """Return the network without the web and its like, which everybody could fetch from, where nobody does."""
+    left_out = {uuid for uuid in OUTSIDE if uuid not in used}
+    places = (place for place in net.places if place.uuid not in left_out)
+    return network(places, net.links, net.here)
 
 
 def _breadth(steps: Iterable[Step]) -> int:

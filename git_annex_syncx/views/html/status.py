@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.choices import Conflict
+from git_annex_syncx.content.planning import Planned
 from git_annex_syncx.content.waits import many
 from git_annex_syncx.network import drawing
-from git_annex_syncx.network.graph import Network
-from git_annex_syncx.network.plan import Plan
+from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.reports.files import FileStatus
 from git_annex_syncx.reports.notes import Note, notes
 from git_annex_syncx.reports.status import RepositoryStatus, Status
@@ -36,31 +36,31 @@ class Found:
     """All that a page about the status shows."""
 
     status: Status
-    network: Network
-    plans: tuple[Plan, ...]
+    known: Survey
+    planned: Planned  # for the network as all know it
     conflicts: tuple[Conflict, ...] = ()
-    warnings: tuple[str, ...] = ()
     files: tuple[FileStatus, ...] = ()
 
 
 def status_page(found: Found, network: Picture, plan: Picture, now: float) -> str:
     """Return a page with all that is known `now`, problems first."""
-    status, said = found.status, list(notes(found.status))
-    names = {place.uuid: found.network.name(place.uuid) for place in found.network.places} | status.names
+    status, planned, said = found.status, found.planned, list(notes(found.status))
+    net, planned_net = found.known.network, planned.survey.network
+    names = {uuid: each.name(uuid) for each in (planned_net, net) for uuid in each.by_uuid} | status.names
     problems = section("problems", "To be looked at", _said(n for n in said if n.problem and n.kind != "conflicts"))
     waiting = section("waiting", "What waits", _said(note for note in said if not note.problem))
-    plans = html_network.plans(found.network, found.plans, plan, of_files=True) if found.plans else NOTHING
+    plans = html_network.plans(planned_net, planned.plans, plan, planned.of_files) if planned.plans else NOTHING
     sections = [
         problems,
         _conflicts(found.conflicts),
         section("repositories", "Repositories", _table(status, names), _details(status)),
         waiting,
         _named(found.files, names),
-        html_network.network(found.network, network),
+        html_network.network(net, network),
         plans,
-        html_network.warnings(dict.fromkeys((*status.warnings, *found.warnings))),
+        html_network.warnings(dict.fromkeys((*status.warnings, *found.known.warnings))),
     ]
-    title = f"Status{html_network.of_own(found.network)}"
+    title = f"Status{html_network.of_own(net)}"
     return page(title, _lead(status, said), sections, "git annex-syncx status --html", now)
 
 
