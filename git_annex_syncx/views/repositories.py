@@ -81,7 +81,7 @@ def parts(status: Status) -> Iterator[RenderableType]:
         yield Text(clean(_said(note)), "red" if note.problem else "")
         if note.advice:
             yield Text(f"  {clean(note.advice)}")
-    for line in _below(status):
+    for line in below(status):
         yield clean(line)
 
 
@@ -107,7 +107,8 @@ def _running(run: Running) -> str:
     return f"a run since {clock(run.begun)}: {run.percent} %, {run.done} of {run.files} files, {moved}{left}"
 
 
-def _below(status: Status) -> Iterator[str]:
+def below(status: Status) -> Iterator[str]:
+    """Yield what is said after all repositories: the next run by itself, signals."""
     if all(one.here for one in status.repositories):
         yield "no remotes: git remote add NAME URL"
     elif status.next_run:

@@ -81,7 +81,7 @@ def _lead(status: Status, said: Iterable[Note]) -> Iterator[Markup]:
     told = f"{whole} of {len(known)} repositories {'has' if whole == 1 else 'have'} all files wanted there. "
     need = "Nothing needs" if not problems else "1 thing needs" if problems == 1 else f"{problems} things need"
     yield element("p", told if known else "", f"{need} a look.")
-    for line in words.above(status):
+    for line in (*words.above(status), *words.below(status)):
         yield element("p", line, class_="quiet")
 
 
