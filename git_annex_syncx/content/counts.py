@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
@@ -28,6 +29,7 @@ from git_annex_syncx.errors import ProgramFailed, SyncxError
 from git_annex_syncx.git import drives
 from git_annex_syncx.model import OUTSIDE, Need
 from git_annex_syncx.runs.context import Context
+from git_annex_syncx.system import locks
 
 NOBODY: frozenset[str] = frozenset()
 
@@ -100,12 +102,15 @@ def count(context: Context, policy: Policy | None = None, *, commits: bool = Tru
     """
     policy = policy or current_policy(context, commits)
     known, sizes = inventory(context), room.by_maxsize(context, policy)
+    lock = known.path.with_suffix(locks.SUFFIX)  # its date is that of the last look
     with known.alone_if_free() as ours:
         if ours:
             missing.renew(context, _complete(policy), known, sizes)
+            with contextlib.suppress(OSError):  # another user's
+                os.utime(lock)
         elif known.cursor() is None:
             return None
-        at = time.time() if ours else known.path.stat().st_mtime
+        at = time.time() if ours else lock.stat().st_mtime
         keys, newest = known.needs(), known.newest()
     look = missing.fitting(context, policy, list(travelling(policy, keys)), sizes)
     return replace(_planned(context, keys, look, at), newest=newest)
