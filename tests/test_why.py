@@ -314,6 +314,36 @@ def test_why_it_is_there_no_more(family: list[Node]) -> None:
     assert told["advice"] == ["if it was found again: git annex semitrust usb"]
 
 
+def test_a_copy_that_is_not_there_and_a_tree_of_files(net: Network, family: list[Node]) -> None:
+    laptop, nas, _usb, desktop = family
+    add(laptop, "new.bin")
+    laptop.syncx("sync", "nas")
+    laptop.annex("drop", "--quiet", "--force", "new.bin")
+    laptop.syncx("push", "nas")
+    desktop.syncx("pull")
+    (held,) = (nas.path / "annex" / "objects").rglob(f"{desktop.annex('lookupkey', 'new.bin').out.strip()}*/*")
+    held.parent.chmod(0o755)
+    held.unlink()
+    desktop.syncx("transfer", ok=1)
+    told = why(desktop, "new.bin", "here")["desktop"]
+    assert told["state"] == "no-way" and told["reason"] == "wants it, but it is not at nas as recorded"
+    assert told["advice"] == ["git annex fsck --fast --from=nas"]
+    desktop.run("sh", "-c", told["advice"][0], ok=1)
+    assert why(desktop, "new.bin", "here")["desktop"]["state"] == "lost"
+
+    (net.root / "player").mkdir()
+    special = ("type=directory", f"directory={net.root / 'player'}", "encryption=none", "exporttree=yes")
+    laptop.annex("initremote", "--quiet", "player", *special)
+    told = why(laptop, BEACH, "player")["player"]
+    assert told["state"] == "tree" and told["wants"] is None
+    assert told["advice"] == ["git config remote.player.annex-tracking-branch BRANCH"]
+    do(laptop, told["advice"][0].replace("BRANCH", "main"))
+    told = why(laptop, BEACH, "player")["player"]
+    assert told["state"] == "tree" and "shows the files of main" in told["reason"]
+    laptop.syncx("transfer", "player")
+    assert why(laptop, BEACH, "player")["player"]["state"] == "has"
+
+
 def test_all_below_a_directory(family: list[Node]) -> None:
     laptop, *_ = family
     add(laptop, "photos/new.jpg")
