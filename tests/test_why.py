@@ -272,11 +272,16 @@ def test_a_relay_would_make_a_way_and_is_emptied(family: list[Node]) -> None:
 
     laptop.annex("wanted", "nas", "")
     laptop.syncx("sync")
+    told = why(laptop, "new.bin")["nas"]
+    assert (told["state"], told["reason"], told["wants"]) == ("has", "has it, to pass it on", False)
+    laptop.annex("group", "nas", "transfer")
+    told = why(laptop, "new.bin")["nas"]
+    assert told["state"] == "unwanted" and "until desktop has it" in told["reason"]
     desktop.syncx("sync")
-    nas.syncx("sync", ok=None)
     laptop.syncx("sync")
     told = why(laptop, "new.bin")
-    assert told["desktop"]["state"] == "has"
+    assert told["desktop"]["state"] == "has" and told["nas"]["state"] == "not-wanted"
+    assert told["nas"]["dropped"] == "a relay is emptied when all who want it have it"
 
 
 def test_why_it_is_there_no_more(family: list[Node]) -> None:

@@ -20,6 +20,8 @@ from git_annex_syncx.reports.case import NOBODY, Case
 from git_annex_syncx.reports.hindrances import hindrance, limit
 from git_annex_syncx.runs import phase_run
 
+TRANSFER = "transfer"  # the group of relays that are emptied
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -60,6 +62,8 @@ def _held(case: Case, uuid: str, wish: Wish) -> Standing:
         )
     if wish.wants is not False:
         return Standing(uuid, "has", "has it" if wish.wants is None else "has it and wants it")
+    if wish.relays and TRANSFER not in wish.groups:
+        return Standing(uuid, "has", "has it, to pass it on")
     return Standing(uuid, "unwanted", *_kept(case, uuid))
 
 
@@ -243,7 +247,7 @@ def _dropped(case: Case, uuid: str, wish: Wish, record: Record) -> str:
     changed = annex_branch.times(case.context.repo, logs).get(uuid, 0.0)
     if record.status == "X":
         return "it was declared dead"
-    if uuid in case.policy.wishless:
+    if wish.relays and TRANSFER in wish.groups:
         return "a relay is emptied when all who want it have it"
     if changed > record.at:
         return "what is wanted there was changed afterwards"
