@@ -236,7 +236,7 @@ def commit_on(repo: Repository, tree: str, parent: str, message: str) -> str:
             "git config --global user.name NAME && git config --global user.email ADDRESS",
         )
     signs = text(repo, "config", "--type=bool", "commit.gpgSign", ok=(0, 1)) == "true"
-    words = ("commit-tree", *(["-S"] if signs else []), "-p", parent, tree)
+    words = ("-c", "i18n.commitEncoding=UTF-8", "commit-tree", *(["-S"] if signs else []), "-p", parent, tree)
     return os.fsdecode(git(repo, *words, stdin=message.encode(), asks=True).out).strip()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from git_annex_syncx.branches import advance, guard
 from git_annex_syncx.conflicts.choices import Changes, Conflict, chosen
@@ -27,7 +28,7 @@ def require_ready(context: Context) -> str:
             f"{context.repo.home} is a bare repository, without files to choose from",
             "choose in a clone, and sync there: it comes here then",
         )
-    with worktree.merge_lock(context.repo):
+    with _locked(context.repo):
         head = advance.require_ready(context.repo)
         if held := guard.propagate(context, head):
             raise held
@@ -41,7 +42,7 @@ def settle(context: Context, at: str, conflicts: Sequence[Conflict], how: str, v
     """Settle conflicts in the history of a commit, where the branch is; return the commit that does so.
 
     With KEEP one `version` gets the name and the others go, with BOTH each gets a name of its own, with DONE all
-    stays. Raises UsageError, Refused where the user has changed one of the files, Busy where the branch has moved.
+    stays. Raises UsageError, Refused where the user has changed one of the files, or the branch has moved.
     """
     repo = context.repo
     trees = RepositoryTrees(repo, "sha1" if len(at) == 40 else "sha256")
@@ -51,15 +52,28 @@ def settle(context: Context, at: str, conflicts: Sequence[Conflict], how: str, v
             changes.keep(conflict, chosen(conflict, version))
         elif how == BOTH:
             changes.both(conflict)
-    with worktree.merge_lock(repo):
+    with _locked(repo):
         head = advance.require_ready(repo)
         if advance.position(repo, head) != at:
-            raise Busy(f"{head.basis} has moved meanwhile; look again")
+            raise Refused(f"{head.basis} has moved meanwhile, nothing was chosen", "look at the list again")
         tree = trees.stored(trees.changed(history.read_commit(repo, at).tree, changes))
         _refuse_changed(repo, at, tree)
         made = worktree.commit_on(repo, tree, at, _message(conflicts, how, at, changes.named))
         advance.move(repo, head, at, made)
     return made
+
+
+@contextlib.contextmanager
+def _locked(repo: Repository) -> Iterator[None]:
+    """Hold the merge lock. Raises Refused where somebody is at work here: no later run would choose."""
+    try:
+        with worktree.merge_lock(repo):
+            yield
+    except (Busy, worktree.Moved) as error:
+        why = error.what if isinstance(error, Busy) else "the branch has moved meanwhile"
+        raise Refused(
+            f"{why}: nothing was chosen", (isinstance(error, Busy) and error.advice) or "try again"
+        ) from error
 
 
 def _refuse_changed(repo: Repository, at: str, tree: str) -> None:
@@ -80,4 +94,5 @@ def _message(conflicts: Sequence[Conflict], how: str, at: str, new: Mapping[byte
 
 def _named(path: bytes) -> str:
     """Return a path for a line of a message."""
-    return path.decode("ascii", "backslashreplace").encode("unicode_escape").decode()
+    readable = path.decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)

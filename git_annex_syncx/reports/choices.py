@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from git_annex_syncx.annex.key import key_named
@@ -36,6 +36,7 @@ def described(repo: Repository, head: str, found: Iterable[Unseen], branch: str)
     ours = {new for _, new, why in reflog.moves(repo, f"refs/heads/{branch}") if why != reflog.PUSHED}
     makers = _Makers(repo, head, {path for one in found for path in (one.path, *one.files)})
     reading = _Reading(repo, head, ours, makers)
+    reading.prepare(found)
     return [Conflict(one, tuple(reading.choices(one))) for one in found]
 
 
@@ -48,25 +49,47 @@ class _Reading:
         self.trees = RepositoryTrees(repo, "sha1" if len(head) == 40 else "sha256")
         self.files = self.trees.entries(head)
 
+    def prepare(self, found: Iterable[Unseen]) -> None:
+        """Read how the merges differ from their sides, by one git."""
+        merges = {self._newest(one) for one in found if one.merges}
+        pairs = ((merge, side) for merge in merges for side in history.parents(self.repo, merge))
+        self.trees.read_diffs((self._tree(merge), self._tree(side)) for merge, side in pairs)
+
     def choices(self, one: Unseen) -> list[Choice]:
         """Return the files where there are several or a variant, else what each side had; ours first."""
-        sides = self._sides(one)
+        sides = self._sides(one) if one.merges else []
         if len(one.files) > 1 or is_variant(one.files[0]):
             found = [self._choice(one, path, self.files[path], self._side_of(path, one, sides)) for path in one.files]
             return sorted(found, key=lambda choice: (not choice.side, choice.side, choice.path))
         now = self.files.get(one.path)
         return [self._choice(one, one.path, side.entry, side, there=self._same(now, side.entry)) for side in sides]
 
+    def _newest(self, one: Unseen) -> str:
+        """Return the newest merge that lists a conflict."""
+        return max((history.read_commit(self.repo, commit).date, commit) for commit in one.merges)[1]
+
     def _sides(self, one: Unseen) -> list[Side]:
         """Return the sides of the newest merge that lists a conflict, ours first if one is."""
-        if not one.merges:
-            return []
-        merge = max((history.read_commit(self.repo, commit).date, commit) for commit in one.merges)[1]
-        parents = history.read_commit(self.repo, merge).parents
+        merge = self._newest(one)
+        parents = history.parents(self.repo, merge)
         if parents[1] in self.ours and parents[0] not in self.ours:
             parents = parents[::-1]
-        named = zip(SIDES, parents, strict=True)
-        return [Side(name, commit, self.trees.entries(commit).get(one.path)) for name, commit in named]
+        return [
+            Side(name, side, self._at(one.path, merge, side, parents))
+            for name, side in zip(SIDES, parents, strict=True)
+        ]
+
+    def _at(self, path: bytes, merge: str, side: str, sides: Iterable[str]) -> Entry | None:
+        """Return what a side of a merge has at a path: where it is as in the merge, what another differs from."""
+        tree = self._tree(merge)
+        if path in (differing := self.trees.diff(tree, self._tree(side))):
+            return differing[path][1]
+        others = (self.trees.diff(tree, self._tree(other)) for other in sides)
+        merged = [other[path][0] for other in others if path in other]
+        return merged[0] if merged else self.trees.entries(tree).get(path)
+
+    def _tree(self, commit: str) -> str:
+        return history.read_commit(self.repo, commit).tree
 
     def _side_of(self, path: bytes, one: Unseen, sides: Iterable[Side]) -> Side:
         """Return the side that has made the version at a path; it may have been edited since under its name."""
@@ -90,8 +113,12 @@ class _Makers:
     """Finds the commits that made versions of some paths."""
 
     def __init__(self, repo: Repository, head: str, paths: Iterable[bytes]) -> None:
-        self._changes = list(log.changes(repo, [head], [], paths))
-        changing = [one.commit for one in self._changes]
+        self._changes: dict[bytes, list[log.Changed]] = {}
+        commits = list(log.changes(repo, [head], [], paths))
+        for commit in commits:
+            for path in commit.paths:
+                self._changes.setdefault(path, []).append(commit)
+        changing = [one.commit for one in commits]
         self._contained = functools.cache(lambda: Containment(log.ancestry(repo, head), changing))
 
     def of(self, entry: Entry | None, paths: Sequence[bytes], side: str) -> Maker | None:
@@ -100,14 +127,15 @@ class _Makers:
         It is the last commit there to have made exactly that, else the last one to have touched the first path there,
         else the last one anywhere to have made that, as where a version was edited after the merge.
         """
-        there = [one for one in self._changes if side and self._contained().has(side, one.commit)]
-        touched = (one for one in there if paths[0] in one.paths)
-        made, made_there = (
-            (one for one in some if entry and any(one.paths.get(path) == entry for path in paths))
-            for some in (self._changes, there)
-        )
-        found = next(made_there, None) or next(touched, None) or next(made, None)
+        made = [
+            one for path in paths for one in self._changes.get(path, ()) if entry and one.paths.get(path) == entry
+        ]
+        found = next(self._on(side, made), None) or next(self._on(side, self._changes.get(paths[0], ())), None)
+        found = found or next(iter(made), None)
         return found and Maker(found.commit, found.author, found.date, found.subject)
+
+    def _on(self, side: str, commits: Iterable[log.Changed]) -> Iterator[log.Changed]:
+        return (one for one in commits if side and self._contained().has(side, one.commit))
 
 
 # How they differ
