@@ -256,7 +256,9 @@ def test_another_history_under_another_name_takes_part_in_nothing(net: Network, 
         said = photos.syncx(command, ok=1).event(event, "oops")
         assert said["error"].startswith("it shares no history with this repository")
         assert movies.git("for-each-ref").out == before
-    if not merged:
+    if merged:
+        assert photos.syncx("transfer", ok=1).event("transfer", "oops")["error"] == said["error"]
+    else:
         assert photos.git("for-each-ref", "refs/remotes", "refs/syncx").out == ""
         photos.annex("info", "--fast", "--quiet")
         assert "movies" not in photos.git("show", "git-annex:uuid.log").out
