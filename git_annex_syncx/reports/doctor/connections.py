@@ -6,7 +6,7 @@ import re
 import shlex
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from git_annex_syncx import __version__
 from git_annex_syncx.annex.annex import OLDEST, release_date
@@ -76,7 +76,9 @@ def _look(context: Context, remote: Remote) -> Look:
         if not told:
             transport.ls_remote(context.repo, context.settings, remote)
     except SyncxError as error:
-        return Look(remote, (of_error("connection", error, remote.name),))
+        found = of_error("connection", error, remote.name)
+        asked = f"see that it is on, and that its address is right: git remote get-url {shlex.quote(remote.name)}"
+        return Look(remote, (replace(found, advice=found.advice or asked),))
     return Look(remote, tuple(_findings(remote, there, told)) if there and told else (), told)
 
 
