@@ -106,6 +106,14 @@ def test_every_name_of_a_version_means_it(version: str) -> None:
     assert chosen(PAIR, version) is TWO
 
 
+def test_versions_that_one_commit_has_made_are_named_by_their_files() -> None:
+    alike = [Choice(path, text(path), "", True, "", ANN) for path in (b"f.variant-1.txt", b"f.variant-2.txt")]
+    both = Conflict(Unseen(b"f.txt", "variants", tuple(one.path for one in alike)), tuple(alike))
+    assert [both.name(one) for one in alike] == ["f.variant-1.txt", "f.variant-2.txt"]
+    assert [chosen(both, both.name(one)) for one in alike] == alike
+    assert [PAIR.name(one) for one in PAIR.choices] == ["ours", "theirs"]
+
+
 @pytest.mark.parametrize("version", ["", "b", "mine", "f.variant-9999.txt", "g.txt", "\n", "\udcff"])
 def test_other_words_mean_none(version: str) -> None:
     with pytest.raises(UsageError, match="means no version") as refused:

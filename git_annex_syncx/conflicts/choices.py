@@ -50,9 +50,10 @@ class Choice:
     maker: Maker | None = None
 
     @property
-    def name(self) -> str:
-        """Return the shortest name by which it can be chosen."""
-        return self.side or (self.maker.commit[:SHORT] if self.maker else os.fsdecode(posixpath.basename(self.path)))
+    def names(self) -> tuple[str, ...]:
+        """Return the names by which it can be chosen, where no other version has them too; the shortest first."""
+        files = (posixpath.basename(self.path), self.path) if self.there else ()
+        return (self.side, self.maker.commit[:SHORT] if self.maker else "", *map(os.fsdecode, files))
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Conflict:
         """Return the name that the versions share."""
         return self.unseen.path
 
+    def name(self, choice: Choice) -> str:
+        """Return the shortest name that means one of the versions alone, empty where there is none."""
+        others = {name for other in self.choices if other is not choice for name in other.names}
+        return next((name for name in choice.names if name and name not in others), "")
+
 
 def chosen(conflict: Conflict, version: str) -> Choice:
     """Return the version that a word means: a side, a file, the begin of a commit id, an author.
@@ -76,7 +82,7 @@ def chosen(conflict: Conflict, version: str) -> Choice:
     found = next((some for some in _meant(conflict.choices, version) if some), [])
     if len(found) == 1:
         return found[0]
-    names = ", ".join(dict.fromkeys(choice.name for choice in conflict.choices))
+    names = ", ".join(filter(None, map(conflict.name, conflict.choices)))
     count = "more than one version" if found else "no version"
     raise UsageError(f"{version!r} means {count} of {os.fsdecode(conflict.path)}", f"its versions are: {names}")
 

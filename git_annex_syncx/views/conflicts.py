@@ -81,16 +81,17 @@ def became(conflict: Conflict) -> str:
 
 def described(conflict: Conflict, choice: Choice) -> str:
     """Return a version in a line: `theirs: set.variant-b184.json, Bob, 2026-11-20: Other port (5e6f7a8b)`."""
-    several = choice.there and len(conflict.unseen.files) > 1
+    name = conflict.name(choice)
+    several = choice.there and name != os.fsdecode(choice.path) and len(conflict.unseen.files) > 1
     what = [os.fsdecode(choice.path)] if several else []
     what += [amount(key_size(choice.key))] if choice.key and key_size(choice.key) else []
     if maker := choice.maker:
         gone = "deleted by " if choice.entry is None else ""
-        known = "" if maker.commit.startswith(choice.name) else f" ({maker.commit[:SHORT]})"
+        known = "" if maker.commit[:SHORT] == name else f" ({maker.commit[:SHORT]})"
         what.append(f"{gone}{maker.author}, {day_of(maker.date)}: {_cut(maker.subject)}{known}")
     elif choice.entry is None:
         what.append("deleted")
-    return f"{choice.name}: {', '.join(what) or 'nobody knows by whom'}"
+    return f"{name or 'another'}: {', '.join(what) or 'nobody knows by whom'}"
 
 
 def _advice(conflicts: Sequence[Conflict], commands: Commands) -> Iterator[str]:
@@ -101,8 +102,8 @@ def _advice(conflicts: Sequence[Conflict], commands: Commands) -> Iterator[str]:
     if not commands.choosing:
         yield "  choose in a clone, and sync there"
         return
-    if first.choices:
-        yield f"  {commands.word(f'--keep {shlex.quote(first.choices[-1].name)}', first.path)}"
+    if last := first.name(first.choices[-1]) if first.choices else "":
+        yield f"  {commands.word(f'--keep {shell_word(os.fsencode(last))}', first.path)}"
     if len({choice.entry for choice in first.choices if choice.entry}) > 1:
         yield f"  {commands.word('--both', first.path)}"
     yield f"  {commands.word('--done', first.path)} (it may stay so)"
@@ -113,14 +114,15 @@ def _print_json(conflict: Conflict) -> None:
     json_line({
         "event": "conflict", "path": os.fsdecode(one.path), "kind": one.kind, "merges": list(one.merges),
         "files": [os.fsdecode(path) for path in one.files], "differently": list(one.differently),
-        "versions": [_version(choice) for choice in conflict.choices],
+        "versions": [_version(conflict, choice) for choice in conflict.choices],
     })  # fmt: skip
 
 
-def _version(choice: Choice) -> dict[str, object]:
+def _version(conflict: Conflict, choice: Choice) -> dict[str, object]:
     maker = choice.maker
     return {
-        "name": choice.name, "side": choice.side or None, "path": os.fsdecode(choice.path), "there": choice.there,
+        "name": conflict.name(choice), "side": choice.side or None,
+        "path": os.fsdecode(choice.path), "there": choice.there,
         "deleted": choice.entry is None, "key": choice.key or None, "commit": maker.commit if maker else None,
         "author": maker.author if maker else None, "date": maker.date if maker else None,
         "subject": maker.subject if maker else None,
