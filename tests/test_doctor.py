@@ -284,7 +284,7 @@ def test_what_another_host_says_of_itself(net: Network) -> None:
         assert "no room" in found["disk", "box"]["what"]
         assert "uuid of box" in found["uuid", "copy"]["what"]
         assert "git remote get-url evil" in found["connection", "evil"]["advice"]
-        assert "git remote set-url web-hub" in found["connection", "web-hub"]["advice"]
+        assert "git remote get-url web-hub" in found["connection", "web-hub"]["advice"]
         assert not list(net.root.rglob("mark"))
         (stubs / "date").write_text(f"#!/bin/sh\nprintf '%0999999d\\n' 1\nprintf 'syncx free {'9' * 5000}\\033[2J'\n")
         laptop.run("sh", "-c", found["content", "copy"]["command"])
