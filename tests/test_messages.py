@@ -57,7 +57,7 @@ def test_words_stay_whole_and_names_what_they_are(pair: tuple[Node, Node], net: 
     for command in ("status", "map"):
         shown = on_terminal(laptop, command, columns=40)
         words = re.findall(r"[\w:]+", shown)
-        assert max(len(line) for line in shown.splitlines() if "git-annex-syncx: " not in line) <= 40
+        assert max(len(line) for line in shown.splitlines() if "annex-syncx" not in line) <= 40
         assert known & set(words) >= {"remote", "desktop"} if command == "map" else known & set(words) >= {"branch"}
         if command == "status":
             assert "exec:bell:" in shown

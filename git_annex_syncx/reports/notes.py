@@ -25,7 +25,7 @@ STALE = 60.0  # seconds after which counts are said to be old
 class Note:
     """A line of its own about a repository (by uuid or name; empty: this one), and what to do about it.
 
-    `since` and `until` are in seconds since 1970, where that is known. A `problem` is what somebody has to look at;
+    Times are in seconds since 1970, where they are known. A `problem` is what somebody has to look at;
     else time or others will mend it.
     """
 
@@ -35,6 +35,7 @@ class Note:
     repository: str = ""
     since: float | None = None
     until: float | None = None
+    again: float | None = None  # when it is due to be tried again
     problem: bool = False
 
 
@@ -69,8 +70,12 @@ def _of_all(status: Status) -> Iterator[Note]:
 
 def _of_repository(status: Status, one: RepositoryStatus) -> Iterator[Note]:
     name = one.uuid or one.name
+    alike: dict[tuple[str, str], list[Failure]] = {}
     for failure in one.failures:
-        yield _failure(f"{failure.remote}: {failure.phase}", failure, name)
+        alike.setdefault((failure.remote, failure.error), []).append(failure)
+    for (remote, _), failures in alike.items():
+        phases = " and ".join(failure.phase for failure in failures)
+        yield _failure(f"{remote}: {phases}", min(failures, key=lambda failure: failure.first), name)
     if one.presence == "other":
         yield Note("other", f"{one.name}: another repository stands in its place", _push(one), name, problem=True)
     if one.trouble:
@@ -82,7 +87,8 @@ def _of_repository(status: Status, one: RepositoryStatus) -> Iterator[Note]:
 def _failure(what: str, failure: Failure, repository: str = "") -> Note:
     times = "once" if failure.tries == 1 else f"{failure.tries} times"
     advice = mending(failure.error, failure.remote) if failure.remote else ""
-    return Note("failure", f"{what} failed {times}: {failure.error}", advice, repository, failure.first, problem=True)
+    told = f"{what} failed {times}: {failure.error}"
+    return Note("failure", told, advice, repository, failure.first, again=failure.next, problem=True)
 
 
 def _push(one: RepositoryStatus) -> str:
@@ -101,7 +107,10 @@ def _of_content(status: Status, one: RepositoryStatus, content: Content) -> Iter
         yield Note("waits", f"{one.name} lacks {more}", f"git annex-syncx status {shlex.quote(one.name)}", uuid)
     if cut_off := content.no_way - content.lost:
         what = f"{one.name} lacks {many(cut_off)} for which no way leads there"
-        advice = "git annex-syncx map shows the links; each repository tells its own at its next sync"
+        name = shlex.quote(one.name)
+        advice = (
+            f"git annex-syncx status {name} lists them; git annex-syncx why FILE {name} says what would make a way"
+        )
         yield Note("no-way", what, advice, uuid, problem=True)
     if content.no_room:
         what = f"{one.name} lacks {many(content.no_room)} for which it has no room"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 UNBOUNDED = 10_000  # columns
+NOTHING = ("", "-")  # cells that say nothing
 
 
 def open_streams() -> None:
@@ -113,7 +114,7 @@ class Grid:
         for first, *rest in self.rows:
             subject = first or subject  # a table says it once for several rows
             cells = zip(self.columns[1:], rest, strict=True)
-            named = (Text.assemble(f"{column} ", cell) for column, cell in cells if cell)
+            named = (Text.assemble(f"{column} ", cell) for column, cell in cells if str(cell) not in NOTHING)
             yield Text.assemble(subject, ": ", Text(", ").join(named), overflow="fold")
 
 

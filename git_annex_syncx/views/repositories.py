@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.errors import UsageError
+from git_annex_syncx.network.survey import UNNAMED
 from git_annex_syncx.reports.files import FileStatus
 from git_annex_syncx.reports.notes import STALE, Note, notes
 from git_annex_syncx.reports.status import RepositoryStatus, Status
@@ -62,7 +63,8 @@ def show_problems(status: Status, problems: Sequence[Note], as_json: bool) -> No
     for note in problems:
         data(clean(_said(note) + (f": {note.advice}" if note.advice else "")) + "\n")
     if not problems:
-        data(f"OK: {len(status.repositories)} repositories\n")
+        count = len(status.repositories)
+        data(f"OK: {count} repositor{'y' if count == 1 else 'ies'}\n")
 
 
 def _print(console: Console, shown: Iterable[RenderableType]) -> None:
@@ -86,8 +88,9 @@ def parts(status: Status) -> Iterator[RenderableType]:
 
 
 def _said(note: Note) -> str:
-    times = [f"{word} {clock(when)}" for word, when in (("since", note.since), ("until", note.until)) if when]
-    return f"{note.text} ({', '.join(times)})" if times else note.text
+    times = (("since", note.since), ("until", note.until), ("due again", note.again))
+    told = [f"{word} {clock(when)}" for word, when in times if when is not None]
+    return f"{note.text} ({', '.join(told)})" if told else note.text
 
 
 def above(status: Status) -> Iterator[str]:
@@ -132,12 +135,18 @@ def _row(one: RepositoryStatus) -> tuple[Text | str, ...]:
         files = f"{content.wants - content.lacks}/{content.wants}"
         lacks = f"{content.lacks} ({amount(content.lacks_bytes)})" if content.lacks else "-"
     return (
-        clean(one.name) + " (here)" * one.here,
+        _name(one),
         Text(branch_words(one), STATES.get(state, "")),
         files,
         lacks,
         Text(_seen(one), "bold red" if one.presence == "other" else ""),
     )
+
+
+def _name(one: RepositoryStatus) -> str:
+    if one.here and UNNAMED.match(one.name):  # nobody has described it
+        return "here"
+    return clean(one.name) + " (here)" * one.here
 
 
 def branch_words(one: RepositoryStatus) -> str:

@@ -91,7 +91,8 @@ def _said(said: Iterable[Note]) -> Markup:
 
 
 def _note(note: Note) -> Markup:
-    times = [[f" {word} ", moment(when)] for word, when in (("since", note.since), ("until", note.until)) if when]
+    known = (("since", note.since), ("until", note.until), ("due again", note.again))
+    times = [[f" {word} ", moment(when)] for word, when in known if when]
     advice = [element("p", note.advice, class_="quiet")] if note.advice else []
     return element(
         "li", note.text, *itertools.chain(*times), *advice, class_=f"note {BAD if note.problem else WAITING}"
