@@ -26,7 +26,9 @@ def sandbox(net: Network) -> Iterator[Sandbox]:
         with (sshd.root / "ssh_config").open("a") as config:
             config.write(f"    Port {sshd.port}\n")
         sshd.join(net)
-        yield Sandbox(net)
+        sandbox = Sandbox(net)
+        yield sandbox
+        sandbox.close()
 
 
 @pytest.mark.slow

@@ -95,10 +95,16 @@ class Sandbox:
     def __init__(self, net: Network) -> None:
         """`net` gives the environment."""
         self._net, self._root = net, net.root
+        self._gnupg = {"GNUPGHOME": str(net.runtime / "gnupg")}  # sockets need a short path
+        (net.runtime / "gnupg").mkdir(mode=0o700)
         self._here = net.root / "cwd"
         self.enter(net.home)
         for place in PLACES:
             (net.root / place.strip("/")).mkdir()
+
+    def close(self) -> None:
+        """End what gpg has started."""
+        subprocess.run(("gpgconf", "--kill", "all"), env=os.environ | self._gnupg, check=False, capture_output=True)
 
     def enter(self, directory: Path) -> None:
         """Run what follows in a directory."""
@@ -129,10 +135,10 @@ class Sandbox:
         """Return the exit code of a command and what it prints, as on a terminal where that is to be `seen`."""
         if not seen and SIMPLE.fullmatch(words) and words.isascii():
             node = Node(self._net, "reader", Path(self._here.read_text().strip()))
-            ran = node.run("git-annex-syncx", *shlex.split(words)[2:], ok=None)
+            ran = node.run("git-annex-syncx", *shlex.split(words)[2:], ok=None, **self._gnupg)
             return ran.code, ran.out + ran.err
         script = f'cd "$(cat {self._here})" || exit\n{words}\ncode=$?; pwd >{self._here}; exit $code'
-        env = self._net.env(TERM="xterm", NO_COLOR="1")
+        env = self._net.env(TERM="xterm", NO_COLOR="1", **self._gnupg)
         if not seen:
             done = subprocess.run(
                 ("bash", "-c", script), env=env, stdin=subprocess.DEVNULL, timeout=LONGEST, check=False,
