@@ -77,6 +77,7 @@ def test_a_new_file_goes_its_way(family: list[Node]) -> None:
     uuids = {name: one["uuid"] for name, one in told.items()}
     assert ends == [(uuids["laptop"], uuids["nas"]), (uuids["nas"], uuids["desktop"])]
 
+    assert "from where it goes on [laptop -> nas -> desktop]" in words(laptop, "new.bin")
     do(laptop, *told["nas"]["advice"])
     told = why(laptop, "new.bin")
     assert told["nas"]["state"] == "has"
@@ -88,6 +89,15 @@ def test_a_new_file_goes_its_way(family: list[Node]) -> None:
     assert why(desktop, "new.bin", "here")["desktop"]["state"] == "has"
     in_full = words(laptop, "new.bin", "desktop")
     assert "no expression is set: it wants all" in in_full and "its way: from nas to desktop" in in_full
+
+    add(laptop, "newer.bin")
+    laptop.git("remote", "add", "desktop", str(desktop.path))
+    laptop.config("remote.desktop.annex-cost", "300")
+    laptop.syncx("transfer", "nas")
+    told = why(laptop, "newer.bin", "desktop")["desktop"]
+    assert told["state"] == "waits" and told["executor"] == uuids["desktop"]
+    do(laptop, *(advice.removeprefix("not to wait: ") for advice in told["advice"]))
+    assert why(laptop, "newer.bin", "desktop")["desktop"]["state"] == "has"
 
 
 def test_what_holds_a_step_back(family: list[Node]) -> None:
@@ -250,6 +260,7 @@ def test_no_way_and_what_would_make_one(net: Network, family: list[Node]) -> Non
     told = why(laptop, "new.bin", "usb")["usb"]
     assert told["state"] == "no-way"
     assert told["advice"] == ["git remote add usb ADDRESS", "in usb: git annex-syncx sync, if it has remotes"]
+    assert "usb: wants it, but no way leads there; try: git remote add usb ADDRESS" in words(laptop, "new.bin")
     do(laptop, told["advice"][0].replace("ADDRESS", str(usb.path)))
     do(laptop, "git annex-syncx sync")
     assert why(laptop, "new.bin", "usb")["usb"]["state"] == "has"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from git_annex_syncx.annex.annex_branch import REMOTE_NAME
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.model import OUTSIDE, Remote
-from git_annex_syncx.network.graph import Link, Place, network
+from git_annex_syncx.network.graph import Link, Place
 from git_annex_syncx.network.plan import Question, reachable
 from git_annex_syncx.network.survey import without_annex
-from git_annex_syncx.network.weights import arcs
+from git_annex_syncx.network.weights import Arcs
 
 MOST = 3
 NEAR = 100.0  # the cost of a link that is imagined: it does not matter
@@ -38,22 +38,43 @@ def remedies(
     """
     if not holders:
         return []
-    question = Question(holders, targets | {target})
+    gap = _gap(policy, holders, targets | {target}, target)
     unheard = list(_unheard(policy, holders, target))
     for kind in (_blocked, _relays, _enabled, _added, _elsewhere):
         candidates = kind(policy, remotes, holders, target)
-        found = list(islice((one for one in candidates if _helps(policy, question, target, one)), MOST))
+        found = list(islice((one for one in candidates if gap.is_closed_by(one)), MOST))
         if found:
             return found + unheard
     return unheard
 
 
-def _helps(policy: Policy, question: Question, target: str, remedy: Remedy) -> bool:
-    net = policy.network
-    if not remedy.links and not remedy.relay:
-        return True  # what it would bring is not known
-    places = [replace(place, relay=place.relay or place.uuid == remedy.relay) for place in net.places]
-    return target in reachable(arcs(network(places, [*net.links, *remedy.links], net.here)), question)
+@dataclass(frozen=True)
+class _Gap:
+    """The repositories to which content comes, and those from which it would come to the target."""
+
+    arcs: Arcs
+    near: frozenset[str]
+    far: frozenset[str]
+
+    def is_closed_by(self, remedy: Remedy) -> bool:
+        """Return whether there is a way with this change; where it is not known what it brings, there may be."""
+        pairs = [pair for link in remedy.links for pair in ((link.owner, link.remote), (link.remote, link.owner))]
+        if any(a in self.near and b in self.far for a, b in pairs):
+            return True
+        if not remedy.relay:
+            return not remedy.links
+        into, out = self.arcs.predecessors(remedy.relay), self.arcs.successors(remedy.relay)
+        return not (self.near.isdisjoint(into) or self.far.isdisjoint(out))
+
+
+def _gap(policy: Policy, holders: frozenset[str], targets: frozenset[str], target: str) -> _Gap:
+    near = holders | reachable(policy.arcs, Question(holders, targets))
+    through, far, left = targets | policy.relays, {target}, [target]
+    while left:
+        before = through & frozenset(policy.arcs.predecessors(left.pop()))
+        left += before - far
+        far |= before
+    return _Gap(policy.arcs, near, frozenset(far))
 
 
 def _unheard(policy: Policy, holders: frozenset[str], target: str) -> Iterator[Remedy]:

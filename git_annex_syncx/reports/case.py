@@ -15,11 +15,12 @@ from git_annex_syncx.content.copies import Rules
 from git_annex_syncx.content.patience import KeyGroup
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.content.remotes import usable
+from git_annex_syncx.content.waits import Wait, waits_of
 from git_annex_syncx.content.wishes import Wish
 from git_annex_syncx.model import OUTSIDE, Entry, Need, Remote
 from git_annex_syncx.network.graph import network
 from git_annex_syncx.network.own_links import own_line
-from git_annex_syncx.network.plan import Question, reachable
+from git_annex_syncx.network.plan import Plan, Question, plan, reachable
 from git_annex_syncx.runs.context import Context
 
 NOBODY: frozenset[str] = frozenset()
@@ -126,6 +127,23 @@ class Case:
     def group(self) -> KeyGroup | None:
         """How it travels, None where it does not."""
         return next((group for group in self.now.groups if self.key in group.keys), None)
+
+    @cached_property
+    def waits(self) -> Mapping[str, Wait]:
+        """What each target waits for."""
+        found = waits_of(self.run, self.now, self.group, 1) if self.group else ()
+        return {wait.target: wait for wait in found}
+
+    @cached_property
+    def usual_plan(self) -> Plan:
+        """The plan of all repositories that wait for nobody."""
+        assert self.group
+        return plan(self.policy.arcs, self.group.base.question)
+
+    @cached_property
+    def unreachable(self) -> Mapping[str, str]:
+        """Why there is no way to those who lack it, as the links are now."""
+        return dict(plan(self.policy_now.arcs, Question(self.sources, self.lacking)).unreachable)
 
     @cached_property
     def going_round(self) -> frozenset[str]:

@@ -10,11 +10,11 @@ from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.annex.locations import Record
 from git_annex_syncx.content import missing, remedies
 from git_annex_syncx.content.policy import Policy
-from git_annex_syncx.content.waits import Wait, of_one_file, waits_of
+from git_annex_syncx.content.waits import Wait, of_one_file
 from git_annex_syncx.content.wishes import Wish
 from git_annex_syncx.model import OUTSIDE
 from git_annex_syncx.network.graph import NO_WAY
-from git_annex_syncx.network.plan import Plan, Question, Step, plan
+from git_annex_syncx.network.plan import Plan, Step
 from git_annex_syncx.phases.preview import onward
 from git_annex_syncx.reports.case import NOBODY, Case
 from git_annex_syncx.reports.hindrances import hindrance, limit
@@ -152,8 +152,7 @@ def _coming(case: Case, uuid: str) -> Standing | None:
         if uuid in onward(case.group, step):
             other = step.source if step.target == case.policy.own else step.target
             return _next_run(case, uuid, step.operation, other)
-    waits = (wait for wait in waits_of(case.run, case.now, case.group, 1) if wait.target == uuid)
-    return next((_waits(case, wait) for wait in waits), None)
+    return _waits(case, case.waits[uuid]) if uuid in case.waits else None
 
 
 def _next_run(case: Case, uuid: str, operation: str, other: str) -> Standing:
@@ -187,16 +186,24 @@ def _waits(case: Case, wait: Wait) -> Standing:
     other = wait.step.target if wait.step.source == own else wait.step.source
     held = hindrance(case.run, other) if wait.executor == own else None
     reason = f"waits {of_one_file(case.policy, wait, at_target=True)}"
-    advice = (held.advice,) if held else ()
+    advice = (held.advice,) if held else _at_once(case, wait)
     reason += f": {held.reason}" if held else ""
     return Standing(wait.target, "waits", reason, advice, wait.until, wait.executor, _way(case, wait.target))
+
+
+def _at_once(case: Case, wait: Wait) -> tuple[str, ...]:
+    """Return how this repository moves what others are to move, where it can."""
+    own, target = case.policy.own, wait.target
+    links = [link for link in case.policy.network.links if link.owner == own and case.run.end(link.remote)]
+    sends = case.has(own) and any(link.remote == target and link.push for link in links)
+    fetches = target == own and any(link.remote in case.sources and link.pull for link in links)
+    return ("not to wait: git annex-syncx transfer --patience 0",) if sends or fetches else ()
 
 
 def _way(case: Case, uuid: str) -> tuple[Step, ...]:
     """Return the steps that bring it to a repository, from a holder."""
     assert case.group
-    plans = (case.group.base, case.group.plan, plan(case.policy.arcs, case.group.base.question))
-    return next((way for found in plans if (way := way_to(found, uuid))), ())
+    return way_to(case.group.base, uuid) or way_to(case.group.plan, uuid) or way_to(case.usual_plan, uuid)
 
 
 def way_to(found: Plan, uuid: str) -> tuple[Step, ...]:
@@ -228,8 +235,7 @@ def _no_way(case: Case, uuid: str) -> Standing:
         names = sorted(map(policy.network.name, case.located.holders))
         fsck = tuple(shlex.join(["git", "annex", "fsck", "--fast", f"--from={name}"]) for name in names[:3])
         return Standing(uuid, "no-way", f"wants it, but it is not at {several(names)} as recorded", fsck)
-    unreachable = dict(plan(policy.arcs, Question(there, case.lacking)).unreachable)
-    why = unreachable.get(uuid, "no-path")
+    why = case.unreachable.get(uuid, "no-path")
     reason = "no way leads here" if uuid == policy.own and why == "no-path" else NO_WAY[why]
     found = remedies.remedies(policy, remotes, there, case.lacking, uuid)
     advice = tuple(remedies.told(policy, remotes, one) for one in found)

@@ -83,7 +83,7 @@ def _directory(context: Context, policy: Policy, path: bytes, uuid: str) -> Dire
     found = of_directory(context, counted, path)
     if not found.files:
         return Subject(path, "git", reason="no file below it is annexed: git itself holds all that there is")
-    return replace(found, shares=tuple(one for one in found.shares if uuid in ("", one.uuid)), alone=bool(uuid))
+    return replace(found, shares=tuple(one for one in found.shares if uuid in ("", one.uuid)))
 
 
 def answer(case: Case) -> Answer:

@@ -54,7 +54,6 @@ class Directory:
     files: int
     bytes: int
     shares: tuple[Share, ...]
-    alone: bool = False
 
 
 def of_directory(context: Context, counted: Counted, path: bytes) -> Directory:

@@ -17,6 +17,8 @@ from git_annex_syncx.reports.why_directory import Directory, Share
 from git_annex_syncx.views.base import amount, clean, console_on, json_line
 from git_annex_syncx.views.times import clock
 
+LONGEST_WAY = 6  # repositories
+
 
 def show_why(found: Answer | Directory | Subject, as_json: bool) -> None:
     """Show the answer as lines, or as JSON objects, one a repository."""
@@ -39,7 +41,7 @@ def _lines(found: Answer | Directory | Subject) -> Iterator[str]:
             yield from (line for share in found.shares for line in _share(found, share))
         case Answer():
             for one in found.standings:
-                yield from _in_full(found, one) if found.alone else [f"{_at(found, one)}{_noted(one)}"]
+                yield from _in_full(found, one) if found.alone else [_in_short(found, one)]
             yield from (f"at odds: {text}" for text in found.at_odds)
 
 
@@ -48,6 +50,16 @@ def _lines(found: Answer | Directory | Subject) -> Iterator[str]:
 
 def _at(found: Answer, one: Standing) -> str:
     return f"{_called(found.policy.network, one.uuid)}: {one.reason}"
+
+
+def _in_short(found: Answer, one: Standing) -> str:
+    net, line = found.policy.network, f"{_at(found, one)}{_noted(one)}"
+    if len(one.way) > 1:
+        names = [net.name(uuid) for uuid in (one.way[0].source, *(step.target for step in one.way))]
+        line += (
+            f" [{' -> '.join(names if len(names) <= LONGEST_WAY else [*names[: LONGEST_WAY - 1], '...', names[-1]])}]"
+        )
+    return f"{line}; try: {one.advice[0]}" if one.state == "no-way" and one.advice else line
 
 
 def _in_full(found: Answer, one: Standing) -> Iterator[str]:
