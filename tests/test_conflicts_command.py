@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
+import subprocess
+import termios
 from typing import Any
 
 from network import Network, Node
@@ -33,6 +37,19 @@ def plain(node: Node, *args: str, ok: int = 0) -> tuple[str, str]:
     """What a person reads, and is told about what went wrong."""
     ran = node.run("git-annex-syncx", "conflicts", *args, ok=ok)
     return ran.out, ran.err
+
+
+def seen_on_terminal(node: Node, *args: str, **env: str) -> str:
+    """What a terminal of 40 columns shows."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(ours, (24, 40))
+    command = ["git-annex-syncx", "conflicts", *args]
+    env = node.net.env(TERM="xterm", NO_COLOR="1", **env)
+    subprocess.run(command, cwd=node.path, env=env, stdin=theirs, stdout=theirs, stderr=theirs, check=True)
+    os.close(theirs)
+    with contextlib.suppress(OSError):  # the other end is closed
+        return os.read(ours, 65536).decode()
+    return ""
 
 
 def meet(*nodes: Node) -> None:
@@ -196,6 +213,12 @@ def test_words_that_make_no_sense(pair: tuple[Node, Node]) -> None:
     assert plain(laptop, "a.txt")[0] == "no conflict to look at there; 2 elsewhere: git annex-syncx conflicts\n"
     (advised,) = (line for line in plain(laptop, "--", "-f.json")[0].splitlines() if "--keep" in line)
     assert advised == "  git annex-syncx conflicts --keep theirs ./-f.json"
+    laptop.config("color.ui", "false")
+    assert "\r\n-laptop\r\n" in seen_on_terminal(laptop, "--diff", "gone.txt", GIT_PAGER="cat")
+    laptop.config("diff.tool", "mine")
+    laptop.config("difftool.mine.cmd", 'echo "tool: $(cat "$LOCAL") $(cat "$REMOTE")"')
+    assert "tool: laptop desktop" in seen_on_terminal(laptop, "--diff", "gone.txt")
+    assert f"{advised}\r\n" in seen_on_terminal(laptop, "--", "-f.json")  # however narrow it is
     laptop.run("git", *advised.split()[1:])
     assert laptop.read("-f.json") == b"desktop" and listed(laptop).keys() == {"gone.txt"}
 
@@ -205,7 +228,10 @@ def test_words_that_make_no_sense(pair: tuple[Node, Node]) -> None:
     laptop.git("rm", "-q", "gone.txt")
     laptop.commit()
     desktop.commit({"gone.txt": "changed\n"})
-    meet(laptop, desktop)
+    desktop.syncx("sync", "--no-content")
+    said = laptop.run("git-annex-syncx", "-v", "merge").err
+    assert "resolved by others gone.txt: stays as one side changed it" in said
+    assert "to look at that, and to choose: git annex-syncx conflicts\n" in said
     assert "deleted by Tester" in plain(laptop)[0]
     assert "there is only one version of gone.txt" in plain(laptop, "--both", "gone.txt", ok=2)[1]
     laptop.syncx("conflicts", "--keep", "ours", "gone.txt")
