@@ -45,7 +45,7 @@ MORE = {
     ],
     "network": ["test_plan.py", "test_maps.py", "test_survey.py", "test_steiner.py"],
     "phases": ["test_sync.py", "test_upkeep.py", "test_unused.py", "test_sync_options.py"],
-    "reports": ["test_status.py", "test_json_schema.py"],
+    "reports": ["test_status.py", "test_json_schema.py", "test_conflicts_command.py", "test_status_content.py"],
     "runs": ["test_announce.py", "test_hold.py", "test_remotes.py"],
     "system": ["test_run.py", "test_outbox.py", "test_channels.py"],
     "triggers": ["test_hooks.py", "test_triggers.py", "test_watch.py", "test_channels.py", "test_signals.py"],
