@@ -352,6 +352,10 @@ def test_retry_does_not_repeat_what_is_held_before_it_is_due(three: tuple[Node, 
     b.syncx("pull", ok=1)
     (failure,) = b.syncx("status").events[-1]["failures"]
     assert (failure["phase"], failure["tries"]) == ("merge", 2)
+    assert b.syncx("status").events[-1]["held"] == 30
+    assert "others have removed 30 of 40 files of main, which is held\n  if they are to go: git annex-syncx" in (
+        b.run("git-annex-syncx", "status").out
+    )
 
 
 def test_an_import_that_is_held_is_not_forgotten(net: Network) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from git_annex_syncx.errors import UsageError
+from git_annex_syncx.errors import SyncxError, UsageError
 from git_annex_syncx.network.survey import UNNAMED
 from git_annex_syncx.reports.files import FileStatus
 from git_annex_syncx.reports.notes import STALE, Note, notes
@@ -50,8 +50,16 @@ def watch(look: Callable[[], Status]) -> None:
 
     with contextlib.suppress(KeyboardInterrupt), Live(console=console_on(sys.stdout), auto_refresh=False) as live:
         while True:
-            live.update(Group(*parts(look())), refresh=True)
+            live.update(Group(*_parts_or_why_not(look)), refresh=True)
             time.sleep(ANEW)
+
+
+def _parts_or_why_not(look: Callable[[], Status]) -> Iterator[RenderableType]:
+    """Yield what is shown, or why nothing can be, such as a rebase in progress: that may be over soon."""
+    try:
+        yield from parts(look())
+    except SyncxError as error:
+        yield clean(str(error))
 
 
 def show_problems(status: Status, problems: Sequence[Note], as_json: bool) -> None:
