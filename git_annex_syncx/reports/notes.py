@@ -96,6 +96,12 @@ def _push(one: RepositoryStatus) -> str:
 
 
 def _of_content(status: Status, one: RepositoryStatus, content: Content) -> Iterator[Note]:
+    yield from _what_comes(status, one, content)
+    yield from _what_cannot(one, content)
+
+
+def _what_comes(status: Status, one: RepositoryStatus, content: Content) -> Iterator[Note]:
+    """Yield how what a repository lacks comes to it."""
     uuid = one.uuid or ""
     for delivery in content.deliveries[:MOST_WAYS]:
         move, since = _move(status, delivery), _since(status, delivery.first)
@@ -105,6 +111,18 @@ def _of_content(status: Status, one: RepositoryStatus, content: Content) -> Iter
     if rest:
         more = f"{many(sum(delivery.files for delivery in rest))} more by {len(rest)} other ways"
         yield Note("waits", f"{one.name} lacks {more}", f"git annex-syncx status {shlex.quote(one.name)}", uuid)
+    if content.later:
+        export = status.counted is not None and uuid in status.counted.trees
+        what = (
+            f"{one.name} lacks {many(content.later)} {'for the next export' if export else 'that come after others'}"
+        )
+        move = f"git annex-syncx transfer {shlex.quote(one.remote)}" if export and one.remote else ""
+        yield Note("waits", what, move, uuid)
+
+
+def _what_cannot(one: RepositoryStatus, content: Content) -> Iterator[Note]:
+    """Yield what a repository lacks and cannot get, as things are."""
+    uuid = one.uuid or ""
     if cut_off := content.no_way - content.lost:
         what = f"{one.name} lacks {many(cut_off)} for which no way leads there"
         name = shlex.quote(one.name)
