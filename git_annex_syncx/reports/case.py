@@ -1,4 +1,4 @@
-"""One annexed file and all that is known here of its content: who has it, who wants it, how it travels."""
+"""Gather all that is known here of the content of one annexed file: holders, wishes, and how it travels."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ class Case:
 
     @property
     def context(self) -> Context:
-        """The own repository."""
+        """Return the own repository."""
         return self.run.context
 
     @property
     def policy(self) -> Policy:
-        """Who wants what."""
+        """Return what decides who wants what."""
         return self.now.look.policy
 
     @cached_property
     def policy_now(self) -> Policy:
-        """The same with the links of this repository as they are, whatever it has told the others of them."""
+        """Return the same with the links of this repository as they are, whatever it has told the others."""
         policy, context = self.policy, self.context
         told = [link for link in policy.network.links if link.owner != policy.own or link.remote in OUTSIDE]
         links = own_line(context.repo, context.settings, context.state, policy.alive - self.trees).links
@@ -57,108 +57,108 @@ class Case:
 
     @cached_property
     def sources(self) -> frozenset[str]:
-        """Those who hold it, without those who said that they do not."""
+        """Return the holders, without those who said that they are none."""
         return self.located.holders - {source for key, source in self.run.missed if key == self.key}
 
     @cached_property
     def lacking(self) -> frozenset[str]:
-        """Those who lack it and want it."""
+        """Return the repositories that lack it and want it."""
         return frozenset(uuid for uuid, wish in self.wishes.items() if wish.wants and not self.has(uuid))
 
     @cached_property
     def reached(self) -> frozenset[str]:
-        """Those of them to whom a way leads as the links are now."""
+        """Return those of `lacking` to which a way leads as the links are now."""
         nodes = frozenset[str]().union(*self.policy.clusters.values())  # these get it by their gateway
         return reachable(self.policy_now.arcs, Question(self.sources, self.lacking)) | nodes
 
     @cached_property
     def located(self) -> Located:
-        """Who holds it, of those who count."""
+        """Return the holders that count."""
         return missing.holders_of(self.context, self.policy, [self.key])[self.key]
 
     @cached_property
     def records(self) -> Mapping[str, Record]:
-        """What the location log says last, by uuid."""
+        """Return uuid -> what the location log says last."""
         own = self.policy.own
         private = locations.private(self.context.repo, own) if self.context.settings.private else {}
         return locations.records(self.context.repo, annex_branch.BRANCH, self.key, private.get(self.key, b""))
 
     @cached_property
     def logs(self) -> Mapping[str, bytes]:
-        """Logs of the git-annex branch that the answer needs."""
+        """Return logs of the git-annex branch."""
         return annex_branch.logs(self.context.repo, LOGS)
 
     @cached_property
     def trust(self) -> Mapping[str, str]:
-        """The trust in repositories, by uuid, where it is not the usual one."""
+        """Return uuid -> the trust in a repository, where it is not the usual one."""
         told = annex_branch.newest_lines(self.logs["trust.log"]).items()
         return {uuid: TRUST[word] for uuid, word in told if word in TRUST}
 
     @cached_property
     def trees(self) -> frozenset[str]:
-        """Special remotes that hold a tree of files, to which no plan sends keys."""
+        """Return the special remotes that hold a tree of files, to which no plan sends keys."""
         options = annex_branch.special_remotes(self.logs["remote.log"]).items()
         return frozenset(u for u, told in options if "yes" in (told.get("exporttree"), told.get("importtree")))
 
     @cached_property
     def tree(self) -> str:
-        """The tree of the last commit."""
+        """Return the tree of the last commit."""
         cursor = missing.inventory(self.context).cursor()
         return cursor.tree if cursor else "HEAD"
 
     @cached_property
     def files(self) -> Mapping[bytes, Entry]:
-        """All paths at which it stands there."""
+        """Return all paths at which it stands there."""
         return missing.inventory(self.context).files([self.key]).get(self.key, {})
 
     @cached_property
     def wishes(self) -> Mapping[str, Wish]:
-        """What everybody wants."""
+        """Return uuid -> what a repository wants."""
         holders = self.located.holders
         return wishes.wishes(self.context, self.policy, self.tree, self.files, holders, self.trees)
 
     @cached_property
     def need(self) -> Need:
-        """What has to become of it."""
+        """Return what has to become of it."""
         found = (need for need in self.now.look.needs if need.key == self.key)
         return next(found, Need(self.key, self.located.holders, NOBODY, NOBODY, self.located.first))
 
     @cached_property
     def group(self) -> KeyGroup | None:
-        """How it travels, None where it does not."""
+        """Return how it travels, None where it does not."""
         return next((group for group in self.now.groups if self.key in group.keys), None)
 
     @cached_property
     def waits(self) -> Mapping[str, Wait]:
-        """What each target waits for."""
+        """Return target -> what it waits for."""
         found = waits_of(self.run, self.now, self.group, 1) if self.group else ()
         return {wait.target: wait for wait in found}
 
     @cached_property
     def usual_plan(self) -> Plan:
-        """The plan of all repositories that wait for nobody."""
+        """Return the plan of repositories that wait for nobody."""
         assert self.group
         return plan(self.policy.arcs, self.group.base.question)
 
     @cached_property
     def unreachable(self) -> Mapping[str, str]:
-        """Why there is no way to those who lack it, as the links are now."""
+        """Return uuid -> why no way leads to a repository that lacks it, as the links are now."""
         return dict(plan(self.policy_now.arcs, Question(self.sources, self.lacking)).unreachable)
 
     @cached_property
     def going_round(self) -> frozenset[str]:
-        """Repositories to which it came and from which it was dropped, again and again."""
+        """Return the repositories to which it came and from which it was dropped, again and again."""
         return frozenset(uuid for key, uuid in missing.inventory(self.context).coming_and_going() if key == self.key)
 
     @cached_property
     def rules(self) -> Rules:
-        """Whose copies count, and how many there must be of most files."""
+        """Return whose copies count, and how many there must be of most files."""
         repo, settings = self.context.repo, self.context.settings
         return copies.read_rules(repo, settings, annex_branch.special_remotes(self.logs["remote.log"]), self.tree)
 
     @cached_property
     def numcopies(self) -> int:
-        """How many copies there must be; where that is not `rules.numcopies`, an attribute says so."""
+        """Return how many copies there must be; where that is not `rules.numcopies`, an attribute says so."""
         found = copies.of_files(self.context.repo, self.rules, {self.key: self.files})
         return found.get(self.key, self.rules.numcopies)
 
@@ -168,7 +168,7 @@ class Case:
 
     @cached_property
     def repositories(self) -> list[str]:
-        """The repositories to tell of, this one first: all that can hold it, and others that have it."""
+        """Return the repositories to tell of, this one first: all that can hold it, and others that have it."""
         net = self.policy.network
         known = {place.uuid for place in net.places if not place.dead and place.uuid not in OUTSIDE}
         known |= {uuid for uuid in self.records if self.has(uuid)}

@@ -25,7 +25,7 @@ TRANSFER = "transfer"  # the group of relays that are emptied
 
 @dataclass(frozen=True)
 class Standing:
-    """How one repository stands to the content of a file; times in seconds since 1970.
+    """The standing of one repository to the content of a file; times in seconds since 1970.
 
     `state` is "has", "unwanted" (it has it, and does not want it), "not-wanted", "comes" (the next run here moves
     it), "waits", "no-room", "no-way", "lost" (nobody has it), "at-odds" (it comes and goes), "tree" or "dead".

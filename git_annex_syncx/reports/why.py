@@ -20,7 +20,7 @@ from git_annex_syncx.runs.context import Context, choose_remotes
 
 @dataclass(frozen=True)
 class Holder:
-    """Who has a file, when that was noted (seconds since 1970, None: it was not), and the trust in it."""
+    """A holder of a file, when that was noted (seconds since 1970, None: it was not), and the trust in it."""
 
     uuid: str
     noted: float | None
