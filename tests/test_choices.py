@@ -127,6 +127,40 @@ def test_an_author_of_both_versions_means_none_of_them() -> None:
         chosen(both, "Ann")
 
 
+def kept(conflict: Conflict, choice: Choice | None, **more: Entry) -> dict[bytes, Entry | None]:
+    """What keeping one version, or all, changes in a tree of its files and some more."""
+    tree = {one.path: one.entry for one in conflict.choices if one.entry and one.there}
+    changes = Changes(tree | {path.encode(): entry for path, entry in more.items()}, STORE)
+    changes.keep(conflict, choice) if choice else changes.both(conflict)
+    return dict(changes)
+
+
+def test_what_is_kept_has_the_name() -> None:
+    assert kept(PAIR, TWO) == {ONE.path: TWO.entry, TWO.path: None}
+    assert kept(PAIR, ONE) == {ONE.path: ONE.entry, TWO.path: None}
+    assert kept(PAIR, None) == {ONE.path: ONE.entry, TWO.path: None, b"d/f-bob.txt": TWO.entry}
+
+
+def test_the_newest_of_two_variants_gets_the_name_and_its_link_leads_on() -> None:
+    old, new = (
+        Choice(
+            b"d.variant-%d.x" % n, link(b"d", b"SHA256E-s1--%064d" % n), "", True, "", Maker("a" * 40, "Ann", day, "")
+        )
+        for n, day in ((1, 0), (2, 86400))
+    )
+    both = Conflict(Unseen(b"d/.x", "annexed", (old.path, new.path)), (new, old))
+    changed = kept(both, None)
+    assert changed == {
+        old.path: None, new.path: None, b"d/.x": link(b"d/.x", b"SHA256E-s1--%064d" % 2),
+        b"d/.x-1970-01-01": link(b"d/.x", b"SHA256E-s1--%064d" % 1),
+    }  # fmt: skip
+
+
+def test_a_file_whose_name_a_directory_has_gets_one_of_its_own() -> None:
+    alone = Conflict(Unseen(b"f", "directory", (b"f.variant-1",)), (Choice(b"f.variant-1", text(b"1"), maker=ANN),))
+    assert kept(alone, alone.choices[0], **{"f/in": text(b"2")}) == {b"f.variant-1": None, b"f-ann": text(b"1")}
+
+
 def test_paths_choose_conflicts_at_them_and_below() -> None:
     other = Unseen(b"dd", "text", (b"dd",))
     for paths, found in (
