@@ -111,8 +111,10 @@ def _what_comes(status: Status, one: RepositoryStatus, content: Content) -> Iter
     if rest:
         more = f"{many(sum(delivery.files for delivery in rest))} more by {len(rest)} other ways"
         yield Note("waits", f"{one.name} lacks {more}", f"git annex-syncx status {shlex.quote(one.name)}", uuid)
-    if content.later:
-        export = status.counted is not None and uuid in status.counted.trees
+    assert status.counted
+    nodes = {node for nodes in status.counted.look.policy.clusters.values() for node in nodes}
+    if content.later and uuid not in nodes:  # what its cluster lacks has been told
+        export = uuid in status.counted.trees
         what = (
             f"{one.name} lacks {many(content.later)} {'for the next export' if export else 'that come after others'}"
         )

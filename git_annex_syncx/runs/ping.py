@@ -39,8 +39,8 @@ def pinged(address: str) -> Iterator[Ended]:
         result.failed = True
         raise
     finally:
-        begun.join(LIMIT)
-        if result.failed is not None:
+        if result.failed is not None:  # who is told to end waits for nothing
+            begun.join(LIMIT)
             _ask(below(address, "fail") if result.failed else address).join(LIMIT)
 
 
