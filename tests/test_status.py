@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import time
 from typing import Any
@@ -58,6 +59,9 @@ def test_a_remote_that_was_never_reached(hub: tuple[Node, Node], net: Network) -
     laptop.git("remote", "add", "new", "ssh://127.0.0.1:1/x")
     told = of(laptop, "new")
     assert (told["branch"], told["ahead"], told["behind"], told["last_seen"]) == ("unknown", None, None, None)
+    assert re.search(r"new +unknown +\? +\? +never", laptop.run("git-annex-syncx", "status").out)
+    laptop.config("remote.new.annex-ignore", "true")
+    assert re.search(r"new +unknown +- +- +never", laptop.run("git-annex-syncx", "status").out), "it takes no content"
 
 
 def test_a_drive_that_is_away_or_another(hub: tuple[Node, Node], net: Network) -> None:

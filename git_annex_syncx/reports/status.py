@@ -53,6 +53,7 @@ class RepositoryStatus:
     presence: str = ""
     trouble: str = ""  # what has to be done before git-annex uses it
     syncs: bool = True  # runs without names include it
+    git_only: bool = False  # it takes no content
 
     @property
     def called(self) -> frozenset[str]:
@@ -259,4 +260,5 @@ class _Known:
             presence=there[last.name],
             trouble=content_remotes.reason(last),
             syncs=any(remote.sync for remote in remotes),
+            git_only=all(remote.ignore for remote in remotes),
         )
