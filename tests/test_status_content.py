@@ -109,6 +109,22 @@ def test_readers_do_not_wait_for_a_look_at_everything(nodes: list[Node]) -> None
         assert "files as they were 1 h ago" in laptop.run("git-annex-syncx", "status").out
 
 
+def test_what_is_not_where_it_is_recorded_has_no_way(nodes: list[Node]) -> None:
+    laptop, hub, _ = nodes
+    laptop.syncx("transfer", "hub")
+    laptop.annex("drop", "--quiet", "film.mkv", "dir/note")
+    for held in hub.path.glob("annex/objects/*/*/*/*"):
+        held.parent.chmod(0o755)
+        held.unlink()
+    laptop.syncx("transfer", ok=1)
+    told = laptop.syncx("status", "laptop")
+    assert {one["reason"] for one in told.events if one["event"] == "status-file"} == {
+        "those who are said to have it do not"
+    }
+    content = told.events[0]["content"]
+    assert (content["lacks"], content["no_way"], content["later"]) == (2, 2, 0)
+
+
 def test_too_few_copies(nodes: list[Node]) -> None:
     laptop, _, desktop = nodes
     laptop.annex("numcopies", "3")

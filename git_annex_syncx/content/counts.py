@@ -70,6 +70,7 @@ class Counted:
     newest: Mapping[str, int]  # uuid -> when something was last recorded of that repository
     at: float
     planner: Planner
+    gone: list[Need]  # of what can travel: none of those who are said to have it does
 
     @cached_property
     def trees(self) -> frozenset[str]:
@@ -131,7 +132,8 @@ def _complete(policy: Policy) -> CompletePolicy:
 
 def _planned(context: Context, keys: list[Need], look: Look, at: float) -> Counted:
     """Plan as this repository would by now, without asking anybody whether it is there."""
-    policy, there = look.policy, _from_those_who_have_it(context, look.needs)
+    policy, known = look.policy, _from_those_who_have_it(context, look.needs)
+    there = [need for need in known if need.holders]
     held = {need.key: need.holders for need in there} if (kept := context.state.clocks()) else {}
     clocks = patience.gone_on(kept, held, context.settings.patience, time.time())
     shut = patience.shut(clocks, policy.own, patience.Answers(_present(context))) if clocks else steps.OPEN
@@ -141,7 +143,8 @@ def _planned(context: Context, keys: list[Need], look: Look, at: float) -> Count
         ways(policy, group.base, planner)
     planner.keep()
     options = annex_branch.special_remotes(annex_branch.log(context.repo, "remote.log"))
-    return Counted(keys, look, groups, clocks, options, {}, at, planner)
+    gone = [need for need in known if not need.holders]
+    return Counted(keys, look, groups, clocks, options, {}, at, planner, gone)
 
 
 def _from_those_who_have_it(context: Context, needs: list[Need]) -> list[Need]:
@@ -151,7 +154,7 @@ def _from_those_who_have_it(context: Context, needs: list[Need]) -> list[Need]:
     from git_annex_syncx.content import absent  # with all that moves content
 
     missed = absent.missed(context)
-    return [need for need in (absent.without(need, missed) for need in needs) if need.holders]
+    return [absent.without(need, missed) for need in needs]
 
 
 def _present(context: Context) -> frozenset[str]:

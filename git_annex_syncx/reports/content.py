@@ -147,6 +147,8 @@ def without_way(counted: Counted) -> Counter[str]:
         reached = ways(policy, group.base, counted.planner)
         for uuid in group.plan.question.targets - reached.keys():
             found[uuid] += len(group.keys)
+    for need in counted.gone:
+        found.update(need.targets)
     through = {node for nodes in policy.clusters.values() for node in nodes}
     cut_off = policy.alive - policy.takers - through - counted.trees
     alike = Counter((need.holders, need.targets) for need in counted.keys if need.targets)

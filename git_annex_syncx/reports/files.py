@@ -69,6 +69,9 @@ def _told(counted: Counted, uuid: str, until: Until, names: dict[str, str]) -> I
             reason = reason.removeprefix(many(1)).lstrip(" ,")
             for key in group.keys:
                 yield _file(uuid, names, key, "waits", reason, by, first, when)
+    for need in counted.gone:
+        if uuid in need.targets:
+            yield _file(uuid, names, need.key, "no-way", "those who are said to have it do not")
     for key, need in counted.look.left.items():
         if uuid in need.targets:
             yield _file(uuid, names, key, "no-room", "no room there")
