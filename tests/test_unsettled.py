@@ -140,6 +140,52 @@ def test_who_has_looked_at_all_that_is_there_is_asked_no_more(story: Story, file
     assert not story.unsettled(files)
 
 
+def merging(left: tuple[bytes, ...], story: Story | None = None) -> Story:
+    """A story, and a merge of two commits after it that leaves these paths."""
+    story = story or Story()
+    last = story.add(range(len(story.parents))[-1:])
+    story.left[story.add([story.add([last]), story.add([last])])] = left
+    return story
+
+
+def changing(story: Story, after: int, *paths: bytes) -> int:
+    story.changed[commit := story.add([after])] = frozenset(paths)
+    return commit
+
+
+def test_who_edits_a_file_has_not_looked_at_its_variants() -> None:
+    story = merging((PATH, VARIANT))
+    changing(story, 3, PATH)
+    assert len(story.unsettled({PATH})) == len(story.unsettled({PATH, VARIANT})) == 1
+    changing(story, 4, VARIANT)
+    assert not story.unsettled({PATH})
+
+
+def test_a_merge_speaks_for_those_before_it() -> None:
+    story = merging((PATH,), merging((PATH, VARIANT)))
+    assert [one.merges for one in story.unsettled({PATH})] == [("07",)]
+    changing(story, 7, PATH)
+    assert not story.unsettled({PATH})
+
+
+def test_who_edits_what_two_have_chosen_differently_ends_it() -> None:
+    story = merging((PATH, VARIANT))
+    one, two = changing(story, 3, VARIANT), changing(story, 3, PATH, VARIANT)
+    joined = story.add([one, two])
+    assert [one.differently for one in story.unsettled({PATH})] == [("04", "05")]
+    changing(story, joined, PATH)
+    assert not story.unsettled({PATH})
+
+
+def test_each_variant_is_looked_at_for_itself() -> None:
+    story = merging((VARIANT, OTHER))
+    story.looks[story.add([3])] = 3, frozenset({VARIANT, OTHER})
+    merging((PATH, OTHER), story)
+    assert len(story.unsettled({VARIANT, OTHER})) == 1  # OTHER was made once more
+    story.looks[story.add([8])] = 8, frozenset({OTHER})
+    assert not story.unsettled({VARIANT, OTHER})
+
+
 ANY = st.binary(min_size=1, max_size=20)
 
 
