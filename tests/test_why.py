@@ -312,6 +312,9 @@ def test_why_it_is_there_no_more(family: list[Node]) -> None:
     assert {one["state"] for one in told.values()} == {"lost"}
     uuids = {name: one["uuid"] for name, one in told.items()}
     assert "nobody has it any more; the last who had it was" in told["nas"]["reason"]
+    laptop.annex("wanted", "usb", "include=*.jpg")  # git-annex is asked for its wish, and fails for want of copies
+    told_usb = why(laptop, BEACH, "usb")["usb"]
+    assert (told_usb["state"], told_usb["explained"]) == ("lost", "include=*.jpg[TRUE]")
 
     do(laptop, told["laptop"]["advice"][0].partition(": ")[2])
     assert why(laptop, BEACH)["laptop"]["state"] == "has", "it was there all the time"

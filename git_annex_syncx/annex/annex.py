@@ -269,7 +269,10 @@ def explain(repo: Repository, condition: str, uuid: str, index: Mapping[str, str
     """Return what `matching` counts, and why, if `in_words` (which git-annex can since EXPLAINS_SINCE)."""
     # Not `find`: that never explains.
     words = ("whereis", f"{condition}={uuid}", *(["--explain"] * in_words), "--format=${key}\\000")
-    out = annex(repo, *words, env=index).out
+    done = annex(repo, *words, env=index, ok=(0, 1))  # 1 also for files that nobody has, or untrusted ones alone
+    if done.code and not done.out:
+        raise ProgramFailed("git annex whereis", done.code, os.fsdecode(done.err), repo.home)
+    out = done.out
     told = [line.rpartition(EXPLAINED) for line in out.split(b"\n") if EXPLAINED in line and line.endswith(b" ]")]
     deciding = [line for line in told if line[0].endswith(YES)] or told
     return Explained(out.count(b"\0"), deciding[0][2][:-2].decode("utf-8", "replace") if deciding else "")
