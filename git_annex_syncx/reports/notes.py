@@ -45,6 +45,10 @@ def notes(status: Status) -> Iterator[Note]:
     for one in status.repositories:
         yield from _of_repository(status, one)
     yield from _of_files(status)
+    told = [one.trouble for one in status.repositories if one.trouble]
+    for warning in status.warnings:
+        if not any(trouble in warning for trouble in told):
+            yield Note("warning", warning)
     for address, wrong in sorted(status.trouble.items()):
         yield Note("signals", f"{address}: {wrong}", problem=True)
 
