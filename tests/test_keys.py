@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,9 @@ from network import OURS, Network, Node
 from git_annex_syncx.annex import key as keys
 from git_annex_syncx.annex import locations
 from git_annex_syncx.annex.key import LARGEST_POINTER, file_name, is_key, key_of, key_size
+from git_annex_syncx.annex.locations import Counting
 from git_annex_syncx.conflicts.versions import key_in
+from git_annex_syncx.git import cat_file
 from git_annex_syncx.git.git import open_repository
 
 OBJECTS, K = b"/annex/objects/", b"SHA256-s5--abc"
@@ -130,3 +133,30 @@ def test_many_keys_are_found_as_few_are(net: Network) -> None:
     assert few == {key: many[key] for key in names[:101]}
     pairs = [(key, f"u{n:02}") for n, key in enumerate(names)]
     assert sum(map(bool, locations.newest_lines(repo, OURS, pairs).values())) == 99
+
+
+def test_many_files_and_logs_are_read_as_each_alone(net: Network) -> None:
+    node, rng = net.create("a"), random.Random(14)
+    node.commit()
+    times = ("1700000000s", "1700000001s", "1700000001", "1700000000.5s", "1s", "+1700000002s", "x", "17000000000s")
+    rows = [f"{time} {status} {uuid}" for time in times for status in "110X?" for uuid in ("u1", "u2", "u\xe9", "")]
+    names = [f"SHA256E-s{n}--{n:064x}.dat" for n in range(1, cat_file.MOST + 50)]
+    logs = ["\n".join(rng.choices(["", "rubbish", *rows], k=n % 5)) + "\n" * (n % 3) for n in range(len(names))]
+    begin = "commit {0}\ncommitter T <t@example.org> 1700000000 +0000\ndata 0\nfrom {0}^0\n"
+    told = "".join(
+        f"M 644 inline {locations._path(key, short=False).decode()}\ndata {len(log.encode('latin-1'))}\n{log}\n"
+        for key, log in zip(names, logs, strict=True)
+    )
+    blobs = rng.choices([blob for blob in BLOBS if len(blob) < 200], k=cat_file.MOST + 50)
+    files = b"".join(b"M 644 inline d/%d\ndata %d\n%s\n" % (n, len(blob), blob) for n, blob in enumerate(blobs))
+    commits = begin.format(OURS).encode(), told.encode("latin-1"), b"\n", begin.format("refs/heads/main").encode()
+    node.git("fast-import", "--quiet", "--force", stdin=b"".join((*commits, files, b"\n")))
+    repo = open_repository(node.path)
+    everybody = Counting({"u1", "u\udce9"}, {names[0]: b"1700000009s 1 u1"})
+    alone = {key: dict(locations.of_keys(repo, OURS, [key], everybody))[key] for key in names}
+    assert dict(locations.everything(repo, OURS, everybody)) == alone and len(set(alone.values())) > 9
+    listed = node.git("ls-tree", "-r", "-z", "main").out.split("\0")[:-1]
+    entries = [(os.fsencode(line.partition("\t")[2]), int(line[:6], 8), line.split()[2]) for line in listed]
+    annexed = dict(pair for entry in entries for pair in locations.named(repo, [entry]))
+    assert dict(locations.names(repo, "main")) == annexed == dict(locations.named(repo, entries))
+    assert len(annexed) > 99

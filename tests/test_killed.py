@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
-from network import Network, Node
+from network import OURS, Network, Node
 from test_merge import parents, snapshot
 
-from git_annex_syncx.git import recovery
+from git_annex_syncx.annex import locations
+from git_annex_syncx.annex.inventory import Inventory
+from git_annex_syncx.git import cat_file, recovery
 from git_annex_syncx.git.git import open_repository
 
 Pair = tuple[Node, Node]
@@ -253,3 +257,36 @@ def test_push_received_while_git_annex_merges(pair: Pair) -> None:
     assert laptop.head("synced/main") == late
     laptop.syncx("merge")
     assert parents(laptop, "main") == sorted([first, late])
+
+
+# A look at all files
+
+
+def test_a_look_at_all_files_that_is_killed_is_made_anew(net: Network) -> None:
+    laptop, hub = net.create("laptop"), net.create("hub", bare=True)
+    laptop.commit()
+    net.connect((laptop, hub))
+    laptop.config("remote.hub.annex-uuid", hub.git("config", "annex.uuid").out.strip())
+    laptop.syncx("sync", "--no-content")
+    own, count = laptop.git("config", "annex.uuid").out.strip(), cat_file.MOST + 50
+    files = {f"f{n}": f"SHA256E-s{n}--{n:064x}" for n in range(count)}
+    begin = "commit {0}\ncommitter T <t@example.org> 1700000000 +0000\ndata 0\nfrom {0}^0\n"
+    told = [begin.format("refs/heads/main"), *(
+        f"M 120000 inline {name}\ndata {len(key) * 2 + 26}\n.git/annex/objects/xx/yy/{key}/{key}\n"
+        for name, key in files.items()
+    ), begin.format(OURS), *(
+        f"M 644 inline {locations._path(key, short=False).decode()}\ndata {len(own) + 15}\n1700000000s 1 {own}\n\n"
+        for key in files.values()
+    )]  # fmt: skip
+    laptop.git("fast-import", "--quiet", "--force", stdin="".join(told).encode())
+    (first,) = json.loads(laptop.syncx("plan", "--json").out)["plans"]
+    assert first["keys"] == count
+    for number, words in enumerate(("ls-tree -r -z --full-tree --long", "cat-file --batch=%(objectsize)")):
+        laptop.config("annex.numcopies", f"{number + 2}")  # all must be looked at again
+        before_git_does(laptop, words, "kill -9 $PPID")
+        assert laptop.syncx("plan", "--json", ok=None).code == -signal.SIGKILL
+        known = Inventory(laptop.path / ".git" / "annex" / "syncx" / "inventory.sqlite")
+        assert {need.key for need in known.needs()} == set(files.values()), "as before"
+        assert json.loads(laptop.syncx("plan", "--json").out)["plans"] == [first]
+        (net.root / "tools" / "once").rmdir()
+        del net.programs[0]
