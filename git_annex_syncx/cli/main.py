@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import os
 import sys
@@ -26,6 +27,7 @@ from git_annex_syncx.system import processes
 from git_annex_syncx.views import base
 
 COMPLETE = "_GIT_ANNEX_SYNCX_COMPLETE"  # set by a shell that asks what to offer
+OBJECTS = 50_000  # more than before, until Python looks for cycles among them: modules and findings are none
 LAST_RESORT = 5.0  # seconds that we have to end by ourselves when we are told to
 REPORT = "this is a bug in git-annex-syncx; please report it with what is printed above"
 COMMANDS = (
@@ -72,6 +74,7 @@ def main() -> None:
         from git_annex_syncx.cli import completion
 
         sys.exit(completion.answer(group, COMPLETE))
+    gc.set_threshold(OBJECTS)
     base.open_streams()
     processes.obey(LAST_RESORT)
     code = _flushed(_main())

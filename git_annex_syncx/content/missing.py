@@ -239,11 +239,11 @@ def _counting(context: Context, policy: Policy) -> Counting:
 def _needs(context: Context, policy: Policy, tree: str, files: Files, held: Mapping[str, Located]) -> Iterator[Need]:
     """Yield what becomes of keys."""
     wanted, unwanted = wanting.asked(context.repo, policy, tree, files, held)
-    lacking = functools.cache(lambda holders, wanting: (policy.takers - policy.choosy - holders) | wanting)
+    all_takers = policy.takers - policy.choosy
+    lacking = functools.cache(lambda holders, wanting: policy.one_each(holders, (all_takers - holders) | wanting))
     for key in files:
         holders, first, _ = held.get(key, NOWHERE)
         if holders or policy.counts_all:
             targets, out = lacking(holders, wanted.get(key, NOBODY)), unwanted.get(key, NOBODY)
-            targets = policy.one_each(holders, targets)
             if targets or out or holders & policy.emptied or policy.counts_all:
                 yield Need(key, holders, targets, out, first)
