@@ -295,6 +295,38 @@ def test_a_relay_would_make_a_way_and_is_emptied(family: list[Node]) -> None:
     assert told["nas"]["dropped"] == "a relay is emptied when all who want it have it"
 
 
+def test_what_comes_after_others_and_what_does_not_come_at_all(family: list[Node]) -> None:
+    """Of those whose wishes depend on copies only one has its turn; status tells the same of the others."""
+    laptop, _nas, _usb, desktop = family
+    laptop.annex("numcopies", "4")
+    laptop.annex("wanted", "nas", "nothing")
+    for name in ("usb", "desktop"):
+        laptop.annex("wanted", name, "lackingcopies=1")
+    add(laptop, "new.bin")
+    told = why(laptop, "new.bin")
+    assert (told["usb"]["state"], told["desktop"]["state"]) == ("comes", "no-way")
+    assert counted(laptop, told["desktop"]["uuid"]) == ("no-way", 1, 0)
+
+    laptop.annex("wanted", "nas", "lackingcopies=1")
+    laptop.annex("wanted", "desktop", "")
+    laptop.config("remote.nas.syncx-removable", "true")
+    laptop.syncx("map", "--publish")
+    told = why(laptop, "new.bin")
+    assert (told["usb"]["state"], told["nas"]["state"]) == ("comes", "waits")
+    assert told["nas"]["reason"] == "waits until usb has it, and is asked then whether it still wants it"
+    assert (told["desktop"]["state"], told["desktop"]["reason"]) == ("waits", "waits until usb has it")
+    assert counted(laptop, told["desktop"]["uuid"]) == ("later", 0, 1)
+    laptop.syncx("sync")
+    desktop.syncx("sync")
+    assert why(desktop, "new.bin", "here")["desktop"]["state"] == "has"
+
+
+def counted(node: Node, uuid: str) -> tuple[str, int, int]:
+    """What status says of the one file that a repository lacks, and how many have no way, or come later."""
+    content, file = (one.get("content", one) for one in node.syncx("status", uuid).events[:2])
+    return file["state"], content["no_way"], content["later"]
+
+
 def test_why_it_is_there_no_more(family: list[Node]) -> None:
     laptop, _nas, _usb, desktop = family
     desktop.annex("drop", "--quiet", "--force", BEACH)

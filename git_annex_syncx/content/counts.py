@@ -70,7 +70,11 @@ class Counted:
     newest: Mapping[str, int]  # uuid -> when something was last recorded of that repository
     at: float
     planner: Planner
-    gone: list[Need]  # of what can travel: none of those who are said to have it does
+    sources: Mapping[str, frozenset[str]]  # of keys that a holder was found without: those who may have it
+
+    def sources_of(self, need: Need) -> frozenset[str]:
+        """Return who can give a key away."""
+        return self.sources.get(need.key, need.holders)
 
     @cached_property
     def trees(self) -> frozenset[str]:
@@ -143,8 +147,8 @@ def _planned(context: Context, keys: list[Need], look: Look, at: float) -> Count
         ways(policy, group.base, planner)
     planner.keep()
     options = annex_branch.special_remotes(annex_branch.log(context.repo, "remote.log"))
-    gone = [need for need in known if not need.holders]
-    return Counted(keys, look, groups, clocks, options, {}, at, planner, gone)
+    sources = {need.key: need.holders for need, was in zip(known, look.needs, strict=True) if need is not was}
+    return Counted(keys, look, groups, clocks, options, {}, at, planner, sources)
 
 
 def _from_those_who_have_it(context: Context, needs: list[Need]) -> list[Need]:

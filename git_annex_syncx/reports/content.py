@@ -5,6 +5,7 @@ A file is a key of the tree here, however many names it has there.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from git_annex_syncx.content.counts import Counted
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.content.steps import ways
 from git_annex_syncx.model import OUTSIDE, Need
-from git_annex_syncx.network.plan import Step
+from git_annex_syncx.network.plan import Question, Step, reachable
 
 Until = Callable[[Step], float | None]
 
@@ -141,18 +142,30 @@ def executor(policy: Policy, step: Step) -> str:
 
 
 def without_way(counted: Counted) -> Counter[str]:
-    """Return uuid -> how many of the files that it lacks have no way to it, as the links are."""
-    policy, found = counted.look.policy, Counter[str]()
-    for group in counted.groups:
-        reached = ways(policy, group.base, counted.planner)
-        for uuid in group.plan.question.targets - reached.keys():
-            found[uuid] += len(group.keys)
-    for need in counted.gone:
-        found.update(need.targets)
-    through = {node for nodes in policy.clusters.values() for node in nodes}
-    cut_off = policy.alive - policy.takers - through - counted.trees
-    alike = Counter((need.holders, need.targets) for need in counted.keys if need.targets)
-    for (holders, targets), files in alike.items():
-        for uuid in targets & cut_off if holders else targets:
+    """Return uuid -> how many of the files that it lacks cannot come to it, as the links are."""
+    found, out = Counter[str](), unreached(counted)
+    left = {key: need.targets for key, need in counted.look.left.items()}
+    alike = Counter(
+        (counted.sources_of(need), need.targets - left.get(need.key, frozenset()))
+        for need in counted.keys
+        if need.targets
+    )
+    for question, files in alike.items():
+        for uuid in out(*question):
             found[uuid] += files
     return found
+
+
+def unreached(counted: Counted) -> Callable[[frozenset[str], frozenset[str]], frozenset[str]]:
+    """Return what tells to which of its targets content from some sources cannot come.
+
+    It cannot even if all others have got it before: those whose turn comes later pass it on, too.
+    """
+    policy = counted.look.policy
+    elsewhere = counted.trees.union(*policy.clusters.values())  # exports; nodes, which get it by their gateway
+
+    @functools.cache
+    def out(sources: frozenset[str], targets: frozenset[str]) -> frozenset[str]:
+        return targets - reachable(policy.arcs, Question(sources, targets)) - elsewhere if sources else targets
+
+    return out

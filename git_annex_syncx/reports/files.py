@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.content import counts
 from git_annex_syncx.content.counts import Counted
+from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.content.steps import ways
 from git_annex_syncx.content.waits import Wait, many, words
 from git_annex_syncx.network.plan import Step
-from git_annex_syncx.reports.content import Until, executor
+from git_annex_syncx.reports.content import Until, executor, unreached
 from git_annex_syncx.runs.context import Context
 
 
@@ -46,35 +47,35 @@ def files(context: Context, counted: Counted, uuid: str, until: Until) -> Iterat
 
 def _told(counted: Counted, uuid: str, until: Until, names: dict[str, str]) -> Iterator[FileStatus]:
     """Yield what is known of each key, what is more certain later."""
-    policy = counted.look.policy
+    policy, out = counted.look.policy, unreached(counted)
     for need in counted.keys:
         if uuid in need.unwanted:
             yield _file(uuid, names, need.key, "unwanted", "not wanted there; dropped when others have it")
         elif uuid in need.targets and not need.holders:
             yield _file(uuid, names, need.key, "lost", "nobody has it")
-        elif uuid in need.targets and uuid not in policy.takers | counted.trees:
-            yield _file(uuid, names, need.key, "no-way", "no link leads there")
+        elif uuid in need.targets and uuid in out(counted.sources_of(need), need.targets):
+            yield _file(uuid, names, need.key, "no-way", _no_way(policy, uuid, counted.sources_of(need)))
         elif uuid in need.targets:
             yield _file(uuid, names, need.key, "later", "when others have it")
     for group in counted.groups:
-        found = ways(policy, group.base, counted.planner).get(uuid)
-        if found is None and uuid in group.plan.question.targets:
-            holders = ", ".join(sorted(map(policy.network.name, group.plan.question.holders)))
-            for key in group.keys:
-                yield _file(uuid, names, key, "no-way", f"no way leads there from {holders}")
-        elif found:
+        if found := ways(policy, group.base, counted.planner).get(uuid):
             first, when = found[0], until(found[0])
             by = executor(policy, first)
             reason = words(policy, Wait(uuid, first, by, 1, when), at_target=True)
             reason = reason.removeprefix(many(1)).lstrip(" ,")
             for key in group.keys:
                 yield _file(uuid, names, key, "waits", reason, by, first, when)
-    for need in counted.gone:
-        if uuid in need.targets:
-            yield _file(uuid, names, need.key, "no-way", "those who are said to have it do not")
     for key, need in counted.look.left.items():
         if uuid in need.targets:
             yield _file(uuid, names, key, "no-room", "no room there")
+
+
+def _no_way(policy: Policy, uuid: str, sources: frozenset[str]) -> str:
+    """Return why content cannot come from some sources."""
+    if not sources:
+        return "those who are said to have it do not"
+    holders = ", ".join(sorted(map(policy.network.name, sources)))
+    return f"no way leads there from {holders}" if uuid in policy.takers else "no link leads there"
 
 
 def _file(

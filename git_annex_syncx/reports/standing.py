@@ -14,7 +14,7 @@ from git_annex_syncx.content.waits import Wait, of_one_file
 from git_annex_syncx.content.wishes import Wish
 from git_annex_syncx.model import OUTSIDE
 from git_annex_syncx.network.graph import NO_WAY
-from git_annex_syncx.network.plan import Plan, Step
+from git_annex_syncx.network.plan import Plan, Question, Step, reachable
 from git_annex_syncx.phases.preview import onward
 from git_annex_syncx.reports.case import NOBODY, Case
 from git_annex_syncx.reports.hindrances import hindrance, limit
@@ -219,10 +219,11 @@ def way_to(found: Plan, uuid: str) -> tuple[Step, ...]:
 def _put_off(case: Case, uuid: str) -> Standing | None:
     """Return what comes first where it is not its turn, None where nothing does."""
     now = case.group.plan.question.targets if case.group else case.need.targets
-    first = sorted(other for other in now if case.policy.wishes.depends_on_copies(other))
-    if first and uuid in case.need.targets - now:
-        reason = f"waits until {several(map(case.name, first))} has it, and is asked then whether it still wants it"
-        return Standing(uuid, "waits", reason)
+    depends = case.policy.wishes.depends_on_copies
+    first = sorted(other for other in now - {uuid} if depends(other))
+    if first and uuid in case.need.targets & reachable(case.policy.arcs, Question(case.sources, case.lacking)):
+        asked = ", and is asked then whether it still wants it" if depends(uuid) else ""
+        return Standing(uuid, "waits", f"waits until {several(map(case.name, first))} has it{asked}")
     for cluster, nodes in case.policy.clusters.items():
         if uuid in nodes and cluster in case.need.targets | case.located.holders:
             return Standing(uuid, "waits", f"waits until the gateway of {case.name(cluster)} sends it there")
