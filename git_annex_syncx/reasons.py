@@ -57,6 +57,8 @@ CHANGED = r"Host key for (\S+) has changed"  # as ssh says it
 OFFENDING = r"(?m)^Offending [^\n]*key in (.+):\d+\s*$"
 UNVERIFIED = r"due to an unverified special remote\..*?: (git-annex verifyremote [^\n;]+)"
 TRUST = r"git config --global --add safe\.directory ([^\n;]+)"
+UNREACHED = r"ssh: connect to host |Could not resolve host|Failed to connect to "  # as ssh and git say it
+REACH = "see that it is on, and that its address is right"
 LOCK = r"Unable to create '([^'\n]+\.lock)': File exists"  # as git says it
 DAV = "WebDAV"
 WEBDAV_LOGIN = ": WEBDAV_USERNAME=... WEBDAV_PASSWORD=..."
@@ -104,6 +106,11 @@ def is_hopeless(reason: str) -> bool:
     return re.search(HOPELESS, reason) is not None
 
 
+def is_unreached(reason: str) -> bool:
+    """Return whether git or ssh found no host at an address."""
+    return re.search(UNREACHED, reason) is not None
+
+
 def mending(reason: str, remote: str) -> str:
     """Return advice about a failure at a remote, empty where there is none."""
     name = shlex.quote(remote)
@@ -113,6 +120,8 @@ def mending(reason: str, remote: str) -> str:
         return f"if you trust it: git config --global --add safe.directory {found[1].strip()}"
     if found := re.search(LOCK, reason):
         return f"if no git is running there, remove {shlex.quote(found[1])}"
+    if is_unreached(reason):
+        return f"{REACH}: git remote get-url {name}"
     if HOST_CHANGED in reason:
         return f"if you reinstalled it: {_forget_host(reason, remote)}; otherwise do not connect"
     if re.search(DENIED, reason):

@@ -178,10 +178,13 @@ def test_by_ssh(laptop: Node, net: Network, sshd: Sshd) -> None:
     desktop = net.create("desktop")
     connect(desktop, "box", sshd.url(net.home) + "/it's%20a%20hub.git")
     assert desktop.read("big.bin") == BIG
-    assert "there is no directory" in refused(laptop, "box", f"{sshd.url(net.root)}/gone/x")[0]
+    what, advice = refused(laptop, "box", f"{sshd.url(net.root)}/gone/x")
+    make = f"ssh -p {sshd.port} 127.0.0.1 'mkdir -p {net.root}/gone'"
+    assert (what, advice) == (f"there is no directory {net.root}/gone on 127.0.0.1", f"make it first: {make}")
     assert refused(laptop, "box", "nas:") == ("nas: names no directory", "name a new one, such as nas:annex.git")
     ran = connect(laptop, "box", "nohost.invalid:x", ok=1)
     assert ran.err.startswith("git-annex-syncx: nohost.invalid:x: ssh: ")
+    assert ran.err.endswith("\n  see that it is on, and that its address is right\n")
 
 
 def test_a_server_without_git_annex(laptop: Node, net: Network) -> None:

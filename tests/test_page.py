@@ -217,4 +217,4 @@ def test_the_status_of_an_empty_repository(net: Repositories) -> None:
     words = " ".join(Reader((node.path / "status.html").read_text()).words)
     assert "Status of only" in words
     assert "no link is known" in words
-    assert "no remotes: git remote add NAME URL" in words
+    assert "no remotes: git annex-syncx connect NAME ADDRESS" in words

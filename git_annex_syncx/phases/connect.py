@@ -20,6 +20,7 @@ from git_annex_syncx.git import configfile, git, transport, worktree
 from git_annex_syncx.git.remote_shell import Place, local, place
 from git_annex_syncx.model import Event, Outcome, Remote, Result, local_path
 from git_annex_syncx.phases.sync import SyncOptions, sync
+from git_annex_syncx.reasons import REACH, is_unreached
 from git_annex_syncx.runs.context import Context, reread
 from git_annex_syncx.runs.parallel import advice_on
 from git_annex_syncx.system import locks
@@ -124,6 +125,7 @@ def look(context: Context, name: str, address: str, content: bool | None, wishes
                 _require_related(inside, remote)
         except ProgramFailed as error:
             advice = advice_on(error, name) or ("" if found.kind else NOTHING_BUT_GIT)
+            advice = REACH if is_unreached(error.what) else advice  # there is no remote yet to be asked about
             raise SyncxError(f"{address}: {error.what}", advice) from error
     content = context.wants_content(content) and (found.annex or not found.kind)
     others = (one.name for one in context.settings.remotes.values() if one.uuid and one.uuid == found.uuid)
@@ -188,6 +190,9 @@ def _require_usable(context: Context, address: str, there: Place | None, found: 
         )
     if found.kind == "none" and not found.above and there:
         above = os.path.dirname(there.path.rstrip("/"))
+        if there.host:
+            make = _on(there, shlex.join(["mkdir", "-p", above]))
+            raise UsageError(f"there is no directory {above} on {there.host}", f"make it first: {make}")
         raise UsageError(f"there is no directory {above}", "plug in the drive, or make that directory first")
     if found.kind and not found.git:
         raise UsageError(f"no git is on the PATH of ssh {there.host if there else ''}", "install git there")
@@ -201,10 +206,13 @@ def _trust(there: Place | None, said: str) -> str:
     if at < 0:
         return said
     command = said[at:].strip()
-    if there and there.host:
-        port = ["-p", there.port] if there.port else []
-        command = shlex.join(["ssh", *port, there.host, command])
-    return f"if you trust it: {command}"
+    return f"if you trust it: {_on(there, command) if there and there.host else command}"
+
+
+def _on(there: Place, command: str) -> str:
+    """Return the command that runs one on another host."""
+    port = ["-p", there.port] if there.port else []
+    return shlex.join(["ssh", *port, there.host, command])
 
 
 def _require_related(context: Context, remote: Remote) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from git_annex_syncx.branches.guard import ALLOW
 from git_annex_syncx.content.waits import Wait, many, words
 from git_annex_syncx.network.plan import Step
-from git_annex_syncx.reasons import mending
+from git_annex_syncx.network.survey import UNKNOWN
+from git_annex_syncx.reasons import is_unreached, mending
 from git_annex_syncx.reports.content import Content, Delivery
 from git_annex_syncx.reports.status import RepositoryStatus, Status
 from git_annex_syncx.system.records import Failure
@@ -46,6 +47,9 @@ def notes(status: Status) -> Iterator[Note]:
         yield from _of_repository(status, one)
     yield from _of_files(status)
     told = [one.trouble for one in status.repositories if one.trouble]
+    # What is not reached cannot be asked for its uuid: its failure says what is to be done first.
+    failures = [failure for one in status.repositories for failure in one.failures]
+    told += [f"{failure.remote}: {UNKNOWN}" for failure in failures if is_unreached(failure.error)]
     for warning in status.warnings:
         if not any(trouble in warning for trouble in told):
             yield Note("warning", warning)

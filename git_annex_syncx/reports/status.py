@@ -144,7 +144,12 @@ def named(context: Context, found: Status, names: Collection[str], excepted: Col
     """
     wanted = _named(context, found, names) if names else set(found.repositories)
     kept = wanted - _named(context, found, excepted)
-    return replace(found, repositories=tuple(one for one in found.repositories if one in kept))
+    left = set(context.settings.remotes).difference(*(one.remotes for one in kept))
+    return replace(
+        found,
+        repositories=tuple(one for one in found.repositories if one in kept),
+        warnings=tuple(warning for warning in found.warnings if warning.partition(": ")[0] not in left),
+    )
 
 
 def _named(context: Context, found: Status, names: Iterable[str]) -> set[RepositoryStatus]:

@@ -131,7 +131,8 @@ def _members(context: Context, name: str) -> list[Remote]:
 
 
 def _known(context: Context) -> str:
-    return f"the remotes are: {', '.join(context.settings.remotes) or 'none'}"
+    known = ", ".join(context.settings.remotes)
+    return f"the remotes are: {known}" if known else "there are none: git annex-syncx connect NAME ADDRESS"
 
 
 def _named(context: Context, name: str) -> list[Remote]:

@@ -46,7 +46,7 @@ def _print(finding: Finding) -> None:
     where = weight + (f"{finding.remote}: " if finding.remote else "")
     console.print(clean(f"{where}{finding.what}"), style=STYLES[finding.level])
     if finding.told:
-        console.print(clean(f"  {finding.told}"))
+        console.print(clean(f"  {finding.told}"), soft_wrap=True)  # to be copied whole
 
 
 def _print_summary(counts: Counter[Level]) -> None:

@@ -17,4 +17,4 @@ def show_proposal(proposal: Proposal, as_json: bool) -> None:
         })  # fmt: skip
         return
     for number, step in enumerate(proposal.steps, start=1):
-        console_on(sys.stdout).print(clean(f"{number}. {step}"))
+        console_on(sys.stdout).print(clean(f"{number}. {step}"), soft_wrap=True)

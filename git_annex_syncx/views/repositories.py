@@ -121,7 +121,7 @@ def _running(run: Running) -> str:
 def below(status: Status) -> Iterator[str]:
     """Yield what is said after all repositories: the next run by itself, signals."""
     if all(one.here for one in status.repositories):
-        yield "no remotes: git remote add NAME URL"
+        yield "no remotes: git annex-syncx connect NAME ADDRESS"
     elif status.next_run:
         at = f"{clock(status.next_run.at)}, " if status.next_run.at is not None else ""
         yield f"next automatic run: {at}{status.next_run.text}"

@@ -14,6 +14,7 @@ from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, transport
 from git_annex_syncx.git.remote_shell import Place, facts, place, run_there
 from git_annex_syncx.model import Remote
+from git_annex_syncx.reasons import REACH
 from git_annex_syncx.reports.doctor.finding import Finding, Level, of_error
 from git_annex_syncx.reports.doctor.repository import SET_CLOCK, SKEW
 from git_annex_syncx.runs.context import Context
@@ -77,7 +78,7 @@ def _look(context: Context, remote: Remote) -> Look:
             transport.ls_remote(context.repo, context.settings, remote)
     except SyncxError as error:
         found = of_error("connection", error, remote.name)
-        asked = f"see that it is on, and that its address is right: git remote get-url {shlex.quote(remote.name)}"
+        asked = f"{REACH}: git remote get-url {shlex.quote(remote.name)}"
         return Look(remote, (replace(found, advice=found.advice or asked),))
     return Look(remote, tuple(_findings(remote, there, told)) if there and told else (), told)
 
