@@ -226,7 +226,7 @@ def test_a_node_of_its_own_has_the_gateway_s_cost_and_settings(home: FarHome) ->
         line.split()[0]: line for line in laptop.run("git-annex-syncx", "status").out.splitlines() if line.split()
     }
     assert shown["gw-attic"].split()[1:3] == ["-", "1/1"], "no branch, all content"
-    assert shown["gw-box"].startswith("gw-box lacks 2 files, until gw-box is there")
+    assert shown["gw-box"].startswith("gw-box lacks 2 files that the next run here sends")
     assert shown["gw-one"].split()[1:3] == ["-", "0/2"], "nothing is said of it, its cluster stands for it"
 
     laptop.config("remote.gw.annex-readonly", "true")

@@ -158,6 +158,11 @@ def _healed(context: Context, aside: Aside, merging: Merging) -> Iterator[Outcom
         yield from (Outcome("merge", Result.CURRENT, r.name, r.uuid) for r in merging.remotes if r.name in failing)
 
 
+def _first(context: Context) -> str:
+    """Return how a first commit comes."""
+    return "git annex add FILES, then git commit" if context.repo.top else "push one here from another repository"
+
+
 def _advanced(context: Context, head: Head, old: str | None, joined: Joined | None, begun: float) -> Outcome:
     new = joined.commit if joined else None
     commits = history.count(context.repo, [new], [old] if old else []) if new and new != old else 0
@@ -165,7 +170,7 @@ def _advanced(context: Context, head: Head, old: str | None, joined: Joined | No
     return Outcome(
         "merge",
         Result.DONE if commits else Result.CURRENT,
-        reason=told if new else f"{head.basis} has no commit yet: git annex add FILES, then git commit",
+        reason=told if new else f"{head.basis} has no commit yet: {_first(context)}",
         details={"branch": head.basis, "old": old, "new": new, "commits": commits}
         | (resolved(joined) or _resolved_by_others(context, old, new)),
         seconds=time.monotonic() - begun,

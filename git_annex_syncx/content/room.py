@@ -17,6 +17,11 @@ from git_annex_syncx.model import Need
 from git_annex_syncx.network import free_space
 from git_annex_syncx.runs.context import Context
 
+# A disk is full for git-annex while it is not for others: annex.diskreserve, 100 MB unless it is set, stays free.
+MAKE_ROOM = (
+    "drop something there, make room on its disk (annex.diskreserve of it is left free), "
+    "or let it have more by git annex maxsize"
+)
 Rooms = Mapping[str, int]  # uuid -> bytes that it can still take, where that is known
 Left = Mapping[str, Need]  # key -> what is left of its need: targets without room for it
 
@@ -160,7 +165,4 @@ def told(policy: Policy, left: Left, keys: Collection[str] | None = None) -> dic
 
 def _words(policy: Policy, uuid: str, sizes: Collection[int]) -> str:
     where = "here" if uuid == policy.own else f"at {policy.network.name(uuid)}"
-    return (
-        f"no room {where} for {len(sizes)} file{'s' * (len(sizes) != 1)} ({sum(sizes)} bytes): "
-        "drop something there, make room on its disk, or let it have more by git annex maxsize"
-    )
+    return f"no room {where} for {len(sizes)} file{'s' * (len(sizes) != 1)} ({sum(sizes)} bytes): {MAKE_ROOM}"

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from git_annex_syncx.branches.guard import ALLOW
+from git_annex_syncx.content.room import MAKE_ROOM
 from git_annex_syncx.content.waits import Wait, many, words
 from git_annex_syncx.network.plan import Step
 from git_annex_syncx.network.survey import UNKNOWN
@@ -113,8 +114,8 @@ def _what_comes(status: Status, one: RepositoryStatus, content: Content) -> Iter
     uuid = one.uuid or ""
     for delivery in content.deliveries[:MOST_WAYS]:
         move, since = _move(status, delivery), _since(status, delivery.first)
-        coming = f"{many(delivery.files)} that can travel now" if move else _coming(status, delivery, one)
-        yield Note("waits", f"{one.name} lacks {coming}", move, uuid, since)
+        coming = f"{many(delivery.files)} that {move.what}" if move else _coming(status, delivery, one)
+        yield Note("waits", f"{one.name} lacks {coming}", move.command if move else "", uuid, since)
     rest = content.deliveries[MOST_WAYS:]
     if rest:
         more = f"{many(sum(delivery.files for delivery in rest))} more by {len(rest)} other ways"
@@ -126,8 +127,8 @@ def _what_comes(status: Status, one: RepositoryStatus, content: Content) -> Iter
         what = (
             f"{one.name} lacks {many(content.later)} {'for the next export' if export else 'that come after others'}"
         )
-        move = f"git annex-syncx transfer {shlex.quote(one.remote)}" if export and one.remote else ""
-        yield Note("waits", what, move, uuid)
+        export_now = f"git annex-syncx transfer {shlex.quote(one.remote)}" if export and one.remote else ""
+        yield Note("waits", what, export_now, uuid)
 
 
 def _what_cannot(one: RepositoryStatus, content: Content) -> Iterator[Note]:
@@ -142,8 +143,7 @@ def _what_cannot(one: RepositoryStatus, content: Content) -> Iterator[Note]:
         yield Note("no-way", what, advice, uuid, problem=True)
     if content.no_room:
         what = f"{one.name} lacks {many(content.no_room)} for which it has no room"
-        advice = "drop something there, make room on its disk, or let it have more by git annex maxsize"
-        yield Note("no-room", what, advice, uuid, problem=True)
+        yield Note("no-room", what, MAKE_ROOM, uuid, problem=True)
 
 
 def _since(status: Status, step: Step) -> float | None:
@@ -161,14 +161,27 @@ def _coming(status: Status, delivery: Delivery, one: RepositoryStatus) -> str:
     return words(policy, wait, at_target=True)
 
 
-def _move(status: Status, delivery: Delivery) -> str:
-    """Return the command that makes the first step, where this repository can make it now."""
+@dataclass(frozen=True)
+class _Move:
+    what: str
+    command: str
+
+
+def _move(status: Status, delivery: Delivery) -> _Move | None:
+    """Return how this repository makes the first step, None where it cannot.
+
+    Whether a host answers is not known before it is asked: one that failed last is waited for.
+    """
     assert status.counted
     own, first = status.counted.look.policy.own, delivery.first
     other = first.target if first.source == own else first.source
-    there = {one.uuid: one for one in status.repositories if one.presence == "present" and not one.here}
-    here = own in first.executors and other in there
-    return f"git annex-syncx transfer {shlex.quote(there[other].remote)}" if here else ""
+    named = {one.uuid: one for one in status.repositories if one.remote and not one.here}
+    met = named.get(other) if own in first.executors else None
+    if not met or not (met.presence == "present" or (not met.presence and not met.failures)):
+        return None
+    run = f"the next run here {'sends' if first.source == own else 'fetches'}"
+    what = "can travel now" if met.presence else run
+    return _Move(what, f"git annex-syncx transfer {shlex.quote(met.remote)}")
 
 
 def _of_files(status: Status) -> Iterator[Note]:
@@ -191,6 +204,6 @@ def _shortage(status: Status, short: int) -> Note:
     left = short - status.shortage.planned
     should = f"; to take some: {who}" if who else "; no other repository can take any"
     if not left:
-        return Note("copies", f"{many(short)} with too few copies, more of which are on the way{should}")
+        return Note("copies", f"{many(short)} with too few copies; the transfers that are planned bring more")
     advice = "git annex copy --lackingcopies=1 --to=NAME" if who else "connect one more, or git annex numcopies"
     return Note("copies", f"{many(short)} with too few copies{should}", advice, problem=True)

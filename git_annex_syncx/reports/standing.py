@@ -10,6 +10,7 @@ from git_annex_syncx.annex import annex_branch
 from git_annex_syncx.annex.locations import Record
 from git_annex_syncx.content import missing, remedies
 from git_annex_syncx.content.policy import Policy
+from git_annex_syncx.content.room import MAKE_ROOM
 from git_annex_syncx.content.waits import Wait, of_one_file
 from git_annex_syncx.content.wishes import Wish
 from git_annex_syncx.model import OUTSIDE
@@ -113,8 +114,7 @@ def _lacked(case: Case, uuid: str, wish: Wish) -> Standing:
         reason = "wants it, but it came and was dropped again and again, so it is sent there no more"
         return Standing(uuid, "at-odds", reason, (look_at_wish(uuid),))
     if left and uuid in left.targets:
-        advice = "drop something there, make room on its disk, or let it have more by git annex maxsize"
-        return Standing(uuid, "no-room", "wants it, but there is no room for it", (advice,))
+        return Standing(uuid, "no-room", "wants it, but there is no room for it", (MAKE_ROOM,))
     if uuid not in case.reached:
         return _no_way(case, uuid)
     return _coming(case, uuid) or _put_off(case, uuid) or _to_be_told(case, uuid)

@@ -34,7 +34,8 @@ def subject(context: Context, base: str | None, given: str) -> Subject:
     word = shlex.quote(f"./{given}" if given.startswith("-") else given)
     tree = history.tree_id(repo, f"refs/heads/{head.basis}" if head else "HEAD")
     if not tree:
-        return Subject(path, "uncommitted", reason="there is no commit yet", advice="git annex add . && git commit")
+        first = "git annex add . && git commit" if repo.top else "push one here from another repository"
+        return Subject(path, "uncommitted", reason="there is no commit yet", advice=first)
     entry = paths.entry(repo, tree, path) if path else Entry(TREE, tree)
     if entry is None:
         return _uncommitted(context, path, word)
@@ -57,4 +58,5 @@ def _uncommitted(context: Context, path: bytes, word: str) -> Subject:
     if gone := paths.removal(context.repo, path):
         what = f"{shown} was removed by the commit {gone[:10]}, so its content goes nowhere any more"
         raise UsageError(what, f"to have it back: git checkout {gone[:10]}^ -- {word} && git annex-syncx sync")
-    raise UsageError(f"{shown} is neither in the last commit nor here", "git ls-files lists the files that there are")
+    listing = "git ls-files" if context.repo.top else "git ls-tree -r --name-only HEAD"
+    raise UsageError(f"{shown} is neither in the last commit nor here", f"{listing} lists the files that there are")

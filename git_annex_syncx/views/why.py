@@ -28,7 +28,7 @@ def show_why(found: Answer | Directory | Subject, as_json: bool) -> None:
         return
     console = console_on(sys.stdout)
     for line in _lines(found):
-        console.print(clean(line), soft_wrap=line.startswith("try: "))  # commands are copied whole
+        console.print(clean(line), soft_wrap=line.startswith("try: ") or None)  # commands are copied whole
 
 
 def _lines(found: Answer | Directory | Subject) -> Iterator[str]:
