@@ -89,6 +89,8 @@ def test_without_graphviz_a_page_has_all_but_the_picture(net: Repositories, tmp_
         (tmp_path / program).symlink_to(shutil.which(program) or "")
     assert not laptop.run("git-annex-syncx", "map", "--html", "map.html", PATH=f"{ANNEX}:{PROGRAMS}:{tmp_path}").err
     page = laptop.read("map.html").decode()
+    for command in (("map", "--html"), ("plan", "--svg"), ("status", "--metrics")):  # an unset variable of a script
+        assert "an empty name names no file" in laptop.run("git-annex-syncx", *command, "", ok=2).err
     assert "dot is not installed" in page and "apt install graphviz" in page and "<svg" not in page
     assert re.search(r"<details open=.*<td[^>]*><span>nas", page)
 

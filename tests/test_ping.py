@@ -16,7 +16,8 @@ import pytest
 from network import Network, Node
 from test_speed import imported, python
 
-from git_annex_syncx.runs.ping import below
+from git_annex_syncx import __version__
+from git_annex_syncx.runs.ping import below, request
 
 
 @dataclass
@@ -95,10 +96,20 @@ def test_a_switch_that_is_gone_or_refuses_harms_no_run_and_is_named_nowhere(
         begun = time.monotonic()
         ran = laptop.syncx("push")
         assert time.monotonic() - begun < 60 and "did not answer" in ran.err and "SECRET" not in ran.err
-    laptop.config("syncx.ping", "ftp://example.org/x")
-    assert "syncx.ping must be an http or https address" in laptop.syncx("push", ok=2).err
+    laptop.config("syncx.ping", "htps://example.org/SECRET")
+    refused, found = laptop.syncx("push", ok=2), laptop.syncx("doctor", ok=1)
+    assert "syncx.ping must be an http or https address" in refused.err and "SECRET" not in refused.err
+    assert "git config --replace-all syncx.ping https://hc-ping.com/YOUR-UUID" in found.out
+    assert "SECRET" not in found.out + found.err
 
 
 def test_parts_are_added_before_a_query() -> None:
     assert below("https://hc-ping.com/u", "start") == "https://hc-ping.com/u/start"
     assert below("https://kuma/api/push/t/?status=up&x=/", "fail") == "https://kuma/api/push/t/fail?status=up&x=/"
+
+
+def test_a_password_is_for_the_server_alone() -> None:
+    asks = request("https://me:s%40crt@example.org:8080/u?a=@b")
+    assert (asks.full_url, asks.host) == ("https://example.org:8080/u?a=@b", "example.org:8080")
+    assert asks.unredirected_hdrs["Authorization"] == "Basic bWU6c0BjcnQ="
+    assert request("https://example.org/u").header_items() == [("User-agent", f"git-annex-syncx/{__version__}")]

@@ -110,6 +110,28 @@ def test_all_of_a_group_can_use_its_hub(net: Network, lab: tuple[Node, Node, Nod
     assert f"{place} cannot be written" in said
 
 
+def test_reports_answer_who_may_only_read(net: Network) -> None:
+    if os.getuid() != 0 or not shutil.which("setpriv"):
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("needs root and setpriv")
+    with (net.home / ".gitconfig").open("a") as config:
+        config.write("[safe]\n\tdirectory = *\n")
+    laptop = net.create("laptop")
+    laptop.commit_annexed({"a.bin": "a"})
+    laptop.annex("wanted", "here", "include=*")
+    hub = net.clone(laptop, "hub", bare=True)
+    net.connect((laptop, hub))
+    laptop.syncx("sync")
+    for node in (laptop, hub):
+        before = {path: path.lstat().st_mtime_ns for path in node.git_dir.rglob("*")}
+        reader = user(node, BOB)
+        for command in (("status",), ("why", "a.bin"), ("why", "."), ("conflicts",), ("plan",), ("map",)):
+            assert "cannot" not in reader.syncx(*command).err, command
+        assert {path: path.lstat().st_mtime_ns for path in node.git_dir.rglob("*")} == before
+    (laptop.git_dir / "annex" / "syncx").chmod(0o555)
+    os.chown(laptop.git_dir, BOB, BOB)  # whose own it is, but for what root has left there
+    assert "annex/syncx/" in user(laptop, BOB).syncx("status", ok=1).err
+
+
 def test_what_is_ours_is_shared_with_the_group_alone(tmp_path: Path) -> None:
     for mode, private in ((0o2775, 0o660), (0o755, 0o600), (0o2777, 0o666)):
         tmp_path.chmod(mode)

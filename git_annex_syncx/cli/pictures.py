@@ -1,11 +1,11 @@
-"""The options about pictures that `map` and `plan` share."""
+"""The options about files to write that several commands share: pictures and pages."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,13 +16,23 @@ if TYPE_CHECKING:
     from git_annex_syncx.network.drawing import Drawing
     from git_annex_syncx.views.html.network import Picture
 
-page_option = click.option(
-    "--html", metavar="FILE", shell_complete=offers.files, help="Write a page for a browser, with a picture."
-)
+
+def file_option(name: str, about: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return an option that names a file to write; an unset variable of a script is no name."""
+    return click.option(name, metavar="FILE", callback=_require_name, shell_complete=offers.files, help=about)
+
+
+def _require_name(_context: click.Context, _option: click.Parameter, name: str | None) -> str | None:
+    if name == "":
+        raise click.BadParameter("an empty name names no file")
+    return name
+
+
+page_option = file_option("--html", "Write a page for a browser, with a picture.")
 picture_options = add_options(
     click.option("--dot", is_flag=True, help="Print the graph in Graphviz's language."),
-    click.option("--svg", metavar="FILE", shell_complete=offers.files, help="Write a picture; needs Graphviz."),
-    click.option("--png", metavar="FILE", shell_complete=offers.files, help="Write a picture; needs Graphviz."),
+    file_option("--svg", "Write a picture; needs Graphviz."),
+    file_option("--png", "Write a picture; needs Graphviz."),
     page_option,
 )
 

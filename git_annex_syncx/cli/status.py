@@ -12,7 +12,7 @@ import click
 from git_annex_syncx.cli import offers
 from git_annex_syncx.cli.commands import GlobalOptions, command, except_option, remotes_argument
 from git_annex_syncx.cli.pause import seconds
-from git_annex_syncx.cli.pictures import for_page, page_option, require_one_form, write_named
+from git_annex_syncx.cli.pictures import file_option, for_page, page_option, require_one_form, write_named
 
 if TYPE_CHECKING:
     from git_annex_syncx.reports.files import FileStatus
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "--max-age", metavar="TIME", default="2d", show_default=True, callback=seconds, shell_complete=offers.times,
     help="With --check: what failed, waits or was not reached for so long is a problem.",
 )  # fmt: skip
-@click.option("--metrics", metavar="FILE", shell_complete=offers.files, help="Write metrics for Prometheus.")
+@file_option("--metrics", "Write metrics for Prometheus.")
 @page_option
 def status_command(
     options: GlobalOptions, remotes: tuple[str, ...], excepted: tuple[str, ...], watch: bool, check: bool,

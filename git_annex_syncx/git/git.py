@@ -60,10 +60,9 @@ class Repository:
 
         Of a repository that can only be read, nothing outlives the run.
         """
-        if files.is_read_only(self.common):
-            return files.passing_directory(self.common)
         annex = self.common / "annex"
-        return (self.common if annex.is_symlink() else annex) / "syncx"
+        path = (self.common if annex.is_symlink() else annex) / "syncx"
+        return files.passing_directory(self.common) if files.is_read_only(self.common, annex, path) else path
 
     @property
     def state_dir(self) -> Path:

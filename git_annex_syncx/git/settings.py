@@ -66,6 +66,7 @@ class Row(NamedTuple):
     parse: Callable[[str], object]
     default: object
     example: str = ""
+    is_secret: bool = False  # no message shows its value
 
 
 OF_ALL = {
@@ -82,7 +83,7 @@ OF_ALL = {
     "bwlimit": Row("syncx.bwlimit", values.timetable, (), "08:00,512k 19:00,10M 23:00,off"),
     "on_change": Row("syncx.onChange", str, ""),
     "on_failure": Row("syncx.onFailure", str, ""),
-    "ping": Row("syncx.ping", values.web_address, "", "https://hc-ping.com/YOUR-UUID"),
+    "ping": Row("syncx.ping", values.web_address, "", "https://hc-ping.com/YOUR-UUID", is_secret=True),
     "disk_reserve": Row("annex.diskreserve", values.reserve, values.RESERVE, "1 gigabyte"),
     "private": Row("annex.private", values.boolean, False, "false"),
     "autocommit": Row("annex.autocommit", values.boolean, None, "true"),
@@ -187,8 +188,9 @@ def value(line: Value, row: Row, prefix: str = "") -> Any:
     try:
         return row.parse("true" if line.text is None else line.text.strip())
     except ValueError:
-        wanted, got = values.WANTED.get(row.parse, "as in the example"), f"{line.text or ''!r} ({line.origin})"
-        raise UsageError(f"{prefix}{row.key} must be {wanted}, not {got}", f"for example {row.example}") from None
+        got = "what stands there" if row.is_secret else repr(line.text or "")
+        wanted = f"{values.WANTED.get(row.parse, 'as in the example')}, not {got} ({line.origin})"
+        raise UsageError(f"{prefix}{row.key} must be {wanted}", f"for example {row.example}") from None
 
 
 def _all(lines: Iterable[Value], key: str) -> tuple[str, ...]:

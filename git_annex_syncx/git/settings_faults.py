@@ -67,8 +67,9 @@ def _wrong(line: Value) -> UsageError | None:
 
 def _unparsed(repo: Repository, line: Value, error: UsageError) -> Fault:
     prefix, row = _row(line.key) or ("", settings.CONTENT_IF)
-    config, old = _config(repo, line.origin), shlex.quote(line.text or "")
-    command = f"{config} --replace-all --fixed-value {shlex.quote(prefix + row.key)} {shlex.quote(row.example)} {old}"
+    config, new = _config(repo, line.origin), f"{shlex.quote(prefix + row.key)} {shlex.quote(row.example)}"
+    only = f"--replace-all --fixed-value {new} {shlex.quote(line.text or '')}"
+    command = f"{config} {f'--replace-all {new}' if row.is_secret else only}"
     return Fault(error.what, "for example: {}", command if config else "", stops=True)
 
 

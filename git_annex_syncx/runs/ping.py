@@ -6,6 +6,7 @@ ADDRESS/fail. They are secret, and stand in no message.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import logging
@@ -13,7 +14,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from git_annex_syncx import __version__
 
@@ -57,11 +58,23 @@ def _ask(address: str) -> threading.Thread:
     return thread
 
 
+def request(address: str) -> urllib.request.Request:
+    """Return what asks an address; a name and password in it are for its server alone, not for where it sends us."""
+    parts = urlsplit(address)
+    user, _, server = parts.netloc.rpartition("@")
+    made = urllib.request.Request(urlunsplit(parts._replace(netloc=server)))
+    made.add_header("User-Agent", f"git-annex-syncx/{__version__}")
+    if user:
+        name, _, password = user.partition(":")
+        told = base64.b64encode(f"{unquote(name)}:{unquote(password)}".encode()).decode()
+        made.add_unredirected_header("Authorization", f"Basic {told}")
+    return made
+
+
 def _request(address: str) -> None:
     host = urlsplit(address).hostname
-    request = urllib.request.Request(address, headers={"User-Agent": f"git-annex-syncx/{__version__}"})
     try:
-        with urllib.request.urlopen(request, timeout=QUIET):
+        with urllib.request.urlopen(request(address), timeout=QUIET):
             pass
     except urllib.error.HTTPError as error:
         log.warning("syncx.ping: %s answered %s", host, error.code)

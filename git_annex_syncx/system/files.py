@@ -140,12 +140,17 @@ def make_directory(path: Path) -> Path:
     return share(path)
 
 
-def is_read_only(path: Path) -> bool:
-    """Return whether a path lies on a medium that can only be read, or is mounted so."""
+def is_read_only(path: Path, *below: Path) -> bool:
+    """Return whether a path lies on a medium that can only be read, or is mounted so, or is another user's.
+
+    It is not where this user may write to one of the directories below it.
+    """
     try:
-        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+        if os.statvfs(path).f_flag & os.ST_RDONLY:
+            return True
     except OSError:
         return False
+    return not any(os.access(one, os.W_OK) for one in (path, *below))
 
 
 @functools.cache
