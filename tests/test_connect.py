@@ -237,7 +237,8 @@ def test_it_asks_at_a_terminal(laptop: Node, net: Network) -> None:
 
     assert "1. make a bare repository in" in answered("archive", "n")
     assert not (net.root / "nas.git").exists()
-    assert "4. put it into the group archive" in answered("archive", "y")
+    said = answered("y", "archive", "y")
+    assert "name a group, or type Enter alone" in said and "4. put it into the group archive" in said
     is_whole(laptop, Node(net, "nas", net.root / "nas.git"))
     assert laptop.annex("group", "nas").out.split() == ["archive"]
 

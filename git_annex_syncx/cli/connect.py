@@ -63,8 +63,15 @@ def _asked(proposal: Proposal) -> Proposal:
     if not proposal.makes or proposal.wishes.group or proposal.wishes.wanted:
         return proposal
     told = "Group of git-annex, such as backup, archive or transfer (empty: it gets everything)"
-    group = click.prompt(told, default="", show_default=False, err=True).strip()
+    group = click.prompt(told, default="", show_default=False, err=True, value_proc=_group)
     return replace(proposal, wishes=replace(proposal.wishes, group=group))
+
+
+def _group(word: str) -> str:
+    """Return the group that was typed. Raises BadParameter for a yes or a no, whose question comes next."""
+    if word.strip().lower() in ("y", "yes", "n", "no"):
+        raise click.BadParameter("name a group, or type Enter alone; whether to do it is asked next")
+    return word.strip()
 
 
 def _absolute(address: str, directory: str | None) -> str:
