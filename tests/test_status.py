@@ -153,7 +153,7 @@ def test_without_remotes_and_without_a_commit(net: Network) -> None:
     laptop = net.create("laptop")
     shown = laptop.run("git-annex-syncx", "status").out
     assert "branch main at no commit" in shown
-    assert "git remote add" in shown
+    assert "git annex-syncx connect" in shown
     summary = laptop.syncx("status").event("summary")
     assert (summary["branch"], summary["commit"], summary["failures"]) == ("main", None, [])
 
