@@ -297,7 +297,7 @@ def test_path_that_begins_with_two_dots(lan: tuple[Node, Node, Node]) -> None:
     laptop.commit_annexed({"..foo": "two dots\n"})
     assert laptop.syncx("transfer", "nas", "..foo").event("transfer", "nas")["files"] == 1
     for outside in ("..", "../..foo", str(laptop.net.root / "x")):
-        assert f"'{outside}' is neither a remote nor a path in this" in laptop.syncx("transfer", outside, ok=2).err
+        assert f"'{outside}' is outside of this repository" in laptop.syncx("transfer", outside, ok=2).err
 
 
 @pytest.mark.thorough
