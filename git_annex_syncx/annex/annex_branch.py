@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from git_annex_syncx.annex import annex
 from git_annex_syncx.git import cat_file, history, objects
@@ -83,6 +83,11 @@ def special_remotes(raw: bytes) -> dict[str, dict[str, str]]:
     """Return uuid of each special remote -> its options, such as `type` and `exporttree`, from remote.log."""
     lines = newest_lines(raw).items()
     return {uuid: dict(word.split("=", 1) for word in line.split() if "=" in word) for uuid, line in lines}
+
+
+def trees(options: Mapping[str, Mapping[str, str]]) -> frozenset[str]:
+    """Return the special remotes that hold a tree of files, not keys; `options` as special_remotes() has them."""
+    return frozenset(u for u, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree")))
 
 
 def proxied(raw: bytes) -> dict[str, dict[str, str]]:

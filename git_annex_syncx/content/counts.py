@@ -43,7 +43,7 @@ class CompletePolicy(Policy):
     @cached_property
     def takers(self) -> frozenset[str]:
         """Return all but the web and its like, and relays without a wish of their own."""
-        return self.alive.difference(OUTSIDE) - (self.relays - (self.choosy - self._passing))
+        return self.alive.difference(OUTSIDE) - self.wishless
 
     @cached_property
     def emptied(self) -> frozenset[str]:
@@ -79,8 +79,7 @@ class Counted:
     @cached_property
     def trees(self) -> frozenset[str]:
         """Return the special remotes that hold a tree of files, which no plan sends keys to."""
-        kinds = ("exporttree", "importtree")
-        return frozenset(u for u, told in self.options.items() if "yes" in map(told.get, kinds))
+        return annex_branch.trees(self.options)
 
 
 def inventory(context: Context) -> Inventory:

@@ -207,6 +207,11 @@ class Policy:
         """Return all nodes of each cluster."""
         return {place.uuid: frozenset(place.nodes) for place in self.network.places if place.nodes and not place.dead}
 
+    @cached_property
+    def nodes(self) -> frozenset[str]:
+        """Return the nodes of all clusters."""
+        return frozenset[str]().union(*self.clusters.values())
+
     def one_each(self, holders: frozenset[str], targets: frozenset[str]) -> frozenset[str]:
         """Return the targets with each cluster as one, in place of its nodes, as long as none of them holds the key.
 

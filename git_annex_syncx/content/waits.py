@@ -117,7 +117,7 @@ def words(policy: Policy, wait: Wait, at_target: bool = False, failed: bool = Fa
     step, it = wait.step, "it" if wait.files == 1 else "them"
     lacking = f" for {net.name(wait.target)}" if wait.target != own and not at_target else ""
     if wait.executor == own:
-        other = step.target if step.source == own else step.source
+        other = step.other_end(own)
         # It was there, and what is wrong with it has just been said.
         passes_on = step.source == own and other != wait.target  # perhaps it was not asked in this run
         present = f"{net.name(other)} {f'has {it}' if passes_on else 'is there'}"
@@ -157,8 +157,8 @@ def _no_way(run: TransferRun, now: Round) -> Iterator[Outcome]:
     if count:
         remotes = run.context.settings.remotes.values()
         ignored = [remote.name for remote in remotes if remote.ignore and not remote.special]
-        why = f": {_several(ignored)} {'takes' if len(ignored) == 1 else 'take'} no content"
-        where = f" from {_several(sorted(map(policy.network.name, holders)))}"
+        why = f": {several(ignored)} {'takes' if len(ignored) == 1 else 'take'} no content"
+        where = f" from {several(sorted(map(policy.network.name, holders)))}"
         reason = f"{many(count)} wanted here, no way leads here{why if ignored else where}"
         yield _waiting(reason, executor=None, target=policy.own, files=count, until=None)
 
@@ -173,7 +173,7 @@ def _not_there(run: TransferRun, now: Round) -> Iterator[Outcome]:
     if gone:
         names = sorted({policy.network.name(uuid) for need in gone for uuid in need.holders})
         fsck = "; ".join(shlex.join(["git", "annex", "fsck", "--fast", f"--from={name}"]) for name in names[:3])
-        reason = f"{many(len(gone))} wanted here, not at {_several(names)} as recorded; to find what is lost: {fsck}"
+        reason = f"{many(len(gone))} wanted here, not at {several(names)} as recorded; to find what is lost: {fsck}"
         yield _waiting(reason, executor=None, target=policy.own, files=len(gone), until=None)
 
 
@@ -188,7 +188,9 @@ def _asked(run: TransferRun, now: Round) -> Collection[str] | None:
     return now.keys if run.options.paths else None
 
 
-def _several(names: list[str]) -> str:
+def several(names: Iterable[str]) -> str:
+    """Return some names in words."""
+    names = list(names)
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 

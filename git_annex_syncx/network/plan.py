@@ -78,6 +78,14 @@ class Step:
         """Return what one of its ends does: "push" or "pull"."""
         return "pull" if executor == self.target else "push"
 
+    def executor_for(self, uuid: str) -> str:
+        """Return who makes it in the eyes of a repository: that itself, where it is one of the ends that can."""
+        return uuid if uuid in self.executors else self.executor
+
+    def other_end(self, uuid: str) -> str:
+        """Return the end that a repository is not; the source, where it is neither."""
+        return self.target if self.source == uuid else self.source
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -263,43 +271,3 @@ def _step(arc: Mapping[str, Any], source: str, target: str, question: Question) 
         relay=target not in question.targets,
         milliseconds=decade(expected(arc, question.one_size)),
     )
-
-
-def as_json(digest: str, plans: Iterable[Plan], objective: str) -> dict[str, Any]:
-    """Return what `plan --json` prints."""
-    return {
-        "version": VERSION,
-        "network": digest,
-        "objective": objective,
-        "plans": [_plan_json(found) for found in plans],
-    }
-
-
-def _plan_json(found: Plan) -> dict[str, Any]:
-    return {
-        "keys": found.question.keys,
-        "bytes": found.question.bytes,
-        "holders": sorted(found.question.holders),
-        "targets": sorted(found.question.targets),
-        "steps": list(map(step_json, found.steps)),
-        "unreachable": [{"uuid": uuid, "reason": reason} for uuid, reason in found.unreachable],
-        "cost": found.cost,
-        "lower_bound": found.lower_bound,
-        "exact": found.exact,
-        "flood_cost": found.flood_cost,
-    }
-
-
-def step_json(step: Step) -> dict[str, Any]:
-    """Return what is printed of a step."""
-    return {
-        "from": step.source,
-        "to": step.target,
-        "executor": step.executor,
-        "executors": list(step.executors),
-        "operation": step.operation,
-        "cost": step.cost,
-        "relay": step.relay,
-        "start": step.start,
-        "end": step.end,
-    }

@@ -61,7 +61,6 @@ def shared(repo: Repository, remotes: Iterable[Remote] = ()) -> Shared:
     named |= _just_met(repo, [r for r in remotes if r.uuid and r.uuid not in named.keys() | options.keys()])
     trust, groups = annex_branch.newest_lines(raw["trust.log"]), annex_branch.newest_lines(raw["group.log"])
     clusters, proxied = annex_branch.clusters(raw["cluster.log"]), annex_branch.proxied(raw["proxy.log"])
-    trees = {u for u, told in options.items() if "yes" in (told.get("exporttree"), told.get("importtree"))}
     pairs = ((gateway, *pair) for gateway, found in proxied.items() for pair in found.items())
     behind = {uuid: f"{named.get(gateway, gateway)}-{name}" for gateway, uuid, name in pairs}
     everyone = named.keys() | options.keys() | behind.keys()  # a node that nobody has met has no description
@@ -78,7 +77,7 @@ def shared(repo: Repository, remotes: Iterable[Remote] = ()) -> Shared:
     }
     known = frozenset(uuid for uuid in everyone if trust.get(uuid) != "X")
     gateways = {uuid: frozenset(behind.keys() & clusters.keys()) for uuid, behind in proxied.items()}
-    return Shared(places, links_log.parse(raw[LINKS_LOG], known), frozenset(trees), gateways)
+    return Shared(places, links_log.parse(raw[LINKS_LOG], known), annex_branch.trees(options), gateways)
 
 
 def _just_met(repo: Repository, remotes: Iterable[Remote]) -> dict[str, str]:

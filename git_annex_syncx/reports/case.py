@@ -68,8 +68,8 @@ class Case:
     @cached_property
     def reached(self) -> frozenset[str]:
         """Return those of `lacking` to which a way leads as the links are now."""
-        nodes = frozenset[str]().union(*self.policy.clusters.values())  # these get it by their gateway
-        return reachable(self.policy_now.arcs, Question(self.sources, self.lacking)) | nodes
+        found = reachable(self.policy_now.arcs, Question(self.sources, self.lacking))
+        return found | self.policy.nodes  # these get it by their gateway
 
     @cached_property
     def located(self) -> Located:
@@ -95,10 +95,14 @@ class Case:
         return {uuid: TRUST[word] for uuid, word in told if word in TRUST}
 
     @cached_property
+    def options(self) -> Mapping[str, Mapping[str, str]]:
+        """Return uuid -> the options of a special remote."""
+        return annex_branch.special_remotes(self.logs["remote.log"])
+
+    @cached_property
     def trees(self) -> frozenset[str]:
         """Return the special remotes that hold a tree of files, to which no plan sends keys."""
-        options = annex_branch.special_remotes(self.logs["remote.log"]).items()
-        return frozenset(u for u, told in options if "yes" in (told.get("exporttree"), told.get("importtree")))
+        return annex_branch.trees(self.options)
 
     @cached_property
     def tree(self) -> str:
@@ -154,7 +158,7 @@ class Case:
     def rules(self) -> Rules:
         """Return whose copies count, and how many there must be of most files."""
         repo, settings = self.context.repo, self.context.settings
-        return copies.read_rules(repo, settings, annex_branch.special_remotes(self.logs["remote.log"]), self.tree)
+        return copies.read_rules(repo, settings, self.options, self.tree)
 
     @cached_property
     def numcopies(self) -> int:

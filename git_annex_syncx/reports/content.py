@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.content.counts import Counted
-from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.content.steps import ways
 from git_annex_syncx.model import OUTSIDE, Need
 from git_annex_syncx.network.plan import Question, Step, reachable
@@ -130,15 +129,10 @@ def deliveries(counted: Counted, until: Until = lambda step: None) -> dict[str, 
         files, size = len(group.keys), group.plan.question.bytes
         for uuid, (first, last) in ways(policy, group.base, counted.planner).items():
             ends = (first.source, first.target, last.source, last.target)
-            new = Delivery(first, last, executor(policy, last), until=until(first))
+            new = Delivery(first, last, last.executor_for(policy.own), until=until(first))
             one = found.setdefault(uuid, {}).get(ends, new)
             found[uuid][ends] = replace(one, files=one.files + files, bytes=one.bytes + size)
     return {uuid: tuple(sorted(ways.values(), key=lambda one: -one.files)) for uuid, ways in found.items()}
-
-
-def executor(policy: Policy, step: Step) -> str:
-    """Return who makes a step: this repository, where it is one of its ends that can."""
-    return policy.own if policy.own in step.executors else step.executor
 
 
 def without_way(counted: Counted) -> Counter[str]:
@@ -162,7 +156,7 @@ def unreached(counted: Counted) -> Callable[[frozenset[str], frozenset[str]], fr
     It cannot even if all others have got it before: those whose turn comes later pass it on, too.
     """
     policy = counted.look.policy
-    elsewhere = counted.trees.union(*policy.clusters.values())  # exports; nodes, which get it by their gateway
+    elsewhere = counted.trees | policy.nodes  # exports; nodes, which get it by their gateway
 
     @functools.cache
     def out(sources: frozenset[str], targets: frozenset[str]) -> frozenset[str]:

@@ -11,9 +11,9 @@ from git_annex_syncx.content import counts
 from git_annex_syncx.content.counts import Counted
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.content.steps import ways
-from git_annex_syncx.content.waits import Wait, many, words
+from git_annex_syncx.content.waits import Wait, of_one_file
 from git_annex_syncx.network.plan import Step
-from git_annex_syncx.reports.content import Until, executor, unreached
+from git_annex_syncx.reports.content import Until, unreached
 from git_annex_syncx.runs.context import Context
 
 
@@ -60,9 +60,8 @@ def _told(counted: Counted, uuid: str, until: Until, names: dict[str, str]) -> I
     for group in counted.groups:
         if found := ways(policy, group.base, counted.planner).get(uuid):
             first, when = found[0], until(found[0])
-            by = executor(policy, first)
-            reason = words(policy, Wait(uuid, first, by, 1, when), at_target=True)
-            reason = reason.removeprefix(many(1)).lstrip(" ,")
+            by = first.executor_for(policy.own)
+            reason = of_one_file(policy, Wait(uuid, first, by, 1, when), at_target=True)
             for key in group.keys:
                 yield _file(uuid, names, key, "waits", reason, by, first, when)
     for key, need in counted.look.left.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 import time
 from collections.abc import Iterable, Iterator
@@ -48,7 +47,7 @@ def _general(context: Context) -> Iterator[Hindrance]:
         if unmet.condition in context.settings.content_if:
             yield Hindrance(conditions.told(unmet), None, "git annex-syncx transfer at a terminal does not ask")
     if held := pauses.pauses(context.state).get(pauses.EVERYTHING):
-        yield Hindrance("all automatic work is paused", _end(held.until), "git annex-syncx resume")
+        yield Hindrance("all automatic work is paused", held.end, pauses.resuming(pauses.EVERYTHING))
 
 
 def _of_remote(run: TransferRun, remote: Remote) -> Hindrance | None:
@@ -60,19 +59,15 @@ def _found(run: TransferRun, remote: Remote) -> Iterator[Hindrance]:
     held = pauses.pauses(run.context.state)
     for paused in (remote.name, remote.gateway):
         if paused in held.keys() - {pauses.EVERYTHING}:
-            resume = f"git annex-syncx resume {shlex.quote(paused)}"
-            yield Hindrance(f"automatic work with {paused} is paused", _end(held[paused].until), resume)
+            yield Hindrance(f"automatic work with {paused} is paused", held[paused].end, pauses.resuming(paused))
     if away := run.away.get(remote.name):
         yield Hindrance(away.reason, None, away.advice or f"plug it in, then: git annex-syncx transfer {name}")
     for failure in run.context.state.failures():
         if failure.remote == remote.name and failure.phase == "transfer":
-            times = "once" if failure.tries == 1 else f"{failure.tries} times"
             advice = mending(failure.error, remote.name) or f"try now: git annex-syncx transfer {name}"
-            yield Hindrance(f"transfers with {remote.name} failed {times}: {failure.error}", failure.next, advice)
-
-
-def _end(until: float) -> float | None:
-    return None if until == math.inf else until
+            yield Hindrance(
+                f"transfers with {remote.name} failed {failure.times}: {failure.error}", failure.next, advice
+            )
 
 
 def limit(run: TransferRun, uuids: Iterable[str]) -> int | None:

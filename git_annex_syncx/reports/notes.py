@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from git_annex_syncx.network.survey import UNKNOWN
 from git_annex_syncx.reasons import is_unreached, mending
 from git_annex_syncx.reports.content import Content, Delivery
 from git_annex_syncx.reports.status import RepositoryStatus, Status
+from git_annex_syncx.runs import pauses
 from git_annex_syncx.system.records import Failure
 
 MOST_WAYS = 2  # ways that are told of one repository
@@ -39,6 +39,12 @@ class Note:
     until: float | None = None
     again: float | None = None  # when it is due to be tried again
     problem: bool = False
+
+    @property
+    def times(self) -> dict[str, float]:
+        """Return in words what the times that are known say -> when that is."""
+        told = {"since": self.since, "until": self.until, "due again": self.again}
+        return {word: when for word, when in told.items() if when is not None}
 
 
 def notes(status: Status) -> Iterator[Note]:
@@ -67,9 +73,7 @@ def _of_all(status: Status) -> Iterator[Note]:
         yield Note("unmet", f"content waits: {condition}", since=unmet.since)
     for name, pause in sorted(status.paused.items()):
         what = f"automatic work with {name}" if name else "all automatic work"
-        until, resume = None if pause.until == math.inf else pause.until, "git annex-syncx resume"
-        advice = f"{resume} {shlex.quote(name)}" if name else resume
-        yield Note("paused", f"{what} is paused", advice, name, pause.begun, until)
+        yield Note("paused", f"{what} is paused", pauses.resuming(name), name, pause.begun, pause.end)
     if status.counted is None:
         yield Note("counting", "another git-annex-syncx looks at all files for the first time", "look again soon")
     for failure in status.failures:
@@ -94,9 +98,8 @@ def _of_repository(status: Status, one: RepositoryStatus) -> Iterator[Note]:
 
 
 def _failure(what: str, failure: Failure, repository: str = "") -> Note:
-    times = "once" if failure.tries == 1 else f"{failure.tries} times"
     advice = mending(failure.error, failure.remote) if failure.remote else ""
-    told = f"{what} failed {times}: {failure.error}"
+    told = f"{what} failed {failure.times}: {failure.error}"
     return Note("failure", told, advice, repository, failure.first, again=failure.next, problem=True)
 
 
@@ -121,8 +124,7 @@ def _what_comes(status: Status, one: RepositoryStatus, content: Content) -> Iter
         more = f"{many(sum(delivery.files for delivery in rest))} more by {len(rest)} other ways"
         yield Note("waits", f"{one.name} lacks {more}", f"git annex-syncx status {shlex.quote(one.name)}", uuid)
     assert status.counted
-    nodes = {node for nodes in status.counted.look.policy.clusters.values() for node in nodes}
-    if content.later and uuid not in nodes:  # what its cluster lacks has been told
+    if content.later and uuid not in status.counted.look.policy.nodes:  # what its cluster lacks has been told
         export = uuid in status.counted.trees
         what = (
             f"{one.name} lacks {many(content.later)} {'for the next export' if export else 'that come after others'}"
@@ -156,8 +158,7 @@ def _since(status: Status, step: Step) -> float | None:
 def _coming(status: Status, delivery: Delivery, one: RepositoryStatus) -> str:
     assert status.counted
     policy, first = status.counted.look.policy, delivery.first
-    executor = policy.own if policy.own in first.executors else first.executor
-    wait = Wait(one.uuid or "", first, executor, delivery.files, delivery.until)
+    wait = Wait(one.uuid or "", first, first.executor_for(policy.own), delivery.files, delivery.until)
     return words(policy, wait, at_target=True)
 
 
@@ -174,7 +175,7 @@ def _move(status: Status, delivery: Delivery) -> _Move | None:
     """
     assert status.counted
     own, first = status.counted.look.policy.own, delivery.first
-    other = first.target if first.source == own else first.source
+    other = first.other_end(own)
     named = {one.uuid: one for one in status.repositories if one.remote and not one.here}
     met = named.get(other) if own in first.executors else None
     if not met or not (met.presence == "present" or (not met.presence and not met.failures)):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.annex import annex_branch
@@ -11,7 +10,7 @@ from git_annex_syncx.annex.locations import Record
 from git_annex_syncx.content import missing, remedies
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.content.room import MAKE_ROOM
-from git_annex_syncx.content.waits import Wait, of_one_file
+from git_annex_syncx.content.waits import Wait, of_one_file, several
 from git_annex_syncx.content.wishes import Wish
 from git_annex_syncx.model import OUTSIDE
 from git_annex_syncx.network.graph import NO_WAY
@@ -183,8 +182,7 @@ def moved(policy: Policy, operation: str, other: str, it: str) -> str:
 
 def _waits(case: Case, wait: Wait) -> Standing:
     own = case.policy.own
-    other = wait.step.target if wait.step.source == own else wait.step.source
-    held = hindrance(case.run, other) if wait.executor == own else None
+    held = hindrance(case.run, wait.step.other_end(own)) if wait.executor == own else None
     reason = f"waits {of_one_file(case.policy, wait, at_target=True)}"
     advice = (held.advice,) if held else _at_once(case, wait)
     reason += f": {held.reason}" if held else ""
@@ -264,12 +262,6 @@ def _dropped(case: Case, uuid: str, wish: Wish, record: Record) -> str:
 def look_at_wish(uuid: str) -> str:
     """Return the command that shows what a repository wants."""
     return f"git annex wanted {uuid}"
-
-
-def several(names: Iterable[str]) -> str:
-    """Return some names in words."""
-    names = list(names)
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _word(case: Case, uuid: str) -> str:

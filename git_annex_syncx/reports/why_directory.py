@@ -112,8 +112,7 @@ def _reasons(run: TransferRun, policy: Policy, content: Content, uuid: str) -> I
 
 def _delivery(run: TransferRun, policy: Policy, one: Delivery, uuid: str) -> Reason:
     first, own = one.first, policy.own
-    executor = own if own in first.executors else first.executor
-    other = first.target if first.source == own else first.source
+    executor, other = first.executor_for(own), first.other_end(own)
     if executor != own or not run.end(other):
         told = words(policy, Wait(uuid, first, executor, one.files, one.until), at_target=True)
         return Reason("waits", one.files, told, one.until, executor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Collection, Iterable, Mapping
 
@@ -32,6 +33,11 @@ def resume(state: State, names: Collection[str] = ()) -> None:
     """End the pauses of the named remotes; without names all pauses."""
     for name in names or [held.remote for held in state.pauses.all()]:
         state.pauses.remove(name)
+
+
+def resuming(name: str) -> str:
+    """Return the command that ends the pause of a remote, or EVERYTHING."""
+    return f"git annex-syncx resume {shlex.quote(name)}" if name else "git annex-syncx resume"
 
 
 def pauses(state: State) -> dict[str, Pause]:

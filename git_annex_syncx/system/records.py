@@ -18,6 +18,11 @@ class Failure(NamedTuple):
     tries: int
     next: float
 
+    @property
+    def times(self) -> str:
+        """Return in words how often it was tried."""
+        return "once" if self.tries == 1 else f"{self.tries} times"
+
 
 class Success(NamedTuple):
     """The time at which a phase last came through with a remote."""
@@ -38,6 +43,11 @@ class Pause(NamedTuple):
     def until(self) -> float:
         """Return when it ends, in seconds since 1970."""
         return self.begun + self.seconds
+
+    @property
+    def end(self) -> float | None:
+        """Return when it ends by itself, in seconds since 1970."""
+        return None if self.until == math.inf else self.until
 
 
 class Wait(NamedTuple):

@@ -10,9 +10,10 @@ from git_annex_syncx.content.planning import Planned
 from git_annex_syncx.content.room import Fit
 from git_annex_syncx.network import graph
 from git_annex_syncx.network.graph import NO_WAY, Link, Network, Place
-from git_annex_syncx.network.plan import Plan, Step, as_json
+from git_annex_syncx.network.plan import Plan, Step
 from git_annex_syncx.network.survey import Survey
 from git_annex_syncx.views.base import Grid, amount, clean, console_on, data, duration, say
+from git_annex_syncx.views.plan_json import as_json
 
 COLUMNS, NUMBERS = (
     ("repository", "remote", "cost", "can", "latency", "speed", "known from"),

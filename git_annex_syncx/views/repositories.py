@@ -17,7 +17,7 @@ from git_annex_syncx.reports.notes import STALE, Note, notes
 from git_annex_syncx.reports.status import RepositoryStatus, Status
 from git_annex_syncx.system.records import Failure, Running
 from git_annex_syncx.views.base import Grid, amount, clean, console_on, data, duration, json_line
-from git_annex_syncx.views.times import ago, clock, until
+from git_annex_syncx.views.times import ago, clock
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -96,8 +96,7 @@ def parts(status: Status) -> Iterator[RenderableType]:
 
 
 def _said(note: Note) -> str:
-    times = (("since", note.since), ("until", note.until), ("due again", note.again))
-    told = [f"{word} {clock(when)}" for word, when in times if when is not None]
+    told = [f"{word} {clock(when)}" for word, when in note.times.items()]
     return f"{note.text} ({', '.join(told)})" if told else note.text
 
 
@@ -239,7 +238,7 @@ def summary(status: Status) -> dict[str, Any]:
             "files": short.files, "bytes": short.bytes, "planned": short.planned, "takers": dict(short.takers)
         } if short else None,
         "unmet": [unmet._asdict() for unmet in status.unmet],
-        "paused": [{"remote": name or None, "until": until(one)} for name, one in sorted(status.paused.items())],
+        "paused": [{"remote": name or None, "until": one.end} for name, one in sorted(status.paused.items())],
         "running": [run._asdict() | {"percent": run.percent} for run in status.running],
         "next_run": dataclasses.asdict(status.next_run) if status.next_run else None,
         "counted_at": status.counted.at if status.counted else None,

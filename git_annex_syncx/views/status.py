@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from git_annex_syncx.model import ChannelEvent, Hook
 from git_annex_syncx.views.base import clean, console_on, json_line, say
-from git_annex_syncx.views.times import clock, until
+from git_annex_syncx.views.times import clock
 
 if TYPE_CHECKING:
     from git_annex_syncx.conflicts.driver import DriverState
@@ -83,7 +83,7 @@ def show_pauses(pauses: Mapping[str, Pause], as_json: bool, ended: Iterable[str]
     console = console_on(sys.stdout)
     if as_json:
         for name, pause in sorted(pauses.items()):
-            json_line({"event": "pause", "remote": name or None, "until": until(pause)})
+            json_line({"event": "pause", "remote": name or None, "until": pause.end})
         return
     over = [f"{_held(name)} goes on" for name in sorted(ended)]
     for line in [*over, *_paused(pauses)] or ["nothing is paused"]:
@@ -92,10 +92,9 @@ def show_pauses(pauses: Mapping[str, Pause], as_json: bool, ended: Iterable[str]
 
 def _paused(pauses: Mapping[str, Pause]) -> list[str]:
     """Return a line for each pause."""
-    ends = {name: until(pause) for name, pause in sorted(pauses.items())}
     return [
-        f"{_held(name)} is paused until {clock(end, ':%S') if end else 'git annex-syncx resume'}"
-        for name, end in ends.items()
+        f"{_held(name)} is paused until {clock(pause.end, ':%S') if pause.end else 'git annex-syncx resume'}"
+        for name, pause in sorted(pauses.items())
     ]
 
 

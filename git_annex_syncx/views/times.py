@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import time
-
-from git_annex_syncx.system.records import Pause
 
 
 def clock(when: float, more: str = "") -> str:
@@ -22,8 +19,3 @@ def ago(when: float | None) -> str:
         if seconds >= size:
             return f"{int(seconds // size)} {unit} ago"
     return "just now"
-
-
-def until(pause: Pause) -> float | None:
-    """Return when a pause ends by itself, in seconds since 1970."""
-    return None if pause.until == math.inf else pause.until

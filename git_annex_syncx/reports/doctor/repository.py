@@ -63,8 +63,7 @@ def _state(context: Context) -> Iterator[Finding]:
             return
     for name in held:
         what = f"automatic work with {name} is paused" if name else "all automatic work is paused"
-        resume = f"git annex-syncx resume {shlex.quote(name)}".strip() if name else "git annex-syncx resume"
-        yield Finding("pause", what, "{}", resume, name, Level.ADVICE)
+        yield Finding("pause", what, "{}", pauses.resuming(name), name, Level.ADVICE)
 
 
 def _writable(place: Path) -> str:

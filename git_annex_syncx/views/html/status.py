@@ -91,8 +91,7 @@ def _said(said: Iterable[Note]) -> Markup:
 
 
 def _note(note: Note) -> Markup:
-    known = (("since", note.since), ("until", note.until), ("due again", note.again))
-    times = [[f" {word} ", moment(when)] for word, when in known if when]
+    times = [[f" {word} ", moment(when)] for word, when in note.times.items()]
     advice = [element("p", note.advice, class_="quiet")] if note.advice else []
     return element(
         "li", note.text, *itertools.chain(*times), *advice, class_=f"note {BAD if note.problem else WAITING}"
