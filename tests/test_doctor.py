@@ -14,7 +14,7 @@ import pytest
 from network import ANNEX, PROGRAMS, Network, Node
 from sshd import Sshd
 
-from git_annex_syncx.git.remote_shell import Place, place
+from git_annex_syncx.git.remote_shell import HostPath, host_path
 from git_annex_syncx.system.state import State
 
 Finding = dict[str, Any]
@@ -440,15 +440,15 @@ def test_outside_of_a_repository(net: Network) -> None:
 @pytest.mark.parametrize(
     ("url", "there"),
     [
-        ("nas:x", Place("nas", "", "x")),
-        ("me@nas:~/my annex", Place("me@nas", "", "~/my annex")),
-        ("ssh://me@nas:22/~/a%20b", Place("me@nas", "22", "~/a b")),
-        ("ssh://nas/a/b", Place("nas", "", "/a/b")),
-        ("[::1]:x", Place("::1", "", "x")),
-        ("ssh://[::1]:22/x", Place("::1", "22", "/x")),
+        ("nas:x", HostPath("nas", "", "x")),
+        ("me@nas:~/my annex", HostPath("me@nas", "", "~/my annex")),
+        ("ssh://me@nas:22/~/a%20b", HostPath("me@nas", "22", "~/a b")),
+        ("ssh://nas/a/b", HostPath("nas", "", "/a/b")),
+        ("[::1]:x", HostPath("::1", "", "x")),
+        ("ssh://[::1]:22/x", HostPath("::1", "22", "/x")),
         ("/a/b:c", None),
         ("https://nas/x", None),
     ],
 )
-def test_places_behind_ssh(url: str, there: Place | None) -> None:
-    assert place(url) == there
+def test_places_behind_ssh(url: str, there: HostPath | None) -> None:
+    assert host_path(url) == there

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from git_annex_syncx.conflicts.resolutions import MESSAGE, MOST, Resolution, looked_at, looks_in, message, resolved_in
-from git_annex_syncx.conflicts.unsettled import MACHINE, Listed, Look, Unseen, Unsettled, listed_in, looks_of
+from git_annex_syncx.conflicts.unsettled import MACHINE, Listed, LookedAt, Unseen, Unsettled, listed_in, looks_of
 from git_annex_syncx.git.log import Message
 
 PATH, VARIANT, OTHER = b"d/a.bin", b"d/a.variant-1111.bin", b"d/a.variant-2222.bin"
@@ -40,7 +40,7 @@ class Story:
         """The answer of the program."""
         order = self._order(shuffled or random.Random(0))
         listed = [Listed(f"{n:02}", Resolution(PATH, "binary", left)) for n, left in self.left.items()]
-        looks = [Look(f"{n:02}", f"{at:02}", (PATH, *sorted(paths))) for n, (at, paths) in self.looks.items()]
+        looks = [LookedAt(f"{n:02}", f"{at:02}", (PATH, *sorted(paths))) for n, (at, paths) in self.looks.items()]
         if shuffled:
             shuffled.shuffle(listed)
             shuffled.shuffle(looks)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from git_annex_syncx.errors import ProgramFailed, SyncxError
 from git_annex_syncx.git.git import Repository
-from git_annex_syncx.git.remote_shell import Place, facts, run_there
+from git_annex_syncx.git.remote_shell import HostPath, facts, run_there
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Remote
 
@@ -105,7 +105,7 @@ class Made:
     crippled: bool
 
 
-def look(repo: Repository, settings: Settings, remote: Remote, there: Place) -> Found:
+def look(repo: Repository, settings: Settings, remote: Remote, there: HostPath) -> Found:
     """Return what is at a place; nothing is changed. Raises ProgramFailed where the host cannot be reached."""
     told = facts(run_there(repo, settings, remote, there, LOOK, asks=True).out)
     return Found(
@@ -119,7 +119,7 @@ def _uuid(told: Mapping[str, str]) -> str:
     return told.get("uuid", "") if re.fullmatch(r"[0-9A-Za-z_.-]{1,200}", told.get("uuid", "")) else ""
 
 
-def make(repo: Repository, settings: Settings, remote: Remote, there: Place, branch: str) -> Made:
+def make(repo: Repository, settings: Settings, remote: Remote, there: HostPath, branch: str) -> Made:
     """Make a bare repository with that first branch, or complete one, for git-annex where that is there.
 
     Raises SyncxError.

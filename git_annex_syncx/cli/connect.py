@@ -41,7 +41,7 @@ def connect_command(
         context = options.context()
     except NoRepository as error:
         raise UsageError(error.what, "to begin one here: git init && git annex init; then run this again") from error
-    wishes = phase.Wishes(group, wanted)
+    wishes = phase.PreferredContent(group, wanted)
     proposal = phase.look(context, name, _absolute(address, options.path), content, wishes)
     if not (dry_run or yes):
         proposal = _asked(proposal)

@@ -12,10 +12,10 @@ from git_annex_syncx.cli.commands import GlobalOptions, command
 def hooks_command(options: GlobalOptions, action: str) -> None:
     """Let git's hooks start the phases: after a commit, and when something is received."""
     from git_annex_syncx.triggers import hooks
-    from git_annex_syncx.views import status as view_status
+    from git_annex_syncx.views import control as view_control
 
     context = options.context()
     before = {hook.name for hook in hooks.status(context.repo) if hook.state != "absent"}
     found = {"install": hooks.install, "uninstall": hooks.uninstall}.get(action, hooks.status)(context.repo)
     if not (options.quiet and action != "status"):
-        view_status.show_hooks(found, hooks.moved(context.repo), options.as_json, before)
+        view_control.show_hooks(found, hooks.moved(context.repo), options.as_json, before)

@@ -24,7 +24,7 @@ def merge_driver_command(options: GlobalOptions, action: str, everywhere: bool, 
     """Let git itself unite texts in its merges."""
     from git_annex_syncx.conflicts import driver
     from git_annex_syncx.git.git import open_repository
-    from git_annex_syncx.views import status as view_status
+    from git_annex_syncx.views import control as view_control
 
     if force and action != "install":
         raise click.UsageError("--force goes with install")
@@ -35,4 +35,4 @@ def merge_driver_command(options: GlobalOptions, action: str, everywhere: bool, 
     state = verbs.get(action, driver.status)(repo, everywhere)
     if not (options.quiet and action != "status"):
         effect = driver.EFFECT if action == "install" else ()
-        view_status.show_driver(state, options.as_json, effect, removed=before.installed and action == "uninstall")
+        view_control.show_driver(state, options.as_json, effect, removed=before.installed and action == "uninstall")

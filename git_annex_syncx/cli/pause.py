@@ -43,8 +43,8 @@ def pause_command(options: GlobalOptions, remotes: tuple[str, ...], length: floa
 def show_pauses(options: GlobalOptions, context: Context, before: Iterable[str] = ()) -> None:
     """Show the pauses that are left, and which of `before` were ended."""
     from git_annex_syncx.runs import pauses
-    from git_annex_syncx.views import status as view_status
+    from git_annex_syncx.views import control as view_control
 
     if not options.quiet:
         left = pauses.pauses(context.state)
-        view_status.show_pauses(left, options.as_json, set(before) - left.keys())
+        view_control.show_pauses(left, options.as_json, set(before) - left.keys())

@@ -12,11 +12,11 @@ from git_annex_syncx.cli.commands import GlobalOptions, command
 def signal_command(options: GlobalOptions, action: str) -> None:
     """Tell others that there is news, hear them, or try the channels of syncx.signal."""
     from git_annex_syncx.triggers.signals import commands
-    from git_annex_syncx.views import status as view_status
+    from git_annex_syncx.views import control as view_control
 
     heard = {"send": commands.send, "listen": commands.listen, "test": commands.test}[action](options.context())
     failed = False
     for one in heard:
-        view_status.show_signal(one, options.as_json, options.quiet)
+        view_control.show_signal(one, options.as_json, options.quiet)
         failed = failed or bool(one.wrong)
     click.get_current_context().exit(1 if failed else 0)

@@ -54,7 +54,7 @@ def status_command(
 
 def _show(options: GlobalOptions, context: Context, found: Status, *, detailed: bool, html: str | None) -> None:
     from git_annex_syncx.reports import status
-    from git_annex_syncx.views.repositories import show_status
+    from git_annex_syncx.views.status import show_status
 
     files = status.detailed(context, found) if detailed else ()
     if html:
@@ -64,14 +64,14 @@ def _show(options: GlobalOptions, context: Context, found: Status, *, detailed: 
 
 
 def _watch(context: Context, remotes: tuple[str, ...], excepted: tuple[str, ...]) -> None:
-    from git_annex_syncx.views.repositories import watch
+    from git_annex_syncx.views.status import watch
 
     watch(lambda: _status(context, remotes, excepted, commits=False))
 
 
 def _check(options: GlobalOptions, found: Status, max_age: float) -> None:
     from git_annex_syncx.reports.health import problems
-    from git_annex_syncx.views.repositories import show_problems
+    from git_annex_syncx.views.status import show_problems
 
     told = list(problems(found, max_age, time.time()))
     show_problems(found, told, options.as_json)
@@ -101,14 +101,14 @@ def _page(context: Context, status: Status, files: Iterable[FileStatus]) -> str:
     from git_annex_syncx.network.drawing import network_drawing, plan_drawing
     from git_annex_syncx.reports.choices import described
     from git_annex_syncx.reports.conflicts import unseen
-    from git_annex_syncx.views.html.status import Found, picture_notes, status_page
+    from git_annex_syncx.views.html.status import Shown, picture_labels, status_page
 
     head, repo = status.commit, context.repo
     conflicts = described(repo, head, unseen(repo, head), status.branch) if head and status.conflicts else []
     known, planned = planning.see_map(context, refresh=False), planning.of_counted(status.counted)
-    found = Found(status, known, planned, tuple(conflicts), tuple(files))
+    found = Shown(status, known, planned, tuple(conflicts), tuple(files))
     network, plan = (
-        network_drawing(known.network, picture_notes(status)),
+        network_drawing(known.network, picture_labels(status)),
         plan_drawing(planned.survey.network, planned.plans),
     )
     return status_page(found, for_page(network), for_page(plan), time.time())

@@ -40,7 +40,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Look:
+class LookedAt:
     """A commit that says of a conflict that somebody has looked at it as it is in `head`.
 
     The first path is the name that the versions share, the others are theirs.
@@ -119,9 +119,9 @@ def is_ours(one: Message) -> bool:
     return two and one.author == one.committer == MACHINE and one.text.startswith(MESSAGE)
 
 
-def looks_of(messages: Iterable[Message]) -> list[Look]:
+def looks_of(messages: Iterable[Message]) -> list[LookedAt]:
     """Return what commits say was looked at."""
-    found = (Look(one.commit, head, paths) for one in messages for head, paths in looks_in(one.text))
+    found = (LookedAt(one.commit, head, paths) for one in messages for head, paths in looks_in(one.text))
     return [look for look in found if all(map(_is_path, look.paths))]
 
 
@@ -136,7 +136,7 @@ class Unsettled:
     def __init__(
         self,
         listed: Iterable[Listed],
-        looks: Iterable[Look],
+        looks: Iterable[LookedAt],
         ancestry: Iterable[Sequence[str]],
         files: Collection[bytes],
     ) -> None:
@@ -146,7 +146,7 @@ class Unsettled:
         self.files = files
         marked = (*(one.merge for one in listed), *(look.head for look in looks))
         self.contained = Containment(self.ancestry, marked)
-        self.looks: dict[bytes, list[Look]] = {}
+        self.looks: dict[bytes, list[LookedAt]] = {}
         self._origins: dict[bytes, bytes] = {}  # path of a version -> the name
         for look in looks:
             if self.contained.has(look.commit, look.head):

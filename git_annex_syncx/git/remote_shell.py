@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from git_annex_syncx.git import ssh
 from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.git.settings import Settings
 from git_annex_syncx.model import Remote
+from git_annex_syncx.reasons import TRUST
 from git_annex_syncx.system import run
 
 UNREACHED = 255  # the exit code of ssh itself
@@ -36,7 +38,7 @@ esac
 
 
 @dataclass(frozen=True)
-class Place:
+class HostPath:
     """A directory: `host` as ssh takes it, perhaps with a user, empty for this one; `port` empty for the usual."""
 
     host: str
@@ -44,12 +46,12 @@ class Place:
     path: str
 
 
-def local(directory: Path) -> Place:
+def local(directory: Path) -> HostPath:
     """Return the place of a directory on this computer."""
-    return Place("", "", os.fspath(directory))
+    return HostPath("", "", os.fspath(directory))
 
 
-def place(url: str) -> Place | None:
+def host_path(url: str) -> HostPath | None:
     """Return the place that a git url names by ssh, by git's rules; None for every other url."""
     reached = ssh.address(url)
     if not reached:
@@ -57,13 +59,13 @@ def place(url: str) -> Place | None:
     host, port = reached[0].replace("[", "").replace("]", ""), reached[1]
     if "://" not in url:
         _, _, path = url.rpartition("]:") if "[" in url.partition("/")[0] else url.partition(":")
-        return Place(host, port, path)
+        return HostPath(host, port, path)
     path = unquote("/" + url.split("://", 1)[1].partition("/")[2], errors="surrogateescape")
-    return Place(host, port, path[1:] if path.startswith("/~") else path)
+    return HostPath(host, port, path[1:] if path.startswith("/~") else path)
 
 
 def run_there(
-    repo: Repository, settings: Settings, remote: Remote, there: Place, script: str, *, asks: bool = False
+    repo: Repository, settings: Settings, remote: Remote, there: HostPath, script: str, *, asks: bool = False
 ) -> run.Done:
     """Run a script for sh on the host, with the directory in $d; its login shell sees nothing of it.
 
@@ -86,6 +88,19 @@ def facts(out: bytes) -> dict[str, str]:
     """Return what a script has told; nothing where the login may not run one."""
     lines = (line.split(" ", 2) for line in os.fsdecode(out).split("\n") if line.startswith("syncx "))
     return {line[1]: line[2].strip() for line in lines if len(line) > 2}
+
+
+def trusting(there: HostPath, said: str) -> str:
+    """Return the command by which git trusts a repository there, as git has told it; empty where it said no such."""
+    if not (found := re.search(TRUST, said)):
+        return ""
+    return by_hand(there, found[0].strip()) if there.host else found[0].strip()
+
+
+def by_hand(there: HostPath, command: str) -> str:
+    """Return the command by which a person runs another on the host."""
+    port = ["-p", there.port] if there.port else []
+    return shlex.join(["ssh", *port, there.host, command])
 
 
 def _ssh(repo: Repository, settings: Settings, remote: Remote) -> str:

@@ -31,7 +31,7 @@ LONGEST = 24  # characters of a name
 Attributes = Mapping[str, str]
 
 
-class Note(NamedTuple):
+class Label(NamedTuple):
     """What is to be said of a repository in a picture, and how it looks there: a key of NODES."""
 
     words: str
@@ -47,8 +47,8 @@ class Drawing:
     description: str
 
 
-NORMAL = Note("")
-HERE = Note("", "good")
+NORMAL = Label("")
+HERE = Label("", "good")
 # Fill, line and text on white paper. A text differs from its ground by 4.5 to 1 at least, a line by 3 to 1.
 NODES = {
     "normal": ("#eef3f8", "#52708f", "#14202b"),
@@ -73,11 +73,11 @@ def network_dot(net: Network) -> str:
     return _graph(SPRINGS, [*nodes, *map(_link, net.links)])
 
 
-def network_drawing(net: Network, notes: Mapping[str, Note] | None = None) -> Drawing:
-    """Draw the network, one line between each two that are linked; `notes` has by uuid what else is to be said."""
-    notes = {net.here or "": HERE} if notes is None else notes
+def network_drawing(net: Network, labels: Mapping[str, Label] | None = None) -> Drawing:
+    """Draw the network, one line between each two that are linked; `labels` has by uuid what else is to be said."""
+    labels = {net.here or "": HERE} if labels is None else labels
     pairs = _pairs(net.links)
-    nodes = [_node(net, place, notes.get(place.uuid, NORMAL)) for place in net.places]
+    nodes = [_node(net, place, labels.get(place.uuid, NORMAL)) for place in net.places]
     dot = _graph(SPRINGS, [*nodes, *(_line(net, pair, links, "link") for pair, links in pairs.items())])
     told = [f"{_ends(net, pair)}, cost {_costs(links)}" for pair, links in pairs.items()]
     return Drawing(dot, f"Network of {len(net.places)} repositories", "; ".join(told) or "No link is known")
@@ -86,10 +86,10 @@ def network_drawing(net: Network, notes: Mapping[str, Note] | None = None) -> Dr
 def plan_dot(net: Network, plans: Iterable[Plan]) -> str:
     """Draw the network in grey and the plan into it: arcs lead where content travels, numbered in order."""
     plans = list(plans)
-    notes, steps = _roles(net, plans), _all_steps(plans)
+    labels, steps = _roles(net, plans), _all_steps(plans)
     net = _without_outside(net, {step.source for step in steps})
     stepped = {frozenset((step.source, step.target)) for step in steps}
-    lines = [_node(net, place, notes[place.uuid]) for place in net.places]
+    lines = [_node(net, place, labels[place.uuid]) for place in net.places]
     lines += [_step(net, number, step) for number, step in enumerate(steps, start=1)]
     free = {"constraint": "false"} if steps else {}  # then steps alone say who stands above whom
     quiet = {"dir": "none", "style": "dashed", **free}
@@ -129,15 +129,15 @@ def _all_steps(plans: Iterable[Plan]) -> list[Step]:
     return list(dict.fromkeys(step for found in plans for step in found.steps))
 
 
-def _roles(net: Network, plans: Iterable[Plan]) -> dict[str, Note]:
+def _roles(net: Network, plans: Iterable[Plan]) -> dict[str, Label]:
     """Return what each repository is in plans; of several that it is what stands last here."""
-    notes = dict.fromkeys(net.by_uuid, Note("", "aside"))
+    labels = dict.fromkeys(net.by_uuid, Label("", "aside"))
     for found in plans:
-        notes |= dict.fromkeys(found.question.targets, Note("wants it", "waiting"))
-        notes |= dict.fromkeys((step.target for step in found.steps if step.relay), Note("passes it on"))
-        notes |= {uuid: Note("no room" if why == "no-room" else "no way", "bad") for uuid, why in found.unreachable}
-        notes |= dict.fromkeys(found.question.holders, HERE._replace(words="has it"))
-    return notes
+        labels |= dict.fromkeys(found.question.targets, Label("wants it", "waiting"))
+        labels |= dict.fromkeys((step.target for step in found.steps if step.relay), Label("passes it on"))
+        labels |= {uuid: Label("no room" if why == "no-room" else "no way", "bad") for uuid, why in found.unreachable}
+        labels |= dict.fromkeys(found.question.holders, HERE._replace(words="has it"))
+    return labels
 
 
 def _pairs(links: Iterable[Link]) -> dict[tuple[str, str], list[Link]]:
@@ -167,7 +167,7 @@ def _graph(layout: str, lines: Iterable[str]) -> str:
     return frame + "".join(f"\t{line}\n" for line in lines) + "}\n"
 
 
-def _node(net: Network, place: Place, note: Note) -> str:
+def _node(net: Network, place: Place, said: Label) -> str:
     here = place.uuid == net.here
     marks = {
         "you are here": here,
@@ -178,13 +178,13 @@ def _node(net: Network, place: Place, note: Note) -> str:
         "dead": place.dead,
     }
     name, below = net.name(place.uuid), ", ".join(mark for mark, holds in marks.items() if holds)
-    label = "\n".join(filter(None, (_short(name), below, note.words)))
+    label = "\n".join(filter(None, (_short(name), below, said.words)))
     shape = {"shape": "cylinder"} if place.special else {"style": "filled"} if place.removable else {}
     shape |= {"style": "rounded,filled,dashed"} if place.dead else {}
     shape |= {"penwidth": "2.5"} if here else {}
     nodes = {"nodes": " ".join(place.nodes)} if place.nodes else {}
     told = _told(place, "uuid", "nodes") | nodes | ({"here": "true"} if here else {})
-    look = _look(note.look, *NODES[note.look]) | {"width": f"{_width(label):.2f}", "id": name}
+    look = _look(said.look, *NODES[said.look]) | {"width": f"{_width(label):.2f}", "id": name}
     return _statement([place.uuid], {"label": label} | told | look | shape)
 
 

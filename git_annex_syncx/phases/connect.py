@@ -17,7 +17,7 @@ from git_annex_syncx.annex.hub import Found, Made
 from git_annex_syncx.branches.membership import require_member
 from git_annex_syncx.errors import ProgramFailed, SyncxError, UsageError
 from git_annex_syncx.git import configfile, git, transport, worktree
-from git_annex_syncx.git.remote_shell import Place, local, place
+from git_annex_syncx.git.remote_shell import HostPath, by_hand, host_path, local, trusting
 from git_annex_syncx.model import Event, Outcome, Remote, Result, local_path
 from git_annex_syncx.phases.sync import SyncOptions, sync
 from git_annex_syncx.reasons import REACH, is_unreached
@@ -36,7 +36,7 @@ NEW = ("none", "empty", "begun")
 
 
 @dataclass(frozen=True)
-class Wishes:
+class PreferredContent:
     """What the hub is to hold: a group, an expression; empty: everything."""
 
     group: str = ""
@@ -54,13 +54,13 @@ class Proposal:
 
     remote: Remote
     address: str
-    there: Place | None
+    there: HostPath | None
     found: Found
     branch: str
     known: bool  # the remote is configured already
     content: bool
     same: str = ""  # another remote that is this repository, by another way
-    wishes: Wishes = Wishes()
+    wishes: PreferredContent = PreferredContent()
 
     @property
     def name(self) -> str:
@@ -102,7 +102,7 @@ class Proposal:
         return f"{self.there.path} on {self.there.host}" if self.there.host else self.there.path
 
 
-def look(context: Context, name: str, address: str, content: bool | None, wishes: Wishes) -> Proposal:
+def look(context: Context, name: str, address: str, content: bool | None, wishes: PreferredContent) -> Proposal:
     """Return what is to be done to have the remote `name` at an address; nothing is changed.
 
     Raises UsageError where that must not be, SyncxError where it cannot be known.
@@ -116,7 +116,7 @@ def look(context: Context, name: str, address: str, content: bool | None, wishes
         inside = reread(context)
         remote = inside.settings.remotes[name]
         found, directory = Found(""), local_path(remote.push_url)
-        there = local(directory) if directory else place(remote.push_url)
+        there = local(directory) if directory else host_path(remote.push_url)
         try:
             found = hub.look(inside.repo, inside.settings, remote, there) if there else found
             _require_usable(inside, address, there, found)
@@ -168,7 +168,7 @@ def _require_same(remote: Remote, address: str, found: Found) -> None:
         )
 
 
-def _require_usable(context: Context, address: str, there: Place | None, found: Found) -> None:
+def _require_usable(context: Context, address: str, there: HostPath | None, found: Found) -> None:
     """Raise UsageError where nothing can be made or joined."""
     own = context.settings.annex_uuid
     inside = there and not there.host and context.repo.top and Path(there.path).resolve()
@@ -191,28 +191,15 @@ def _require_usable(context: Context, address: str, there: Place | None, found: 
     if found.kind == "none" and not found.above and there:
         above = os.path.dirname(there.path.rstrip("/"))
         if there.host:
-            make = _on(there, shlex.join(["mkdir", "-p", above]))
+            make = by_hand(there, shlex.join(["mkdir", "-p", above]))
             raise UsageError(f"there is no directory {above} on {there.host}", f"make it first: {make}")
         raise UsageError(f"there is no directory {above}", "plug in the drive, or make that directory first")
     if found.kind and not found.git:
         raise UsageError(f"no git is on the PATH of ssh {there.host if there else ''}", "install git there")
-    if found.wrong:
-        raise UsageError(f"git does not use the repository in {address}", _trust(there, found.wrong))
-
-
-def _trust(there: Place | None, said: str) -> str:
-    """Return what git says that mends it."""
-    at = said.find("git config --global --add safe.directory")
-    if at < 0:
-        return said
-    command = said[at:].strip()
-    return f"if you trust it: {_on(there, command) if there and there.host else command}"
-
-
-def _on(there: Place, command: str) -> str:
-    """Return the command that runs one on another host."""
-    port = ["-p", there.port] if there.port else []
-    return shlex.join(["ssh", *port, there.host, command])
+    if there and found.wrong:
+        trust = trusting(there, found.wrong)
+        advice = f"if you trust it: {trust}" if trust else found.wrong
+        raise UsageError(f"git does not use the repository in {address}", advice)
 
 
 def _require_related(context: Context, remote: Remote) -> None:
@@ -249,7 +236,7 @@ def connect(context: Context, proposal: Proposal) -> Iterator[Event]:
     if remote.uuid:
         _set_wishes(context, remote, proposal.wishes)
     yield from sync(context, (remote,), SyncOptions(content=proposal.content))
-    if not remote.uuid and proposal.wishes != Wishes():
+    if not remote.uuid and proposal.wishes != PreferredContent():
         context = reread(context)
         _set_wishes(context, context.settings.remotes[remote.name], proposal.wishes)
 
@@ -286,7 +273,7 @@ def _told(proposal: Proposal, made: Made | None) -> list[str]:
     return told
 
 
-def _set_wishes(context: Context, remote: Remote, wishes: Wishes) -> None:
+def _set_wishes(context: Context, remote: Remote, wishes: PreferredContent) -> None:
     if not remote.uuid:
         ignored = shlex.quote(f"remote.{remote.name}.annex-ignore")
         raise SyncxError(

@@ -12,7 +12,7 @@ from git_annex_syncx import __version__
 from git_annex_syncx.annex.annex import OLDEST, release_date
 from git_annex_syncx.errors import SyncxError
 from git_annex_syncx.git import git, transport
-from git_annex_syncx.git.remote_shell import Place, facts, place, run_there
+from git_annex_syncx.git.remote_shell import HostPath, facts, host_path, run_there, trusting
 from git_annex_syncx.model import Remote
 from git_annex_syncx.reasons import REACH
 from git_annex_syncx.reports.doctor.finding import Finding, Level, of_error
@@ -47,8 +47,8 @@ LITTLE = 1 << 20  # bytes that are free where git-annex can store nothing any mo
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a look at one remote has found; `facts` are what the host says, empty where it says nothing."""
+class Probe:
+    """The result of a look at one remote; `facts` are what the host says, empty where it says nothing."""
 
     remote: Remote
     findings: tuple[Finding, ...] = ()
@@ -60,18 +60,18 @@ class Look:
         return f"{self.facts['host']} {self.facts['inode']}" if {"host", "inode"} <= self.facts.keys() else ""
 
 
-def look(context: Context) -> list[Look]:
+def probe(context: Context) -> list[Probe]:
     """Look at all remotes that git reaches over a network."""
     remotes = [
         remote
         for remote in context.settings.remotes.values()
         if remote.sync and not remote.special and not remote.path and not remote.through_special
     ]
-    return at_once(lambda remote: _look(context, remote), remotes, context.settings.jobs)
+    return at_once(lambda remote: _probe(context, remote), remotes, context.settings.jobs)
 
 
-def _look(context: Context, remote: Remote) -> Look:
-    there = place(remote.push_url)
+def _probe(context: Context, remote: Remote) -> Probe:
+    there = host_path(remote.push_url)
     try:
         told = _ask(context, remote, there) if there else {}
         if not told:
@@ -79,11 +79,11 @@ def _look(context: Context, remote: Remote) -> Look:
     except SyncxError as error:
         found = of_error("connection", error, remote.name)
         asked = f"{REACH}: git remote get-url {shlex.quote(remote.name)}"
-        return Look(remote, (replace(found, advice=found.advice or asked),))
-    return Look(remote, tuple(_findings(remote, there, told)) if there and told else (), told)
+        return Probe(remote, (replace(found, advice=found.advice or asked),))
+    return Probe(remote, tuple(_findings(remote, there, told)) if there and told else (), told)
 
 
-def _ask(context: Context, remote: Remote, there: Place) -> dict[str, str]:
+def _ask(context: Context, remote: Remote, there: HostPath) -> dict[str, str]:
     """Return what the host says of itself, nothing where it runs only git. Raises ProgramFailed."""
     begun = time.time()
     done = run_there(context.repo, context.settings, remote, there, SCRIPT)
@@ -91,7 +91,7 @@ def _ask(context: Context, remote: Remote, there: Place) -> dict[str, str]:
     return told | {"asked": f"{begun:.0f}"} if told else {}
 
 
-def _findings(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterator[Finding]:
+def _findings(remote: Remote, there: HostPath, facts: Mapping[str, str]) -> Iterator[Finding]:
     yield from _programs(remote, there, facts)
     if "wrong" in facts:
         error = SyncxError(*_wrong(remote, there, facts["wrong"]))
@@ -101,17 +101,16 @@ def _findings(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterato
     yield from _values(remote, there, facts)
 
 
-def _wrong(remote: Remote, there: Place, said: str) -> tuple[str, str]:
+def _wrong(remote: Remote, there: HostPath, said: str) -> tuple[str, str]:
     """Return what is wrong with the repository there, and what mends it."""
-    if trust := re.search(r"git config --global --add safe\.directory \S.*", said):
-        what = "git does not trust the repository there, as it is another user's"
-        return what, f"if you trust it: {_at(there, trust[0].strip())}"
+    if trust := trusting(there, said):
+        return "git does not trust the repository there, as it is another user's", f"if you trust it: {trust}"
     name = shlex.quote(remote.name)
     moved = f"git remote set-url {name} URL"
     return f"there is no git repository in {there.path} on {there.host}", f"if it was moved: {moved}"
 
 
-def _programs(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterator[Finding]:
+def _programs(remote: Remote, there: HostPath, facts: Mapping[str, str]) -> Iterator[Finding]:
     version = tuple(map(int, re.findall(r"[0-9]{1,6}", facts.get("git", ""))[:2]))
     if not version:
         yield Finding(
@@ -134,7 +133,7 @@ def _programs(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterato
         yield Finding("versions", what, "install a newer one there", remote=remote.name, level=Level.ADVICE)
 
 
-def _hook(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterator[Finding]:
+def _hook(remote: Remote, there: HostPath, facts: Mapping[str, str]) -> Iterator[Finding]:
     if facts.get("hook") == "gone":
         what = "the hooks there call a git-annex-syncx that has gone: nothing that is pushed there is merged"
         yield Finding(
@@ -145,7 +144,7 @@ def _hook(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterator[Fi
         yield Finding("versions", what, "install the newer one at both", remote=remote.name, level=Level.ADVICE)
 
 
-def _values(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterator[Finding]:
+def _values(remote: Remote, there: HostPath, facts: Mapping[str, str]) -> Iterator[Finding]:
     """What is compared with what is known here."""
     name, uuid = remote.name, facts.get("uuid")
     if uuid and remote.uuid and uuid != remote.uuid:
@@ -163,9 +162,3 @@ def _values(remote: Remote, there: Place, facts: Mapping[str, str]) -> Iterator[
         way = "ahead of" if ahead > 0 else "behind"
         what = f"its clock is {abs(ahead) / 3600:,.1f} hours {way} the one here"
         yield Finding("clock", what, "where it is wrong: {}", SET_CLOCK, name, Level.ADVICE)
-
-
-def _at(there: Place, command: str) -> str:
-    """Return the command that runs another there."""
-    port = f"-p {there.port} " if there.port else ""
-    return f"ssh {port}{shlex.quote(there.host)} {shlex.quote(command)}"

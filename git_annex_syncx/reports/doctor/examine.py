@@ -29,7 +29,7 @@ def examine(context: Context, online: bool) -> Iterator[Finding]:
     """Yield what is wrong; `online`: with one look at each remote over the network, all at once."""
     yield from repository.check(context)
     told = set[str]()
-    looks = connections.look(context) if online else []
+    looks = connections.probe(context) if online else []
     for finding in (*remotes.check(context), *(found for seen in looks for found in seen.findings)):
         if finding.level is Level.PROBLEM:
             told.add(finding.remote)

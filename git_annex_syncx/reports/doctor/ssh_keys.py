@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from git_annex_syncx.git.remote_shell import Place, place
+from git_annex_syncx.git.remote_shell import HostPath, host_path
 from git_annex_syncx.model import Remote
 from git_annex_syncx.reports.doctor.finding import Finding, Level
 from git_annex_syncx.runs.context import Context
@@ -20,7 +20,7 @@ def check(context: Context, by: str) -> Iterator[Finding]:
         return  # else the look at the remote tells
     told = set[str]()
     for remote in context.settings.remotes.values():
-        there = place(remote.push_url) if remote.sync and not remote.special else None
+        there = host_path(remote.push_url) if remote.sync and not remote.special else None
         keys = _keys(context, there, remote) if there else []
         if not there or not keys or any(_opens(key) for key in keys) or (key := str(keys[0])) in told:
             continue
@@ -30,7 +30,7 @@ def check(context: Context, by: str) -> Iterator[Finding]:
         yield Finding("ssh", what, advice, f"ssh-keygen -p -f {shlex.quote(key)}", remote.name, Level.ADVICE)
 
 
-def _keys(context: Context, there: Place, remote: Remote) -> list[Path]:
+def _keys(context: Context, there: HostPath, remote: Remote) -> list[Path]:
     """Return the keys that ssh would offer, those that are there."""
     words = [*(["-p", there.port] if there.port else []), *shlex.split(remote.ssh_options)]
     out = run.run(

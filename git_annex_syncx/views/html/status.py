@@ -16,7 +16,7 @@ from git_annex_syncx.reports.files import FileStatus
 from git_annex_syncx.reports.notes import Note, notes
 from git_annex_syncx.reports.status import RepositoryStatus, Status
 from git_annex_syncx.views import conflicts as conflict_words
-from git_annex_syncx.views import repositories as words
+from git_annex_syncx.views import status as words
 from git_annex_syncx.views.base import amount
 from git_annex_syncx.views.html import network as html_network
 from git_annex_syncx.views.html.markup import NOTHING, Markup, element, items, joined, more, section, table
@@ -32,7 +32,7 @@ PRESENCE = {"away": "away", "other": "another repository"}
 
 
 @dataclass(frozen=True)
-class Found:
+class Shown:
     """All that a page about the status shows."""
 
     status: Status
@@ -42,7 +42,7 @@ class Found:
     files: tuple[FileStatus, ...] = ()
 
 
-def status_page(found: Found, network: Picture, plan: Picture, now: float) -> str:
+def status_page(found: Shown, network: Picture, plan: Picture, now: float) -> str:
     """Return a page with all that is known `now`, problems first."""
     status, planned, said = found.status, found.planned, list(notes(found.status))
     net, planned_net = found.known.network, planned.survey.network
@@ -64,10 +64,10 @@ def status_page(found: Found, network: Picture, plan: Picture, now: float) -> st
     return page(title, _lead(status, said), sections, "git annex-syncx status --html", now)
 
 
-def picture_notes(status: Status) -> dict[str, drawing.Note]:
+def picture_labels(status: Status) -> dict[str, drawing.Label]:
     """Return by uuid what is to be said of repositories in a picture of the network."""
     return {
-        one.uuid: drawing.Note("\n".join(text for text, _ in _badges(one)), LOOKS[_look(one)])
+        one.uuid: drawing.Label("\n".join(text for text, _ in _badges(one)), LOOKS[_look(one)])
         for one in status.repositories
         if one.uuid
     }
