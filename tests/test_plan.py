@@ -194,7 +194,7 @@ def test_after_a_part_of_the_plan_the_rest_is_still_the_plan(net: Network, data:
 def test_a_link_that_is_not_used_can_go(net: Network, data: st.DataObject) -> None:
     holders, targets = some(net, data)
     found = ask(net, holders, targets)
-    used = {(step.executor, step.target if step.operation == "push" else step.source) for step in found.steps}
+    used = {(uuid, step.other_end(uuid)) for step in found.steps for uuid in step.executors}
     kept = [link for link in net.links if (link.owner, link.remote) in used]
     assert ask(network(net.places, kept), holders, targets).steps == found.steps
 

@@ -94,7 +94,7 @@ def plan_here(context: Context, wanted: Wanted) -> Planned:
         return Planned(found, plans, wanted.by_time, fits=_fits(context, look, wanted) if look else ())
     policy = look.policy
     lacking, left = _named(context, look, wanted) if wanted.paths else (look.needs, look.left)
-    plans = tuple(_together(steps.groups(policy, lacking, wanted.by_time, wanted.relays)))
+    plans = tuple(together(steps.groups(policy, lacking, wanted.by_time, wanted.relays)))
     held = {need.key: need.holders for need in lacking if not (need.targets or need.key in left)}
     plans += _answered(policy.network, _of_content(held)) if wanted.paths else ()
     full = (text for _, text in room.told(policy, left).values())
@@ -151,10 +151,10 @@ def of_counted(counted: Counted | None) -> Planned:
     """Return the plans for what is missing where, from a look at all keys; none without one."""
     if counted is None:
         return Planned(Survey(network((), ())), (), of_files=True)
-    return Planned(Survey(counted.look.policy.network), tuple(_together(counted.groups)), of_files=True)
+    return Planned(Survey(counted.look.policy.network), tuple(together(counted.groups)), of_files=True)
 
 
-def _together(groups: Iterable[KeyGroup]) -> Iterator[Plan]:
+def together(groups: Iterable[KeyGroup]) -> Iterator[Plan]:
     """Yield one plan for all groups, of whatever size, that travel in the same way."""
     alike: dict[tuple[object, ...], list[Plan]] = {}
     for group in groups:

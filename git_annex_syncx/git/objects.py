@@ -136,12 +136,6 @@ def entries(repo: Repository, tree: str) -> dict[bytes, Entry]:
     return found
 
 
-def paths_with(repo: Repository, tree: str, part: bytes) -> list[bytes]:
-    """Return the paths of a tree that hold a part, without looking at the others."""
-    listed = git(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", tree).out
-    return [path for path in listed.split(b"\0") if part in path] if part in listed else []
-
-
 def read_blobs(repo: Repository, oids: Iterable[str]) -> dict[str, bytes]:
     """Return the contents of blobs. Raises ProgramFailed where one is not here."""
     wanted = sorted(set(oids))

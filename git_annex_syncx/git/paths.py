@@ -1,4 +1,4 @@
-"""Answer questions about one path: what stands there, and which commit removed it."""
+"""Answer questions about paths: what stands at one, which commit removed it, how a command names it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ def entry(repo: Repository, tree: str, path: bytes) -> Entry | None:
     """Return what stands at a path of a tree, None where nothing does."""
     mode, _, rest = git(repo, LITERAL, "ls-tree", "-z", "--full-tree", tree, "--", path).out.partition(b" ")
     return Entry(int(mode, 8), rest.split(b"\t", 1)[0].split(b" ")[1].decode()) if mode else None
+
+
+def holding(repo: Repository, tree: str, part: bytes) -> list[bytes]:
+    """Return the paths of a tree that hold a part, without looking at the others."""
+    listed = git(repo, "ls-tree", "-r", "-z", "--name-only", "--full-tree", tree).out
+    return [path for path in listed.split(b"\0") if part in path] if part in listed else []
 
 
 def removal(repo: Repository, path: bytes) -> str:

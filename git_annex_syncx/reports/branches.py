@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from git_annex_syncx.conflicts.versions import MARKER, is_variant
 from git_annex_syncx.errors import Away, SyncxError
-from git_annex_syncx.git import drives, git, history, objects
+from git_annex_syncx.git import drives, git, history, paths
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import Remote
 from git_annex_syncx.runs.context import Context
@@ -94,4 +94,4 @@ def _tree(repo: Repository, commit: str) -> str:
 
 
 def _variants(repo: Repository, tree: str) -> tuple[bytes, ...]:
-    return tuple(filter(is_variant, objects.paths_with(repo, tree, MARKER)))
+    return tuple(filter(is_variant, paths.holding(repo, tree, MARKER)))

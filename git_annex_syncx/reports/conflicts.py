@@ -8,7 +8,7 @@ from git_annex_syncx.conflicts.resolutions import HEADING, TRAILER
 from git_annex_syncx.conflicts.trees import RepositoryTrees
 from git_annex_syncx.conflicts.unsettled import Listed, Unseen, Unsettled, listed_in, looks_of
 from git_annex_syncx.conflicts.versions import MARKER, identity
-from git_annex_syncx.git import log, objects
+from git_annex_syncx.git import log, objects, paths
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.model import GITLINK
 
@@ -20,7 +20,7 @@ MOST = 10_000
 def unseen(repo: Repository, head: str) -> tuple[Unseen, ...]:
     """Return the conflicts in the history of a commit that nobody has looked at, in order of their names."""
     messages = log.messages(repo, head, (f"{HEADING}$", TRAILER))
-    if not (messages or objects.paths_with(repo, head, MARKER)):
+    if not (messages or paths.holding(repo, head, MARKER)):
         return ()  # without having read the whole tree
     files = objects.entries(repo, head)
     listed = [one for one in listed_in(messages) if _is_there(one, files)]
@@ -41,9 +41,9 @@ def _of_others(repo: Repository, head: str, history: Unsettled) -> Iterable[Unse
     if not candidates:
         return ()
     first = min((one.merge for one in candidates), key=places.__getitem__)  # it contains no other
-    paths = {path for one in candidates for path in one.paths}
+    concerned = {path for one in candidates for path in one.paths}
     changed: dict[bytes, list[str]] = {}
-    for commit in log.changes(repo, [head], [first], paths):
+    for commit in log.changes(repo, [head], [first], concerned):
         for path in commit.paths:
             changed.setdefault(path, []).append(commit.commit)
     return history.of_others(candidates, changed, _Versions(repo).chosen)
