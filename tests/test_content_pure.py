@@ -13,11 +13,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from git_annex_syncx import reasons
-from git_annex_syncx.annex import locations
+from git_annex_syncx.annex import location_log
 from git_annex_syncx.annex.batch import AnswerState, read_answer
 from git_annex_syncx.annex.inventory import Cursor, Inventory
 from git_annex_syncx.annex.key import key_size
-from git_annex_syncx.annex.locations import Located, Name
+from git_annex_syncx.annex.location_log import Located
+from git_annex_syncx.annex.locations import Name
 from git_annex_syncx.content.policy import Wishes
 from git_annex_syncx.content.rates import Meter, averaged, differs, is_worth_a_start, rate_at
 from git_annex_syncx.content.room import fits, fitting
@@ -139,7 +140,7 @@ def test_who_says_nothing_wants_all() -> None:
 
 @pytest.mark.parametrize("lines", ["1s 1 u\nxs 0 u\n", "xs 0 u\n1s 1 u\n", "s 0 u\n1 1 u\n- 0 u\n"])
 def test_a_line_with_a_bad_date_counts_for_nothing(lines: str) -> None:
-    assert locations._parser()(lines.encode()) == Located(frozenset("u"), "u", frozenset("u"))
+    assert location_log.parser()(lines.encode()) == Located(frozenset("u"), "u", frozenset("u"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("10X"), st.sampled_from("abc"))))
@@ -150,7 +151,7 @@ def test_the_newest_line_of_each_repository_holds(lines: list[tuple[int, str, st
         if uuid not in newest or when > newest[uuid][0]:
             newest[uuid] = when, status
     held = {uuid for uuid, (_, status) in newest.items() if status == "1"}
-    assert locations._parser()(log).holders == held
+    assert location_log.parser()(log).holders == held
 
 
 LINE = st.tuples(st.integers(0, 3), st.sampled_from(["", ".5", ".50", ".05", ".4999999999"]), st.sampled_from("10X"))
@@ -167,7 +168,7 @@ def test_the_first_holder_has_the_oldest_line(
             newest[uuid] = when, status
     held = sorted((when, uuid) for uuid, (when, status) in newest.items() if status == "1" and uuid in alive)
     log = "".join(f"{second}{part}{'s' * ended} {status} {uuid}\n" for (second, part, status), uuid in lines)
-    found = locations._parser(alive)(log.encode())
+    found = location_log.parser(alive)(log.encode())
     recorded = frozenset(uuid for uuid, (_, status) in newest.items() if status == "1")
     assert found == (frozenset(uuid for _, uuid in held), held[0][1] if held else "", recorded)
 
@@ -175,7 +176,7 @@ def test_the_first_holder_has_the_oldest_line(
 @given(st.lists(st.lists(st.tuples(st.integers(0, 2), st.sampled_from("110X"), st.sampled_from("abc")), max_size=3)))
 @example([[(0, "1", "b"), (0, "1", "a")]])
 def test_logs_that_differ_in_their_times_alone(logs: list[list[tuple[int, str, str]]]) -> None:
-    parse = locations._parser(set("ab"))
+    parse = location_log.parser(set("ab"))
     for lines in logs:
         usual, signed = (
             "".join(f"{sign}{1_700_000_000 + when}s {status} {uuid}\n" for when, status, uuid in lines).encode()
@@ -187,14 +188,14 @@ def test_logs_that_differ_in_their_times_alone(logs: list[list[tuple[int, str, s
 
 def test_times_that_a_float_cannot_tell_apart_are_told_apart() -> None:
     lines = ("1700000000.000000001s 1 a", "1700000000s 1 b", "1700000000.0000000009s 1 c", "9" * 31 + " 1 d")
-    assert locations._parser()("\n".join(lines).encode()) == Located(frozenset("abc"), "b", frozenset("abc"))
-    assert locations._parser(set("ac"))("\n".join(lines).encode()).first == "c"
+    assert location_log.parser()("\n".join(lines).encode()) == Located(frozenset("abc"), "b", frozenset("abc"))
+    assert location_log.parser(set("ac"))("\n".join(lines).encode()).first == "c"
 
 
 @given(st.binary())
 def test_any_rubbish_is_a_log(log: bytes) -> None:
-    locations._parser()(log)
-    locations._time(log)
+    location_log.parser()(log)
+    location_log._time(log)
 
 
 # Answers

@@ -9,7 +9,7 @@ from itertools import cycle, islice
 from network import OURS, Network, Node
 
 from git_annex_syncx.annex import annex_branch, locations
-from git_annex_syncx.annex.locations import Counting
+from git_annex_syncx.annex.location_log import Counting
 from git_annex_syncx.content import missing, wanting
 from git_annex_syncx.content.policy import Policy, Wishes
 from git_annex_syncx.git.git import open_repository

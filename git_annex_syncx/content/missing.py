@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from git_annex_syncx.annex import annex, annex_branch, locations
 from git_annex_syncx.annex.inventory import Cursor, Inventory
-from git_annex_syncx.annex.locations import NOWHERE, Counting, Located, Name
+from git_annex_syncx.annex.location_log import NOWHERE, Counting, Located
+from git_annex_syncx.annex.locations import Name
 from git_annex_syncx.content import room, wanting
 from git_annex_syncx.content.policy import Policy, read_policy
 from git_annex_syncx.content.room import Left, Rooms

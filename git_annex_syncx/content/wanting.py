@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from git_annex_syncx.annex import annex, scratch_worktree
-from git_annex_syncx.annex.locations import NOWHERE, Located
+from git_annex_syncx.annex.location_log import NOWHERE, Located
 from git_annex_syncx.annex.scratch_worktree import Scratch
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.git.git import Repository

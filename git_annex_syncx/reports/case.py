@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from git_annex_syncx.annex import annex_branch, locations
-from git_annex_syncx.annex.locations import Located, Record
+from git_annex_syncx.annex.location_log import Located, Record
 from git_annex_syncx.branches import membership
 from git_annex_syncx.content import copies, missing, wishes
 from git_annex_syncx.content.assignment import Round, TransferOptions, TransferRun, next_round

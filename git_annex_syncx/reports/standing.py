@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass, field, replace
 
 from git_annex_syncx.annex import annex_branch
-from git_annex_syncx.annex.locations import Record
+from git_annex_syncx.annex.location_log import Record
 from git_annex_syncx.content import missing, remedies
 from git_annex_syncx.content.policy import Policy
 from git_annex_syncx.content.room import MAKE_ROOM
