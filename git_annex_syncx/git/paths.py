@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+
 from git_annex_syncx.git.git import Repository, git
 from git_annex_syncx.model import Entry
 
@@ -24,3 +27,13 @@ def removal(repo: Repository, path: bytes) -> str:
     """Return the last commit in HEAD's history that removed a file, empty where none did."""
     words = ("log", "-1", "--format=%H", "--diff-filter=D", "--no-renames", "HEAD", "--")
     return git(repo, *words, b":(top,literal)" + path, ok=range(256)).out.decode().strip()
+
+
+def shell_word(path: bytes) -> str:
+    """Return a path as a word for a shell, on one line and in characters that can be shown."""
+    path = b"./" + path if path.startswith(b"-") else path
+    name = os.fsdecode(path)
+    if name.isprintable():
+        return shlex.quote(name)
+    odd = {ord("\\"): "\\\\", ord("'"): "\\'"}
+    return "$'" + "".join(odd.get(b) or (chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in path) + "'"

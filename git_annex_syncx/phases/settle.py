@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from git_annex_syncx.branches import advance, guard
@@ -13,6 +14,7 @@ from git_annex_syncx.errors import Busy, Refused, UsageError
 from git_annex_syncx.git import history, local_changes, objects, worktree
 from git_annex_syncx.git.git import Repository
 from git_annex_syncx.runs.context import Context
+from git_annex_syncx.system.redact import printable
 
 KEEP, BOTH, DONE = "keep", "both", "done"
 SUBJECTS = {KEEP: "Choose a version of", BOTH: "Keep all versions of", DONE: "Look at"}
@@ -87,12 +89,6 @@ def _refuse_changed(repo: Repository, at: str, tree: str) -> None:
 
 def _message(conflicts: Sequence[Conflict], how: str, at: str, new: Mapping[bytes, Iterable[bytes]]) -> str:
     """Return a message for people, and for every node which conflicts somebody has looked at."""
-    told = _named(conflicts[0].path) if len(conflicts) == 1 else f"{len(conflicts)} files"
+    told = printable(os.fsdecode(conflicts[0].path)) if len(conflicts) == 1 else f"{len(conflicts)} files"
     looked = (looked_at(at, (one.path, *one.unseen.files, *new.get(one.path, ()))) for one in conflicts)
     return f"{SUBJECTS[how]} {told}\n\n{''.join(looked)}"
-
-
-def _named(path: bytes) -> str:
-    """Return a path for a line of a message."""
-    readable = path.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from dataclasses import dataclass
 
 from git_annex_syncx.annex import locations
@@ -31,7 +30,7 @@ class Subject:
 def subject(context: Context, base: str | None, given: str) -> Subject:
     """Return what stands at a path of the user's, seen from `base`. Raises UsageError where nothing does."""
     repo, head, path = context.repo, git.head(context.repo), missing.tree_path(context, base, given)
-    word = shlex.quote(f"./{given}" if given.startswith("-") else given)
+    word = paths.shell_word(os.fsencode(given))
     tree = history.tree_id(repo, f"refs/heads/{head.basis}" if head else "HEAD")
     if not tree:
         first = "git annex add . && git commit" if repo.top else "push one here from another repository"

@@ -40,7 +40,10 @@ def next_run(context: Context) -> NextRun:
 
 
 def _next_look(repo: Repository) -> float:
-    return watch_file(repo).stat().st_mtime + FULL_LOOK
+    try:
+        return watch_file(repo).stat().st_mtime + FULL_LOOK
+    except OSError:  # it has just ended
+        return time.time()
 
 
 def _starters(repo: Repository) -> list[str]:

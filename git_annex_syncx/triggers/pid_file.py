@@ -43,6 +43,6 @@ def process_at(path: Path) -> int:
 def _begun(pid: str) -> str:
     """Return when a process was started, in a form of Linux's own; empty where that is not known."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""

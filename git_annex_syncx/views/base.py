@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from git_annex_syncx.errors import SyncxError
-from git_annex_syncx.system.redact import without_passwords
+from git_annex_syncx.system.redact import printable, without_passwords
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -123,12 +123,7 @@ def clean(text: str) -> str:
 
     Bytes that are no UTF-8 are shown as escapes.
     """
-    shown = without_passwords(text)
-    try:
-        readable = shown.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # half a character, from JSON's escapes
-        readable = shown
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in readable)
+    return printable(without_passwords(text))
 
 
 def amount(count: float) -> str:

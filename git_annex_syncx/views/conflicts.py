@@ -12,6 +12,7 @@ from git_annex_syncx.annex.key import key_size
 from git_annex_syncx.conflicts.choices import SHORT, Choice, Conflict, day_of
 from git_annex_syncx.git import diff
 from git_annex_syncx.git.git import Repository
+from git_annex_syncx.git.paths import shell_word
 from git_annex_syncx.views import resolved
 from git_annex_syncx.views.base import amount, clean, console_on, data, json_line, say
 
@@ -37,16 +38,6 @@ class Commands:
             path = os.path.relpath(os.path.join(os.path.realpath(self.top), path), start)
         given = f" -C {shlex.quote(self.base)}" if self.base else ""
         return f"git annex-syncx{given} conflicts {option} {shell_word(path)}"
-
-
-def shell_word(path: bytes) -> str:
-    """Return a path as a word for a shell, on one line and in characters that can be shown."""
-    path = b"./" + path if path.startswith(b"-") else path
-    name = os.fsdecode(path)
-    if name.isprintable():
-        return shlex.quote(name)
-    odd = {ord("\\"): "\\\\", ord("'"): "\\'"}
-    return "$'" + "".join(odd.get(b) or (chr(b) if 32 <= b < 127 else f"\\{b:03o}") for b in path) + "'"
 
 
 def show_conflicts(conflicts: Sequence[Conflict], elsewhere: int, as_json: bool, commands: Commands) -> None:
