@@ -81,7 +81,7 @@ say crippled "$(git config --file config annex.crippledfilesystem)"
 
 @dataclass(frozen=True)
 class Found:
-    """What is at a place.
+    """The findings of a look at a place.
 
     `kind` is "repository", "empty" (a directory), "begun" (a repository whose making was cut off), "files" (a
     directory of other things), "file", "none" (and `above`: its directory is there), or empty where the login runs

@@ -152,8 +152,3 @@ def choose(
 
     context = options.context()
     return context, *choose_remotes(context, names, excepted)
-
-
-def git_only(remotes: Iterable[Remote]) -> list[Remote]:
-    """Return the remotes that git itself can reach."""
-    return [remote for remote in remotes if not remote.special]

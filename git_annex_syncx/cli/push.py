@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from git_annex_syncx.cli.commands import GlobalOptions, choose, command, except_option, git_only, remotes_argument
+from git_annex_syncx.cli.commands import GlobalOptions, choose, command, except_option, remotes_argument
 
 
 @command("push")
@@ -11,6 +11,7 @@ from git_annex_syncx.cli.commands import GlobalOptions, choose, command, except_
 def push_command(options: GlobalOptions, remotes: tuple[str, ...], excepted: tuple[str, ...]) -> None:
     """Push the branch and the git-annex branch to all remotes at once."""
     from git_annex_syncx.branches.push import push as phase
+    from git_annex_syncx.runs.context import git_only
 
     context, chosen, skipped = choose(options, remotes, excepted)
     options.run("push", context, skipped, lambda: phase(context, git_only(chosen)))

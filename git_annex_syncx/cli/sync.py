@@ -13,7 +13,6 @@ from git_annex_syncx.cli.commands import (
     command,
     deletes_option,
     except_option,
-    git_only,
     remotes_argument,
     unrelated_option,
 )
@@ -66,7 +65,7 @@ def sync_command(
     from git_annex_syncx.phases.cleanup import cleanup as clean
     from git_annex_syncx.phases.sync import SyncOptions
     from git_annex_syncx.phases.sync import sync as phase
-    from git_annex_syncx.runs.context import cheapest
+    from git_annex_syncx.runs.context import cheapest, git_only
     from git_annex_syncx.views import preview as view_preview
 
     context, chosen, skipped = choose(options, remotes, excepted)

@@ -1,4 +1,4 @@
-"""What there is to choose from in a conflict that nobody has looked at, and what a choice changes. Pure."""
+"""Versions to choose from in a conflict that nobody has looked at, and what a choice changes. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which conflicts that merges have resolved nobody has looked at: what the history tells every node alike. Pure.
+"""Conflicts that merges have resolved and nobody has looked at, by what the history tells every node alike. Pure.
 
 A merge lists what it resolved. Somebody has looked at it where a later commit, that is no merge, has changed what the
 merge left to choose from, or says so (TRAILER). Two who do so at the same time and choose differently leave one
@@ -68,7 +68,7 @@ class Unseen:
 
 
 class Containment:
-    """Which of some marked commits a commit contains; each contains itself."""
+    """Tells which of some marked commits a commit contains; each contains itself."""
 
     def __init__(self, ancestry: Iterable[Sequence[str]], marked: Iterable[str]) -> None:
         """`ancestry` has every commit with its parents, after those."""

@@ -199,7 +199,7 @@ def _entry(mode: str, oid: str) -> Entry | None:
 
 @contextlib.contextmanager
 def _index(repo: Repository, tree: str | None) -> Iterator[dict[str, str]]:
-    """A throw-away index that holds `tree`."""
+    """Yield the environment of a throw-away index that holds `tree`."""
     with _scratch(repo) as scratch:
         env = {"GIT_INDEX_FILE": str(scratch / "index")}
         if tree:
@@ -213,7 +213,7 @@ def _text(repo: Repository, *args: str, ok: tuple[int, ...] = (0,)) -> str:
 
 @contextlib.contextmanager
 def _scratch(repo: Repository) -> Iterator[Path]:
-    """A directory that is gone afterwards. Raises SyncxError where none can be made."""
+    """Yield a directory that is gone afterwards. Raises SyncxError where none can be made."""
     with files.writing(repo.common):
         made = tempfile.TemporaryDirectory(dir=repo.state_dir)
     with made as scratch:

@@ -32,7 +32,7 @@ Attributes = Mapping[str, str]
 
 
 class Label(NamedTuple):
-    """What is to be said of a repository in a picture, and how it looks there: a key of NODES."""
+    """The words on a repository in a picture, and how it looks there: a key of NODES."""
 
     words: str
     look: str = "normal"

@@ -1,4 +1,4 @@
-"""How much more content a disk can take: measured nearby, told to others roughly, so that it is told seldom."""
+"""The free space of disks: measured nearby, told to others roughly, so that it is told seldom."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ NOTABLE = 1.5  # a speed that is off by more than this is told anew
 
 @dataclass(frozen=True)
 class Free:
-    """How many bytes a disk can take, at least nearly, and when it was looked at, in seconds since 1970."""
+    """The bytes that a disk can take, at least nearly, and when it was looked at, in seconds since 1970."""
 
     bytes: int
     at: int

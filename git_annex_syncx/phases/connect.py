@@ -37,7 +37,7 @@ NEW = ("none", "empty", "begun")
 
 @dataclass(frozen=True)
 class PreferredContent:
-    """What the hub is to hold: a group, an expression; empty: everything."""
+    """The content that the hub is to hold: by a group, an expression; empty: everything."""
 
     group: str = ""
     wanted: str = ""
@@ -50,7 +50,7 @@ class PreferredContent:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What is to be done: the remote, its address as given, its place (None: only git reaches it), what is there."""
+    """The steps to a hub: the remote, its address as given, its place (None: only git reaches it), what is there."""
 
     remote: Remote
     address: str

@@ -33,7 +33,7 @@ from git_annex_syncx.git import worktree
 from git_annex_syncx.model import OUTSIDE, Event, Outcome, Remote, Result
 from git_annex_syncx.phases import upkeep
 from git_annex_syncx.reasons import kinds, mending
-from git_annex_syncx.runs.context import Context
+from git_annex_syncx.runs.context import Context, git_only
 from git_annex_syncx.runs.parallel import failure, own_failure
 from git_annex_syncx.system import locks
 from git_annex_syncx.system.records import Speed
@@ -94,7 +94,7 @@ def _watched(outcomes: Iterable[Outcome]) -> Generator[Event, None, bool]:
 def _preparations(run: TransferRun) -> Iterator[Outcome]:
     """Bring up what the plan is made from."""
     yield from planning.tell_links(run.context, run.context.settings)
-    merge_annex_branches(run.context, _git_only(run.remotes))
+    merge_annex_branches(run.context, git_only(run.remotes))
     yield from upkeep.follow_migrations(run.context)
 
 
@@ -109,7 +109,7 @@ def _consequences(run: TransferRun) -> Iterator[Outcome]:
 def _tell_where_it_is(run: TransferRun) -> Iterator[Outcome]:
     """Push the git-annex branch; what was measured of the links afterwards, since nobody waits for that."""
     away = [name for name, outcome in run.away.items() if outcome.result is not Result.BUSY]
-    near = [remote for remote in _git_only(run.remotes) if remote.name not in away]
+    near = [remote for remote in git_only(run.remotes) if remote.name not in away]
     yield from push_records(run.context, near)
     if _measure(run) and (told := list(planning.tell_links(run.context))):
         yield from told
@@ -180,12 +180,8 @@ def _warn_of_unlimited(run: TransferRun, work: Assignment) -> None:
 def _tell(run: TransferRun) -> list[Outcome]:
     """Commit and push what has moved so far, so that the next node can start."""
     annex.bring_branch_up(run.context.repo)
-    told = push_records(run.context, _git_only(run.remotes))
+    told = push_records(run.context, git_only(run.remotes))
     return [outcome for outcome in told if outcome.result in (Result.DONE, Result.CURRENT, Result.FAILED)]
-
-
-def _git_only(remotes: Iterable[Remote]) -> list[Remote]:
-    return [remote for remote in remotes if not remote.special]
 
 
 # What is said at the end

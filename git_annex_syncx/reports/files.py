@@ -48,25 +48,31 @@ def files(context: Context, counted: Counted, uuid: str, until: Until) -> Iterat
 def _told(counted: Counted, uuid: str, until: Until, names: dict[str, str]) -> Iterator[FileStatus]:
     """Yield what is known of each key, what is more certain later."""
     policy, out = counted.look.policy, unreached(counted)
+
+    def file(
+        key: str, state: str, reason: str, by: str = "", step: Step | None = None, when: float | None = None
+    ) -> FileStatus:
+        return FileStatus(uuid, names.get(key, key), key, key_size(key), state, reason, by, step, when)
+
     for need in counted.keys:
         if uuid in need.unwanted:
-            yield _file(uuid, names, need.key, "unwanted", "not wanted there; dropped when others have it")
+            yield file(need.key, "unwanted", "not wanted there; dropped when others have it")
         elif uuid in need.targets and not need.holders:
-            yield _file(uuid, names, need.key, "lost", "nobody has it")
+            yield file(need.key, "lost", "nobody has it")
         elif uuid in need.targets and uuid in out(counted.sources_of(need), need.targets):
-            yield _file(uuid, names, need.key, "no-way", _no_way(policy, uuid, counted.sources_of(need)))
+            yield file(need.key, "no-way", _no_way(policy, uuid, counted.sources_of(need)))
         elif uuid in need.targets:
-            yield _file(uuid, names, need.key, "later", "when others have it")
+            yield file(need.key, "later", "when others have it")
     for group in counted.groups:
         if found := ways(policy, group.base, counted.planner).get(uuid):
             first, when = found[0], until(found[0])
             by = first.executor_for(policy.own)
             reason = of_one_file(policy, Wait(uuid, first, by, 1, when), at_target=True)
             for key in group.keys:
-                yield _file(uuid, names, key, "waits", reason, by, first, when)
+                yield file(key, "waits", reason, by, first, when)
     for key, need in counted.look.left.items():
         if uuid in need.targets:
-            yield _file(uuid, names, key, "no-room", "no room there")
+            yield file(key, "no-room", "no room there")
 
 
 def _no_way(policy: Policy, uuid: str, sources: frozenset[str]) -> str:
@@ -75,16 +81,3 @@ def _no_way(policy: Policy, uuid: str, sources: frozenset[str]) -> str:
         return "those who are said to have it do not"
     holders = ", ".join(sorted(map(policy.network.name, sources)))
     return f"no way leads there from {holders}" if uuid in policy.takers else "no link leads there"
-
-
-def _file(
-    uuid: str,
-    names: dict[str, str],
-    key: str,
-    state: str,
-    reason: str,
-    by: str = "",
-    step: Step | None = None,
-    until: float | None = None,
-) -> FileStatus:
-    return FileStatus(uuid, names.get(key, key), key, key_size(key), state, reason, by, step, until)

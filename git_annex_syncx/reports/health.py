@@ -1,4 +1,4 @@
-"""What monitoring has to know: problems that somebody has to look at, and what has lasted for too long. Pure."""
+"""Problems for monitoring: those that somebody has to look at, and what has lasted for too long. Pure."""
 
 from __future__ import annotations
 

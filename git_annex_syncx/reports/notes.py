@@ -1,4 +1,4 @@
-"""What is to be said about a status beside its table: one line each, and what to do about it. Pure."""
+"""Notes on a status beside its table: one line each, and what to do about it. Pure."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class RepositoryStatus:
     presence: str = ""
     trouble: str = ""  # what has to be done before git-annex uses it
     syncs: bool = True  # runs without names include it
-    git_only: bool = False  # it takes no content
+    ignored: bool = False  # git-annex ignores it: no content travels there
 
     @property
     def called(self) -> frozenset[str]:
@@ -63,7 +63,7 @@ class RepositoryStatus:
 
 @dataclass(frozen=True)
 class NextRun:
-    """When work goes on by itself, in seconds since 1970 (None: that is not known), and why then.
+    """The time at which work goes on by itself, in seconds since 1970 (None: not known), and why then.
 
     `by` are those that start it: "watch", "timer", "hooks"; none where nobody does.
     """
@@ -111,23 +111,18 @@ def status(context: Context, commits: bool = True) -> Status:
     heads = branches(context, head.basis, context.settings.remotes.values())
     policy = counts.current_policy(context, commits)
     counted = counts.count(context, policy)
-    failures, paused = state.failures(), pauses.pauses(state)
     settle = redundant_merge.pending(context, head.basis).due
-    told = contents(counted, waiting_until(context, counted)) if counted else {}
-    known = _Known(
-        context, policy.network, heads, told, failures, paused, _seen(context), _recorded(context, counted)
-    )
     return Status(
         branch=head.basis,
         commit=heads.commit,
         settle_until=settle if settle > time.time() else None,
-        repositories=tuple(known.repositories()),
-        failures=tuple(failure for failure in failures if failure.remote not in context.settings.remotes),
+        repositories=tuple(_known(context, policy.network, heads, counted).repositories()),
+        failures=tuple(failure for failure in state.failures() if failure.remote not in context.settings.remotes),
         variants=heads.variants,
         conflicts=tuple(one.path for one in unseen(context.repo, heads.commit)) if heads.commit else (),
         held=guard.waiting(context, head.basis),
         unmet=tuple(one for one in state.unmet.all() if one.condition in context.settings.content_if),
-        paused=paused,
+        paused=pauses.pauses(state),
         signals={row.verdict: row.number for row in state.signal_counts.all()},
         trouble={row.channel: row.reason for row in state.channel_troubles.all()},
         running=phase_run.running(state),
@@ -265,5 +260,12 @@ class _Known:
             presence=there[last.name],
             trouble=content_remotes.reason(last),
             syncs=any(remote.sync for remote in remotes),
-            git_only=all(remote.ignore for remote in remotes),
+            ignored=all(remote.ignore for remote in remotes),
         )
+
+
+def _known(context: Context, network: Network, heads: Branches, counted: Counted | None) -> _Known:
+    """Return what is known, with what is remembered here of contacts, failures and pauses."""
+    told = contents(counted, waiting_until(context, counted)) if counted else {}
+    failures, paused = context.state.failures(), pauses.pauses(context.state)
+    return _Known(context, network, heads, told, failures, paused, _seen(context), _recorded(context, counted))

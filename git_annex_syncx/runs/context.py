@@ -105,6 +105,11 @@ def cheapest(context: Context, remotes: Iterable[Remote]) -> list[Remote]:
     return [remote for remote, cost in costs.items() if cost == min(costs.values())]
 
 
+def git_only(remotes: Iterable[Remote]) -> list[Remote]:
+    """Return the remotes that git itself can reach."""
+    return [remote for remote in remotes if not remote.special]
+
+
 def divided(remotes: Iterable[Remote], reason_of: Callable[[Remote], str]) -> tuple[list[Remote], list[Outcome]]:
     """Return the remotes for which there is no reason against, and outcomes that tell the reasons of the others."""
     chosen, skipped = [], []

@@ -25,7 +25,7 @@ QUIET = 5.0  # seconds without a word
 
 
 class Ended:
-    """How a run has ended: None while it goes on, or where it was interrupted."""
+    """The end of a run: whether it has failed, None while it goes on, or where it was interrupted."""
 
     failed: bool | None = None
 

@@ -34,7 +34,7 @@ def check(context: Context, online: bool) -> Iterator[Finding]:
 
 
 def _hooks(repo: Repository) -> Iterator[Finding]:
-    """Hooks that were installed, and do nothing now."""
+    """Yield hooks that were installed, and do nothing now."""
     found = hooks.status(repo)
     wanted = hooks.moved(repo) or hooks.marked(repo) or any(hook.state != "absent" for hook in found)
     if not wanted:
@@ -56,7 +56,7 @@ def _hooks(repo: Repository) -> Iterator[Finding]:
 
 
 def _trust(repo: Repository) -> Iterator[Finding]:
-    """Whoever pushes to a shared repository runs its hooks, in which git trusts nobody else's repository."""
+    """Yield that git does not trust a shared repository in the hooks that others run there by a push."""
     shared = configfile.find(repo, "core.sharedRepository", everywhere=False)
     trusted = {"*", str(repo.home), str(repo.git_dir)}
     if not shared or shared.value.lower() in NOT_SHARED or trusted.intersection(configfile.for_all_users(TRUST)):
@@ -76,7 +76,7 @@ def _is_gone(hook: Path) -> bool:
 
 
 def _service(context: Context) -> Iterator[Finding]:
-    """Units of systemd for this repository."""
+    """Yield what is wrong with units of systemd for this repository."""
     for kind, option in (("watch", ""), ("timer", " --timer")):
         try:
             state = service.state(context.repo, kind)
@@ -105,7 +105,7 @@ def _watch(context: Context, unit: str) -> Iterator[Finding]:
 
 
 def _lingering() -> Iterator[Finding]:
-    """A user's units end with the last session."""
+    """Yield that a user's units end with the last session."""
     user = run.environment().get("USER", "")
     if user and Path("/var/lib/systemd").is_dir() and not Path("/var/lib/systemd/linger", user).exists():
         what = "the service runs only while you are logged in"
@@ -113,7 +113,7 @@ def _lingering() -> Iterator[Finding]:
 
 
 def _cron(context: Context) -> Iterator[Finding]:
-    """Lines for this repository in the user's crontab."""
+    """Yield what is wrong with lines for this repository in the user's crontab."""
     try:
         listed = run.run("crontab", "-l", cwd=Path("/"), env=run.environment(), ok=range(256)).out
     except SyncxError:
@@ -134,7 +134,7 @@ def _cron(context: Context) -> Iterator[Finding]:
 
 
 def _signals(context: Context, online: bool) -> Iterator[Finding]:
-    """Channels on which nothing arrives."""
+    """Yield channels on which nothing arrives."""
     if not context.settings.signals:
         return
     from git_annex_syncx.triggers.signals import commands

@@ -137,7 +137,7 @@ def _row(one: RepositoryStatus) -> tuple[Text | str, ...]:
     from rich.text import Text
 
     state = one.branch.state
-    files, lacks = ("-", "-") if one.git_only else ("?", "?")
+    files, lacks = ("-", "-") if one.ignored else ("?", "?")
     if content := one.content:
         files = f"{content.wants - content.lacks}/{content.wants}"
         lacks = f"{content.lacks} ({amount(content.lacks_bytes)})" if content.lacks else "-"

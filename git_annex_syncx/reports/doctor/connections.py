@@ -145,7 +145,7 @@ def _hook(remote: Remote, there: HostPath, facts: Mapping[str, str]) -> Iterator
 
 
 def _values(remote: Remote, there: HostPath, facts: Mapping[str, str]) -> Iterator[Finding]:
-    """What is compared with what is known here."""
+    """Yield what is other than what is known here."""
     name, uuid = remote.name, facts.get("uuid")
     if uuid and remote.uuid and uuid != remote.uuid:
         what = f"another repository is there: its annex.uuid is {uuid}, not {remote.uuid}"

@@ -42,7 +42,7 @@ def check() -> Iterator[Finding]:
 
 
 def _own_program() -> Iterator[Finding]:
-    """Git finds `git annex-syncx` by the PATH alone."""
+    """Yield that git, which goes by the PATH alone, does not find this program."""
     own, found = run.own_program(), shutil.which(run.PROGRAM)
     if found is None:
         what = f"{run.PROGRAM} is not on the PATH, so git annex-syncx is no command"
@@ -96,7 +96,7 @@ def _text(path: Path) -> str:
 
 
 def _manual() -> Iterator[Finding]:
-    """`git annex help syncx` opens the page that man finds."""
+    """Yield that man, and so `git annex help syncx`, does not find the pages."""
     env = {**run.environment(), "PATH": os.environ.get("PATH", "")}  # by which man, too, finds its pages
     try:
         found = run.run("man", "--where", run.PROGRAM, cwd=Path("/"), env=env, ok=range(256))

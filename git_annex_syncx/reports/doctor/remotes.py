@@ -50,7 +50,7 @@ def _one(context: Context, remote: Remote) -> Iterator[Finding]:
 
 
 def _directory(context: Context, remote: Remote) -> Iterator[Finding]:
-    """A directory that is there."""
+    """Yield what is wrong with a directory that is there."""
     place, name = drives.directory(context.repo, remote), shlex.quote(remote.name)
     if place and not place.is_dir():  # git adds .git to the name
         place = drives.git_dir_at(place)

@@ -33,7 +33,7 @@ def check(context: Context) -> Iterator[Finding]:
 
 
 def _work(repo: Repository) -> Iterator[Finding]:
-    """What keeps merges from being made."""
+    """Yield what keeps merges from being made."""
     for lock in busy.left_behind(repo):
         yield Finding("locks", f"{lock} was left behind: no git runs here", "{}", f"rm -f {shlex.quote(str(lock))}")
     look: Callable[[Repository], object]
@@ -49,7 +49,7 @@ def _work(repo: Repository) -> Iterator[Finding]:
 
 
 def _state(context: Context) -> Iterator[Finding]:
-    """What must outlive a run."""
+    """Yield what is wrong with what must outlive a run, and pauses."""
     try:
         held = pauses.pauses(context.state)
     except SyncxError as error:
@@ -84,7 +84,7 @@ def _room(context: Context) -> Iterator[Finding]:
 
 
 def _clock(repo: Repository) -> Iterator[Finding]:
-    """Dates that lie ahead: the own clock is slow, or somebody's is fast."""
+    """Yield dates that lie ahead: the own clock is slow, or somebody's is fast."""
     now = time.time()
     newest = newest_commit(repo)
     if newest and newest[1] - now > SKEW:

@@ -1,4 +1,4 @@
-"""Whether runs by themselves can log in: a key with a passphrase opens nothing without an agent."""
+"""Check that runs by themselves can log in: a key with a passphrase opens nothing without an agent."""
 
 from __future__ import annotations
 
