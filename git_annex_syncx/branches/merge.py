@@ -20,6 +20,7 @@ from git_annex_syncx.runs.context import Context
 from git_annex_syncx.runs.parallel import failure, own_failure
 from git_annex_syncx.system.retry import retried
 from git_annex_syncx.system.state import StateError
+from git_annex_syncx.system.times import time_of_day
 
 LOOKS = 5  # how often the branch may move under us before we call it busy
 
@@ -283,8 +284,7 @@ def _unresolved(joined: Joined, theirs: str) -> Refused:
 
 
 def _level(due: float) -> Level:
-    when = time.strftime("%H:%M:%S", time.localtime(due))
-    return Level(f"differs from others in merges only; looked at again {when}")
+    return Level(f"differs from others in merges only; looked at again {time_of_day(due)}")
 
 
 def _heads(known: Mapping[str, str], head: Head, merging: Merging) -> dict[str, str]:

@@ -19,6 +19,7 @@ from git_annex_syncx.system import notify, run
 from git_annex_syncx.system.records import Failure, Notice
 from git_annex_syncx.system.redact import without_passwords
 from git_annex_syncx.system.state import StateError
+from git_annex_syncx.system.times import clock
 
 log = logging.getLogger(__name__)
 
@@ -169,9 +170,8 @@ def _tell_failure(context: Context, notifier: Notifier, phase: str, remote: str,
     known, work = context.settings.remotes.get(remote), f"{phase} with {remote or 'this repository'}"
     event, state, happened, more = "recovered", "works again", "works again", {"error": ""}
     if failure:
-        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(failure.first))
         event, state = "failure", "keeps failing"
-        happened = f"failed {failure.tries} times since {since}: {failure.error}"
+        happened = f"failed {failure.tries} times since {clock(failure.first)}: {failure.error}"
         more = {"error": failure.error, "tries": str(failure.tries), "since": str(int(failure.first))}
     title, text = f"git-annex-syncx: {work} {state}", f"{context.repo.home}: {work} {happened}"
     variables = change(event, remote, known.uuid if known else None, phase=phase, title=title, text=text, **more)

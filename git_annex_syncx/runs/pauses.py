@@ -11,6 +11,7 @@ from git_annex_syncx.model import Outcome, Remote
 from git_annex_syncx.runs.context import Context, choose_remotes, divided
 from git_annex_syncx.system.records import Failure, Pause
 from git_annex_syncx.system.state import State
+from git_annex_syncx.system.times import time_of_day
 
 EVERYTHING = ""  # in place of a remote's name: all automatic work of this repository
 REFS = frozenset({"fetch", "merge", "push"})
@@ -67,7 +68,7 @@ def free(
     def reason(remote: Remote) -> str:
         if remote.name in paused or remote.gateway in paused.keys() - {EVERYTHING}:
             return "paused"
-        return f"failed before, tried again at {_clock(waiting[remote.name])}" if remote.name in waiting else ""
+        return f"failed before, tried again at {time_of_day(waiting[remote.name])}" if remote.name in waiting else ""
 
     return divided(remotes, reason)
 
@@ -75,7 +76,3 @@ def free(
 def is_due(failure: Failure, now: float) -> bool:
     """Return whether its back-off is over, or the clock was set back since."""
     return now >= failure.next or now < failure.last
-
-
-def _clock(when: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(when))

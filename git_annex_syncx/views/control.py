@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from git_annex_syncx.model import ChannelEvent, Hook
+from git_annex_syncx.system.times import clock
 from git_annex_syncx.views.base import clean, console_on, json_line, say
-from git_annex_syncx.views.times import clock
 
 if TYPE_CHECKING:
     from git_annex_syncx.conflicts.driver import DriverState

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 from git_annex_syncx.content.planning import Planned
 from git_annex_syncx.content.room import Fit
+from git_annex_syncx.content.waits import many
 from git_annex_syncx.network import graph
 from git_annex_syncx.network.graph import NO_WAY, Link, Network, Place
 from git_annex_syncx.network.plan import Plan, Step
@@ -118,7 +119,7 @@ def _fits(fit: Fit) -> str:
 
 
 def _files(count: int, size: int) -> str:
-    return f"{'1 file' if count == 1 else f'{count} files'} ({amount(size)})"
+    return f"{many(count)} ({amount(size)})"
 
 
 def _show_plan(net: Network, found: Plan, of_files: bool) -> None:

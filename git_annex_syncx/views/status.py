@@ -16,8 +16,8 @@ from git_annex_syncx.reports.files import FileStatus
 from git_annex_syncx.reports.notes import STALE, Note, notes
 from git_annex_syncx.reports.status import RepositoryStatus, Status
 from git_annex_syncx.system.records import Failure, Running
+from git_annex_syncx.system.times import ago, clock
 from git_annex_syncx.views.base import Grid, amount, clean, console_on, data, duration, json_line
-from git_annex_syncx.views.times import ago, clock
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

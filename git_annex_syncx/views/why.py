@@ -14,9 +14,9 @@ from git_annex_syncx.reports.standing import Standing
 from git_annex_syncx.reports.subject import Subject
 from git_annex_syncx.reports.why import Answer, Holder
 from git_annex_syncx.reports.why_directory import Directory, Share
+from git_annex_syncx.system.times import clock
 from git_annex_syncx.views.base import amount, clean, console_on, json_line
 from git_annex_syncx.views.plan_json import step_json
-from git_annex_syncx.views.times import clock
 
 LONGEST_WAY = 6  # repositories
 

@@ -15,6 +15,7 @@ from git_annex_syncx.network.survey import UNKNOWN, met_by, until_known, without
 from git_annex_syncx.reasons import mending
 from git_annex_syncx.reports.doctor.finding import Finding, Level, of_error
 from git_annex_syncx.runs.context import Context
+from git_annex_syncx.system.times import clock
 
 LONG, OFTEN = 86400.0, 3  # seconds, tries: a failure that persists
 
@@ -81,8 +82,7 @@ def failures(context: Context, told: Collection[str]) -> Iterator[Finding]:
         persists = failure.tries >= OFTEN or time.time() - failure.first > LONG
         if not persists or failure.remote in told:
             continue
-        since = time.strftime("%Y-%m-%d %H:%M", time.localtime(failure.first))
-        what = f"{failure.phase} has failed {failure.tries} times since {since}: {failure.error}"
+        what = f"{failure.phase} has failed {failure.tries} times since {clock(failure.first)}: {failure.error}"
         again = f"git annex-syncx sync {shlex.quote(failure.remote)}" if failure.remote else "git annex-syncx sync"
         known = mending(failure.error, failure.remote)
         yield Finding("failure", what, f"{known}; then: {{}}" if known else "{}", again, failure.remote)

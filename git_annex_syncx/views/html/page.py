@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 
 from git_annex_syncx import __version__
+from git_annex_syncx.system.times import clock
 from git_annex_syncx.views.html.markup import NOTHING, Markup, element, items, joined
 from git_annex_syncx.views.html.style import STYLE
 
@@ -57,9 +58,7 @@ def _digest(text: str) -> str:
 
 def moment(when: float) -> Markup:
     """Return a time for people and for programs."""
-    local = time.localtime(when)
-    exact = time.strftime("%Y-%m-%dT%H:%M:%S%z", local)
-    return element("time", time.strftime("%Y-%m-%d %H:%M", local), datetime=exact)
+    return element("time", clock(when), datetime=time.strftime("%Y-%m-%dT%H:%M:%S%z", time.localtime(when)))
 
 
 def code(command: str) -> Markup:

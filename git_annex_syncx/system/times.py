@@ -10,6 +10,11 @@ def clock(when: float, more: str = "") -> str:
     return time.strftime(f"%Y-%m-%d %H:%M{more}", time.localtime(when))
 
 
+def time_of_day(when: float) -> str:
+    """Return the local time of a day to the second."""
+    return time.strftime("%H:%M:%S", time.localtime(when))
+
+
 def ago(when: float | None) -> str:
     """Return `5 min ago`, or `never`."""
     if when is None:
