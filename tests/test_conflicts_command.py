@@ -190,15 +190,31 @@ def test_what_git_annex_has_left_and_what_somebody_forges(net: Network) -> None:
         b'text: "/etc/passwd" -> "\\000" "-x"',
         b'x: "\\033[2J"',
     ]
-    message = MESSAGE.encode() + b"\nResolved:\n" + b"\n".join(claims) + b"\n"
     for made_by, found in (({}, set()), (OURS, {"a.txt"})):
-        named = (word for parent in parents for word in ("-p", parent))
-        forged = laptop.git("commit-tree", *named, "HEAD^{tree}", stdin=message, **made_by).out.strip()
-        laptop.git("update-ref", "refs/heads/main", forged)
+        forge(laptop, parents, claims, **made_by)
         assert listed(laptop).keys() == found
     before = laptop.git("ls-files", "--stage").out
     laptop.syncx("conflicts", "--keep", "ours", ".")
     assert laptop.git("ls-files", "--stage").out == before and listed(laptop) == {}
+    # a name that git takes in no tree: it would leave out what gets it
+    forge(laptop, parents, [b'text: "%s/x" -> "a.txt" "d/b.txt"' % name for name in (b".git", b"git~1")], **OURS)
+    assert listed(laptop).keys() == {"git~1/x"}
+    for choice in (("--keep", "a.txt"), ("--both",)):
+        assert "git takes no file called git~1/x" in laptop.syncx("conflicts", *choice, ".", ok=1).err
+    assert laptop.git("ls-files", "--stage").out == before == laptop.git("ls-tree", "-r", FORMAT, "HEAD").out
+    laptop.syncx("conflicts", "--done")
+    assert listed(laptop) == {}
+
+
+FORMAT = "--format=%(objectmode) %(objectname) 0%x09%(path)"  # that of git ls-files --stage
+
+
+def forge(node: Node, parents: list[str], claims: list[bytes], **made_by: str) -> None:
+    """Let the branch be at a merge that claims to have resolved something."""
+    message = MESSAGE.encode() + b"\nResolved:\n" + b"\n".join(claims) + b"\n"
+    named = (word for parent in parents for word in ("-p", parent))
+    forged = node.git("commit-tree", *named, "HEAD^{tree}", stdin=message, **made_by).out.strip()
+    node.git("update-ref", "refs/heads/main", forged)
 
 
 def test_words_that_make_no_sense(pair: tuple[Node, Node]) -> None:

@@ -226,7 +226,9 @@ def test_a_message_of_a_million_lines_is_read_to_its_end_of_a_thousand() -> None
     assert len(listed_in([Message("3" * 40, ("1" * 40, "2" * 40), MACHINE, MACHINE, 0, text)])) == MOST
 
 
-@pytest.mark.parametrize("path", [b"", b"/etc/passwd", b"../up", b"a//b", b"a/./b", b"with\0nul", b"long" * 2000])
+@pytest.mark.parametrize(
+    "path", [b"", b"/etc/passwd", b"../up", b"a//b", b"a/./b", b"with\0nul", b"long" * 2000, b"a/.Git/x"]
+)
 def test_paths_that_no_tree_has_are_not_read(path: bytes) -> None:
     text = message([Resolution(path, "text", (path,)), Resolution(b"a", "text", (b"a", path))])
     text += looked_at("1" * 40, [b"a", path])

@@ -18,6 +18,7 @@ from git_annex_syncx.git.log import Message
 
 MACHINE = f"{MERGE_NAME} <{MERGE_EMAIL}>"
 LONGEST = 4096  # bytes of a path
+NO_NAMES = {b"", b".", b"..", b".git"}  # of a component of a path, in small letters
 VARIANTS = "variants"  # the kind of a conflict that no merge has listed
 
 
@@ -127,7 +128,7 @@ def looks_of(messages: Iterable[Message]) -> list[LookedAt]:
 
 def _is_path(path: bytes) -> bool:
     """Return whether a path can be one of a tree: others have been forged."""
-    return b"\0" not in path and len(path) <= LONGEST and {b"", b".", b".."}.isdisjoint(path.split(b"/"))
+    return b"\0" not in path and len(path) <= LONGEST and NO_NAMES.isdisjoint(path.lower().split(b"/"))
 
 
 class Unsettled:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from git_annex_syncx.errors import ProgramFailed
+from git_annex_syncx.errors import ProgramFailed, Refused
 from git_annex_syncx.git import cat_file
 from git_annex_syncx.git.git import MERGE_EMAIL, MERGE_NAME, Repository, git
 from git_annex_syncx.git.history import is_ancestor
@@ -161,13 +161,19 @@ def blob_id(repo: Repository, content: bytes) -> str:
 
 
 def change_tree(repo: Repository, tree: str, changes: Mapping[bytes, Entry | None]) -> str:
-    """Return a tree with some paths set or removed. A path that becomes a directory's name must be removed too."""
+    """Return a tree with some paths set or removed. A path that becomes a directory's name must be removed too.
+
+    Raises Refused for a path that git takes in no tree, such as one below .git: it would leave that out.
+    """
     with _index(repo, tree) as env:
         # Removals first: a file can then take the place of a directory and the other way round.
         ordered = sorted(changes.items(), key=lambda item: item[1] is not None)
         lines = b"".join(index_line(path, entry or Entry(0, tree)) for path, entry in ordered)
-        _git(repo, "update-index", "-z", "--index-info", stdin=lines, env=env)
-        return _git(repo, "write-tree", env=env).out.decode().strip()
+        complaints = _git(repo, "update-index", "-z", "--index-info", stdin=lines, env=env).err
+        made = _git(repo, "write-tree", env=env).out.decode().strip()
+    if complaints and (left := {path for path, entry in changes.items() if entry} - entries(repo, made).keys()):
+        raise Refused(f"git takes no file called {os.fsdecode(min(left))}", "nothing was changed: let it be as it is")
+    return made
 
 
 def attributes(
