@@ -126,6 +126,7 @@ def test_reports_answer_who_may_only_read(net: Network) -> None:
         reader = user(node, BOB)
         for command in (("status",), ("why", "a.bin"), ("why", "."), ("conflicts",), ("plan",), ("map",)):
             assert "cannot" not in reader.syncx(*command).err, command
+        assert "can only be read" in reader.syncx("pause", ok=1).err
         assert {path: path.lstat().st_mtime_ns for path in node.git_dir.rglob("*")} == before
     (laptop.git_dir / "annex" / "syncx").chmod(0o555)
     os.chown(laptop.git_dir, BOB, BOB)  # whose own it is, but for what root has left there

@@ -33,9 +33,14 @@ def seconds(ctx: click.Context, parameter: click.Parameter, value: str | None) -
 )  # fmt: skip
 def pause_command(options: GlobalOptions, remotes: tuple[str, ...], length: float) -> None:
     """Hold all automatic work, or that with some remotes."""
+    from git_annex_syncx.errors import SyncxError
     from git_annex_syncx.runs import pauses
 
     context = options.context()
+    if context.repo.is_read_only:
+        raise SyncxError(
+            f"{context.repo.home} can only be read: a pause cannot be kept there", "pause it as its owner"
+        )
     pauses.pause(context.state, pauses.names(context, remotes), length)
     show_pauses(options, context)
 

@@ -61,8 +61,13 @@ class Repository:
         Of a repository that can only be read, nothing outlives the run.
         """
         annex = self.common / "annex"
-        path = (self.common if annex.is_symlink() else annex) / "syncx"
-        return files.passing_directory(self.common) if files.is_read_only(self.common, annex, path) else path
+        kept = (self.common if annex.is_symlink() else annex) / "syncx"
+        return files.passing_directory(self.common) if self.is_read_only else kept
+
+    @property
+    def is_read_only(self) -> bool:
+        """Return whether this user can only read the repository."""
+        return files.is_read_only(self.common, self.common / "annex", self.common / "annex" / "syncx")
 
     @property
     def state_dir(self) -> Path:
