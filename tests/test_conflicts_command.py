@@ -226,6 +226,7 @@ def test_words_that_make_no_sense(pair: tuple[Node, Node]) -> None:
     assert "need a PATH" in plain(laptop, "--keep", "ours", ok=2)[1]
     assert "exclude each other" in plain(laptop, "--both", "--done", ok=2)[1]
     assert "is outside of this repository" in plain(laptop, "../other", ok=2)[1]
+    assert "nosuch: no such file in the last commit" in plain(laptop, "--keep", "ours", "nosuch", ok=2)[1]
     assert plain(laptop, "a.txt")[0] == "no conflict to look at there; 2 elsewhere: git annex-syncx conflicts\n"
     (advised,) = (line for line in plain(laptop, "--", "-f.json")[0].splitlines() if "--keep" in line)
     assert advised == "  git annex-syncx conflicts --keep theirs ./-f.json"

@@ -126,7 +126,7 @@ def test_what_holds_a_step_back(family: list[Node]) -> None:
     laptop.syncx("transfer", ok=1)
     told = why(laptop, "new.bin")
     assert told["usb"]["state"] == "waits" and "is not there" in told["usb"]["reason"] and told["usb"]["until"]
-    assert told["nas"]["state"] == "waits" and "transfers with nas failed once" in told["nas"]["reason"]
+    assert told["nas"]["state"] == "waits" and "transfer with nas failed once" in told["nas"]["reason"]
     assert told["nas"]["until"], "when it is due again"
     (nas.path / "annex" / "objects").unlink()
     (nas.path / "annex" / "kept").rename(nas.path / "annex" / "objects")

@@ -96,12 +96,17 @@ def _within(options: GlobalOptions, context: Context, at: str, paths: tuple[str,
     """Return the conflicts at paths as the user writes them, with their versions, and the number of all others."""
     from git_annex_syncx.conflicts.choices import within
     from git_annex_syncx.content.missing import tree_path
+    from git_annex_syncx.errors import UsageError
+    from git_annex_syncx.git import paths as git_paths
     from git_annex_syncx.git import worktree
     from git_annex_syncx.reports.choices import described
     from git_annex_syncx.reports.conflicts import unseen
 
     below = [tree_path(context, options.path, path) for path in paths]
     every = unseen(context.repo, at)
+    for word, path in zip(paths, below, strict=True):
+        if path and not within(every, [path]) and git_paths.entry(context.repo, at, path) is None:
+            raise UsageError(f"{word}: no such file in the last commit", "git annex-syncx conflicts lists all")
     found = within(every, below)
     branch = worktree.require_head(context.repo).basis
     return described(context.repo, at, found, branch), len(every) - len(found)

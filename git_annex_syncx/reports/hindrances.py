@@ -63,10 +63,10 @@ def _found(run: TransferRun, remote: Remote) -> Iterator[Hindrance]:
     if away := run.away.get(remote.name):
         yield Hindrance(away.reason, None, away.advice or f"plug it in, then: git annex-syncx transfer {name}")
     for failure in run.context.state.failures():
-        if failure.remote == remote.name and failure.phase == "transfer":
+        if failure.remote == remote.name and failure.phase in pauses.REFS | pauses.CONTENT:
             advice = mending(failure.error, remote.name) or f"try now: git annex-syncx transfer {name}"
             yield Hindrance(
-                f"transfers with {remote.name} failed {failure.times}: {failure.error}", failure.next, advice
+                f"{failure.phase} with {remote.name} failed {failure.times}: {failure.error}", failure.next, advice
             )
 
 
