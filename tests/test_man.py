@@ -134,7 +134,7 @@ def test_the_examples_run(net: Network) -> None:
         lines += [line.strip() for line in examples.splitlines() if line.startswith("    git annex")]
     assert len(lines) >= 25
     here = net.create("here")
-    here.commit({"a.txt": "a\n"})
+    here.commit({"a.txt": "a\n", "notes.txt": "notes\n"})
     here.commit_annexed({"photos/beach.jpg": "a photo"})
     net.connect(*((here, net.clone(here, name, bare=True)) for name in ("nas", "usb", "laptop", "desktop")))
     bell = net.root / "bell"
