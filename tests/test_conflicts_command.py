@@ -251,5 +251,8 @@ def test_words_that_make_no_sense(pair: tuple[Node, Node]) -> None:
     assert "to look at that, and to choose: git annex-syncx conflicts\n" in said
     assert "deleted by Tester" in plain(laptop)[0]
     assert "there is only one version of gone.txt" in plain(laptop, "--both", "gone.txt", ok=2)[1]
+    laptop.commit({"two.variant-0001.json": "1\n", "two.variant-0002.json": "2\n"})
+    laptop.syncx("conflicts", "--both", ".")  # the other has nothing to keep beside it, and waits
+    assert listed(laptop).keys() == {"gone.txt"}
     laptop.syncx("conflicts", "--keep", "ours", "gone.txt")
     assert not (laptop.path / "gone.txt").exists() and listed(laptop) == {}

@@ -247,6 +247,10 @@ def test_what_is_at_the_other_end(box: tuple[Node, Node, Sshd]) -> None:
     assert told["what"] == "Permission denied (publickey)"
     assert told["advice"] == "if your key has a passphrase, load it: ssh-add"
     assert laptop.syncx("pull", ok=1).event("fetch", "box")["advice"] == told["advice"]
+    laptop.git("remote", "add", "new", laptop.git("remote", "get-url", "box").out.strip())
+    assert {one["check"] for one in examine(laptop) if one["remote"] == "new"} == {"connection"}, "not its uuid, too"
+    assert "uuid" in {one["check"] for one in examine(laptop, "--offline") if one["remote"] == "new"}
+    laptop.git("remote", "remove", "new")
     assert not [one for one in examine(laptop, "--offline") if one["check"] == "connection"]
 
 

@@ -91,6 +91,9 @@ def test_without_graphviz_a_page_has_all_but_the_picture(net: Repositories, tmp_
     page = laptop.read("map.html").decode()
     for command in (("map", "--html"), ("plan", "--svg"), ("status", "--metrics")):  # an unset variable of a script
         assert "an empty name names no file" in laptop.run("git-annex-syncx", *command, "", ok=2).err
+    laptop.commit_annexed({"kept.html": "the only copy"})
+    assert "is an annexed file" in laptop.run("git-annex-syncx", "map", "--html", "kept.html", ok=1).err
+    assert laptop.read("kept.html") == b"the only copy"
     assert "dot is not installed" in page and "apt install graphviz" in page and "<svg" not in page
     assert re.search(r"<details open=.*<td[^>]*><span>nas", page)
 

@@ -87,6 +87,8 @@ def _settle(options: GlobalOptions, paths: tuple[str, ...], how: str, version: s
     if not found:
         _list(options, context, found, elsewhere)
         return
+    if how == settle.BOTH:  # of many, those with a single version wait for another choice
+        found = [conflict for conflict in found if conflict.has_several] or found
     made = settle.settle(context, at, found, how, version)
     if options.as_json or not options.quiet:
         view_conflicts.show_settled(found, how, made, options.as_json)

@@ -68,6 +68,16 @@ class Conflict:
         """Return the name that the versions share."""
         return self.unseen.path
 
+    @property
+    def kept(self) -> list[Choice]:
+        """Return the versions that are no deletion."""
+        return [choice for choice in self.choices if choice.entry is not None]
+
+    @property
+    def has_several(self) -> bool:
+        """Return whether there are two versions to keep."""
+        return len({choice.entry for choice in self.kept}) > 1
+
     def name(self, choice: Choice) -> str:
         """Return the shortest name that means one of the versions alone, empty where there is none."""
         others = {name for other in self.choices if other is not choice for name in other.names}
@@ -118,8 +128,8 @@ class Changes(dict[bytes, Entry | None]):
 
         Raises UsageError where there is only one.
         """
-        kept = [choice for choice in conflict.choices if choice.entry is not None]
-        if len({choice.entry for choice in kept}) < 2:
+        kept = conflict.kept
+        if not conflict.has_several:
             raise UsageError(
                 f"there is only one version of {os.fsdecode(conflict.path)}",
                 "--keep gives it the name, --done lets it be",

@@ -72,7 +72,7 @@ class _Merge:
 
     def __init__(self, repo: Repository, bases: list[str], sides: tuple[str, str], two_is_later: bool) -> None:
         self.bases, self.sides, self.two_is_later = bases, sides, two_is_later
-        self.trees = RepositoryTrees(repo, "sha1" if len(sides[0]) == 40 else "sha256")
+        self.trees = RepositoryTrees(repo, sides[0])
         self.trees.read_diffs([sides, *((base, side) for side in sides for base in bases)])
         self.paths = Sides(self.trees, bases, *sides)
         self._lines: dict[bytes, Lines] = {}

@@ -24,9 +24,9 @@ class RepositoryTrees:
     Blobs and trees that a merge makes are written at its end, all at once: to start a git for each takes 7 ms.
     """
 
-    def __init__(self, repo: Repository, hashing: str) -> None:
-        """Take the name of the repository's hash function, sha1 or sha256."""
-        self.repo, self.hashing = repo, hashing
+    def __init__(self, repo: Repository, oid: str) -> None:
+        """Take the id of any object there: its length tells the repository's hash function."""
+        self.repo, self.hashing = repo, "sha1" if len(oid) == 40 else "sha256"
         self._diffs: dict[tuple[str, str], Diff] = {}
         self._entries: dict[str, Mapping[bytes, Entry]] = {}
         self._blobs: dict[str, bytes] = {}

@@ -47,7 +47,7 @@ def settle(context: Context, at: str, conflicts: Sequence[Conflict], how: str, v
     stays. Raises UsageError, Refused where the user has changed one of the files, or the branch has moved.
     """
     repo = context.repo
-    trees = RepositoryTrees(repo, "sha1" if len(at) == 40 else "sha256")
+    trees = RepositoryTrees(repo, at)
     changes = Changes(trees.entries(at), trees)
     for conflict in conflicts:
         if how == KEEP:

@@ -46,7 +46,7 @@ class _Reading:
     def __init__(self, repo: Repository, head: str, ours: Collection[str], makers: _Makers) -> None:
         """`ours` are commits at which the branch has been here."""
         self.repo, self.ours, self.makers = repo, ours, makers
-        self.trees = RepositoryTrees(repo, "sha1" if len(head) == 40 else "sha256")
+        self.trees = RepositoryTrees(repo, head)
         self.files = self.trees.entries(head)
 
     def prepare(self, found: Iterable[Unseen]) -> None:

@@ -46,14 +46,14 @@ def _of_others(repo: Repository, head: str, history: Unsettled) -> Iterable[Unse
     for commit in log.changes(repo, [head], [first], concerned):
         for path in commit.paths:
             changed.setdefault(path, []).append(commit.commit)
-    return history.of_others(candidates, changed, _Versions(repo).chosen)
+    return history.of_others(candidates, changed, _Versions(repo, head).chosen)
 
 
 class _Versions:
     """Reads which versions of a conflict commits have kept."""
 
-    def __init__(self, repo: Repository) -> None:
-        self._trees = RepositoryTrees(repo, "")
+    def __init__(self, repo: Repository, head: str) -> None:
+        self._trees = RepositoryTrees(repo, head)
 
     def chosen(self, commit: str, one: Listed) -> frozenset[bytes]:
         """Return which of the versions that a merge left, wherever they stood, a commit has kept at those names."""

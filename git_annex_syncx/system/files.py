@@ -17,6 +17,7 @@ from git_annex_syncx.errors import SyncxError
 
 LONGEST_LOG = 1_000_000  # bytes
 LONGEST_LINE = 64 * 1024  # bytes
+OBJECTS = "/annex/objects/"  # on the way to the content of each annexed file
 IN_THE_WAY = "something else is there: move it away"
 ADVICE = {
     errno.EACCES: "check its permissions and those of its directory",
@@ -73,8 +74,14 @@ def write(path: Path, content: str) -> None:
 def write_named(path: Path, content: bytes) -> None:
     """Write a file that the user has named: whole or as it was; a pipe or a device is written to. Raises SyncxError.
 
-    One that is there keeps its permissions, and a link to it stays one.
+    One that is there keeps its permissions, and a link to it stays one. The link of an annexed file is refused:
+    behind it is content that git-annex has recorded.
     """
+    if path.is_symlink() and OBJECTS in str(path.resolve()):
+        raise SyncxError(
+            f"{path} is an annexed file, whose content is not overwritten",
+            "name another file, or git annex unlock it",
+        )
     if path.exists() and not path.is_file():
         with writing(path):
             path.write_bytes(content)

@@ -30,10 +30,14 @@ def examine(context: Context, online: bool) -> Iterator[Finding]:
     yield from repository.check(context)
     told = set[str]()
     looks = connections.probe(context) if online else []
-    for finding in (*remotes.check(context), *(found for seen in looks for found in seen.findings)):
+    seen = [finding for look in looks for finding in look.findings]
+    unreached = {finding.remote for finding in seen if finding.check == "connection"}
+    for finding in (*remotes.check(context), *seen):
+        if finding.check == "uuid" and finding.remote in unreached:  # it cannot be asked now
+            continue
         if finding.level is Level.PROBLEM:
             told.add(finding.remote)
         yield finding
-    places = remotes.places(context) | {seen.remote.name: seen.place for seen in looks if seen.place}
+    places = remotes.places(context) | {look.remote.name: look.place for look in looks if look.place}
     yield from remotes.same_uuid(context, places)
     yield from remotes.failures(context, told)
